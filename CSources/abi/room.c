@@ -1,0 +1,3 @@
+/* placeholder to be replaced */
+extern int mesh_abi_room;
+int mesh_abi_room;

@@ -1,0 +1,3 @@
+/* placeholder to be replaced */
+extern int mesh_worker_room;
+int mesh_worker_room;

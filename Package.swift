@@ -1,0 +1,180 @@
+// swift-tools-version: 6.2
+//
+// Third-party packages, each imported by one room only (tools/tidy.py holds the same table):
+//
+//   package                  room             why
+//   swift-argument-parser    controlplane, meshctl   command lines (the two front doors)
+//   swift-service-lifecycle  controlplane     start and stop order, signals
+//   async-http-client        MeshClient       outbound HTTP, also over unix sockets
+//   swift-nio                MeshClient       TCP probes; byte buffers of the HTTP client
+//   hummingbird              MeshAdmin        inbound admin HTTP
+//   swift-certificates       MeshIdentity     mesh CA and leaves
+//   swift-crypto             MeshIdentity     keys, sealing of secrets at rest
+//   swift-asn1               MeshIdentity     PEM and DER around swift-certificates
+//   GRDB.swift               MeshStore        SQLite
+//   swift-log                MeshTelemetry    log levels, subsystems
+//
+// Debian libraries: libssl-dev (room tls), liburing-dev (room ring), libyaml-dev (MeshConfig),
+// libsqlite3-dev (GRDB, MeshStore).
+import PackageDescription
+
+let warnings = [
+    "extra", "pedantic", "conversion", "shadow", "vla", "missing-prototypes", "strict-prototypes",
+    "implicit-fallthrough",
+]
+
+func cSettings(_ extra: [CSetting] = []) -> [CSetting] {
+    [
+        .define("_GNU_SOURCE"),
+        .enableWarning("all"),
+        .treatAllWarnings(as: .error),
+        .disableWarning("c23-extensions"),
+        .disableWarning("gnu"),
+        .unsafeFlags(["-fvisibility=hidden"]),
+        .unsafeFlags(["-O3", "-march=x86-64-v2"], .when(platforms: [.linux], configuration: .release)),
+    ] + warnings.map { .enableWarning($0) } + extra
+}
+
+/// A room of the data plane: a C library with its door headers in `include/<room>/`.
+func room(_ name: String, target: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(
+        name: target, dependencies: dependencies, path: "CSources/\(name)",
+        exclude: ["README.md"], cSettings: cSettings())
+}
+
+let swiftSettings: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+func swiftRoom(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(
+        name: name, dependencies: dependencies, exclude: ["README.md"],
+        swiftSettings: swiftSettings)
+}
+
+func swiftTests(_ room: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .testTarget(
+        name: "\(room)Tests", dependencies: [.byName(name: room)] + dependencies,
+        swiftSettings: swiftSettings)
+}
+
+func system(_ name: String, pkgConfig: String, apt: String) -> Target {
+    .systemLibrary(
+        name: name, path: "CSources/system/\(name)", pkgConfig: pkgConfig,
+        providers: [.apt([apt])])
+}
+
+let cTargets: [Target] = [
+    system("COpenSSL", pkgConfig: "openssl", apt: "libssl-dev"),
+    system("CUring", pkgConfig: "liburing", apt: "liburing-dev"),
+    room("base", target: "CMeshBase"),
+    room("abi", target: "CMeshABI"),
+    room("wire", target: "CMeshWire", ["CMeshBase"]),
+    room("core", target: "CMeshCore", ["CMeshBase"]),
+    room("tls", target: "CMeshTLS", ["CMeshBase", "COpenSSL"]),
+    room("ring", target: "CMeshRing", ["CMeshCore", "CMeshBase", "CUring"]),
+    room("table", target: "CMeshTable", ["CMeshABI", "CMeshBase"]),
+    room(
+        "proxy", target: "CMeshProxy",
+        ["CMeshABI", "CMeshBase", "CMeshWire", "CMeshCore", "CMeshTLS", "CMeshTable"]),
+    room(
+        "worker", target: "CMeshWorker",
+        ["CMeshProxy", "CMeshCore", "CMeshTable", "CMeshABI", "CMeshBase", "CMeshRing"]),
+    .executableTarget(
+        name: "dataplane", dependencies: ["CMeshWorker", "CMeshABI"], exclude: ["README.md"],
+        cSettings: cSettings(),
+        // Without the Swift runtime: SwiftPM links C programs with swiftc, and this mode adds none.
+        linkerSettings: [.unsafeFlags(["-enable-experimental-feature", "Embedded"])]),
+]
+
+let argumentParser = Target.Dependency.product(
+    name: "ArgumentParser", package: "swift-argument-parser")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+
+let swiftTargets: [Target] = [
+    system("CLibYAML", pkgConfig: "yaml-0.1", apt: "libyaml-dev"),
+    swiftRoom("MeshModel"),
+    swiftRoom("MeshConfig", ["MeshModel", "CLibYAML"]),
+    swiftRoom("MeshTelemetry", [logging]),
+    swiftRoom("MeshAuthz", ["MeshModel"]),
+    swiftRoom("MeshDiscovery", ["MeshModel"]),
+    swiftRoom(
+        "MeshIdentity",
+        [
+            "MeshModel",
+            .product(name: "X509", package: "swift-certificates"),
+            .product(name: "Crypto", package: "swift-crypto"),
+            .product(name: "SwiftASN1", package: "swift-asn1"),
+        ]),
+    swiftRoom("MeshStore", ["MeshModel", .product(name: "GRDB", package: "GRDB.swift")]),
+    swiftRoom("MeshTables", ["MeshModel", "MeshAuthz", "MeshDiscovery", "CMeshABI", "CMeshTable"]),
+    swiftRoom("MeshWorkers", ["MeshModel", "MeshTelemetry", "CMeshABI"]),
+    swiftRoom(
+        "MeshClient",
+        [
+            .product(name: "AsyncHTTPClient", package: "async-http-client"),
+            .product(name: "NIOCore", package: "swift-nio"),
+            .product(name: "NIOPosix", package: "swift-nio"),
+            .product(name: "NIOHTTP1", package: "swift-nio"),
+        ]),
+    swiftRoom("MeshHealth", ["MeshModel", "MeshTelemetry", "MeshClient"]),
+    swiftRoom("MeshProcess", ["MeshModel", "MeshTelemetry"]),
+    swiftRoom(
+        "MeshAdmin",
+        [
+            "MeshModel", "MeshTelemetry",
+            .product(name: "Hummingbird", package: "hummingbird"),
+            .product(name: "NIOCore", package: "swift-nio"),
+        ]),
+    .executableTarget(
+        name: "controlplane",
+        dependencies: [
+            "MeshModel", "MeshConfig", "MeshTelemetry", "MeshAuthz", "MeshDiscovery",
+            "MeshIdentity", "MeshStore", "MeshTables", "MeshWorkers", "MeshClient", "MeshHealth",
+            "MeshProcess", "MeshAdmin", argumentParser,
+            .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+        ],
+        exclude: ["README.md"], swiftSettings: swiftSettings),
+    .executableTarget(
+        name: "meshctl", dependencies: ["MeshModel", "MeshClient", argumentParser],
+        exclude: ["README.md"], swiftSettings: swiftSettings),
+]
+
+let package = Package(
+    name: "ringmesh",
+    // The floor of hummingbird on Apple systems; the product itself runs on Linux only.
+    platforms: [.macOS(.v15)],
+    products: [
+        .executable(name: "dataplane", targets: ["dataplane"]),
+        .executable(name: "controlplane", targets: ["controlplane"]),
+        .executable(name: "meshctl", targets: ["meshctl"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-asn1", exact: "1.7.4"),
+        .package(url: "https://github.com/apple/swift-certificates", exact: "1.21.1"),
+        .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
+        .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
+        .package(
+            url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1", traits: []),
+        .package(url: "https://github.com/swift-server/async-http-client", exact: "1.37.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
+    ],
+    targets: cTargets + swiftTargets,
+    swiftLanguageModes: [.v6],
+    cLanguageStandard: .gnu17
+)
+
+// The C side alone, without resolving any Swift package: MESH_C_ONLY=1 swift build.
+if Context.environment["MESH_C_ONLY"] != nil {
+    package.dependencies = []
+    package.targets = cTargets
+    package.products.removeAll { $0.name != "dataplane" }
+}
