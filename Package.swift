@@ -28,11 +28,10 @@ func cSettings(_ extra: [CSetting] = []) -> [CSetting] {
         .define("_GNU_SOURCE"),
         .enableWarning("all"),
         .treatAllWarnings(as: .error),
-        .disableWarning("c23-extensions"),
-        .disableWarning("gnu"),
         .unsafeFlags(["-fvisibility=hidden"]),
         .unsafeFlags(["-O3", "-march=x86-64-v2"], .when(platforms: [.linux], configuration: .release)),
-    ] + warnings.map { .enableWarning($0) } + extra
+    ] + warnings.map { .enableWarning($0) }
+        + [.disableWarning("c23-extensions"), .disableWarning("gnu")] + extra
 }
 
 /// A room of the data plane: a C library with its door headers in `include/<room>/`.

@@ -1,0 +1,27 @@
+/* One hash for tables in shared memory, computed by the writer and the reader alike: FNV-1a over
+ * the bytes, finished so that the low bits depend on all of them. Not for untrusted keys of tables
+ * that grow while serving: those use a keyed hash. */
+#ifndef BASE_HASH_H
+#define BASE_HASH_H
+
+#include "base/bytes.h"
+
+static inline uint64_t hash_finish(uint64_t h)
+{
+    h ^= h >> 33;
+    h *= 0xff51afd7ed558ccdULL;
+    h ^= h >> 33;
+    return h;
+}
+
+static inline uint64_t hash_bytes(struct bytes in)
+{
+    uint64_t h = 0xcbf29ce484222325ULL;
+
+    for (size_t i = 0; i < in.len; i++) {
+        h = (h ^ in.ptr[i]) * 0x100000001b3ULL;
+    }
+    return hash_finish(h);
+}
+
+#endif
