@@ -178,6 +178,9 @@ static int h1_read_absolute(const struct h1_reader *reader, struct bytes target)
     while (to < head->path.len && target.ptr[to] != '/') {
         to++;
     }
+    if (to == from) {
+        return MESH_E_SYNTAX;
+    }
     head->form = H1_FORM_ABSOLUTE;
     head->authority = (struct h1_part){head->target.at + (uint32_t)from, (uint32_t)(to - from)};
     head->path.at += (uint32_t)to;
