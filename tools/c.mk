@@ -1,0 +1,35 @@
+# Builds one C program from all rooms of the data plane with the toolchain's clang, outside SwiftPM:
+# for unit tests and fuzzers, which want sanitizers and no Swift packages. Used by tools/cunit and
+# tools/fuzz through make variables:
+#
+#   OUT      folder for everything that is built
+#   PROGRAM  the program's name in OUT
+#   SOURCES  its own sources besides those of the rooms
+#   EXTRA    flags for compiling and linking (sanitizers, optimisation)
+#
+# The warnings are those of Package.swift.
+ROOMS    ?= base abi wire core tls ring table proxy worker
+WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wvla -Wmissing-prototypes \
+            -Wstrict-prototypes -Wimplicit-fallthrough -Werror -Wno-c23-extensions -Wno-gnu
+INCLUDES := $(ROOMS:%=-ICSources/%/include) -ICSources -ITests/CUnit -I$(OUT)/gen
+LIBS     := $(shell pkg-config --libs openssl liburing)
+CFLAGS   := -std=gnu17 -g -march=x86-64-v2 -D_GNU_SOURCE -DMESH_DEBUG -fvisibility=hidden \
+            $(shell pkg-config --cflags openssl liburing) $(WARNINGS) $(INCLUDES) $(EXTRA)
+ALL      := $(foreach room,$(ROOMS),$(wildcard CSources/$(room)/*.c)) $(SOURCES)
+OBJECTS  := $(ALL:%.c=$(OUT)/%.o)
+
+$(OUT)/$(PROGRAM): $(OBJECTS)
+	@$(CC) -fuse-ld=lld $(EXTRA) $(OBJECTS) $(LIBS) -lpthread -o $@
+
+# flags.txt changes when a flag does, so that objects are never mixed.
+$(OUT)/%.o: %.c $(OUT)/flags.txt
+	@mkdir -p $(@D)
+	@echo "  $<"
+	@$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(OUT)/flags.txt: force
+	@mkdir -p $(OUT)
+	@echo '$(CC) $(CFLAGS)' | cmp -s - $@ || echo '$(CC) $(CFLAGS)' > $@
+
+.PHONY: force
+-include $(OBJECTS:.o=.d)
