@@ -1,0 +1,120 @@
+/// What a rule does with what it matches.
+package enum IntentionAction: String, Sendable, Codable, CaseIterable {
+    case allow
+    case deny
+}
+
+/// A requirement of a token, as an intention carries it.
+package struct TokenRequirement: Hashable, Sendable, Codable {
+    package struct Claim: Hashable, Sendable, Codable {
+        package var path: [String]
+        package var value: String
+
+        package init(path: [String], value: String) {
+            self.path = path
+            self.value = value
+        }
+    }
+
+    package struct Provider: Hashable, Sendable, Codable {
+        package var name: String
+        package var verifyClaims: [Claim]
+
+        package init(name: String, verifyClaims: [Claim] = []) {
+            self.name = name
+            self.verifyClaims = verifyClaims
+        }
+
+        package enum CodingKeys: String, CodingKey {
+            case name
+            case verifyClaims = "verify_claims"
+        }
+    }
+
+    package var providers: [Provider]
+
+    package init(providers: [Provider]) { self.providers = providers }
+}
+
+/// A rule about requests inside an intention. The first permission that matches decides.
+package struct Permission: Hashable, Sendable, Codable {
+    package var action: IntentionAction
+    package var http: HTTPMatch
+    package var token: TokenRequirement?
+
+    package init(action: IntentionAction, http: HTTPMatch, token: TokenRequirement? = nil) {
+        self.action = action
+        self.http = http
+        self.token = token
+    }
+}
+
+/// Who may talk to whom: one source towards one destination.
+///
+/// The one with the highest precedence that covers the caller decides; no other is consulted.
+package struct Intention: Hashable, Sendable, Codable {
+    /// What the intention says: one action, or permissions about requests.
+    package enum Effect: Hashable, Sendable, Codable {
+        case action(IntentionAction)
+        /// Only meaningful for destinations that speak HTTP; a plain connection is denied.
+        case permissions([Permission])
+    }
+
+    package var id: String?
+    package var description: String
+    package var source: NamePattern
+    package var destination: NamePattern
+    package var effect: Effect
+    package var meta: [String: String]
+    package var origin: Origin
+    package var createIndex: Index
+    package var modifyIndex: Index
+
+    package init(
+        source: NamePattern, destination: NamePattern, effect: Effect, id: String? = nil,
+        description: String = "", meta: [String: String] = [:], origin: Origin = .api,
+        createIndex: Index = .zero, modifyIndex: Index = .zero
+    ) {
+        self.id = id
+        self.description = description
+        self.source = source
+        self.destination = destination
+        self.effect = effect
+        self.meta = meta
+        self.origin = origin
+        self.createIndex = createIndex
+        self.modifyIndex = modifyIndex
+    }
+
+    /// The rank among intentions that cover the same pair: the more exact, the higher.
+    package var precedence: Int { Self.precedence(source: source, destination: destination) }
+
+    package static func precedence(source: NamePattern, destination: NamePattern) -> Int {
+        switch (destination, source) {
+        case (.exact, .exact): 9
+        case (.exact, .any): 8
+        case (.any, .exact): 6
+        case (.any, .any): 5
+        }
+    }
+
+    /// Whether the intention covers this caller and this target.
+    package func covers(source caller: ServiceName, destination target: ServiceName) -> Bool {
+        source.covers(caller) && destination.covers(target)
+    }
+
+    /// The order in which intentions are consulted: by precedence, then by names.
+    package static func consultedBefore(_ left: Intention, _ right: Intention) -> Bool {
+        guard left.precedence == right.precedence else { return left.precedence > right.precedence }
+        let leftSource = "\(left.source)".lowercased()
+        let rightSource = "\(right.source)".lowercased()
+        guard leftSource == rightSource else { return leftSource < rightSource }
+        return "\(left.destination)".lowercased() < "\(right.destination)".lowercased()
+    }
+
+    package enum CodingKeys: String, CodingKey {
+        case id, description, source, destination, effect, meta, origin
+        case createIndex = "create_index"
+        case modifyIndex = "modify_index"
+    }
+}

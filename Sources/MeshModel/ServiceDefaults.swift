@@ -1,0 +1,255 @@
+/// What a service speaks. Only the http-like ones can be routed, split and given permissions.
+package enum ServiceProtocol: String, Sendable, Codable, CaseIterable {
+    case tcp, http, http2, grpc
+
+    /// Whether requests, not only bytes, can be told apart.
+    package var isHTTPLike: Bool { self != .tcp }
+}
+
+/// Where traffic leaves for another datacenter.
+package enum MeshGatewayMode: String, Sendable, Codable, CaseIterable {
+    case inherit = ""
+    case none, local, remote
+}
+
+/// Ceilings towards one upstream; nil is unlimited.
+package struct UpstreamLimits: Hashable, Sendable, Codable {
+    package var maxConnections: Int?
+    package var maxPendingRequests: Int?
+    package var maxConcurrentRequests: Int?
+
+    package init(
+        maxConnections: Int? = nil, maxPendingRequests: Int? = nil,
+        maxConcurrentRequests: Int? = nil
+    ) {
+        self.maxConnections = maxConnections
+        self.maxPendingRequests = maxPendingRequests
+        self.maxConcurrentRequests = maxConcurrentRequests
+    }
+
+    package enum CodingKeys: String, CodingKey {
+        case maxConnections = "max_connections"
+        case maxPendingRequests = "max_pending_requests"
+        case maxConcurrentRequests = "max_concurrent_requests"
+    }
+}
+
+/// When an instance that fails is left out for a while.
+package struct PassiveHealthCheck: Hashable, Sendable, Codable {
+    package var interval: MeshDuration?
+    package var maxFailures: Int?
+    package var enforcingConsecutive5xx: Int?
+    package var maxEjectionPercent: Int?
+    package var baseEjectionTime: MeshDuration?
+
+    package init(
+        interval: MeshDuration? = nil, maxFailures: Int? = nil,
+        enforcingConsecutive5xx: Int? = nil, maxEjectionPercent: Int? = nil,
+        baseEjectionTime: MeshDuration? = nil
+    ) {
+        self.interval = interval
+        self.maxFailures = maxFailures
+        self.enforcingConsecutive5xx = enforcingConsecutive5xx
+        self.maxEjectionPercent = maxEjectionPercent
+        self.baseEjectionTime = baseEjectionTime
+    }
+
+    package enum CodingKeys: String, CodingKey {
+        case interval
+        case maxFailures = "max_failures"
+        case enforcingConsecutive5xx = "enforcing_consecutive_5xx"
+        case maxEjectionPercent = "max_ejection_percent"
+        case baseEjectionTime = "base_ejection_time"
+    }
+}
+
+/// How a service's proxies treat one upstream, or all of them when it has no name.
+package struct UpstreamConfig: Hashable, Sendable, Codable {
+    package var name: ServiceName?
+    package var serviceProtocol: ServiceProtocol?
+    package var connectTimeout: MeshDuration?
+    package var limits: UpstreamLimits?
+    package var passiveHealthCheck: PassiveHealthCheck?
+    package var meshGateway: MeshGatewayMode
+
+    package init(
+        name: ServiceName? = nil, serviceProtocol: ServiceProtocol? = nil,
+        connectTimeout: MeshDuration? = nil, limits: UpstreamLimits? = nil,
+        passiveHealthCheck: PassiveHealthCheck? = nil, meshGateway: MeshGatewayMode = .inherit
+    ) {
+        self.name = name
+        self.serviceProtocol = serviceProtocol
+        self.connectTimeout = connectTimeout
+        self.limits = limits
+        self.passiveHealthCheck = passiveHealthCheck
+        self.meshGateway = meshGateway
+    }
+
+    package enum CodingKeys: String, CodingKey {
+        case name
+        case serviceProtocol = "protocol"
+        case connectTimeout = "connect_timeout"
+        case limits
+        case passiveHealthCheck = "passive_health_check"
+        case meshGateway = "mesh_gateway"
+    }
+}
+
+/// Defaults of one service.
+package struct ServiceDefaults: Hashable, Sendable, Codable {
+    package var name: ServiceName
+    /// nil means tcp: an entry without a protocol does not fall back to the proxy defaults.
+    package var serviceProtocol: ServiceProtocol?
+    package var meshGateway: MeshGatewayMode
+    package var externalSNI: String
+    package var dialedDirectly: Bool
+    package var maxInboundConnections: Int?
+    package var localConnectTimeout: MeshDuration?
+    package var localRequestTimeout: MeshDuration?
+    package var upstreamDefaults: UpstreamConfig?
+    package var upstreamOverrides: [UpstreamConfig]
+    package var expose: DataValue?
+    package var envoyExtensions: DataValue?
+    package var meta: [String: String]
+
+    package init(
+        name: ServiceName, serviceProtocol: ServiceProtocol? = nil,
+        meshGateway: MeshGatewayMode = .inherit, externalSNI: String = "",
+        dialedDirectly: Bool = false, maxInboundConnections: Int? = nil,
+        localConnectTimeout: MeshDuration? = nil, localRequestTimeout: MeshDuration? = nil,
+        upstreamDefaults: UpstreamConfig? = nil, upstreamOverrides: [UpstreamConfig] = [],
+        expose: DataValue? = nil, envoyExtensions: DataValue? = nil, meta: [String: String] = [:]
+    ) {
+        self.name = name
+        self.serviceProtocol = serviceProtocol
+        self.meshGateway = meshGateway
+        self.externalSNI = externalSNI
+        self.dialedDirectly = dialedDirectly
+        self.maxInboundConnections = maxInboundConnections
+        self.localConnectTimeout = localConnectTimeout
+        self.localRequestTimeout = localRequestTimeout
+        self.upstreamDefaults = upstreamDefaults
+        self.upstreamOverrides = upstreamOverrides
+        self.expose = expose
+        self.envoyExtensions = envoyExtensions
+        self.meta = meta
+    }
+
+    package enum CodingKeys: String, CodingKey {
+        case name
+        case serviceProtocol = "protocol"
+        case meshGateway = "mesh_gateway"
+        case externalSNI = "external_sni"
+        case dialedDirectly = "dialed_directly"
+        case maxInboundConnections = "max_inbound_connections"
+        case localConnectTimeout = "local_connect_timeout"
+        case localRequestTimeout = "local_request_timeout"
+        case upstreamDefaults = "upstream_defaults"
+        case upstreamOverrides = "upstream_overrides"
+        case expose
+        case envoyExtensions = "envoy_extensions"
+        case meta
+    }
+}
+
+/// Defaults of all proxies. There is one such entry and its name is `global`.
+package struct ProxyDefaults: Hashable, Sendable, Codable {
+    package static let name = "global"
+
+    package var config: [String: DataValue]
+    package var meshGateway: MeshGatewayMode
+    package var dialedDirectly: Bool
+    package var failoverPolicy: FailoverPolicy?
+    package var expose: DataValue?
+    package var accessLogs: DataValue?
+    package var envoyExtensions: DataValue?
+    package var meta: [String: String]
+
+    package init(
+        config: [String: DataValue] = [:], meshGateway: MeshGatewayMode = .inherit,
+        dialedDirectly: Bool = false, failoverPolicy: FailoverPolicy? = nil,
+        expose: DataValue? = nil, accessLogs: DataValue? = nil,
+        envoyExtensions: DataValue? = nil, meta: [String: String] = [:]
+    ) {
+        self.config = config
+        self.meshGateway = meshGateway
+        self.dialedDirectly = dialedDirectly
+        self.failoverPolicy = failoverPolicy
+        self.expose = expose
+        self.accessLogs = accessLogs
+        self.envoyExtensions = envoyExtensions
+        self.meta = meta
+    }
+
+    /// The protocol of services that have no defaults of their own, from `config.protocol`.
+    package var serviceProtocol: ServiceProtocol? {
+        config.first { FoldedKey($0.key).text == "protocol" }?.value.string
+            .flatMap { ServiceProtocol(rawValue: $0.lowercased()) }
+    }
+
+    package enum CodingKeys: String, CodingKey {
+        case config
+        case meshGateway = "mesh_gateway"
+        case dialedDirectly = "dialed_directly"
+        case failoverPolicy = "failover_policy"
+        case expose
+        case accessLogs = "access_logs"
+        case envoyExtensions = "envoy_extensions"
+        case meta
+    }
+}
+
+extension UpstreamConfig: Validated {
+    package func validate(_ checks: inout FieldChecks) {
+        for (key, value) in [
+            ("max_connections", limits?.maxConnections),
+            ("max_pending_requests", limits?.maxPendingRequests),
+            ("max_concurrent_requests", limits?.maxConcurrentRequests),
+        ] {
+            if let value, value < 0 {
+                checks.fail(["limits", .key(key)], "a limit cannot be negative")
+            }
+        }
+        guard let passive = passiveHealthCheck else { return }
+        for (key, value) in [
+            ("enforcing_consecutive_5xx", passive.enforcingConsecutive5xx),
+            ("max_ejection_percent", passive.maxEjectionPercent),
+        ] {
+            if let value, !(0...100).contains(value) {
+                checks.fail(["passive_health_check", .key(key)], "write a percentage of 0 to 100")
+            }
+        }
+        if let failures = passive.maxFailures, failures < 0 {
+            checks.fail(["passive_health_check", "max_failures"], "write 0 or more")
+        }
+    }
+}
+
+extension ServiceDefaults: Validated {
+    package func validate(_ checks: inout FieldChecks) {
+        if let limit = maxInboundConnections {
+            checks.require(limit >= 0, ["max_inbound_connections"], "write 0 or more")
+        }
+        if !externalSNI.isEmpty {
+            checks.require(
+                IPText.isHost(externalSNI[...]), ["external_sni"], "write a host name")
+        }
+        checks.within(["upstream_config", "defaults"], upstreamDefaults)
+        checks.within(["upstream_config"]) { inner in
+            inner.each("overrides", upstreamOverrides)
+            for (index, override) in upstreamOverrides.enumerated() where override.name == nil {
+                inner.fail(["overrides", .index(index)], "an override needs a name")
+            }
+        }
+    }
+}
+
+extension ProxyDefaults: Validated {
+    package func validate(_ checks: inout FieldChecks) {
+        guard let (key, value) = config.first(where: { FoldedKey($0.key).text == "protocol" })
+        else { return }
+        checks.require(
+            value.string.map { $0.isEmpty || serviceProtocol != nil } ?? false,
+            ["config", .key(key)], "write tcp, http, http2 or grpc")
+    }
+}

@@ -1,0 +1,164 @@
+/// Routes the requests for one service by what they look like. First match wins.
+package struct ServiceRouter: Hashable, Sendable, Codable {
+    package struct Route: Hashable, Sendable, Codable {
+        /// nil covers every request.
+        package var match: HTTPMatch?
+        /// nil sends to the router's own service.
+        package var destination: Destination?
+
+        package init(match: HTTPMatch? = nil, destination: Destination? = nil) {
+            self.match = match
+            self.destination = destination
+        }
+    }
+
+    package struct Destination: Hashable, Sendable, Codable {
+        /// The router's own service when nil.
+        package var service: ServiceName?
+        package var serviceSubset: SubsetName?
+        /// Replaces the matched prefix, or the whole path after an exact match.
+        package var prefixRewrite: String?
+        /// A whole request with its retries; nil is none.
+        package var requestTimeout: MeshDuration?
+        package var idleTimeout: MeshDuration?
+        package var numRetries: Int
+        package var retryOnConnectFailure: Bool
+        package var retryOn: [String]
+        package var retryOnStatusCodes: [Int]
+        package var requestHeaders: HeaderModifiers?
+        package var responseHeaders: HeaderModifiers?
+
+        package init(
+            service: ServiceName? = nil, serviceSubset: SubsetName? = nil,
+            prefixRewrite: String? = nil, requestTimeout: MeshDuration? = nil,
+            idleTimeout: MeshDuration? = nil, numRetries: Int = 0,
+            retryOnConnectFailure: Bool = false, retryOn: [String] = [],
+            retryOnStatusCodes: [Int] = [], requestHeaders: HeaderModifiers? = nil,
+            responseHeaders: HeaderModifiers? = nil
+        ) {
+            self.service = service
+            self.serviceSubset = serviceSubset
+            self.prefixRewrite = prefixRewrite
+            self.requestTimeout = requestTimeout
+            self.idleTimeout = idleTimeout
+            self.numRetries = numRetries
+            self.retryOnConnectFailure = retryOnConnectFailure
+            self.retryOn = retryOn
+            self.retryOnStatusCodes = retryOnStatusCodes
+            self.requestHeaders = requestHeaders
+            self.responseHeaders = responseHeaders
+        }
+
+        package enum CodingKeys: String, CodingKey {
+            case service
+            case serviceSubset = "service_subset"
+            case prefixRewrite = "prefix_rewrite"
+            case requestTimeout = "request_timeout"
+            case idleTimeout = "idle_timeout"
+            case numRetries = "num_retries"
+            case retryOnConnectFailure = "retry_on_connect_failure"
+            case retryOn = "retry_on"
+            case retryOnStatusCodes = "retry_on_status_codes"
+            case requestHeaders = "request_headers"
+            case responseHeaders = "response_headers"
+        }
+    }
+
+    package var name: ServiceName
+    package var routes: [Route]
+    package var meta: [String: String]
+
+    package init(name: ServiceName, routes: [Route] = [], meta: [String: String] = [:]) {
+        self.name = name
+        self.routes = routes
+        self.meta = meta
+    }
+}
+
+/// Changes to a message's headers, made in this order: add, set, remove.
+package struct HeaderModifiers: Hashable, Sendable, Codable {
+    package var add: [String: String]
+    package var set: [String: String]
+    package var remove: [String]
+
+    package init(
+        add: [String: String] = [:], set: [String: String] = [:], remove: [String] = []
+    ) {
+        self.add = add
+        self.set = set
+        self.remove = remove
+    }
+}
+
+extension HeaderModifiers: Validated {
+    package func validate(_ checks: inout FieldChecks) {
+        for (key, values) in [("add", add), ("set", set)] {
+            for (name, value) in values {
+                checks.require(
+                    HTTPToken.isToken(name), [.key(key), .key(name)], "this is not a header name")
+                checks.require(
+                    HTTPToken.isFieldValue(value), [.key(key), .key(name)],
+                    "the value has control characters")
+            }
+        }
+        for (index, name) in remove.enumerated() {
+            checks.require(
+                HTTPToken.isToken(name), ["remove", .index(index)], "this is not a header name")
+        }
+    }
+}
+
+extension ServiceRouter.Route: Validated {
+    private static let retryConditions: Set<String> = [
+        "5xx", "gateway-error", "reset", "connect-failure", "envoy-ratelimited", "retriable-4xx",
+        "refused-stream", "cancelled", "deadline-exceeded", "internal", "resource-exhausted",
+        "unavailable",
+    ]
+
+    package func validate(_ checks: inout FieldChecks) {
+        if let match { checks.within(["match", "http"]) { match.validate(&$0) } }
+        guard let destination else { return }
+        checks.within(["destination"]) { inner in
+            if let rewrite = destination.prefixRewrite {
+                validateRewrite(rewrite, &inner)
+            }
+            inner.require(
+                (0...100).contains(destination.numRetries), ["num_retries"],
+                "write a number of 0 to 100")
+            for (index, condition) in destination.retryOn.enumerated() {
+                inner.require(
+                    Self.retryConditions.contains(condition), ["retry_on", .index(index)],
+                    "\(NameRule.quoted(condition)) is not a retry condition: write one of "
+                        + Self.retryConditions.sorted().joined(separator: ", "))
+            }
+            for (index, code) in destination.retryOnStatusCodes.enumerated() {
+                inner.require(
+                    (100...599).contains(code), ["retry_on_status_codes", .index(index)],
+                    "write a status of 100 to 599")
+            }
+            inner.within(["request_headers"], destination.requestHeaders)
+            inner.within(["response_headers"], destination.responseHeaders)
+        }
+    }
+
+    private func validateRewrite(_ rewrite: String, _ checks: inout FieldChecks) {
+        checks.require(
+            rewrite.hasPrefix("/"), ["prefix_rewrite"],
+            "\(NameRule.quoted(rewrite)) doesn't start with '/'")
+        switch match?.path {
+        case .exact, .prefix: break
+        case .regex, nil:
+            checks.fail(
+                ["prefix_rewrite"],
+                "cannot make use of PrefixRewrite without configuring either PathExact or "
+                    + "PathPrefix")
+        }
+    }
+}
+
+extension ServiceRouter: Validated {
+    package func validate(_ checks: inout FieldChecks) {
+        checks.require(routes.count <= 1024, ["routes"], "use at most 1024 routes")
+        checks.each("routes", routes)
+    }
+}
