@@ -142,6 +142,7 @@ let swiftTargets: [Target] = [
     .executableTarget(
         name: "meshctl", dependencies: ["MeshModel", "MeshClient", argumentParser],
         exclude: ["README.md"], swiftSettings: swiftSettings),
+    swiftTests("MeshTelemetry"),
 ]
 
 let package = Package(
