@@ -143,6 +143,13 @@ let swiftTargets: [Target] = [
         name: "meshctl", dependencies: ["MeshModel", "MeshClient", argumentParser],
         exclude: ["README.md"], swiftSettings: swiftSettings),
     swiftTests("MeshTelemetry"),
+    swiftTests(
+        "MeshIdentity",
+        [
+            .product(name: "X509", package: "swift-certificates"),
+            .product(name: "Crypto", package: "swift-crypto"),
+            .product(name: "SwiftASN1", package: "swift-asn1"),
+        ]),
 ]
 
 let package = Package(
