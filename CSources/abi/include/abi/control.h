@@ -1,0 +1,176 @@
+/* The control channel: a unix SEQPACKET socket. One message is one packet: this header, a fixed
+ * struct, and descriptors by SCM_RIGHTS in the order named below. Byte order is the machine's; both
+ * ends are on it. The same messages run between control plane and supervisor, and between
+ * supervisor and workers.
+ *
+ *   control plane            supervisor                  worker
+ *      | HELLO                  |                           |
+ *      | <------------- WELCOME |   (or REFUSE, then close) |
+ *      | <---- WORKER per slot  |                           |
+ *      | PUBLISH ------------>  | LISTENER*, PREPARE -----> |
+ *      | <-- PHASE(prepared) -- | <- PHASE(prepared/refused)|
+ *      |                        | COMMIT (or ABORT) ------> |
+ *      | <-- PHASE(committed) - | <------- PHASE(committed) |
+ *      | <--------- PUBLISHED   |                           |
+ *
+ * The supervisor itself takes a publication to its end, so that one half shipped by a control plane
+ * that died is either live everywhere or nowhere. A worker that has not answered PREPARE within
+ * LIMIT_PREPARE_MS has no veto; it catches up or is replaced. */
+#ifndef ABI_CONTROL_H
+#define ABI_CONTROL_H
+
+#include <stdint.h>
+
+#include "abi/errors.h"
+#include "abi/limits.h"
+
+enum abi_control_type {
+    /* control plane -> supervisor */
+    ABI_CONTROL_HELLO = 1,
+    ABI_CONTROL_PUBLISH = 2,  /* fds: snapshot, and secrets when `has_secrets` */
+    ABI_CONTROL_SHUTDOWN = 3, /* drain and end */
+    /* supervisor -> control plane */
+    ABI_CONTROL_WELCOME = 16,   /* fds: overlay, and the committed snapshot when there is one */
+    ABI_CONTROL_REFUSE = 17,    /* the peer may not control this data plane */
+    ABI_CONTROL_WORKER = 18,    /* fds: the stats region, in the first message about a slot */
+    ABI_CONTROL_PUBLISHED = 19, /* a publication has ended */
+    /* supervisor -> worker */
+    ABI_CONTROL_LISTENER = 32, /* fds: listening sockets, one per key */
+    ABI_CONTROL_PREPARE = 33,  /* fds: snapshot, secrets */
+    ABI_CONTROL_COMMIT = 34,
+    ABI_CONTROL_ABORT = 35,
+    ABI_CONTROL_DRAIN = 36,
+    /* worker -> supervisor; passed on to the control plane */
+    ABI_CONTROL_READY = 48,    /* loop runs */
+    ABI_CONTROL_PHASE = 49,    /* a worker's step with a generation */
+    ABI_CONTROL_DRAINED = 50,  /* no connection is left */
+    ABI_CONTROL_RELEASED = 51, /* a worker no longer uses a generation */
+};
+
+struct abi_control_head {
+    uint32_t type;   /* enum abi_control_type */
+    uint32_t length; /* bytes of the whole message */
+};
+
+struct abi_control_hello {
+    struct abi_control_head head;
+    uint32_t version; /* ABI_VERSION of the control plane */
+    uint32_t pid;
+    uint8_t installation[16]; /* who may control a data plane: fixed by its first control plane */
+};
+
+struct abi_control_welcome {
+    struct abi_control_head head;
+    uint32_t version; /* ABI_VERSION of the data plane */
+    uint32_t pid;     /* of the supervisor */
+    uint32_t workers; /* slots */
+    uint32_t has_snapshot;
+    uint64_t generation;         /* committed; 0 = none */
+    uint64_t secrets_generation; /* 0 = none */
+    uint64_t started_at_ms;      /* Unix time */
+    char engine[16];             /* "io_uring" */
+    char program[64];            /* version text of the data plane */
+};
+
+struct abi_control_refuse {
+    struct abi_control_head head;
+    uint32_t version; /* ABI_VERSION of the data plane */
+    uint32_t code;    /* enum abi_refusal */
+    char reason[LIMIT_REASON];
+};
+
+struct abi_control_publish {
+    struct abi_control_head head;
+    uint64_t generation; /* greater than every one before */
+    uint64_t secrets_generation;
+    uint32_t has_secrets; /* 0: the secrets region of before goes on */
+    uint32_t _pad0;
+};
+
+struct abi_control_shutdown {
+    struct abi_control_head head;
+    uint64_t grace_ms; /* connections still open then are closed */
+};
+
+enum abi_worker_state {
+    ABI_WORKER_STARTING = 0, /* process made, loop not yet running */
+    ABI_WORKER_SERVING = 1,
+    ABI_WORKER_DRAINING = 2,
+    ABI_WORKER_DEAD = 3,   /* being replaced */
+    ABI_WORKER_BROKEN = 4, /* three crashes in ten seconds: out of service for a while */
+    ABI_WORKER_STATE_COUNT
+};
+
+struct abi_control_worker {
+    struct abi_control_head head;
+    uint32_t worker;
+    uint32_t pid;
+    uint32_t state;       /* enum abi_worker_state */
+    uint32_t exit_status; /* wait status of the process before, when state is DEAD or BROKEN */
+    uint64_t generation;  /* committed in this worker */
+};
+
+enum abi_phase {
+    ABI_PHASE_PREPARED = 0,
+    ABI_PHASE_REFUSED = 1,
+    ABI_PHASE_COMMITTED = 2,
+    ABI_PHASE_TIMED_OUT = 3, /* said by the supervisor for a worker that did not answer */
+    ABI_PHASE_COUNT
+};
+
+#define ABI_WORKER_SUPERVISOR 0xffffffffu /* PHASE: refused by the supervisor itself (a listener)  \
+                                           */
+
+struct abi_control_phase {
+    struct abi_control_head head;
+    uint32_t worker;
+    uint32_t phase; /* enum abi_phase */
+    uint64_t generation;
+    uint32_t code; /* enum abi_refusal */
+    uint32_t _pad0;
+    char reason[LIMIT_REASON]; /* NUL-terminated text for people; empty unless refused */
+};
+
+enum abi_published {
+    ABI_PUBLISHED_LIVE = 0,    /* committed by every worker */
+    ABI_PUBLISHED_PARTIAL = 1, /* committed; `laggards` had not answered in time */
+    ABI_PUBLISHED_REFUSED = 2, /* aborted: the generation before goes on everywhere */
+    ABI_PUBLISHED_COUNT
+};
+
+struct abi_control_published {
+    struct abi_control_head head;
+    uint64_t generation;
+    uint32_t outcome; /* enum abi_published */
+    uint32_t _pad0;
+    uint64_t laggards; /* bit per worker */
+};
+
+#define ABI_CONTROL_LISTENERS 32u /* keys in one message */
+
+struct abi_control_listener {
+    struct abi_control_head head;
+    uint32_t count;
+    uint32_t _pad0;
+    uint64_t keys[ABI_CONTROL_LISTENERS]; /* abi_listener.key */
+};
+
+struct abi_control_generation { /* PREPARE, COMMIT, ABORT, RELEASED, READY, DRAINED */
+    struct abi_control_head head;
+    uint32_t worker;
+    uint32_t has_secrets; /* PREPARE: 0 = keep the secrets of before */
+    uint64_t generation;
+    uint64_t grace_ms; /* DRAIN */
+};
+
+_Static_assert(sizeof(struct abi_control_hello) == 32, "layout");
+_Static_assert(sizeof(struct abi_control_welcome) == 128, "layout");
+_Static_assert(sizeof(struct abi_control_refuse) == 16 + LIMIT_REASON, "layout");
+_Static_assert(sizeof(struct abi_control_publish) == 32, "layout");
+_Static_assert(sizeof(struct abi_control_worker) == 32, "layout");
+_Static_assert(sizeof(struct abi_control_phase) == 32 + LIMIT_REASON, "layout");
+_Static_assert(sizeof(struct abi_control_published) == 32, "layout");
+_Static_assert(sizeof(struct abi_control_listener) == 16 + 8 * ABI_CONTROL_LISTENERS, "layout");
+_Static_assert(sizeof(struct abi_control_listener) <= LIMIT_CONTROL_MESSAGE, "fits one packet");
+
+#endif

@@ -1,0 +1,339 @@
+/* The records of a snapshot: what a worker knows of listeners, routes, targets and intentions.
+ *
+ * Rules: fixed size, natural alignment, explicit zero padding, no pointers. A reference is an index
+ * range into the section that its comment names; ABI_NONE means "none" for a single index. Text is
+ * UTF-8 without NUL, not terminated. Everything is checked once by view_open(). */
+#ifndef ABI_ENTRIES_H
+#define ABI_ENTRIES_H
+
+#include <stdint.h>
+
+#define ABI_NONE 0xffffffffu
+
+struct abi_ref { /* records [at, at + count) of a section */
+    uint32_t at;
+    uint32_t count;
+};
+
+struct abi_text { /* bytes [at, at + len) of the TEXT section */
+    uint32_t at;
+    uint32_t len;
+};
+
+/* --- addresses --- */
+
+enum abi_family {
+    ABI_FAMILY_NONE = 0,
+    ABI_FAMILY_IP4 = 1,
+    ABI_FAMILY_IP6 = 2,
+    ABI_FAMILY_UNIX = 3,
+    ABI_FAMILY_COUNT
+};
+
+struct abi_address {
+    uint8_t family; /* enum abi_family */
+    uint8_t _pad0;
+    uint16_t port;        /* host byte order; 0 for unix */
+    uint32_t mode;        /* unix listeners: permission bits of the socket file */
+    uint8_t ip[16];       /* network byte order; IPv4 uses the first four */
+    struct abi_text path; /* unix: absolute file name */
+};
+
+/* --- listeners --- */
+
+enum abi_listener_kind {
+    ABI_LISTENER_L4 = 0, /* streams of bytes */
+    ABI_LISTENER_L7 = 1, /* HTTP */
+    ABI_LISTENER_KIND_COUNT
+};
+
+enum abi_listener_flag {
+    ABI_LISTENER_TLS_DETECT = 1,    /* reserved for `detect: true`; refused for now */
+    ABI_LISTENER_MESH_INBOUND = 2,  /* callers prove an identity; `policy` decides about them */
+    ABI_LISTENER_MESH_OUTBOUND = 4, /* calls are made with `identity`; a target's policy decides */
+    ABI_LISTENER_PROXY_IN = 8,      /* reserved for PROXY protocol; refused for now */
+    ABI_LISTENER_FLAGS = 15
+};
+
+struct abi_listener {
+    uint64_t key; /* stable across generations: the socket of an unchanged listener is kept */
+    struct abi_text name;
+    struct abi_address address;
+    uint8_t kind;                /* enum abi_listener_kind */
+    uint8_t flags;               /* enum abi_listener_flag */
+    uint16_t stats_slot;         /* < LIMIT_LISTENERS; same as long as the key is in use */
+    uint32_t tls;                /* TLS section, or ABI_NONE: plaintext */
+    uint32_t identity;           /* IDENTITY section, or ABI_NONE */
+    uint32_t policy;             /* POLICY section, or ABI_NONE: callers are not checked */
+    uint32_t route_table;        /* ROUTE_TABLE section; L7 only, else ABI_NONE */
+    struct abi_ref splits;       /* SPLIT section: L4 destinations; empty for L7 */
+    uint32_t head_timeout_ms;    /* reading of a request head */
+    uint32_t idle_timeout_ms;    /* nothing moves; 0 = none */
+    uint32_t request_timeout_ms; /* a whole request; 0 = none */
+    uint32_t handshake_timeout_ms;
+    uint32_t max_connections; /* per worker; 0 = none */
+    struct abi_text
+        congestion;      /* TCP congestion control of accepted connections; empty = system's */
+    struct abi_text via; /* pseudonym for Via; empty = no Via */
+};
+
+/* --- routes (L7) --- */
+
+/* A host's slot in an open-addressing table: `hosts` of a route table has a power-of-two count with
+ * at least one free slot; a name's home is hash_bytes(name) & (count - 1), collisions go to the
+ * next slot. Names are normal hosts (lower case, no port) or `*.suffix`. */
+struct abi_host {
+    struct abi_text name;  /* len 0 = free slot */
+    struct abi_ref routes; /* ROUTE_LIST section, in order of preference, already merged with all
+                              less specific routes of the table */
+};
+
+struct abi_route_table {
+    struct abi_ref hosts;  /* HOST section; count 0 or a power of two */
+    struct abi_ref routes; /* ROUTE_LIST section: for every other host */
+};
+
+enum abi_path_kind {
+    ABI_PATH_ANY = 0,
+    ABI_PATH_EXACT = 1,
+    ABI_PATH_PREFIX = 2, /* of bytes, as Consul's path_prefix */
+    ABI_PATH_REGEX = 3,  /* `path_dfa` */
+    ABI_PATH_KIND_COUNT
+};
+
+enum abi_action {
+    ABI_ACTION_FORWARD = 0,  /* to `splits` */
+    ABI_ACTION_RESPOND = 1,  /* `status`, `body` */
+    ABI_ACTION_REDIRECT = 2, /* `status`, Location made of redirect_* */
+    ABI_ACTION_COUNT
+};
+
+/* Bit 1 << enum h1_method (wire/h1.h); bit 0 stands for every method without a number. */
+#define ABI_METHODS_ALL 0u
+
+struct abi_route {
+    uint8_t path_kind; /* enum abi_path_kind */
+    uint8_t action;    /* enum abi_action */
+    uint16_t status;   /* respond, redirect */
+    uint32_t methods;  /* set of methods; ABI_METHODS_ALL = any */
+    struct abi_text path;
+    uint32_t path_dfa; /* DFA section, or ABI_NONE */
+    uint32_t _pad0;
+    struct abi_ref matches;          /* MATCH section: all must hold */
+    struct abi_ref splits;           /* SPLIT section; forward only */
+    struct abi_ref header_ops;       /* HEADER_OP section */
+    struct abi_text body;            /* respond */
+    struct abi_text content_type;    /* respond */
+    struct abi_text redirect_scheme; /* empty = the request's */
+    struct abi_text redirect_host;   /* empty = the request's */
+    struct abi_text redirect_path;   /* empty = the request's path and query */
+    struct abi_text
+        prefix_rewrite; /* forward: replaces a matched prefix or exact path; see `rewrites` */
+    uint8_t rewrites;   /* 1: prefix_rewrite applies */
+    uint8_t _pad1[3];
+    uint32_t request_timeout_ms; /* 0 = the listener's */
+    uint32_t retries;            /* further tries, <= LIMIT_RETRIES */
+    uint32_t retry_on;           /* set of enum abi_retry */
+    struct abi_text rule;        /* what a person calls it: "listener public, route 2" */
+    struct abi_text
+        origin; /* where it was written: "ringmesh.yaml:31:9", "config entry service-router/web" */
+};
+
+enum abi_retry {
+    ABI_RETRY_CONNECT = 1, /* nothing was sent yet */
+    ABI_RETRY_RESET = 2,   /* idempotent, sent, no answer byte came */
+    ABI_RETRY_FLAGS = 3
+};
+
+enum abi_match_subject {
+    ABI_MATCH_HEADER = 0, /* `name` in lower case; any of the values may match */
+    ABI_MATCH_QUERY = 1,
+    ABI_MATCH_SUBJECT_COUNT
+};
+
+enum abi_match_kind {
+    ABI_MATCH_PRESENT = 0,
+    ABI_MATCH_EXACT = 1,
+    ABI_MATCH_PREFIX = 2,
+    ABI_MATCH_SUFFIX = 3,
+    ABI_MATCH_CONTAINS = 4,
+    ABI_MATCH_REGEX = 5,
+    ABI_MATCH_KIND_COUNT
+};
+
+struct abi_match {
+    uint8_t subject;     /* enum abi_match_subject */
+    uint8_t kind;        /* enum abi_match_kind */
+    uint8_t invert;      /* 0 or 1 */
+    uint8_t ignore_case; /* 0 or 1: ASCII letters */
+    uint32_t dfa;        /* DFA section, or ABI_NONE */
+    struct abi_text name;
+    struct abi_text value;
+};
+
+enum abi_header_op_kind {
+    ABI_HEADER_ADD = 0,
+    ABI_HEADER_SET = 1,
+    ABI_HEADER_REMOVE = 2,
+    ABI_HEADER_OP_COUNT
+};
+
+struct abi_header_op {
+    uint8_t kind;     /* enum abi_header_op_kind */
+    uint8_t response; /* 0: on the request, 1: on the response */
+    uint8_t _pad0[6];
+    struct abi_text name; /* as it is sent */
+    struct abi_text value;
+};
+
+/* A bounded automaton over bytes: state 0 is dead, state 1 the start. `states` rows of 256 uint16
+ * next states stand in BLOB at `table`, then one accept byte per state. The whole text must be
+ * consumed. */
+struct abi_dfa {
+    uint64_t table;  /* BLOB offset, a multiple of 2 */
+    uint32_t states; /* 2 ... 4096 */
+    uint32_t _pad0;
+};
+
+/* --- targets --- */
+
+#define ABI_SPLIT_TOTAL 10000u
+
+struct abi_split { /* weights of one list add up to ABI_SPLIT_TOTAL */
+    uint32_t weight;
+    uint32_t target; /* TARGET section */
+};
+
+enum abi_balance {
+    ABI_BALANCE_ROUND_ROBIN = 0,
+    ABI_BALANCE_LEAST_REQUEST = 1, /* of two random choices */
+    ABI_BALANCE_RANDOM = 2,
+    ABI_BALANCE_COUNT
+};
+
+enum abi_protocol { ABI_PROTOCOL_TCP = 0, ABI_PROTOCOL_HTTP1 = 1, ABI_PROTOCOL_COUNT };
+
+struct abi_target {       /* a resolved destination: one subset of one service in one datacenter */
+    uint64_t key;         /* stable across generations: pools and balance state are kept */
+    struct abi_text name; /* "web.default.dc1" or with subset */
+    struct abi_text service;  /* "web" */
+    struct abi_ref endpoints; /* ENDPOINT section */
+    struct abi_ref failover;  /* TARGET_LIST section, tried in order when no endpoint is healthy */
+    uint32_t
+        policy; /* POLICY section: checked with the listener's identity before an endpoint without
+                   TLS is dialled from a mesh-outbound listener; ABI_NONE = not checked */
+    uint32_t stats_slot;         /* < LIMIT_TARGETS; same as long as the key is in use */
+    struct abi_text sni;         /* TLS endpoints: server name to ask for */
+    struct abi_text expected_id; /* TLS endpoints: SPIFFE id that must be presented */
+    uint8_t balance;             /* enum abi_balance */
+    uint8_t protocol;            /* enum abi_protocol */
+    uint16_t _pad0;
+    uint32_t connect_timeout_ms;
+    uint32_t max_connections; /* per worker; 0 = none */
+    uint32_t _pad1;
+    struct abi_text congestion;
+};
+
+struct abi_endpoint {
+    uint64_t key; /* stable: address and instance */
+    struct abi_address address;
+    uint32_t overlay_slot; /* < LIMIT_ENDPOINTS: health, weight, drain */
+    uint32_t tls;          /* TLS section (client), or ABI_NONE: plaintext */
+    uint32_t weight;       /* 1 ... 65535, unless the overlay says another */
+    uint32_t _pad0;
+    struct abi_text instance; /* service instance id */
+    struct abi_text node;
+};
+
+/* --- identity and intentions --- */
+
+struct abi_identity {
+    uint64_t secret; /* id of its certificate and key in the secrets region */
+    struct abi_text service;
+    struct abi_text spiffe_id;
+};
+
+enum abi_intention_action {
+    ABI_INTENTION_DENY = 0,
+    ABI_INTENTION_ALLOW = 1,
+    ABI_INTENTION_PERMISSIONS = 2, /* the first matching permission decides, none: deny */
+    ABI_INTENTION_ACTION_COUNT
+};
+
+struct abi_intention {
+    struct abi_text source;      /* service name, or `*` */
+    struct abi_text destination; /* as written: service name, or `*` */
+    uint8_t action;              /* enum abi_intention_action */
+    uint8_t precedence;          /* Consul's: 9, 8, 6, 5 */
+    uint16_t _pad0;
+    uint32_t _pad1;
+    struct abi_ref permissions; /* PERMISSION section */
+    struct abi_text origin;
+};
+
+struct abi_permission {
+    uint8_t action;    /* ABI_INTENTION_DENY or ABI_INTENTION_ALLOW */
+    uint8_t path_kind; /* enum abi_path_kind */
+    uint16_t _pad0;
+    uint32_t methods;
+    struct abi_text path;
+    uint32_t path_dfa;
+    uint32_t _pad1;
+    struct abi_ref matches; /* MATCH section: all must hold */
+};
+
+/* All that decides about calls to one service, the wildcard intentions already worked in: an exact
+ * source is looked up first, then `fallback`, then the default. */
+struct abi_policy {
+    uint64_t key; /* changes with the decision table: connections are examined again when it does */
+    struct abi_text destination;
+    struct abi_ref
+        intentions;    /* INTENTION section, sorted by source bytes, no source twice, none is `*` */
+    uint32_t fallback; /* INTENTION section: source `*`; ABI_NONE */
+    uint8_t default_action; /* ABI_INTENTION_DENY or ABI_INTENTION_ALLOW */
+    uint8_t _pad0[3];
+};
+
+/* --- TLS --- */
+
+enum abi_tls_verify {
+    ABI_TLS_VERIFY_NONE = 0,
+    ABI_TLS_VERIFY_REQUEST = 1,
+    ABI_TLS_VERIFY_REQUIRE = 2,
+    ABI_TLS_VERIFY_COUNT
+};
+
+struct abi_tls {
+    uint64_t key;          /* changes with anything below or with the secrets it names */
+    uint8_t server;        /* 1: terminates, 0: originates */
+    uint8_t verify;        /* enum abi_tls_verify */
+    uint8_t mesh;          /* 1: the peer's identity is its SPIFFE id */
+    uint8_t alpn_required; /* 0 or 1 */
+    uint16_t min_version;  /* 0x0303, 0x0304 */
+    uint16_t max_version;
+    struct abi_ref
+        certificates; /* SECRET_LIST section: ids, the default first; empty for clients without */
+    struct abi_ref trust;        /* BLOB bytes: CA certificates in DER, one behind the other */
+    struct abi_ref alpn;         /* BLOB bytes: wire form */
+    uint32_t session_lifetime_s; /* 0 = no resumption */
+    uint32_t _pad0;
+};
+
+_Static_assert(sizeof(struct abi_address) == 32, "layout");
+_Static_assert(sizeof(struct abi_listener) == 112, "layout");
+_Static_assert(sizeof(struct abi_host) == 16, "layout");
+_Static_assert(sizeof(struct abi_route_table) == 16, "layout");
+_Static_assert(sizeof(struct abi_route) == 128, "layout");
+_Static_assert(sizeof(struct abi_match) == 24, "layout");
+_Static_assert(sizeof(struct abi_header_op) == 24, "layout");
+_Static_assert(sizeof(struct abi_dfa) == 16, "layout");
+_Static_assert(sizeof(struct abi_split) == 8, "layout");
+_Static_assert(sizeof(struct abi_target) == 88, "layout");
+_Static_assert(sizeof(struct abi_endpoint) == 72, "layout");
+_Static_assert(sizeof(struct abi_identity) == 24, "layout");
+_Static_assert(sizeof(struct abi_intention) == 40, "layout");
+_Static_assert(sizeof(struct abi_permission) == 32, "layout");
+_Static_assert(sizeof(struct abi_policy) == 32, "layout");
+_Static_assert(sizeof(struct abi_tls) == 48, "layout");
+
+#endif

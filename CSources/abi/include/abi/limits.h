@@ -1,0 +1,54 @@
+/* Every bound of the product, with the arithmetic between them. The control plane refuses a
+ * configuration beyond a bound before it is published; the data plane refuses a snapshot beyond it.
+ */
+#ifndef ABI_LIMITS_H
+#define ABI_LIMITS_H
+
+#include <stdint.h>
+
+/* --- one node --- */
+#define LIMIT_WORKERS       64u
+#define LIMIT_LISTENERS     1024u
+#define LIMIT_TARGETS       32768u  /* also the service slots of a stats region */
+#define LIMIT_ENDPOINTS     262144u /* also the words of the overlay */
+#define LIMIT_ROUTES        262144u
+#define LIMIT_INTENTIONS    1048576u
+#define LIMIT_SNAPSHOT_SIZE 268435456u /* bytes */
+#define LIMIT_SECRETS_SIZE  134217728u /* bytes */
+#define LIMIT_SECRETS       65536u
+#define LIMIT_LIVE_VIEWS    4u    /* generations that one worker may hold at a time */
+#define LIMIT_FAILOVERS     16u   /* targets tried for one request */
+#define LIMIT_TEXT          8192u /* bytes of one string */
+
+/* --- one worker --- */
+#define LIMIT_CONNECTIONS        65536u /* downstream and upstream together */
+#define LIMIT_REQUESTS           32768u /* in flight */
+#define LIMIT_SPILL_BLOCKS       4096u  /* 16 KiB each: 64 MiB of unsent bytes */
+#define LIMIT_SMALL_BUFFERS      512u   /* 4 KiB each */
+#define LIMIT_LARGE_BUFFERS      32u    /* 64 KiB each */
+#define LIMIT_PIPES              32u
+#define LIMIT_TLS_CONTEXTS       4096u
+#define LIMIT_POOL_IDLE          1024u /* idle upstream connections */
+#define LIMIT_POOL_IDLE_ENDPOINT 128u  /* of them to one endpoint */
+#define LIMIT_EVENTS             512u  /* completions run in one loop turn */
+
+/* --- one connection --- */
+#define LIMIT_SPILL_HIGH 262144u /* unsent bytes above which the source is not read */
+#define LIMIT_SPILL_LOW  65536u  /* below which it is read again */
+#define LIMIT_PIPELINE   64u     /* requests read ahead of their answers, by bytes held: one head */
+#define LIMIT_RETRIES    3u      /* endpoints tried after the first */
+
+/* --- control channel --- */
+#define LIMIT_CONTROL_MESSAGE 4096u   /* bytes */
+#define LIMIT_REASON          240u    /* bytes of a reason, with its NUL */
+#define LIMIT_PREPARE_MS      2000u   /* a worker that has not answered by then has no veto */
+#define LIMIT_VIEW_SLICE_NS   200000u /* work of view_open in one loop turn */
+
+_Static_assert(LIMIT_CONNECTIONS <= 1u << 24, "a slot has 24 bits in a ring token");
+_Static_assert(LIMIT_REQUESTS <= LIMIT_CONNECTIONS, "every request has a connection");
+_Static_assert(LIMIT_SPILL_LOW < LIMIT_SPILL_HIGH, "reading must be able to start again");
+_Static_assert(LIMIT_SPILL_HIGH / 16384u < LIMIT_SPILL_BLOCKS / 64u,
+               "sixty-four stalled connections do not empty the pool");
+_Static_assert(LIMIT_WORKERS <= 64u, "a set of workers is one 64-bit word");
+
+#endif

@@ -1,0 +1,171 @@
+/* Statistics of one worker: one writer, any readers, counters that only grow (gauges are named so).
+ * The supervisor makes one region per worker slot; a replacement worker goes on counting where its
+ * predecessor stopped, with the gauges set to zero. */
+#ifndef ABI_STATS_H
+#define ABI_STATS_H
+
+#include <stdint.h>
+
+#include "abi/errors.h"
+#include "abi/limits.h"
+
+#define ABI_STATS_MAGIC 0x5354415453534d52ULL
+
+enum abi_worker_stat {
+    ABI_WORKER_CONNECTIONS_OPEN = 0, /* gauge: downstream */
+    ABI_WORKER_UPSTREAM_OPEN,        /* gauge */
+    ABI_WORKER_UPSTREAM_IDLE,        /* gauge */
+    ABI_WORKER_REQUESTS_ACTIVE,      /* gauge */
+    ABI_WORKER_TLS_OPEN,             /* gauge: sessions */
+    ABI_WORKER_ACCEPTED,
+    ABI_WORKER_ACCEPT_ERRORS, /* EMFILE and the like */
+    ABI_WORKER_SHED,          /* connections refused because a pool was empty */
+    ABI_WORKER_TURNS,         /* loop turns */
+    ABI_WORKER_EVENTS,        /* completions */
+    ABI_WORKER_STALE_EVENTS,  /* completions for objects that were gone */
+    ABI_WORKER_NO_BUFFERS,    /* receives that found their buffer group empty */
+    ABI_WORKER_SPLICED_BYTES,
+    ABI_WORKER_SPILL_BLOCKS,        /* gauge */
+    ABI_WORKER_SPILL_BLOCKS_HIGH,   /* gauge: high-water mark */
+    ABI_WORKER_CONNECTIONS_HIGH,    /* gauge: high-water mark */
+    ABI_WORKER_REQUESTS_HIGH,       /* gauge: high-water mark */
+    ABI_WORKER_VIEWS_LIVE,          /* gauge */
+    ABI_WORKER_REAUTHORIZED_CLOSED, /* connections ended because an intention changed */
+    ABI_WORKER_STARTS,              /* processes that have served this slot */
+    ABI_WORKER_STAT_COUNT
+};
+
+enum abi_listener_stat {
+    ABI_LISTENER_ACCEPTED = 0,
+    ABI_LISTENER_OPEN,       /* gauge */
+    ABI_LISTENER_BYTES_IN,   /* from clients, plaintext */
+    ABI_LISTENER_BYTES_OUT,  /* to clients, plaintext */
+    ABI_LISTENER_HANDSHAKES, /* complete */
+    ABI_LISTENER_HANDSHAKES_RESUMED,
+    ABI_LISTENER_HANDSHAKES_FAILED,
+    ABI_LISTENER_DENIED, /* connections and requests refused by intentions */
+    ABI_LISTENER_REQUESTS,
+    ABI_LISTENER_CODE_1XX,
+    ABI_LISTENER_CODE_2XX,
+    ABI_LISTENER_CODE_3XX,
+    ABI_LISTENER_CODE_4XX,
+    ABI_LISTENER_CODE_5XX,
+    ABI_LISTENER_STAT_COUNT
+};
+
+enum abi_target_stat {
+    ABI_TARGET_CONNECTS = 0,
+    ABI_TARGET_CONNECT_FAILURES,
+    ABI_TARGET_OPEN, /* gauge: upstream connections */
+    ABI_TARGET_REQUESTS,
+    ABI_TARGET_RETRIES,
+    ABI_TARGET_BYTES_IN,  /* from upstreams */
+    ABI_TARGET_BYTES_OUT, /* to upstreams */
+    ABI_TARGET_CODE_2XX,
+    ABI_TARGET_CODE_3XX,
+    ABI_TARGET_CODE_4XX,
+    ABI_TARGET_CODE_5XX,
+    ABI_TARGET_RESETS,
+    ABI_TARGET_STAT_COUNT
+};
+
+/* Latency histogram in microseconds, two buckets per power of two: bucket 0 is [0, 1), then
+ * [2^k, 1.5 * 2^k) and [1.5 * 2^k, 2^(k+1)). */
+#define ABI_HISTOGRAM_BUCKETS 56u
+
+struct abi_histogram {
+    uint64_t sum_us;
+    uint64_t counts[ABI_HISTOGRAM_BUCKETS];
+};
+
+struct abi_listener_stats {
+    uint64_t counters[ABI_LISTENER_STAT_COUNT];
+    uint64_t outcomes[ABI_OUTCOME_COUNT]; /* by enum abi_outcome */
+    struct abi_histogram latency;         /* first byte of a request to last byte of its answer */
+};
+
+struct abi_target_stats {
+    uint64_t counters[ABI_TARGET_STAT_COUNT];
+    struct abi_histogram latency; /* head sent to head of the answer */
+};
+
+struct abi_stats {
+    uint64_t magic;
+    uint32_t version;
+    uint32_t worker;         /* slot, from 0 */
+    uint32_t pid;            /* of the process that writes now */
+    uint32_t listener_slots; /* LIMIT_LISTENERS */
+    uint32_t target_slots;   /* LIMIT_TARGETS */
+    uint32_t _pad0;
+    uint64_t heartbeat_ns; /* CLOCK_MONOTONIC of the newest loop turn */
+    uint64_t generation;   /* committed snapshot; 0 = none yet */
+    uint64_t counters[ABI_WORKER_STAT_COUNT];
+    /* struct abi_listener_stats[listener_slots], then struct abi_target_stats[target_slots] follow
+     */
+};
+
+#define ABI_STATS_LISTENERS_AT ((uint64_t)sizeof(struct abi_stats))
+#define ABI_STATS_TARGETS_AT                                                                       \
+    (ABI_STATS_LISTENERS_AT + (uint64_t)LIMIT_LISTENERS * sizeof(struct abi_listener_stats))
+#define ABI_STATS_SIZE                                                                             \
+    (ABI_STATS_TARGETS_AT + (uint64_t)LIMIT_TARGETS * sizeof(struct abi_target_stats))
+
+static inline uint64_t abi_stats_targets_at(void)
+{
+    return ABI_STATS_TARGETS_AT;
+}
+
+static inline uint64_t abi_stats_size(void)
+{
+    return ABI_STATS_SIZE;
+}
+
+static inline struct abi_listener_stats *abi_stats_listener(struct abi_stats *stats, uint32_t slot)
+{
+    return (struct abi_listener_stats *)(void *)(stats + 1) + slot;
+}
+
+static inline struct abi_target_stats *abi_stats_target(struct abi_stats *stats, uint32_t slot)
+{
+    return (struct abi_target_stats *)(void *)((unsigned char *)stats + ABI_STATS_TARGETS_AT) +
+           slot;
+}
+
+/* Only the worker calls this: a single writer needs no locked instruction. */
+static inline void abi_stat_add(uint64_t *counter, uint64_t amount)
+{
+    __atomic_store_n(counter, *counter + amount, __ATOMIC_RELAXED);
+}
+
+static inline void abi_stat_set(uint64_t *gauge, uint64_t value)
+{
+    __atomic_store_n(gauge, value, __ATOMIC_RELAXED);
+}
+
+static inline uint64_t abi_stat_get(const uint64_t *counter)
+{
+    return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+static inline uint32_t abi_histogram_bucket(uint64_t us)
+{
+    uint32_t power, bucket;
+
+    if (us == 0) {
+        return 0;
+    }
+    power = 63u - (uint32_t)__builtin_clzll(us);
+    bucket = 1u + 2u * power;
+    if (power > 0 && (us >> (power - 1) & 1u) != 0) {
+        bucket++;
+    }
+    return bucket < ABI_HISTOGRAM_BUCKETS ? bucket : ABI_HISTOGRAM_BUCKETS - 1;
+}
+
+static inline void abi_histogram_add(struct abi_histogram *histogram, uint64_t us)
+{
+    abi_stat_add(&histogram->sum_us, us);
+    abi_stat_add(&histogram->counts[abi_histogram_bucket(us)], 1);
+}
+
+#endif

@@ -1,0 +1,36 @@
+/* Values that Swift compares with its own MemoryLayout: both sides prove the same layout. */
+#include "abi/layout.h"
+
+#include <stddef.h>
+
+#include "abi/control.h"
+#include "abi/overlay.h"
+#include "abi/snapshot.h"
+#include "abi/stats.h"
+
+uint32_t abi_record_size(uint32_t section)
+{
+    static const uint32_t sizes[ABI_SECTION_COUNT] = {
+        [ABI_SECTION_TEXT] = 1,
+        [ABI_SECTION_BLOB] = 1,
+        [ABI_SECTION_LISTENER] = sizeof(struct abi_listener),
+        [ABI_SECTION_ROUTE_TABLE] = sizeof(struct abi_route_table),
+        [ABI_SECTION_HOST] = sizeof(struct abi_host),
+        [ABI_SECTION_ROUTE_LIST] = sizeof(uint32_t),
+        [ABI_SECTION_ROUTE] = sizeof(struct abi_route),
+        [ABI_SECTION_MATCH] = sizeof(struct abi_match),
+        [ABI_SECTION_HEADER_OP] = sizeof(struct abi_header_op),
+        [ABI_SECTION_DFA] = sizeof(struct abi_dfa),
+        [ABI_SECTION_SPLIT] = sizeof(struct abi_split),
+        [ABI_SECTION_TARGET] = sizeof(struct abi_target),
+        [ABI_SECTION_TARGET_LIST] = sizeof(uint32_t),
+        [ABI_SECTION_ENDPOINT] = sizeof(struct abi_endpoint),
+        [ABI_SECTION_POLICY] = sizeof(struct abi_policy),
+        [ABI_SECTION_INTENTION] = sizeof(struct abi_intention),
+        [ABI_SECTION_PERMISSION] = sizeof(struct abi_permission),
+        [ABI_SECTION_IDENTITY] = sizeof(struct abi_identity),
+        [ABI_SECTION_TLS] = sizeof(struct abi_tls),
+        [ABI_SECTION_SECRET_LIST] = sizeof(uint64_t),
+    };
+    return section < ABI_SECTION_COUNT ? sizes[section] : 0;
+}

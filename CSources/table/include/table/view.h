@@ -1,0 +1,103 @@
+/* A snapshot opened for reading. view_open walks everything once: places, alignment, references,
+ * ranges, order, padding; after that, lookups trust the bytes (the file is sealed).
+ *
+ * No allocation: a view is a struct of pointers into a mapping that its owner keeps. */
+#ifndef TABLE_VIEW_H
+#define TABLE_VIEW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "abi/errors.h"
+#include "abi/snapshot.h"
+#include "base/bytes.h"
+
+struct view {
+    const struct abi_snapshot *head; /* also the start of the mapping */
+    size_t size;
+    const uint8_t *text;
+    const uint8_t *blob;
+    const struct abi_listener *listeners;
+    const struct abi_route_table *route_tables;
+    const struct abi_host *hosts;
+    const uint32_t *route_list;
+    const struct abi_route *routes;
+    const struct abi_match *matches;
+    const struct abi_header_op *header_ops;
+    const struct abi_dfa *dfas;
+    const struct abi_split *splits;
+    const struct abi_target *targets;
+    const uint32_t *target_list;
+    const struct abi_endpoint *endpoints;
+    const struct abi_policy *policies;
+    const struct abi_intention *intentions;
+    const struct abi_permission *permissions;
+    const struct abi_identity *identities;
+    const struct abi_tls *tls;
+    const uint64_t *secret_list;
+    uint32_t counts[ABI_SECTION_COUNT];
+    /* progress of the walk */
+    uint32_t _section;
+    uint32_t _record;
+    uint64_t _checksum_at;
+    uint64_t _checksum;
+};
+
+enum view_progress {
+    VIEW_MORE = 0,    /* call view_open_step again */
+    VIEW_READY = 1,   /* every byte is checked */
+    VIEW_REFUSED = 2, /* see the refusal */
+};
+
+struct view_refusal {
+    enum abi_refusal code;
+    uint32_t section; /* enum abi_section, or ABI_SECTION_COUNT for the header */
+    uint32_t record;
+    const char *what; /* static text: the rule that is broken */
+};
+
+/* Checks the header and sets the pointers. VIEW_MORE or VIEW_REFUSED. `bytes` is 16-byte aligned.
+ */
+[[nodiscard]] enum view_progress view_open_begin(struct view *view, const void *bytes, size_t size,
+                                                 struct view_refusal *refusal);
+
+/* Checks on, about `records` records (or as many 64-byte lines of checksum), so that a worker can
+ * go on serving between steps. */
+[[nodiscard]] enum view_progress view_open_step(struct view *view, uint32_t records,
+                                                struct view_refusal *refusal);
+
+/* Both at once, for start-up, tests and tools. */
+[[nodiscard]] bool view_open(struct view *view, const void *bytes, size_t size,
+                             struct view_refusal *refusal);
+
+static inline struct bytes view_text(const struct view *view, struct abi_text text)
+{
+    return bytes_of(view->text + text.at, text.len);
+}
+
+static inline struct bytes view_blob(const struct view *view, struct abi_ref ref)
+{
+    return bytes_of(view->blob + ref.at, ref.count);
+}
+
+/* Index of the listener or target with this key, or ABI_NONE. Linear: for changes, not for traffic.
+ */
+uint32_t view_find_listener(const struct view *view, uint64_t key);
+uint32_t view_find_target(const struct view *view, uint64_t key);
+
+/* --- the secrets region --- */
+
+struct secrets {
+    const struct abi_secrets *head;
+    const struct abi_secret *records;
+    size_t size;
+};
+
+[[nodiscard]] bool secrets_open(struct secrets *secrets, const void *bytes, size_t size,
+                                struct view_refusal *refusal);
+/* By binary search; NULL when absent. */
+const struct abi_secret *secrets_find(const struct secrets *secrets, uint64_t id);
+struct bytes secrets_bytes(const struct secrets *secrets, struct abi_ref ref);
+
+#endif

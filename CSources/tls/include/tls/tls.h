@@ -1,0 +1,137 @@
+/* TLS as an engine over memory (OpenSSL): ciphertext in, ciphertext out, plaintext in, plaintext
+ * out. No sockets and no clock of its own. One session belongs to one connection; contexts are
+ * shared by the sessions of one worker. Not thread-safe, as nothing in a worker is. */
+#ifndef TLS_TLS_H
+#define TLS_TLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+
+struct tls_context; /* one role with its certificates, trust and options; counted */
+struct tls_session; /* one connection */
+
+enum tls_verify {
+    TLS_VERIFY_NONE =
+        0, /* the peer's certificate is not asked for (server) or not checked (client) */
+    TLS_VERIFY_REQUEST, /* server: asked for, checked when given */
+    TLS_VERIFY_REQUIRE, /* asked for and checked; its absence ends the handshake */
+};
+
+#define TLS_VERSION_1_2 0x0303u
+#define TLS_VERSION_1_3 0x0304u
+
+struct tls_ticket_key { /* session tickets shared by all workers (RFC 5077 form) */
+    uint8_t name[16];
+    uint8_t hmac[32];
+    uint8_t aes[32];
+};
+
+struct tls_certificate {
+    struct bytes chain; /* certificates in DER, leaf first, one behind the other */
+    struct bytes key;   /* private key in DER (PKCS#8 or SEC1) */
+    struct bytes names; /* DNS names for SNI, lower case, each followed by one NUL; empty: matches
+                           none by name.
+                           `*.example.com` matches one label */
+};
+
+struct tls_options {
+    bool server;
+    enum tls_verify verify;
+    uint16_t min_version; /* TLS_VERSION_*; 0 = 1.3 */
+    uint16_t max_version; /* 0 = newest */
+    const struct tls_certificate
+        *certificates; /* the first is the default; may be NULL for clients */
+    uint32_t certificate_count;
+    struct bytes trust; /* CA certificates in DER, one behind the other; empty with VERIFY_NONE */
+    struct bytes
+        alpn; /* wire form (RFC 7301): length-prefixed names, preferred first; empty = none */
+    bool alpn_required; /* server: a client that offers only others is refused
+                           (no_application_protocol) */
+    const struct tls_ticket_key
+        *ticket_keys; /* first encrypts, all decrypt; NULL = no resumption */
+    uint32_t ticket_key_count;
+    struct bytes session_context; /* <= 32 bytes; resumption only where it matches */
+    uint32_t session_lifetime_s;  /* 0 = no resumption */
+};
+
+/* 0 and *out (count 1), or MESH_E_TLS with the reason in `why` (always terminated). Everything in
+ * `options` is copied; private keys live on inside OpenSSL only. */
+[[nodiscard]] int tls_context_create(const struct tls_options *options, struct tls_context **out,
+                                     char *why, size_t why_size);
+struct tls_context *tls_context_retain(struct tls_context *context);
+void tls_context_release(struct tls_context *context);
+
+/* Replaces the ticket keys of a server context. */
+void tls_context_set_tickets(struct tls_context *context, const struct tls_ticket_key *keys,
+                             uint32_t count);
+
+/* NULL when memory is out. `server_name` (clients: SNI and, unless `expected_id` is set, the DNS
+ * name to check) may be empty. `expected_id` (clients): the SPIFFE id the server must present;
+ * empty = any that the trust bundle covers. `resume` may be NULL; it is only read. */
+struct tls_resume; /* a client-side session to resume, counted by OpenSSL */
+struct tls_session *tls_session_create(struct tls_context *context, struct bytes server_name,
+                                       struct bytes expected_id, struct tls_resume *resume);
+void tls_session_destroy(struct tls_session *session);
+
+enum tls_status {
+    TLS_OPEN = 0,    /* handshake complete */
+    TLS_HANDSHAKING, /* needs more ciphertext from the peer */
+    TLS_PEER_CLOSED, /* close_notify received: no more plaintext will come */
+    TLS_FAILED,      /* an alert may wait in the output; then close */
+};
+
+/* Feeds ciphertext. All of `in` is taken (kept inside until read; at most one record is ever kept
+ * undecrypted). Then call tls_read() until it returns 0. Answers of the protocol (handshake,
+ * alerts, key updates) appear in the output. */
+enum tls_status tls_feed(struct tls_session *session, struct bytes in);
+
+/* Decrypts into `out`: bytes; 0 = none now (see tls_status_of); MESH_E_TLS. */
+[[nodiscard]] int64_t tls_read(struct tls_session *session, uint8_t *out, size_t capacity);
+
+/* Encrypts all of the parts; the ciphertext appears in the output. Only when TLS_OPEN. MESH_OK or
+ * MESH_E_TLS. */
+[[nodiscard]] int tls_write(struct tls_session *session, const struct bytes *parts, uint32_t count);
+
+/* Puts close_notify into the output; the receiving side stays open (half-close). */
+void tls_close_write(struct tls_session *session);
+
+/* Ciphertext waiting to be sent: a slice valid until the next call on any session of the thread
+ * (the output is one scratch of the worker: take it before you touch another session). Emptied by
+ * tls_output_taken(). */
+struct bytes tls_output(struct tls_session *session);
+void tls_output_taken(struct tls_session *session);
+
+/* Starts a client's handshake: its hello appears in the output. */
+enum tls_status tls_start(struct tls_session *session);
+
+enum tls_status tls_status_of(const struct tls_session *session);
+
+/* After the handshake; empty slices when there is none. Valid as long as the session. */
+struct bytes tls_alpn(const struct tls_session *session);
+struct bytes
+tls_server_name(const struct tls_session *session);          /* server: what the client asked for */
+struct bytes tls_peer_id(const struct tls_session *session); /* SPIFFE URI of the verified peer */
+struct bytes tls_peer_serial(const struct tls_session *session); /* big-endian bytes */
+uint16_t tls_version(const struct tls_session *session);
+bool tls_resumed(const struct tls_session *session);
+/* Name of what failed: OpenSSL's reason or the verification error ("certificate has expired"). */
+const char *tls_error(const struct tls_session *session);
+
+/* Client: the newest session ticket received, to be resumed later; NULL when none. The caller owns
+ * it. */
+struct tls_resume *tls_take_resume(struct tls_session *session);
+void tls_resume_free(struct tls_resume *resume);
+
+/* Drops buffers of a session that has nothing in flight (memory of idle connections). */
+void tls_idle(struct tls_session *session);
+
+/* Once per process before any context; MESH_OK or MESH_E_TLS. */
+[[nodiscard]] int tls_init(void);
+
+/* "openssl 3.0.19"; whether the kernel offers kTLS (probed once by tls_init's caller, see ring). */
+const char *tls_library(void);
+
+#endif
