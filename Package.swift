@@ -142,6 +142,14 @@ let swiftTargets: [Target] = [
     .executableTarget(
         name: "meshctl", dependencies: ["MeshModel", "MeshClient", argumentParser],
         exclude: ["README.md"], swiftSettings: swiftSettings),
+    swiftTests("MeshTelemetry"),
+    swiftTests(
+        "MeshIdentity",
+        [
+            .product(name: "X509", package: "swift-certificates"),
+            .product(name: "Crypto", package: "swift-crypto"),
+            .product(name: "SwiftASN1", package: "swift-asn1"),
+        ]),
 ]
 
 let package = Package(
