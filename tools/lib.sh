@@ -123,6 +123,7 @@ need_python() {
     [ -f "$VENV/stamp" ] && have=$(cat "$VENV/stamp")
     if [ "$want" = "$have" ] && "$VENV/bin/python" -c '' 2>/dev/null; then return 0; fi
     rm -rf "$VENV"
+    # shellcheck disable=SC2016  # expanded by the inner shell
     run_logged "python environment" bash -c '
         python3 -m venv "$1" &&
             "$1/bin/pip" install --quiet --disable-pip-version-check -r "$2"' - \
@@ -134,4 +135,5 @@ need_python() {
 SCRATCH=${RINGMESH_SCRATCH:-$ROOT/.build}
 binaries() { printf '%s/%s\n' "$SCRATCH" "$1"; }
 
+# shellcheck disable=SC2034  # read by tools/check and tools/run
 BUILD_PACKAGES=(libssl-dev liburing-dev libyaml-dev libsqlite3-dev pkg-config git)

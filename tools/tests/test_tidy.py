@@ -1,4 +1,4 @@
-"""The linter can fail: every rule has a fixture that it must refuse, and one that it must let pass."""
+"""The linter can fail: each rule has a fixture that it must refuse, and one that it lets pass."""
 
 import re
 import sys
