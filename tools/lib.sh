@@ -52,7 +52,9 @@ run_logged() { # run_logged NAME CMD...
     return "$rc"
 }
 
-last_words() { tail -c 4000 "$1" | tr '\r' '\n' | grep -v '^[[:space:]]*$' | tail -n 1 | cut -c1-70; }
+last_words() {
+    tail -c 4000 "$1" | tr '\r' '\n' | grep -v '^[[:space:]]*$' | tail -n 1 | cut -c1-70
+}
 
 # Installs the Debian packages that are missing; asks apt for nothing when all are there.
 need_packages() { # need_packages "why" PACKAGE...

@@ -16,7 +16,8 @@ def haproxy(directory, text, port):
     """haproxy in the foreground with `text` after the usual defaults."""
     config = Path(directory) / "haproxy.cfg"
     config.write_text(
-        "global\n  maxconn 2000\ndefaults\n  mode http\n  timeout connect 5s\n  timeout client 10s\n"
+        "global\n  maxconn 2000\ndefaults\n  mode http\n"
+        "  timeout connect 5s\n  timeout client 10s\n"
         "  timeout server 3s\n  timeout http-request 2s\n  timeout http-keep-alive 5s\n" + text,
         encoding="ascii",
     )

@@ -30,7 +30,8 @@ def binary(name):
     if name == "dataplane" and "RINGMESH_DATAPLANE" in os.environ:
         path = Path(os.environ["RINGMESH_DATAPLANE"])
     elif name == "dataplane-asan":
-        path = Path(os.environ.get("RINGMESH_DATAPLANE_ASAN", root / ".build-c-asan/debug/dataplane"))
+        built = root / ".build-c-asan" / "debug" / "dataplane"
+        path = Path(os.environ.get("RINGMESH_DATAPLANE_ASAN", built))
     else:
         path = folder / name
     if not path.exists():

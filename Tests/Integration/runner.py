@@ -11,15 +11,16 @@ from collections import Counter
 
 import cases
 import peers
+import vectors
 from ports import Ports
-from wire import Recorder
+from wire import Closed, Recorder
 
 
 def play_all(lanes, requests=(), responses=()):
     """{(id, mode): text of the fault} of all cases; lanes are used by one case at a time."""
     work, faults, lock = queue.Queue(), {}, threading.Lock()
     for case in requests:
-        for mode in cases.modes_of(case, cases.input_of(case)):
+        for mode in cases.modes_of(case, vectors.input_of(case)):
             work.put((case, mode))
     for case in responses:
         work.put((case, "response"))
@@ -45,22 +46,22 @@ def play_all(lanes, requests=(), responses=()):
 
 def play_one(case, mode, lane):
     """The fault of one case in one mode, or None."""
-    seen = None
     try:
         if mode == "response":
             cases.play_response(case, lane)
         else:
             cases.play_request(case, mode, lane)
         return None
-    except cases.Fault as fault:
+    except vectors.Fault as fault:
         return str(fault)
-    except (OSError, cases.Closed, ValueError, IndexError) as error:
-        return f"{type(error).__name__}: {error} ({seen})"
+    except (OSError, Closed, ValueError, IndexError) as error:
+        return f"{type(error).__name__}: {error}"
 
 
-def report(vectors, faults, out=sys.stdout):
+def report(listed_cases, faults, out=sys.stdout):
     """One line per failed case with the modes in which it failed; counts by strength."""
-    listed = {c["id"]: c for part in ("http1_requests", "http1_responses") for c in vectors[part]}
+            kind = f"{case['strength']:9} {name:32} {case['expect']:22}"
+            print(f"{kind} {'+'.join(modes)}: {text}", file=out)
     by_case = {}
     for (name, mode), text in sorted(faults.items()):
         by_case.setdefault(name, {}).setdefault(text, []).append(mode)
@@ -69,7 +70,6 @@ def report(vectors, faults, out=sys.stdout):
         case = listed[name]
         strengths[case["strength"]] += 1
         for text, modes in texts.items():
-            where = "+".join(modes)
             print(f"{case['strength']:9} {name:32} {case['expect']:22} {where}: {text}", file=out)
     total = Counter(c["strength"] for c in listed.values())
     summary = ", ".join(f"{s} {strengths[s]}/{total[s]}" for s in sorted(total))
@@ -84,17 +84,17 @@ def haproxy_lanes(directory, ports, recorders):
 
 
 def main():
-    vectors = cases.load()
+    known = vectors.load()
     ports, recorders = Ports(), [Recorder() for _ in range(8)]
     special = {"rs-connect-refused", "rs-connect-blackhole"}
     with tempfile.TemporaryDirectory() as directory:
         child, lanes = haproxy_lanes(directory, ports, recorders)
         try:
             only = set(sys.argv[1:])
-            chosen = [c for c in vectors["http1_requests"] if not only or c["id"] in only]
-            answers = [c for c in vectors["http1_responses"] if not only or c["id"] in only]
+            chosen = [c for c in known["http1_requests"] if not only or c["id"] in only]
+            answers = [c for c in known["http1_responses"] if not only or c["id"] in only]
             faults = play_all(lanes, chosen, [c for c in answers if c["id"] not in special])
-            report(vectors, faults)
+            report(known, faults)
         finally:
             child.terminate()
             ports.close()

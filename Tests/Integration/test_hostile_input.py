@@ -22,13 +22,14 @@ def edge(nodes, ports, recorders, tmp_path):
     """One node with a plain and a TLS listener in front of a recorder."""
     web, plain, tls = recorders(), ports.take(), ports.take()
     cert, key = leaf(tmp_path, "server", authority(tmp_path), "DNS:ex.test")
+    pair = {"cert": str(cert), "key": str(key)}
     timeouts = {"head": "1s", "idle": "3s", "request": "5s"}
     node = nodes(
         asan=True,
         services=[service("web", web.port)],
         listeners=[
             listener("plain", plain, "web", timeouts=timeouts),
-            listener("tls", tls, "web", timeouts=timeouts, tls={"cert": str(cert), "key": str(key)}),
+            listener("tls", tls, "web", timeouts=timeouts, tls=pair),
             listener("raw", ports.take(), "web", kind="l4"),
         ],
     ).start()
@@ -56,7 +57,8 @@ MALFORMED = {
     "no version": b"GET /\r\n\r\n",
     "binary": bytes(range(256)) * 8,
     "tls on plain": b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03",
-    "two lengths": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+    "two lengths": b"POST / HTTP/1.1\r\nHost: x\r\n"
+    b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab",
     "negative chunk": b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n\r\n",
     "huge chunk": b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     + b"F" * 17 + b"\r\n",
@@ -163,6 +165,7 @@ def test_aborts_leave_nothing(edge):
         client.send(request[: dice.randrange(len(request) + 1)])
         client.close()
     wait_for(
-        lambda: sum(fds(p) for p in edge.worker_pids()) <= base + 40, 5, "descriptors are given back"
+        lambda: sum(fds(p) for p in edge.worker_pids()) <= base + 40,
+        5, "descriptors are given back",
     )
     unharmed(edge)
