@@ -60,8 +60,8 @@ def play_one(case, mode, lane):
 
 def report(listed_cases, faults, out=sys.stdout):
     """One line per failed case with the modes in which it failed; counts by strength."""
-            kind = f"{case['strength']:9} {name:32} {case['expect']:22}"
-            print(f"{kind} {'+'.join(modes)}: {text}", file=out)
+    parts = ("http1_requests", "http1_responses")
+    listed = {case["id"]: case for part in parts for case in listed_cases[part]}
     by_case = {}
     for (name, mode), text in sorted(faults.items()):
         by_case.setdefault(name, {}).setdefault(text, []).append(mode)
@@ -69,8 +69,9 @@ def report(listed_cases, faults, out=sys.stdout):
     for name, texts in by_case.items():
         case = listed[name]
         strengths[case["strength"]] += 1
+        kind = f"{case['strength']:9} {name:32} {case['expect']:22}"
         for text, modes in texts.items():
-            print(f"{case['strength']:9} {name:32} {case['expect']:22} {where}: {text}", file=out)
+            print(f"{kind} {'+'.join(modes)}: {text}", file=out)
     total = Counter(c["strength"] for c in listed.values())
     summary = ", ".join(f"{s} {strengths[s]}/{total[s]}" for s in sorted(total))
     print(f"cases failed: {summary}", file=out)
