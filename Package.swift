@@ -29,7 +29,8 @@ func cSettings(_ extra: [CSetting] = []) -> [CSetting] {
         .enableWarning("all"),
         .treatAllWarnings(as: .error),
         .unsafeFlags(["-fvisibility=hidden"]),
-        .unsafeFlags(["-O3", "-march=x86-64-v2"], .when(platforms: [.linux], configuration: .release)),
+        .unsafeFlags(
+            ["-O3", "-march=x86-64-v2"], .when(platforms: [.linux], configuration: .release)),
     ] + warnings.map { .enableWarning($0) }
         + [.disableWarning("c23-extensions"), .disableWarning("gnu")] + extra
 }
