@@ -511,10 +511,11 @@ static size_t l7_on_body(struct proxy *proxy, struct conn *down, struct bytes in
     struct request *request = down->user;
     struct l7_gather gather;
     uint64_t data = 0;
-    int64_t used =
-        l7_pass_body(proxy, &request->request_body, in, request_has(request, REQUEST_CHUNK_UP),
-                     &request->big_head, &gather, &data);
+    int64_t used;
 
+    l7_gather_start(&gather, request->up);
+    used = l7_pass_body(proxy, &request->request_body, in, request_has(request, REQUEST_CHUNK_UP),
+                        &request->big_head, &gather, &data);
     if (used < 0) {
         /* The upstream must never see a complete message. */
         l7_fail(proxy, request, ABI_OUTCOME_BAD_REQUEST);
