@@ -107,19 +107,20 @@ void tls_keep(struct tls_session *session)
     }
 }
 
-/* The library gave no plaintext: needs more, end, or failure. */
+/* The library gave no plaintext: needs more, end, or failure. SSL_get_error() goes by the queue of
+ * errors, which every call leaves empty. */
 static void read_ended(struct tls_session *session)
 {
+    int error = SSL_get_error(session->ssl, 0);
+
     if (session->afterwards >= TLS_AFTERWARDS_MAX) {
         session->why = "too many handshake messages";
         tls_session_fail(session);
-    } else if (!SSL_want_read(session->ssl)) {
-        if (SSL_get_error(session->ssl, 0) == SSL_ERROR_ZERO_RETURN) {
-            session->status = TLS_PEER_CLOSED;
-            tls_session_drop_input(session);
-        } else {
-            tls_session_fail(session);
-        }
+    } else if (error == SSL_ERROR_ZERO_RETURN) {
+        session->status = TLS_PEER_CLOSED;
+        tls_session_drop_input(session);
+    } else if (error != SSL_ERROR_WANT_READ) {
+        tls_session_fail(session);
     }
 }
 
