@@ -124,12 +124,13 @@ static void read_ended(struct tls_session *session)
     }
 }
 
+/* Plaintext either way pays for handshake messages after the handshake. */
 static void earn_credit(struct tls_session *session, size_t plaintext)
 {
     if (session->afterwards > 0) {
-        session->moved_in += (uint32_t)plaintext;
-        if (session->moved_in >= TLS_AFTERWARDS_CREDIT) {
-            session->moved_in = 0;
+        session->moved_in += (uint32_t)num_min_size(plaintext, TLS_OUTPUT_MAX);
+        while (session->moved_in >= TLS_AFTERWARDS_CREDIT && session->afterwards > 0) {
+            session->moved_in -= TLS_AFTERWARDS_CREDIT;
             session->afterwards--;
         }
     }
@@ -177,6 +178,7 @@ static bool write_plain(struct tls_session *session, struct bytes plain)
         tls_session_fail(session);
         return false;
     }
+    earn_credit(session, plain.len);
     return true;
 }
 
