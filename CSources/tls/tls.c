@@ -107,28 +107,30 @@ void tls_keep(struct tls_session *session)
     }
 }
 
-/* The library gave no plaintext: needs more, end, or failure. */
+/* The library gave no plaintext: needs more, end, or failure. SSL_get_error() goes by the queue of
+ * errors, which every call leaves empty. */
 static void read_ended(struct tls_session *session)
 {
+    int error = SSL_get_error(session->ssl, 0);
+
     if (session->afterwards >= TLS_AFTERWARDS_MAX) {
         session->why = "too many handshake messages";
         tls_session_fail(session);
-    } else if (!SSL_want_read(session->ssl)) {
-        if (SSL_get_error(session->ssl, 0) == SSL_ERROR_ZERO_RETURN) {
-            session->status = TLS_PEER_CLOSED;
-            tls_session_drop_input(session);
-        } else {
-            tls_session_fail(session);
-        }
+    } else if (error == SSL_ERROR_ZERO_RETURN) {
+        session->status = TLS_PEER_CLOSED;
+        tls_session_drop_input(session);
+    } else if (error != SSL_ERROR_WANT_READ) {
+        tls_session_fail(session);
     }
 }
 
+/* Plaintext either way pays for handshake messages after the handshake. */
 static void earn_credit(struct tls_session *session, size_t plaintext)
 {
     if (session->afterwards > 0) {
-        session->moved_in += (uint32_t)plaintext;
-        if (session->moved_in >= TLS_AFTERWARDS_CREDIT) {
-            session->moved_in = 0;
+        session->moved_in += (uint32_t)num_min_size(plaintext, TLS_OUTPUT_MAX);
+        while (session->moved_in >= TLS_AFTERWARDS_CREDIT && session->afterwards > 0) {
+            session->moved_in -= TLS_AFTERWARDS_CREDIT;
             session->afterwards--;
         }
     }
@@ -176,6 +178,7 @@ static bool write_plain(struct tls_session *session, struct bytes plain)
         tls_session_fail(session);
         return false;
     }
+    earn_credit(session, plain.len);
     return true;
 }
 

@@ -44,15 +44,19 @@ static bool failed_certificate(const struct building *building, uint32_t index, 
     return false;
 }
 
-/* Handshake messages after the handshake cost the sender nothing and us key derivations; tls_read
- * sets them off against plaintext. */
+/* Handshake messages after the handshake cost the sender nothing and us key derivations or alerts;
+ * tls_read sets them off against plaintext. */
 static void count_afterwards(const SSL *ssl, int where, int value)
 {
     struct tls_session *session = tls_engine.current;
+    OSSL_HANDSHAKE_STATE state = SSL_get_state(ssl);
+    bool received = (where & SSL_CB_LOOP) != 0 &&
+                    (state == TLS_ST_SR_KEY_UPDATE || state == TLS_ST_CR_KEY_UPDATE ||
+                     state == TLS_ST_CR_SESSION_TICKET);
+    bool refused = (where & SSL_CB_WRITE) != 0; /* a wish to renegotiate */
 
-    (void)ssl;
     (void)value;
-    if (session->status == TLS_OPEN && (where & (SSL_CB_LOOP | SSL_CB_WRITE)) != 0 &&
+    if (session->status == TLS_OPEN && (received || refused) &&
         session->afterwards < TLS_AFTERWARDS_MAX) {
         session->afterwards++;
     }

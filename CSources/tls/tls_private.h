@@ -2,8 +2,8 @@
  *
  * Every call from outside enters through tls_bio_enter(), so that the callbacks of OpenSSL find
  * their session in tls_engine.current; no session needs ex_data or a BIO of its own. */
-#ifndef TLS_PRIVATE_H
-#define TLS_PRIVATE_H
+#ifndef TLS_TLS_PRIVATE_H
+#define TLS_TLS_PRIVATE_H
 
 #include <openssl/evp.h>
 #include <openssl/ssl.h>

@@ -86,6 +86,7 @@ static bool has_expected_id(const struct tls_session *session, const struct tls_
 void tls_resume_apply(struct tls_session *session, const struct tls_resume *resume)
 {
     struct bytes name = bytes_of(session->name, session->name_len);
+    SSL_SESSION *copy; /* the library marks a session used in TLS 1.3; `resume` is only read */
 
     if (session->context->lifetime_s == 0 || !SSL_SESSION_is_resumable(resume->session) ||
         memcmp(resume->fingerprint, session->context->fingerprint, TLS_FINGERPRINT) != 0 ||
@@ -93,7 +94,9 @@ void tls_resume_apply(struct tls_session *session, const struct tls_resume *resu
         tls_tickets_remaining(resume->expires_at) <= 0 || !has_expected_id(session, resume)) {
         return;
     }
-    if (SSL_set_session(session->ssl, resume->session) == 1) {
+    copy = SSL_SESSION_dup(resume->session);
+    if (copy != NULL && SSL_set_session(session->ssl, copy) == 1) {
         session->expires_at = resume->expires_at;
     }
+    SSL_SESSION_free(copy);
 }

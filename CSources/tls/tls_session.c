@@ -139,7 +139,7 @@ void tls_session_handshake(struct tls_session *session)
         OPENSSL_free(session->expected);
         session->expected = NULL;
         session->expected_len = 0;
-    } else if (!SSL_want_read(session->ssl)) {
+    } else if (SSL_get_error(session->ssl, done) != SSL_ERROR_WANT_READ) {
         tls_session_fail(session);
     } else if (session->moved_in > TLS_HANDSHAKE_MAX) {
         session->why = "handshake is too long";

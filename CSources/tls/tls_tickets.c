@@ -109,7 +109,6 @@ static bool ticket_holds(struct tls_session *session, SSL_SESSION *sealed)
 static SSL_TICKET_RETURN ticket_opened(SSL *ssl, SSL_SESSION *sealed, const unsigned char *name,
                                        size_t name_len, SSL_TICKET_STATUS status, void *argument)
 {
-    (void)ssl;
     (void)name;
     (void)name_len;
     (void)argument;
@@ -117,7 +116,10 @@ static SSL_TICKET_RETURN ticket_opened(SSL *ssl, SSL_SESSION *sealed, const unsi
         if (!ticket_holds(tls_engine.current, sealed)) {
             return SSL_TICKET_RETURN_IGNORE_RENEW;
         }
-        return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
+        /* Clients of TLS 1.3 use a ticket once (RFC 8446 C.4), so each connection brings one. */
+        return status == SSL_TICKET_SUCCESS && SSL_version(ssl) != TLS1_3_VERSION
+                   ? SSL_TICKET_RETURN_USE
+                   : SSL_TICKET_RETURN_USE_RENEW;
     }
     return SSL_TICKET_RETURN_IGNORE_RENEW;
 }

@@ -3,20 +3,23 @@
  * verified chain is dropped right after: what is needed of it stands in the session. */
 #include "tls_private.h"
 
-#include <time.h>
-
 #include <openssl/err.h>
 
 #include "base/err.h"
 
+/* Seconds since 1970. */
 static int64_t time_of(const ASN1_TIME *time)
 {
-    struct tm parts;
+    ASN1_TIME *epoch = ASN1_TIME_set(NULL, 0);
+    int days = 0;
+    int seconds = 0;
 
-    if (ASN1_TIME_to_tm(time, &parts) != 1) {
-        return 0;
+    if (epoch == NULL || ASN1_TIME_diff(&days, &seconds, epoch, time) != 1) {
+        days = 0;
+        seconds = 1; /* long over */
     }
-    return (int64_t)timegm(&parts);
+    ASN1_TIME_free(epoch);
+    return (int64_t)days * 86400 + seconds;
 }
 
 /* When the first certificate of the chain expires. */

@@ -46,6 +46,16 @@ static uint8_t h1body_digit(uint8_t c)
     return (uint8_t)(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
 }
 
+/* Another byte of chunk extensions. */
+static int h1body_count_ext(struct h1body *body)
+{
+    if (body->extension == H1BODY_MAX_EXTENSION) {
+        return MESH_E_TOO_LONG;
+    }
+    body->extension++;
+    return MESH_OK;
+}
+
 /* A byte of a size line up to its CR. */
 static int h1body_take_size(struct h1body *body, uint8_t c)
 {
@@ -70,8 +80,7 @@ static int h1body_take_size(struct h1body *body, uint8_t c)
     if (c == ';') {
         body->state = H1BODY_CHUNK_EXT;
         body->ext = H1BODY_EXT_NAME_START;
-        body->extension++;
-        return MESH_OK;
+        return h1body_count_ext(body);
     }
     return MESH_E_SYNTAX;
 }
@@ -92,10 +101,9 @@ static int h1body_take_ext(struct h1body *body, uint8_t c)
 {
     bool token = scan_is(c, SCAN_TOKEN);
 
-    if (body->extension == H1BODY_MAX_EXTENSION) {
+    if (h1body_count_ext(body) != MESH_OK) {
         return MESH_E_TOO_LONG;
     }
-    body->extension++;
     switch ((enum h1body_ext)body->ext) {
     case H1BODY_EXT_NAME_START:
         body->ext = H1BODY_EXT_NAME;
