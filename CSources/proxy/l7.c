@@ -297,7 +297,29 @@ static void l7_decide(struct proxy *proxy, struct request *request, const struct
     }
 }
 
-static uint32_t l7_request_flags(const struct h1_head *head)
+/* Whether Upgrade asks for another version of HTTP or for TLS: a hop's own business (h2c
+ * smuggling), never passed on. */
+static bool l7_upgrades_http(const struct h1_head *head, const uint8_t *start)
+{
+    const struct h1_field *field = h1_find(head, HDR_UPGRADE);
+    struct bytes rest = field == NULL ? bytes_of(NULL, 0) : h1_value(start, field);
+    struct bytes protocol;
+
+    if (h1_find(head, HDR_HTTP2_SETTINGS) != NULL) {
+        return true;
+    }
+    while (hdr_next_element(&rest, &protocol)) {
+        uint8_t first = protocol.len >= 2 ? bytes_lower(protocol.ptr[0]) : 0;
+        uint8_t second = protocol.len >= 2 ? bytes_lower(protocol.ptr[1]) : 0;
+
+        if ((first == 'h' && (second == '2' || second == 't')) || (first == 't' && second == 'l')) {
+            return true; /* h2c, HTTP/2.0, TLS/1.0 */
+        }
+    }
+    return false;
+}
+
+static uint32_t l7_request_flags(const struct h1_head *head, const uint8_t *start)
 {
     uint32_t flags = 0;
 
@@ -311,7 +333,8 @@ static uint32_t l7_request_flags(const struct h1_head *head)
         flags |= REQUEST_CHUNK_UP;
     }
     if (head->method == H1_METHOD_CONNECT ||
-        ((head->flags & H1_UPGRADE) != 0 && head->framing == H1_FRAMING_NONE)) {
+        ((head->flags & H1_UPGRADE) != 0 && head->framing == H1_FRAMING_NONE &&
+         !l7_upgrades_http(head, start))) {
         flags |= REQUEST_UPGRADE;
     }
     return flags;
@@ -338,7 +361,7 @@ static void l7_begin(struct proxy *proxy, struct conn *down, const uint8_t *star
     }
     abi_stat_add(&listener_of(proxy, down)->stats->counters[ABI_LISTENER_REQUESTS], 1);
     request->method = head->method;
-    request->flags |= l7_request_flags(head);
+    request->flags |= l7_request_flags(head, start);
     h1body_start(&request->request_body, (enum h1_framing)head->framing, head->content_length);
     if (h1body_is_done(&request->request_body)) {
         request->flags |= REQUEST_BODY_DONE;
@@ -362,21 +385,10 @@ static void l7_begin(struct proxy *proxy, struct conn *down, const uint8_t *star
 
 static void l7_refuse_head(struct proxy *proxy, struct conn *down, int error)
 {
-    switch (error) {
-    case MESH_E_TOO_LONG:
-    case MESH_E_TOO_MANY:
-        l7_refuse(proxy, down, 431, ABI_OUTCOME_TOO_LARGE);
-        break;
-    case MESH_E_VERSION:
-        l7_refuse(proxy, down, 505, ABI_OUTCOME_BAD_REQUEST);
-        break;
-    case MESH_E_UNSUPPORTED:
-        l7_refuse(proxy, down, 501, ABI_OUTCOME_BAD_REQUEST);
-        break;
-    default:
-        l7_refuse(proxy, down, 400, ABI_OUTCOME_BAD_REQUEST);
-        break;
-    }
+    uint16_t status = h1_refusal_status(error, &proxy->head);
+
+    l7_refuse(proxy, down, status,
+              status == 414 || status == 431 ? ABI_OUTCOME_TOO_LARGE : ABI_OUTCOME_BAD_REQUEST);
 }
 
 static size_t l7_on_head(struct proxy *proxy, struct conn *down, struct bytes in)
@@ -630,13 +642,15 @@ static void l7_ended(struct proxy *proxy, struct conn *down)
         l7_refuse(proxy, down, 400, ABI_OUTCOME_BAD_REQUEST);
         break;
     case L7_IN_BODY:
-        /* Cut short: what the upstream has must not look complete. */
-        l7_fail(proxy, down->user, ABI_OUTCOME_BAD_REQUEST);
-        break;
     case L7_AWAIT_UPSTREAM:
     case L7_AWAIT_ANSWER:
-        /* Half-closed after its request: the answer is still wanted. */
-        ((struct request *)down->user)->flags |= REQUEST_CLOSE_DOWN;
+        if (!request_has(down->user, REQUEST_BODY_DONE)) {
+            /* Cut short: what the upstream has must not look complete. */
+            l7_fail(proxy, down->user, ABI_OUTCOME_BAD_REQUEST);
+        } else {
+            /* Half-closed after its request: the answer is still wanted. */
+            ((struct request *)down->user)->flags |= REQUEST_CLOSE_DOWN;
+        }
         break;
     case L7_ENDING:
         break;
