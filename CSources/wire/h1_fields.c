@@ -7,114 +7,159 @@
 #include "h1_private.h"
 #include "scan.h"
 
-/* Fills in the id of a field, and notes it. */
-static inline void h1_identify(struct h1_reader *reader, struct h1_field *field, uint32_t index)
-{
-    const uint8_t *name = reader->start + field->name_at;
-    const struct hdr_name *slot = hdr_slot(name, field->name_len);
-    uint32_t bit;
+struct h1_line { /* name `:` blanks value blanks CRLF */
+    const uint8_t *colon;
+    const uint8_t *value;
+    const uint8_t *value_end;
+    const uint8_t *end; /* its CR */
+    uint8_t flags;      /* of enum h1_field_flag */
+};
 
-    if (slot == NULL) {
-        return;
+struct h1_span {
+    const uint8_t *from;
+    const uint8_t *to;
+};
+
+/* Cuts blanks off both ends. Rare, and apart so that the loop over the fields stays small. */
+[[gnu::noinline]] static struct h1_span h1_trim(struct h1_span value)
+{
+    while (value.from < value.to && scan_is_blank(*value.from)) {
+        value.from++;
     }
-    if (!hdr_is_name(name, slot->lower, field->name_len)) {
-        if (hdr_slot_has_alias(slot, name)) {
-            field->flags |= H1_FIELD_ALIAS;
-        }
-        return;
+    while (value.to > value.from && scan_is_blank(value.to[-1])) {
+        value.to--;
     }
-    field->id = slot->id;
-    bit = 1u << slot->id;
-    if ((reader->head->ids & bit) == 0) {
-        reader->first[slot->id] = (uint8_t)index;
-    }
-    reader->repeated |= reader->head->ids & bit;
-    reader->head->ids |= bit;
+    return value;
 }
 
-/* One field line, at which reader->at stands; `index` is its place. */
-static inline int h1_take_field(struct h1_reader *reader, uint32_t index)
+/* Whether there is one blank before the value and none behind it. */
+[[gnu::noinline]] static uint8_t h1_canonical(const uint8_t *colon, struct h1_span value,
+                                              const uint8_t *end)
 {
-    const uint8_t *end = reader->end;
-    const uint8_t *name = reader->at;
-    const uint8_t *colon = scan_token(name, end, reader->start);
-    const uint8_t *value;
-    const uint8_t *line_end;
-    const uint8_t *value_end;
-    struct h1_field *field;
+    bool canonical = value.from - colon == 2 && colon[1] == ' ' && value.to == end;
 
-    if (colon == end) {
+    return canonical ? H1_FIELD_CANONICAL : 0;
+}
+
+/* Finds the parts of the field line at `at`. A value has no control but HTAB, so that what is not
+ * above a blank is one. */
+static inline int h1_find_line(const uint8_t *at, const uint8_t *end, const uint8_t *start,
+                               struct h1_line *line)
+{
+    const uint8_t *stop = scan_token(at, end, start);
+
+    line->colon = stop;
+    if (stop == end) {
         return H1_STEP_MORE;
     }
-    if (*colon != ':' || colon == name) {
+    if (*stop != ':' || stop == at) {
         return MESH_E_SYNTAX;
     }
-    value = colon + 1;
-    while (value < end && scan_is_blank(*value)) {
-        value++;
-    }
-    line_end = scan_value(value, end, reader->start);
-    if (line_end == end) {
+    stop = scan_value(stop + 1, end, start);
+    line->end = stop;
+    if (stop == end) {
         return H1_STEP_MORE;
     }
-    if (*line_end != '\r') {
+    if (*stop != '\r') {
         return MESH_E_SYNTAX;
     }
-    if (end - line_end < 2) {
+    if (end - stop < 2) {
         return H1_STEP_MORE;
     }
-    if (line_end[1] != '\n') {
+    if (stop[1] != '\n') {
         return MESH_E_SYNTAX;
     }
-    if (index == H1_MAX_FIELDS) {
-        return MESH_E_TOO_MANY;
+    line->value = line->colon + 2; /* at most the LF */
+    line->value_end = stop;
+    line->flags = H1_FIELD_CANONICAL;
+    if (line->colon[1] != ' ' || *line->value <= ' ' || stop[-1] <= ' ') {
+        struct h1_span value = h1_trim((struct h1_span){line->colon + 1, stop});
+
+        line->flags = h1_canonical(line->colon, value, stop);
+        line->value = value.from;
+        line->value_end = value.to;
     }
-    value_end = line_end;
-    while (value_end > value && scan_is_blank(value_end[-1])) {
-        value_end--;
-    }
-    field = &reader->head->fields[index];
-    *field = (struct h1_field){
-        .name_at = h1_offset(reader, name),
-        .value_at = h1_offset(reader, value),
-        .value_len = (uint32_t)(value_end - value),
-        .name_len = (uint16_t)(colon - name),
-        .id = HDR_OTHER,
-        .flags =
-            value - colon == 2 && colon[1] == ' ' && value_end == line_end ? H1_FIELD_CANONICAL : 0,
-    };
-    h1_identify(reader, field, index);
-    reader->at = line_end + 2;
     return H1_STEP_DONE;
+}
+
+/* The id of a name of tchars; *flags gets H1_FIELD_ALIAS if it is an alias. */
+static inline uint8_t h1_identify(const uint8_t *name, size_t length, uint8_t *flags)
+{
+    const struct hdr_name *slot = hdr_slot(name, length);
+
+    if (slot == NULL) {
+        return HDR_OTHER;
+    }
+    if (hdr_is_name(name, slot->lower, length)) {
+        return slot->id;
+    }
+    if (hdr_slot_has_alias(slot, name)) {
+        *flags |= H1_FIELD_ALIAS;
+    }
+    return HDR_OTHER;
+}
+
+/* Writes down a line as a field. */
+static inline uint8_t h1_put_field(struct h1_field *field, const uint8_t *start, const uint8_t *at,
+                                   const struct h1_line *line)
+{
+    bool canonical =
+        line->value - line->colon == 2 && line->colon[1] == ' ' && line->value_end == line->end;
+    uint8_t flags = canonical ? H1_FIELD_CANONICAL : 0;
+    size_t name_len = (size_t)(line->colon - at);
+    uint8_t id = h1_identify(at, name_len, &flags);
+
+    field->name_at = (uint32_t)(at - start);
+    field->value_at = (uint32_t)(line->value - start);
+    field->value_len = (uint32_t)(line->value_end - line->value);
+    field->name_len = (uint16_t)name_len;
+    field->id = id;
+    field->flags = flags;
+    return id;
 }
 
 int h1_take_fields(struct h1_reader *reader)
 {
+    const uint8_t *const start = reader->start; /* in locals, which stores cannot change */
+    const uint8_t *const end = reader->end;
+    const uint8_t *at = reader->at;
+    struct h1_field *const fields = reader->head->fields;
+    uint32_t ids = 0;
+    uint32_t repeated = 0;
     uint32_t count = 0;
 
-    for (;;) {
-        int step;
+    while (at < end && *at != '\r') {
+        struct h1_line line;
+        int step = h1_find_line(at, end, start, &line);
+        uint8_t id;
 
-        if (reader->at == reader->end) {
-            return H1_STEP_MORE;
-        }
-        if (*reader->at == '\r') {
-            break;
-        }
-        step = h1_take_field(reader, count);
         if (step != H1_STEP_DONE) {
             return step;
         }
+        if (count == H1_MAX_FIELDS) {
+            return MESH_E_TOO_MANY;
+        }
+        id = h1_put_field(&fields[count], start, at, &line);
+        if (id != HDR_OTHER) {
+            if ((ids & 1u << id) == 0) {
+                reader->first[id] = (uint8_t)count;
+            }
+            repeated |= ids & 1u << id;
+            ids |= 1u << id;
+        }
         count++;
+        at = line.end + 2;
     }
-    reader->head->field_count = count;
-    if (reader->end - reader->at < 2) {
+    if (end - at < 2) {
         return H1_STEP_MORE;
     }
-    if (reader->at[1] != '\n') {
+    if (at[1] != '\n') {
         return MESH_E_SYNTAX;
     }
-    reader->at += 2;
+    reader->at = at + 2;
+    reader->repeated = repeated;
+    reader->head->field_count = count;
+    reader->head->ids = ids;
     return H1_STEP_DONE;
 }
 
@@ -133,6 +178,14 @@ static void h1_nominate(struct h1_reader *reader, struct bytes name)
     }
 }
 
+/* Whether a value or a part of one is `word`, which has lower-case letters, digits and `-`; a value
+ * has no controls, so that hdr_is_name is exact for it, too. */
+static inline bool h1_is_word(struct bytes in, const char *word, size_t length)
+{
+    return in.len == length && hdr_is_name(in.ptr, word, length);
+}
+#define H1_IS_WORD(in, word) h1_is_word((in), (word), sizeof(word) - 1)
+
 struct h1_options { /* what Connection says */
     bool close;
     bool keep_alive;
@@ -142,15 +195,15 @@ struct h1_options { /* what Connection says */
 
 static int h1_read_option(struct h1_reader *reader, struct bytes option, struct h1_options *options)
 {
-    if (bytes_equal_nocase(option, BYTES_LITERAL("close"))) {
+    if (H1_IS_WORD(option, "close")) {
         options->close = true;
         return MESH_OK;
     }
-    if (bytes_equal_nocase(option, BYTES_LITERAL("keep-alive"))) {
+    if (H1_IS_WORD(option, "keep-alive")) {
         options->keep_alive = true;
         return MESH_OK;
     }
-    if (bytes_equal_nocase(option, BYTES_LITERAL("upgrade"))) {
+    if (H1_IS_WORD(option, "upgrade")) {
         options->upgrade = true;
         return MESH_OK;
     }
@@ -168,6 +221,11 @@ static int h1_read_connection(struct h1_reader *reader, struct h1_options *optio
     const struct h1_head *head = reader->head;
 
     if (!h1_has(reader, HDR_CONNECTION)) {
+        return MESH_OK;
+    }
+    if (!h1_has_several(reader, HDR_CONNECTION) &&
+        H1_IS_WORD(h1_first_value(reader, HDR_CONNECTION), "keep-alive")) {
+        options->keep_alive = true; /* nearly always */
         return MESH_OK;
     }
     for (uint32_t i = reader->first[HDR_CONNECTION]; i < head->field_count; i++) {
@@ -202,8 +260,7 @@ static void h1_read_upgrade(struct h1_reader *reader, const struct h1_options *o
         return;
     }
     head->flags |= H1_UPGRADE;
-    if (!h1_has_several(reader, HDR_UPGRADE) &&
-        bytes_equal_nocase(value, BYTES_LITERAL("websocket"))) {
+    if (!h1_has_several(reader, HDR_UPGRADE) && H1_IS_WORD(value, "websocket")) {
         head->flags |= H1_UPGRADE_WEBSOCKET;
     }
 }
@@ -220,7 +277,7 @@ static void h1_read_te(struct h1_reader *reader)
         struct bytes coding;
 
         while (head->fields[i].id == HDR_TE && hdr_next_element(&rest, &coding)) {
-            if (bytes_equal_nocase(coding, BYTES_LITERAL("trailers"))) {
+            if (H1_IS_WORD(coding, "trailers")) {
                 head->flags |= H1_TE_TRAILERS;
             }
         }
@@ -257,7 +314,6 @@ static int h1_read_content_length(struct h1_reader *reader)
 static int h1_read_transfer_encoding(struct h1_reader *reader)
 {
     struct bytes value = h1_first_value(reader, HDR_TRANSFER_ENCODING);
-    const struct bytes chunked = BYTES_LITERAL("chunked");
     struct bytes coding = {NULL, 0};
     uint32_t codings = 0;
     uint32_t chunked_count = 0;
@@ -266,15 +322,15 @@ static int h1_read_transfer_encoding(struct h1_reader *reader)
         reader->head->minor == 0) {
         return MESH_E_FRAMING;
     }
-    if (bytes_equal_nocase(value, chunked)) {
+    if (H1_IS_WORD(value, "chunked")) {
         reader->head->framing = H1_FRAMING_CHUNKED;
         return MESH_OK;
     }
     while (hdr_next_element(&value, &coding)) {
         codings++;
-        chunked_count += bytes_equal_nocase(coding, chunked);
+        chunked_count += H1_IS_WORD(coding, "chunked");
     }
-    if (codings > 1 && chunked_count == 1 && bytes_equal_nocase(coding, chunked)) {
+    if (codings > 1 && chunked_count == 1 && H1_IS_WORD(coding, "chunked")) {
         return MESH_E_UNSUPPORTED;
     }
     return MESH_E_FRAMING;

@@ -14,6 +14,7 @@ enum scan_class {
     SCAN_HOST = 16, /* may stand in a host name: letters, digits, `-`, `.`, `_` */
     SCAN_HEX = 32,
     SCAN_UNRESERVED = 64, /* RFC 3986 2.3 */
+    SCAN_SEGMENT = 128,   /* of a path, nothing special: SCAN_PATH without `/`, `%` and `\` */
 };
 
 /* Classes of every byte, in scan.c. */
@@ -69,6 +70,20 @@ static inline const uint8_t *scan_plain_query(const uint8_t *at, const uint8_t *
 {
     (void)floor;
     return scan_plain_run(at, end, SCAN_QUERY);
+}
+
+static inline const uint8_t *scan_plain_segment(const uint8_t *at, const uint8_t *end,
+                                                const uint8_t *floor)
+{
+    (void)floor;
+    return scan_plain_run(at, end, SCAN_SEGMENT);
+}
+
+static inline const uint8_t *scan_plain_host(const uint8_t *at, const uint8_t *end,
+                                             const uint8_t *floor)
+{
+    (void)floor;
+    return scan_plain_run(at, end, SCAN_HOST);
 }
 
 #endif

@@ -14,50 +14,68 @@ static inline __m128i scan_sse_load(const uint8_t *at)
 
 /* Each of these gives a bit for every byte that is outside the class. */
 
-/* A byte is a tchar when the entry of its low nibble has the bit of its high nibble. Bytes from
- * 0x80 on have no bit: a shuffle gives 0 for them. */
+/* A byte is in a class of ASCII characters when the row of its low nibble has the bit of its high
+ * nibble. Bytes from 0x80 on have no bit: a shuffle gives 0 for them. */
+static inline unsigned scan_sse_not_in(__m128i rows, __m128i x)
+{
+    const __m128i bits = _mm_setr_epi8(1, 2, 4, 8, 16, 32, 64, (char)128, 0, 0, 0, 0, 0, 0, 0, 0);
+    __m128i high = _mm_and_si128(_mm_srli_epi16(x, 4), _mm_set1_epi8(0x0f));
+    __m128i hit = _mm_and_si128(_mm_shuffle_epi8(rows, x), _mm_shuffle_epi8(bits, high));
+
+    return (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(hit, _mm_setzero_si128()));
+}
+
 static inline unsigned scan_sse_not_token(__m128i x)
 {
-    const __m128i rows = _mm_setr_epi8((char)0xe8, (char)0xfc, (char)0xf8, (char)0xfc, (char)0xfc,
-                                       (char)0xfc, (char)0xfc, (char)0xfc, (char)0xf8, (char)0xf8,
-                                       (char)0xf4, 0x54, (char)0xd0, 0x54, (char)0xf4, 0x70);
-    const __m128i bits = _mm_setr_epi8(1, 2, 4, 8, 16, 32, 64, (char)128, 0, 0, 0, 0, 0, 0, 0, 0);
-    const __m128i nibble = _mm_set1_epi8(0x0f);
-    __m128i row = _mm_shuffle_epi8(rows, x);
-    __m128i bit = _mm_shuffle_epi8(bits, _mm_and_si128(_mm_srli_epi16(x, 4), nibble));
-
-    return (unsigned)_mm_movemask_epi8(
-        _mm_cmpeq_epi8(_mm_and_si128(row, bit), _mm_setzero_si128()));
+    return scan_sse_not_in(_mm_setr_epi8((char)0xe8, (char)0xfc, (char)0xf8, (char)0xfc, (char)0xfc,
+                                         (char)0xfc, (char)0xfc, (char)0xfc, (char)0xf8, (char)0xf8,
+                                         (char)0xf4, 0x54, (char)0xd0, 0x54, (char)0xf4, 0x70),
+                           x);
 }
 
-static inline unsigned scan_sse_not_value(__m128i x)
+/* Letters, digits, `-`, `.`, `_`. */
+static inline unsigned scan_sse_not_host(__m128i x)
 {
-    __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(x, _mm_set1_epi8(0x1f)), x);
-    __m128i tab = _mm_cmpeq_epi8(x, _mm_set1_epi8('\t'));
-    __m128i del = _mm_cmpeq_epi8(x, _mm_set1_epi8(0x7f));
-
-    return (unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_andnot_si128(tab, control), del));
+    return scan_sse_not_in(_mm_setr_epi8((char)0xa8, (char)0xf8, (char)0xf8, (char)0xf8, (char)0xf8,
+                                         (char)0xf8, (char)0xf8, (char)0xf8, (char)0xf8, (char)0xf8,
+                                         (char)0xf0, 0x50, 0x50, 0x54, 0x54, 0x70),
+                           x);
 }
 
-static inline __m128i scan_sse_visible(__m128i x)
+static inline unsigned scan_sse_not_segment(__m128i x)
 {
-    /* Signed: bytes from 0x80 on are negative. */
-    return _mm_andnot_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8(0x7f)),
-                            _mm_cmpgt_epi8(x, _mm_set1_epi8(0x20)));
+    return scan_sse_not_in(_mm_setr_epi8((char)0xf8, (char)0xfc, (char)0xfc, (char)0xf8, (char)0xfc,
+                                         (char)0xf8, (char)0xfc, (char)0xfc, (char)0xfc, (char)0xfc,
+                                         (char)0xfc, (char)0xfc, (char)0xdc, (char)0xfc, (char)0xfc,
+                                         0x70),
+                           x);
+}
+
+/* Adding 1 lets one signed comparison find what is below a bound as well as DEL (which becomes
+ * -128); bytes from 0x80 on are negative, too, and are told from DEL afterwards. */
+static inline __m128i scan_sse_above(__m128i x, char bound)
+{
+    return _mm_cmpgt_epi8(_mm_add_epi8(x, _mm_set1_epi8(1)), _mm_set1_epi8((char)(bound + 1)));
+}
+
+/* Also gives HTAB and obs-text, which are rare: see scan_sse_value. */
+static inline unsigned scan_sse_not_plain_value(__m128i x)
+{
+    return (unsigned)_mm_movemask_epi8(scan_sse_above(x, 0x1f)) ^ 0xffffu;
 }
 
 static inline unsigned scan_sse_not_query(__m128i x)
 {
     __m128i hash = _mm_cmpeq_epi8(x, _mm_set1_epi8('#'));
 
-    return (unsigned)_mm_movemask_epi8(_mm_andnot_si128(hash, scan_sse_visible(x))) ^ 0xffffu;
+    return (unsigned)_mm_movemask_epi8(_mm_andnot_si128(hash, scan_sse_above(x, 0x20))) ^ 0xffffu;
 }
 
 static inline unsigned scan_sse_not_path(__m128i x)
 {
     __m128i hash = _mm_cmpeq_epi8(x, _mm_set1_epi8('#'));
     __m128i mark = _mm_cmpeq_epi8(x, _mm_set1_epi8('?'));
-    __m128i fine = _mm_andnot_si128(_mm_or_si128(hash, mark), scan_sse_visible(x));
+    __m128i fine = _mm_andnot_si128(_mm_or_si128(hash, mark), scan_sse_above(x, 0x20));
 
     return (unsigned)_mm_movemask_epi8(fine) ^ 0xffffu;
 }
@@ -92,7 +110,27 @@ static inline const uint8_t *scan_sse_token(const uint8_t *at, const uint8_t *en
 static inline const uint8_t *scan_sse_value(const uint8_t *at, const uint8_t *end,
                                             const uint8_t *floor)
 {
-    return scan_sse_run(at, end, floor, scan_sse_not_value, SCAN_VALUE);
+    for (;;) {
+        at = scan_sse_run(at, end, floor, scan_sse_not_plain_value, SCAN_VALUE);
+        if (at == end || !scan_is(*at, SCAN_VALUE)) {
+            return at;
+        }
+        do {
+            at++;
+        } while (at < end && (*at == '\t' || *at >= 0x80));
+    }
+}
+
+static inline const uint8_t *scan_sse_segment(const uint8_t *at, const uint8_t *end,
+                                              const uint8_t *floor)
+{
+    return scan_sse_run(at, end, floor, scan_sse_not_segment, SCAN_SEGMENT);
+}
+
+static inline const uint8_t *scan_sse_host(const uint8_t *at, const uint8_t *end,
+                                           const uint8_t *floor)
+{
+    return scan_sse_run(at, end, floor, scan_sse_not_host, SCAN_HOST);
 }
 
 static inline const uint8_t *scan_sse_path(const uint8_t *at, const uint8_t *end,

@@ -4,7 +4,8 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "scan_plain.h"
+#include "hdr_names.h"
+#include "scan.h"
 
 /* The value of a hexadecimal digit. */
 static inline uint8_t uri_digit(uint8_t c)
@@ -120,20 +121,30 @@ static int uri_put_escape(struct uri_writer *writer, struct bytes in)
     return MESH_OK;
 }
 
+/* Whether a character of a path needs a closer look before the path is known to be normal. */
+static inline bool uri_is_special(const uint8_t *at, const uint8_t *end)
+{
+    uint8_t c = *at;
+
+    if (c == '/') {
+        return at + 1 < end && (at[1] == '/' || at[1] == '.');
+    }
+    return c == '%' || c == '\\' || !scan_is(c, SCAN_PATH);
+}
+
 /* How much of `path` is normal for certain: up to a character that needs a closer look. */
 static size_t uri_normal_prefix(struct bytes path)
 {
-    for (size_t i = 0; i < path.len; i++) {
-        uint8_t c = path.ptr[i];
+    const uint8_t *end = path.ptr + path.len;
+    const uint8_t *at = path.ptr;
 
-        if (c == '%' || c == '\\' || !scan_is(c, SCAN_PATH)) {
-            return i;
+    for (;;) {
+        at = scan_segment(at, end, path.ptr);
+        if (at == end || uri_is_special(at, end)) {
+            return (size_t)(at - path.ptr);
         }
-        if (c == '/' && i + 1 < path.len && (path.ptr[i + 1] == '/' || path.ptr[i + 1] == '.')) {
-            return i;
-        }
+        at++;
     }
-    return path.len;
 }
 
 /* Reads the rest of the path after what uri_normal_prefix took. */
@@ -246,32 +257,76 @@ static int uri_split_v6(struct bytes authority, struct bytes *host, uint16_t *po
     return uri_read_port(bytes_from(authority, host->len), port);
 }
 
+/* Whether two dots stand side by side in [at, end); eight bytes at a time, of which the last is
+ * looked at again. */
+static bool uri_has_double_dot(const uint8_t *at, const uint8_t *end)
+{
+    const uint64_t ones = 0x0101010101010101ULL;
+
+    for (; end - at >= 8; at += 7) {
+        uint64_t x = hdr_load64(at) ^ '.' * ones;
+        uint64_t dots = ~(((x & 0x7f * ones) + 0x7f * ones) | x) & 0x80 * ones;
+
+        if ((dots & dots << 8) != 0) {
+            return true;
+        }
+    }
+    for (; end - at >= 2; at++) {
+        if (at[0] == '.' && at[1] == '.') {
+            return true;
+        }
+    }
+    return false;
+}
+
 int uri_split_authority(struct bytes authority, struct bytes *host, uint16_t *port)
 {
-    uint8_t before = '.'; /* no label is empty: neither at the start nor between two dots */
-    size_t at = 0;
+    const uint8_t *start = authority.ptr;
+    const uint8_t *end = start + authority.len;
+    const uint8_t *stop;
+    const uint8_t *last;
 
     if (authority.len == 0) {
         return MESH_E_SYNTAX;
     }
-    if (authority.ptr[0] == '[') {
+    if (*start == '[') {
         return uri_split_v6(authority, host, port);
     }
-    while (at < authority.len && scan_is(authority.ptr[at], SCAN_HOST)) {
-        if (authority.ptr[at] == '.' && before == '.') {
-            return MESH_E_SYNTAX;
-        }
-        before = authority.ptr[at];
-        at++;
-    }
-    if (at == 0) {
+    stop = scan_host(start, end, start);
+    /* No label is empty: no dot at the start or beside another one; the last one may be dropped. */
+    if (stop == start || *start == '.') {
         return MESH_E_SYNTAX;
     }
-    if (at > URI_MAX_HOST) {
+    if (stop - start > URI_MAX_HOST) {
         return MESH_E_TOO_LONG;
     }
-    *host = bytes_part(authority, 0, at - (before == '.'));
-    return uri_read_port(bytes_from(authority, at), port);
+    last = stop - 1;
+    if (uri_has_double_dot(start, stop)) {
+        return MESH_E_SYNTAX;
+    }
+    *host = bytes_of(start, (size_t)(stop - start) - (*last == '.'));
+    return uri_read_port(bytes_of(stop, (size_t)(end - stop)), port);
+}
+
+/* Copies with letters in lower case, eight bytes at a time. */
+static void uri_lower(uint8_t *out, struct bytes in)
+{
+    size_t at = 0;
+
+    for (; at + 8 <= in.len; at += 8) {
+        const uint64_t ones = 0x0101010101010101ULL;
+        uint64_t x = hdr_load64(in.ptr + at);
+        uint64_t low = x & 0x7f * ones;                   /* no carry between bytes */
+        uint64_t from_a = low + (0x80 - 'A') * ones;      /* high bit: from `A` on */
+        uint64_t after_z = low + (0x80 - 'Z' - 1) * ones; /* high bit: after `Z` */
+        uint64_t upper = ((from_a & ~after_z) & ~x) & 0x80 * ones;
+
+        x |= upper >> 2;
+        memcpy(out + at, &x, 8);
+    }
+    for (; at < in.len; at++) {
+        out[at] = bytes_lower(in.ptr[at]);
+    }
 }
 
 int uri_normal_host(struct bytes authority, uint8_t *out, uint16_t *port)
@@ -295,8 +350,6 @@ int uri_normal_host(struct bytes authority, uint8_t *out, uint16_t *port)
         out[length + 1] = ']';
         return (int)(length + 2);
     }
-    for (size_t i = 0; i < host.len; i++) {
-        out[i] = bytes_lower(host.ptr[i]);
-    }
+    uri_lower(out, host);
     return (int)host.len;
 }

@@ -25,6 +25,7 @@ TEST(classes_are_those_of_the_grammar)
                   is_letter_or_digit(c) || is_one_of(c, "!#$%&'*+-.^_`|~"));
         CHECK_INT(scan_is((uint8_t)c, SCAN_VALUE), visible || is_one_of(c, " \t") || c >= 0x80);
         CHECK_INT(scan_is((uint8_t)c, SCAN_PATH), visible && !is_one_of(c, "?#"));
+        CHECK_INT(scan_is((uint8_t)c, SCAN_SEGMENT), visible && !is_one_of(c, "?#/%\\"));
         CHECK_INT(scan_is((uint8_t)c, SCAN_QUERY), visible && !is_one_of(c, "#"));
         CHECK_INT(scan_is((uint8_t)c, SCAN_HOST), is_letter_or_digit(c) || is_one_of(c, "-._"));
         CHECK_INT(scan_is((uint8_t)c, SCAN_HEX), is_one_of(c, "0123456789abcdefABCDEF"));
@@ -47,6 +48,8 @@ static const struct scan_pair pairs[] = {
     {"value", scan_value, scan_plain_value, ' '},
     {"path", scan_path, scan_plain_path, '/'},
     {"query", scan_query, scan_plain_query, '?'},
+    {"segment", scan_segment, scan_plain_segment, ';'},
+    {"host", scan_host, scan_plain_host, '.'},
 };
 
 /* Every byte value at every place of inputs around the vector size, from every start. */
@@ -86,7 +89,7 @@ TEST(vector_and_table_agree_on_noise)
     uint8_t text[100];
 
     for (int round = 0; round < 20000; round++) {
-        const struct scan_pair *pair = &pairs[cunit_random_below(4)];
+        const struct scan_pair *pair = &pairs[cunit_random_below(6)];
         size_t len = cunit_random_below(sizeof(text) + 1);
         size_t from = cunit_random_below((uint32_t)len + 1);
         struct bytes in;
