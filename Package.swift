@@ -29,7 +29,8 @@ func cSettings(_ extra: [CSetting] = []) -> [CSetting] {
         .enableWarning("all"),
         .treatAllWarnings(as: .error),
         .unsafeFlags(["-fvisibility=hidden"]),
-        .unsafeFlags(["-O3", "-march=x86-64-v2"], .when(platforms: [.linux], configuration: .release)),
+        .unsafeFlags(
+            ["-O3", "-march=x86-64-v2"], .when(platforms: [.linux], configuration: .release)),
     ] + warnings.map { .enableWarning($0) }
         + [.disableWarning("c23-extensions"), .disableWarning("gnu")] + extra
 }
@@ -142,6 +143,14 @@ let swiftTargets: [Target] = [
     .executableTarget(
         name: "meshctl", dependencies: ["MeshModel", "MeshClient", argumentParser],
         exclude: ["README.md"], swiftSettings: swiftSettings),
+    swiftTests("MeshTelemetry"),
+    swiftTests(
+        "MeshIdentity",
+        [
+            .product(name: "X509", package: "swift-certificates"),
+            .product(name: "Crypto", package: "swift-crypto"),
+            .product(name: "SwiftASN1", package: "swift-asn1"),
+        ]),
 ]
 
 let package = Package(

@@ -6,14 +6,17 @@
 #   PROGRAM  the program's name in OUT
 #   SOURCES  its own sources besides those of the rooms
 #   EXTRA    flags for compiling and linking (sanitizers, optimisation)
+#   ROOMS    the rooms, if not all
+#   DEFINES  MESH_DEBUG, if not said otherwise
 #
 # The warnings are those of Package.swift.
 ROOMS    ?= base abi wire core tls ring table proxy worker
+DEFINES  ?= -DMESH_DEBUG
 WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wvla -Wmissing-prototypes \
             -Wstrict-prototypes -Wimplicit-fallthrough -Werror -Wno-c23-extensions -Wno-gnu
 INCLUDES := $(ROOMS:%=-ICSources/%/include) -ICSources -ITests/CUnit -I$(OUT)/gen
 LIBS     := $(shell pkg-config --libs openssl liburing)
-CFLAGS   := -std=gnu17 -g -march=x86-64-v2 -D_GNU_SOURCE -DMESH_DEBUG -fvisibility=hidden \
+CFLAGS   := -std=gnu17 -g -march=x86-64-v2 -D_GNU_SOURCE $(DEFINES) -fvisibility=hidden \
             $(shell pkg-config --cflags openssl liburing) $(WARNINGS) $(INCLUDES) $(EXTRA)
 ALL      := $(foreach room,$(ROOMS),$(wildcard CSources/$(room)/*.c)) $(SOURCES)
 OBJECTS  := $(ALL:%.c=$(OUT)/%.o)

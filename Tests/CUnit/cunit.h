@@ -87,6 +87,8 @@ struct bytes cunit_guarded_start(struct bytes in);
 /* `len` writable bytes, filled with 0xa5, that end at an unreadable page. */
 uint8_t *cunit_guarded_room(size_t len);
 void cunit_unguard(const void *start);
+/* Everything that cunit_guarded and its relatives gave out in this test. */
+void cunit_unguard_all(void);
 
 /* Repeatable noise; the seed is printed when a test fails and set by CUNIT_SEED. Every test starts
  * from the same seed. */

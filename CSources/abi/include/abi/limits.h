@@ -31,8 +31,8 @@
 #define LIMIT_LARGE_BUFFERS      32u    /* 64 KiB each */
 #define LIMIT_PIPES              32u
 #define LIMIT_TLS_CONTEXTS       4096u
-#define LIMIT_POOL_IDLE          1024u /* idle upstream connections */
-#define LIMIT_POOL_IDLE_ENDPOINT 128u  /* of them to one endpoint */
+#define LIMIT_POOL_IDLE          8192u /* idle upstream connections */
+#define LIMIT_POOL_IDLE_ENDPOINT 1024u /* of them to one endpoint */
 #define LIMIT_EVENTS             512u  /* completions run in one loop turn */
 
 /* --- one connection --- */

@@ -1,0 +1,194 @@
+import Crypto
+package import Foundation
+package import MeshModel
+import SwiftASN1
+import X509
+
+/// One root of the mesh: its certificate and the key that signs with it.
+package struct AuthorityRoot: Sendable, Equatable {
+    /// SHA-1 fingerprint of the certificate, `aa:bb:…`: how Consul's clients name roots.
+    package let id: String
+    package let trustDomain: TrustDomain
+    package let certificateDER: [UInt8]
+    /// SEC1.
+    package let privateKeyDER: SecretBytes
+    /// This root as signed by the one before it. Leaves carry it, so that peers which know only
+    /// the older root still believe them.
+    package var crossSignedDER: [[UInt8]]
+    /// Set when another root took over.
+    package var rotatedOutAt: Date?
+    /// Small enough for the number that Consul's API writes.
+    package let serial: UInt64
+    /// SHA-256 of the signing key, colon separated.
+    package let signingKeyID: String
+    package let notBefore: Date
+    package let notAfter: Date
+
+    private let certificate: Certificate
+    private let key: P256.Signing.PrivateKey
+
+    package static let name = "Ringmesh CA Root Cert"
+    /// Ten years of 365 days.
+    package static let lifetime: TimeInterval = 87_600 * 3600
+    /// How long a root signed by its predecessor serves: longer than any leaf that carries it
+    /// waits for its peers to learn of the new root.
+    package static let crossSignedLifetime: TimeInterval = 7 * 24 * 3600
+
+    package static func == (left: Self, right: Self) -> Bool {
+        left.id == right.id && left.crossSignedDER == right.crossSignedDER
+            && left.rotatedOutAt == right.rotatedOutAt
+    }
+}
+
+extension AuthorityRoot {
+    /// A new root of the domain with a new key.
+    package static func make(
+        trustDomain: TrustDomain, now: Date, lifetime: TimeInterval = lifetime,
+        using generator: inout some RandomNumberGenerator
+    ) throws -> AuthorityRoot {
+        let key = P256.Signing.PrivateKey()
+        let keyID = CertificateProfile.keyIdentifier(of: key.publicKey)
+        let name = try CertificateProfile.rootName(trustDomain: trustDomain, using: &generator)
+        let serial = UInt64.random(in: 1...UInt64(Int64.max), using: &generator)
+        let certificate = try Certificate(
+            version: .v3, serialNumber: .init(serial),
+            publicKey: .init(key.publicKey),
+            notValidBefore: now.addingTimeInterval(-CertificateProfile.backdating),
+            notValidAfter: now.addingTimeInterval(lifetime), issuer: name, subject: name,
+            signatureAlgorithm: .ecdsaWithSHA256,
+            extensions: CertificateProfile.authority(
+                trustDomain: trustDomain, subjectKey: keyID, issuerKey: keyID),
+            issuerPrivateKey: .init(key))
+        return try AuthorityRoot(
+            certificateDER: CertificateProfile.der(certificate), privateKeyDER: SEC1.encode(key))
+    }
+
+    /// A root as it was stored. Throws when the parts do not belong together.
+    package init(
+        certificateDER: [UInt8], privateKeyDER: SecretBytes, crossSignedDER: [[UInt8]] = [],
+        rotatedOutAt: Date? = nil
+    ) throws {
+        let certificate = try Self.parse(certificateDER)
+        let key: P256.Signing.PrivateKey
+        do {
+            key = try SEC1.decode(privateKeyDER)
+        } catch {
+            throw MeshError(.invalid, "the key of a root cannot be read", cause: error)
+        }
+        guard certificate.publicKey == Certificate.PublicKey(key.publicKey) else {
+            throw MeshError(
+                .invalid, "root \(certificate.subject) has a key that is not its own")
+        }
+        self.id = Hex.text(Insecure.SHA1.hash(data: certificateDER), separator: ":")
+        self.trustDomain = try Self.trustDomain(of: certificate)
+        self.certificateDER = certificateDER
+        self.privateKeyDER = privateKeyDER
+        self.crossSignedDER = crossSignedDER
+        self.rotatedOutAt = rotatedOutAt
+        self.serial = try Self.serial(of: certificate)
+        self.signingKeyID = Hex.text(
+            CertificateProfile.keyIdentifier(of: key.publicKey), separator: ":")
+        self.notBefore = certificate.notValidBefore
+        self.notAfter = certificate.notValidAfter
+        self.certificate = certificate
+        self.key = key
+    }
+
+    private static func parse(_ der: [UInt8]) throws -> Certificate {
+        do {
+            return try Certificate(derEncoded: der)
+        } catch {
+            throw MeshError(.invalid, "the certificate of a root cannot be read", cause: error)
+        }
+    }
+
+    private static func trustDomain(of certificate: Certificate) throws -> TrustDomain {
+        let prefix = "spiffe://"
+        let names = try certificate.extensions.subjectAlternativeNames.map(Array.init) ?? []
+        guard names.count == 1, case .uniformResourceIdentifier(let uri) = names[0],
+            uri.hasPrefix(prefix)
+        else {
+            throw MeshError(.invalid, "root \(certificate.subject) names no trust domain")
+        }
+        return try TrustDomain(String(uri.dropFirst(prefix.count)))
+    }
+
+    private static func serial(of certificate: Certificate) throws -> UInt64 {
+        let bytes = certificate.serialNumber.bytes
+        // A positive integer may carry one leading zero.
+        guard bytes.count <= 9, bytes.count < 9 || bytes.first == 0 else {
+            throw MeshError(.invalid, "root \(certificate.subject) has a serial above 64 bits")
+        }
+        return bytes.reduce(0) { $0 << 8 | UInt64($1) }
+    }
+}
+
+extension AuthorityRoot {
+    /// A new key and a certificate for a service of this root's domain.
+    package func issue(
+        _ id: SpiffeID, now: Date, lifetime: TimeInterval = LeafCertificate.lifetime,
+        using generator: inout some RandomNumberGenerator
+    ) throws -> LeafCertificate {
+        guard id.trustDomain == trustDomain else {
+            throw MeshError(
+                .invalid, "\(id) is not of this mesh, whose trust domain is \(trustDomain.text)")
+        }
+        try refuseIfExpired(now: now)
+        let key = P256.Signing.PrivateKey()
+        let serial = Self.leafSerial(using: &generator)
+        let leaf = try Certificate(
+            version: .v3, serialNumber: .init(bytes: serial), publicKey: .init(key.publicKey),
+            notValidBefore: now.addingTimeInterval(-CertificateProfile.backdating),
+            notValidAfter: min(now.addingTimeInterval(lifetime), notAfter),
+            issuer: certificate.subject, subject: DistinguishedName(),
+            signatureAlgorithm: .ecdsaWithSHA256,
+            extensions: CertificateProfile.leaf(
+                id: id, subjectKey: CertificateProfile.keyIdentifier(of: key.publicKey),
+                issuerKey: CertificateProfile.keyIdentifier(of: self.key.publicKey)),
+            issuerPrivateKey: .init(self.key))
+        return LeafCertificate(
+            id: id, rootID: self.id,
+            chainDER: [try CertificateProfile.der(leaf)] + crossSignedDER,
+            privateKeyDER: try SEC1.encode(key), serial: serial,
+            notBefore: leaf.notValidBefore, notAfter: leaf.notValidAfter)
+    }
+
+    /// The other root's name and key, signed by this one: who believes this root believes that one.
+    package func crossSign(
+        _ other: AuthorityRoot, now: Date, using generator: inout some RandomNumberGenerator
+    ) throws -> [UInt8] {
+        guard other.trustDomain == trustDomain else {
+            throw MeshError(.invalid, "a root of \(other.trustDomain.text) is not of this mesh")
+        }
+        try refuseIfExpired(now: now)
+        let signed = try Certificate(
+            version: .v3,
+            serialNumber: .init(UInt64.random(in: 1...UInt64(Int64.max), using: &generator)),
+            publicKey: other.certificate.publicKey,
+            notValidBefore: now.addingTimeInterval(-CertificateProfile.backdating),
+            notValidAfter: min(
+                now.addingTimeInterval(Self.crossSignedLifetime), notAfter, other.notAfter),
+            issuer: certificate.subject, subject: other.certificate.subject,
+            signatureAlgorithm: .ecdsaWithSHA256,
+            extensions: CertificateProfile.authority(
+                trustDomain: trustDomain,
+                subjectKey: CertificateProfile.keyIdentifier(of: other.key.publicKey),
+                issuerKey: CertificateProfile.keyIdentifier(of: key.publicKey)),
+            issuerPrivateKey: .init(key))
+        return try CertificateProfile.der(signed)
+    }
+
+    private func refuseIfExpired(now: Date) throws {
+        guard now < notAfter else {
+            throw MeshError(
+                .unavailable, "the mesh root \(id) expired on \(notAfter): rotate to a new root")
+        }
+    }
+
+    /// 127 random bits: positive, never zero, shorter than the 20 bytes that RFC 5280 allows.
+    private static func leafSerial(using generator: inout some RandomNumberGenerator) -> [UInt8] {
+        var bytes = generator.bytes(16)
+        bytes[0] = bytes[0] & 0x3F | 0x40
+        return bytes
+    }
+}

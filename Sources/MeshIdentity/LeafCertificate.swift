@@ -1,0 +1,38 @@
+package import Foundation
+package import MeshModel
+
+/// A service's certificate with its key, as workers and API clients get it.
+package struct LeafCertificate: Sendable, Equatable {
+    /// 72 hours.
+    package static let lifetime: TimeInterval = 72 * 3600
+
+    package let id: SpiffeID
+    /// The root that signed it.
+    package let rootID: String
+    /// The leaf first, then what a peer needs to reach a root that it knows.
+    package let chainDER: [[UInt8]]
+    /// SEC1 (RFC 5915); OpenSSL reads it with `d2i_AutoPrivateKey`.
+    package let privateKeyDER: SecretBytes
+    package let serial: [UInt8]
+    package let notBefore: Date
+    package let notAfter: Date
+
+    package init(
+        id: SpiffeID, rootID: String, chainDER: [[UInt8]], privateKeyDER: SecretBytes,
+        serial: [UInt8], notBefore: Date, notAfter: Date
+    ) {
+        self.id = id
+        self.rootID = rootID
+        self.chainDER = chainDER
+        self.privateKeyDER = privateKeyDER
+        self.serial = serial
+        self.notBefore = notBefore
+        self.notAfter = notAfter
+    }
+
+    /// `aa:bb:…`
+    package var serialText: String { Hex.text(serial, separator: ":") }
+    package var chainPEM: String { PEM.certificates(chainDER) }
+    /// As secret as the key.
+    package var privateKeyPEM: String { PEM.privateKey(privateKeyDER) }
+}

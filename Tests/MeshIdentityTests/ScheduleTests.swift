@@ -1,0 +1,107 @@
+import Foundation
+import MeshIdentity
+import Testing
+
+@Suite struct LeafScheduleTests {
+    private let start = Date(timeIntervalSince1970: 1_000_000)
+
+    private func schedule(_ random: inout some RandomNumberGenerator) -> LeafSchedule {
+        LeafSchedule(notBefore: start, notAfter: start + 1000, using: &random)
+    }
+
+    @Test func renewalLiesBetween60And90PercentAndIsSpread() {
+        var random = SeededGenerator()
+        let points = (0..<2000).map { _ in
+            schedule(&random).renewal.timeIntervalSince(start)
+        }
+        #expect(points.allSatisfy { (600...900).contains($0) })
+        for part in 0..<6 {
+            let low = 600 + Double(part) * 50
+            let share = points.count { (low..<low + 50).contains($0) }
+            #expect((200...470).contains(share), "\(low): \(share)")
+        }
+    }
+
+    @Test func statesFollowTheClock() {
+        var random = SeededGenerator()
+        let schedule = schedule(&random)
+        #expect(schedule.state(now: start) == .fresh(until: schedule.renewal))
+        #expect(schedule.state(now: schedule.renewal - 0.001) == .fresh(until: schedule.renewal))
+        #expect(schedule.state(now: schedule.renewal) == .due)
+        #expect(schedule.state(now: start + 999.999) == .due)
+        #expect(schedule.state(now: start + 1000) == .expired)
+    }
+
+    @Test func aChangeOfRootsBringsRenewalForwardButNeverDelaysIt() {
+        var random = SeededGenerator()
+        var early = schedule(&random)
+        early.rootChanged(now: start + 10, using: &random)
+        #expect((10...40).contains(early.renewal.timeIntervalSince(start)))
+        var late = schedule(&random)
+        let planned = late.renewal
+        late.rootChanged(now: start + 950, using: &random)
+        #expect(late.renewal == planned)
+    }
+
+    @Test func failuresAreRetriedAtGrowingDistances() {
+        var random = SeededGenerator()
+        var schedule = schedule(&random)
+        for (failures, delay) in [(1, 1.0), (2, 5), (5, 300), (6, 300), (1000, 300), (0, 1)] {
+            schedule.renewalFailed(now: start, failures: failures)
+            #expect(schedule.renewal == start + delay)
+        }
+    }
+
+    @Test func aLeafWithoutALifeIsExpired() {
+        var random = SeededGenerator()
+        let schedule = LeafSchedule(notBefore: start, notAfter: start - 5, using: &random)
+        #expect(schedule.state(now: start) == .expired)
+    }
+}
+
+@Suite struct TicketKeyTests {
+    private let start = Date(timeIntervalSince1970: 1_000_000)
+
+    @Test func aKeyPacksIntoEightyBytesAndBack() throws {
+        var random = SeededGenerator()
+        let key = TicketKey.make(now: start, using: &random)
+        #expect(key.packed.exposed.count == 80)
+        #expect(key.packed.exposed.prefix(16).elementsEqual(key.name))
+        #expect(try TicketKey(packed: key.packed, createdAt: start) == key)
+        for size in [0, 79, 81] {
+            #expect(throws: (any Error).self) {
+                try TicketKey(
+                    packed: SecretBytes([UInt8](repeating: 0, count: size)), createdAt: start)
+            }
+        }
+    }
+
+    @Test func aRotatedKeyOpensTicketsUntilTheLastOneHasExpired() {
+        var random = SeededGenerator()
+        var ring = TicketKeyRing(now: start, using: &random)
+        let first = ring.keys[0]
+        #expect(!ring.rotate(now: start + 3599, using: &random))
+        #expect(ring.rotate(now: start + 3600, using: &random))
+        let second = ring.keys[0]
+        #expect(ring.keys == [second, first] && second.name != first.name)
+        #expect(ring.rotation == start + 7200)
+        #expect(ring.rotate(now: start + 7200, using: &random))
+        #expect(ring.keys.count == 2 && ring.keys[1] == second)
+    }
+
+    @Test func afterALongPauseTheKeyThatJustServedStillOpensTickets() {
+        var random = SeededGenerator()
+        var ring = TicketKeyRing(now: start, using: &random)
+        let first = ring.keys[0]
+        #expect(ring.rotate(now: start + 100_000, using: &random))
+        #expect(ring.keys.count == 2 && ring.keys[1] == first)
+    }
+
+    @Test func aStoredRingComesBackNewestFirst() {
+        var random = SeededGenerator()
+        var ring = TicketKeyRing(now: start, using: &random)
+        _ = ring.rotate(now: start + 3600, using: &random)
+        #expect(TicketKeyRing(keys: ring.keys.reversed()) == ring)
+        #expect(TicketKeyRing(keys: []) == nil)
+    }
+}
