@@ -8,7 +8,7 @@
 #   EXTRA    flags for compiling and linking (sanitizers, optimisation)
 #
 # The warnings are those of Package.swift.
-ROOMS    ?= base abi wire core tls ring table proxy worker
+ROOMS    ?= base abi shm wire core tls ring table proxy worker
 WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wvla -Wmissing-prototypes \
             -Wstrict-prototypes -Wimplicit-fallthrough -Werror -Wno-c23-extensions -Wno-gnu
 INCLUDES := $(ROOMS:%=-ICSources/%/include) -ICSources -ITests/CUnit -I$(OUT)/gen

@@ -34,30 +34,17 @@ static const char help[] =
     "the\n"
     "pid file cannot be made.\n";
 
-enum option_name {
-    OPTION_SOCKET = 256,
-    OPTION_WORKERS,
-    OPTION_CPUS,
-    OPTION_ENGINE,
-    OPTION_DRAIN,
-    OPTION_PID,
-    OPTION_LEVEL,
-    OPTION_DETACH,
-    OPTION_VERSION,
-    OPTION_HELP
-};
-
 static const struct option options[] = {
-    {"control-socket", required_argument, NULL, OPTION_SOCKET},
-    {"workers", required_argument, NULL, OPTION_WORKERS},
-    {"cpus", required_argument, NULL, OPTION_CPUS},
-    {"engine", required_argument, NULL, OPTION_ENGINE},
-    {"drain-timeout", required_argument, NULL, OPTION_DRAIN},
-    {"pid-file", required_argument, NULL, OPTION_PID},
-    {"log-level", required_argument, NULL, OPTION_LEVEL},
-    {"detach", no_argument, NULL, OPTION_DETACH},
-    {"version", no_argument, NULL, OPTION_VERSION},
-    {"help", no_argument, NULL, OPTION_HELP},
+    {"control-socket", required_argument, NULL, 's'},
+    {"workers", required_argument, NULL, 'w'},
+    {"cpus", required_argument, NULL, 'c'},
+    {"engine", required_argument, NULL, 'e'},
+    {"drain-timeout", required_argument, NULL, 'd'},
+    {"pid-file", required_argument, NULL, 'p'},
+    {"log-level", required_argument, NULL, 'l'},
+    {"detach", no_argument, NULL, 'D'},
+    {"version", no_argument, NULL, 'V'},
+    {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
 
@@ -91,41 +78,41 @@ static void take(int name, struct supervisor_config *config)
     enum log_level level;
 
     switch (name) {
-    case OPTION_SOCKET:
+    case 's':
         config->control_socket = optarg;
         break;
-    case OPTION_WORKERS:
+    case 'w':
         config->workers = (uint32_t)number("workers", optarg, 1, LIMIT_WORKERS);
         break;
-    case OPTION_CPUS:
+    case 'c':
         if (!cpus_parse(optarg, &config->cpus)) {
             usage("--cpus: expected a list as 0-3 or 1,2, got '%s'", optarg);
         }
         break;
-    case OPTION_ENGINE:
+    case 'e':
         if (strcmp(optarg, "io_uring") != 0) {
             usage("--engine: '%s' is not in this build, which has io_uring only", optarg);
         }
         break;
-    case OPTION_DRAIN:
+    case 'd':
         config->drain_timeout_ms = number("drain-timeout", optarg, 0, 86400000);
         break;
-    case OPTION_PID:
+    case 'p':
         config->pid_file = optarg;
         break;
-    case OPTION_LEVEL:
+    case 'l':
         if (!log_parse_level(optarg, &level)) {
             usage("--log-level: expected trace, debug, info, warn or error, got '%s'", optarg);
         }
         log_set_level(level);
         break;
-    case OPTION_DETACH:
+    case 'D':
         config->detach = true;
         break;
-    case OPTION_VERSION:
+    case 'V':
         printf("dataplane %s (abi %u)\n", SUPERVISOR_VERSION, ABI_VERSION);
         exit(SUPERVISOR_EXIT_OK);
-    case OPTION_HELP:
+    case 'h':
         fputs(help, stdout);
         exit(SUPERVISOR_EXIT_OK);
     default: /* getopt_long() has said what is wrong */
