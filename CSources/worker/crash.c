@@ -76,7 +76,10 @@ static void crash_handle(int number, siginfo_t *info, void *context)
     crash_put_number(&line, crash_worker, 10);
     crash_put(&line, " crashed: ");
     crash_put(&line, crash_name(number));
-    if (number == SIGSEGV || number == SIGBUS) {
+    if (info->si_code == SI_USER) {
+        crash_put(&line, " sent by process ");
+        crash_put_number(&line, (uint64_t)info->si_pid, 10);
+    } else if (number == SIGSEGV || number == SIGBUS) {
         crash_put(&line, " at address 0x");
         crash_put_number(&line, (uint64_t)(uintptr_t)info->si_addr, 16);
     }

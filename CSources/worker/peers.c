@@ -60,7 +60,7 @@ void peers_drop_plane(struct state *state, const char *why)
     if (state->plane.fd < 0) {
         return;
     }
-    log_line(LOG_LEVEL_INFO, "control plane, process %u, is gone: %s; serving generation %llu on",
+    log_line(LOG_LEVEL_INFO, "control plane, process %u, is gone: %s; generation %llu stays live",
              state->plane.pid, why, (unsigned long long)state->committed.generation);
     peers_close(&state->plane);
 }

@@ -360,6 +360,7 @@ static void slots_ended(struct state *state, uint32_t slot, int status)
              slot, (int)worker->pid, WIFSIGNALED(status) ? "signal" : "status",
              WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
     worker->pid = 0;
+    worker->generation = 0;
     worker->exit_status = (uint32_t)status;
     rollout_gone(&state->rollout, slot);
     if (state->draining) {

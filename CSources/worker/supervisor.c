@@ -354,7 +354,9 @@ static void supervisor_finish(struct state *state)
         supervisor_read_signals(state);
         slots_reap(state);
     }
-    peers_drop_plane(state, "the data plane ends");
+    if (state->plane.fd >= 0) {
+        close(state->plane.fd); /* its end of the channel says that all is over */
+    }
     unlink(state->config->control_socket);
     if (state->config->pid_file != NULL) {
         unlink(state->config->pid_file);
