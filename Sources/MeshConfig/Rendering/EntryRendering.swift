@@ -18,7 +18,8 @@ extension Rendering {
         case .serviceIntentions(let value):
             rest = [("sources", list(value.sources, source)), ("meta", .texts(value.meta))]
         case .other(let value):
-            rest = value.fields.sorted { $0.key < $1.key }.map { ($0.key, opaque($0.value)) }
+            guard case .map(let members) = opaque(.object(value.fields)) else { return .map([]) }
+            rest = members.map { ($0.0, $0.1) }
         }
         return .section(head + rest) ?? .map([])
     }
