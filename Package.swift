@@ -155,6 +155,8 @@ let swiftTargets: [Target] = [
             .product(name: "Crypto", package: "swift-crypto"),
             .product(name: "SwiftASN1", package: "swift-asn1"),
         ]),
+    swiftTests("MeshModel"),
+    swiftTests("MeshConfig", ["MeshModel"]),
 ]
 
 let package = Package(
