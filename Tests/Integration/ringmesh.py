@@ -81,6 +81,13 @@ def peer_pid(path):
         return struct.unpack("iII", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
 
 
+def dataplane_command(control_socket, workers=2):
+    """A supervisor in the foreground, as a service manager starts it."""
+    return [
+        binary("dataplane"), "--control-socket", control_socket, "--workers", str(workers),
+    ]
+
+
 class Node:
     """One node: its configuration, its programs and what they say."""
 
@@ -116,7 +123,7 @@ class Node:
             "dataplane": {
                 "workers": workers,
                 "control_socket": str(self.control_socket),
-                "binary": str(binary("dataplane-asan" if self.asan else "dataplane")),
+                "path": str(binary("dataplane-asan" if self.asan else "dataplane")),
             },
             "mesh": {"intentions_default": "deny"},
         }
@@ -276,6 +283,6 @@ def memfds(pid):
 
 
 __all__ = [
-    "Node", "binary", "defaults", "intentions", "listener", "memfds", "peer_pid", "service",
+    "Node", "binary", "dataplane_command", "defaults", "intentions", "listener", "memfds", "peer_pid", "service",
     "sidecar", "sockets_of", "wait_for",
 ]
