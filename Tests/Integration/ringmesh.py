@@ -18,7 +18,7 @@ from pathlib import Path
 
 import processes
 from processes import Child
-from wire import Client, Closed, wait_for
+from wire import Client, Closed
 
 READY_SECONDS = 20
 
@@ -280,9 +280,3 @@ def memfds(pid):
             if name.startswith("/memfd:"):
                 found.setdefault(name, Path(path).read_bytes())
     return found
-
-
-__all__ = [
-    "Node", "binary", "dataplane_command", "defaults", "intentions", "listener", "memfds", "peer_pid", "service",
-    "sidecar", "sockets_of", "wait_for",
-]
