@@ -17,7 +17,7 @@ BANNED = [
     (r"\bThread\.sleep\b", set(), "Task.sleep with a clock that is passed in"),
     (r"(?<![.\w])print\(", {"controlplane", "meshctl"}, "the Logger that is passed in"),
     (r"(?<![.\w])debugPrint\(", set(), "the Logger that is passed in"),
-    (r"\bfatalError\(\s*\)", set(), "fatalError(\"state and event\"): say what was impossible"),
+    (r"\bfatalError\(\)", set(), "fatalError(\"state and event\"): say what was impossible"),
     (r"\bURLSession\b", set(), "MeshClient: one door for outgoing HTTP"),
     (r"(?m)^\s*(public|open)\s", set(), "package: a program has no public interface"),
     (r"\bimport\s+XCTest\b", set(), "import Testing: one test framework"),

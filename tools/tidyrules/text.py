@@ -7,7 +7,7 @@ from .source import Finding
 LINE = 100
 FILE_LINES = 600
 CODE = (".c", ".h", ".swift", ".py", ".sh")
-MARKERS = re.compile(r"\b(TODO|FIXME|XXX|HACK|placeholder)\b")
+MARKERS = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|(?://|/\*|#) ?placeholder\b")
 MACHINE = re.compile(r"(?<![\w.])/(work|root|home/\w+)/[\w.]")
 DATA = ("Tests/Vectors/", "Tests/Fuzz/", "LICENSE")
 README_LINES = 150
