@@ -84,7 +84,11 @@ def peer_pid(path):
 def dataplane_command(control_socket, workers=2):
     """A supervisor in the foreground, as a service manager starts it."""
     return [
-        binary("dataplane"), "--control-socket", control_socket, "--workers", str(workers),
+        binary("dataplane"),
+        "--control-socket",
+        control_socket,
+        "--workers",
+        str(workers),
     ]
 
 

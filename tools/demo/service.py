@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """The two services of the demo, real HTTP servers of Python's standard library.
 
-    service.py prices PORT               knows what things cost
-    service.py shop PORT UPSTREAM_URL    asks prices through its sidecar, for every visitor
+service.py prices PORT               knows what things cost
+service.py shop PORT UPSTREAM_URL    asks prices through its sidecar, for every visitor
 """
 
 import json

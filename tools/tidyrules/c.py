@@ -18,8 +18,20 @@ LIBRARY_HEADERS = {
 
 # Headers that open the door to system calls; rooms that compute must not have them.
 SYSCALL_HEADERS = {
-    "dirent.h", "fcntl.h", "netdb.h", "poll.h", "pthread.h", "sched.h", "signal.h", "sys/epoll.h",
-    "sys/ioctl.h", "sys/mman.h", "sys/socket.h", "sys/stat.h", "sys/timerfd.h", "sys/wait.h",
+    "dirent.h",
+    "fcntl.h",
+    "netdb.h",
+    "poll.h",
+    "pthread.h",
+    "sched.h",
+    "signal.h",
+    "sys/epoll.h",
+    "sys/ioctl.h",
+    "sys/mman.h",
+    "sys/socket.h",
+    "sys/stat.h",
+    "sys/timerfd.h",
+    "sys/wait.h",
     "unistd.h",
 }
 TIME_HEADERS = {"time.h", "sys/time.h"}
@@ -94,21 +106,29 @@ def includes(source, room, tables):
             if other != room and other not in allowed["rooms"]:
                 may = ", ".join(sorted(allowed["rooms"])) or "nothing"
                 yield source.finding(
-                    number, "room-include", f"room {room} may include {may}, not {name}; "
-                    "move the code to a room that may, or pass the value in")
+                    number,
+                    "room-include",
+                    f"room {room} may include {may}, not {name}; "
+                    "move the code to a room that may, or pass the value in",
+                )
             continue
         library = next((v for k, v in LIBRARY_HEADERS.items() if name.startswith(k)), None)
         if library and library not in allowed["libraries"]:
             yield source.finding(
-                number, "library-door", f"<{name}> belongs to another room; use that room's door")
+                number, "library-door", f"<{name}> belongs to another room; use that room's door"
+            )
         refused = SYSCALL_HEADERS | (set() if room in ROOMS_THAT_KNOW_TIME else TIME_HEADERS)
         if room in PURE_ROOMS and name in refused:
             yield source.finding(
-                number, "pure-room", f"room {room} makes no system call and knows no time: take "
-                f"the value as a parameter instead of <{name}>")
+                number,
+                "pure-room",
+                f"room {room} makes no system call and knows no time: take "
+                f"the value as a parameter instead of <{name}>",
+            )
         if room == "abi" and name not in ABI_HEADERS:
             yield source.finding(
-                number, "abi-include", f"abi stands on <stdint.h> and <stddef.h>, not <{name}>")
+                number, "abi-include", f"abi stands on <stdint.h> and <stddef.h>, not <{name}>"
+            )
 
 
 def functions(source):
@@ -117,8 +137,10 @@ def functions(source):
     for number, line in enumerate(source.code, 1):
         if line.rstrip() == "{":
             first = number - 1
-            while first > 1 and source.code[first - 2].strip() and not re.search(
-                r"[;}]\s*$|^#", source.code[first - 2]
+            while (
+                first > 1
+                and source.code[first - 2].strip()
+                and not re.search(r"[;}]\s*$|^#", source.code[first - 2])
             ):
                 first -= 1
             start = first
@@ -144,7 +166,8 @@ def exported(source):
 
 def prefixes_of(source, room, stems):
     """What exported names may begin with: the file, its family (`l7` of `l7_head`), the room. A
-    private header may speak for the files beside it."""
+    private header may speak for the files beside it.
+    """
     stem = stem_of(source.path)
     parts = stem.split("_")
     found = {"_".join(parts[: i + 1]) for i in range(len(parts))} | {room}
@@ -160,8 +183,11 @@ def names(source, room, stems):
     for number, name in exported(source):
         if not name.startswith(prefixes) and not name.isupper() and name != stem:
             yield source.finding(
-                number, "prefix", f"{name} is exported by {stem}: call it {stem}_{name}, move it "
-                "to the file of its name, or make it static")
+                number,
+                "prefix",
+                f"{name} is exported by {stem}: call it {stem}_{name}, move it "
+                "to the file of its name, or make it static",
+            )
 
 
 def guard(source, room):
@@ -208,15 +234,25 @@ def check(tree, tables):
     for source in tree.sources(".c", ".h"):
         room = room_of(source.path)
         if room and room not in tables.C_ROOMS:
-            findings.append(source.finding(
-                1, "unknown-room", f"add CSources/{room} to C_ROOMS in tools/tidy.py with what it "
-                "may include, and to the handbook"))
+            findings.append(
+                source.finding(
+                    1,
+                    "unknown-room",
+                    f"add CSources/{room} to C_ROOMS in tools/tidy.py with what it "
+                    "may include, and to the handbook",
+                )
+            )
             continue
         for start, length in functions(source):
             if length > FUNCTION_LINES:
-                findings.append(source.finding(
-                    start, "function-length", f"{length} lines, {FUNCTION_LINES} at most: keep the "
-                    "branches here, move plain work into a leaf"))
+                findings.append(
+                    source.finding(
+                        start,
+                        "function-length",
+                        f"{length} lines, {FUNCTION_LINES} at most: keep the "
+                        "branches here, move plain work into a leaf",
+                    )
+                )
         findings += calls(source, room)
         if room:
             findings += includes(source, room, tables)
@@ -225,7 +261,13 @@ def check(tree, tables):
             findings += names(source, room, stems.get(room, set()))
     for room in {room_of(p) for p in tree.paths} - {None}:
         if f"CSources/{room}/README.md" not in tree.paths:
-            findings.append(Finding(
-                f"CSources/{room}/README.md", 1, "room-readme", "write it: purpose, doors, "
-                "invariants, what must not live here, where the tests are"))
+            findings.append(
+                Finding(
+                    f"CSources/{room}/README.md",
+                    1,
+                    "room-readme",
+                    "write it: purpose, doors, "
+                    "invariants, what must not live here, where the tests are",
+                )
+            )
     return findings
