@@ -24,6 +24,7 @@ from tidyrules.source import Tree  # noqa: E402
 C_ROOMS = {
     "base": {"rooms": set(), "libraries": set()},
     "abi": {"rooms": set(), "libraries": set()},
+    "shm": {"rooms": set(), "libraries": set()},
     "wire": {"rooms": {"base"}, "libraries": set()},
     "http2": {"rooms": {"base"}, "libraries": {"nghttp2"}},
     "compress": {"rooms": {"base"}, "libraries": {"zlib", "brotli", "zstd"}},
@@ -36,7 +37,7 @@ C_ROOMS = {
         "libraries": set(),
     },
     "worker": {
-        "rooms": {"proxy", "core", "table", "abi", "base", "ring"},
+        "rooms": {"proxy", "core", "table", "abi", "shm", "base", "ring"},
         "libraries": set(),
     },
 }
@@ -62,6 +63,7 @@ SWIFT_MODULES = {
 # C modules that Swift may import, and the rooms that may. Test targets follow their room.
 SWIFT_C_MODULES = {
     "CMeshABI": {"MeshTables", "MeshWorkers"},
+    "CMeshShm": {"MeshWorkers"},
     "CMeshTable": {"MeshTables"},
     "CLibYAML": {"MeshConfig"},
 }
