@@ -24,8 +24,8 @@ from tidyrules.source import Tree  # noqa: E402
 C_ROOMS = {
     "base": {"rooms": set(), "libraries": set()},
     "abi": {"rooms": set(), "libraries": set()},
-    "shm": {"rooms": set(), "libraries": set()},
     "wire": {"rooms": {"base"}, "libraries": set()},
+    "shm": {"rooms": set(), "libraries": set()},
     "http2": {"rooms": {"base"}, "libraries": {"nghttp2"}},
     "compress": {"rooms": {"base"}, "libraries": {"zlib", "brotli", "zstd"}},
     "core": {"rooms": {"base"}, "libraries": set()},
@@ -63,8 +63,8 @@ SWIFT_MODULES = {
 # C modules that Swift may import, and the rooms that may. Test targets follow their room.
 SWIFT_C_MODULES = {
     "CMeshABI": {"MeshTables", "MeshWorkers"},
-    "CMeshShm": {"MeshWorkers"},
     "CMeshTable": {"MeshTables"},
+    "CMeshShm": {"MeshWorkers"},
     "CLibYAML": {"MeshConfig"},
 }
 
