@@ -73,6 +73,7 @@ let cTargets: [Target] = [
     system("CUring", pkgConfig: "liburing", apt: "liburing-dev"),
     room("base", target: "CMeshBase"),
     room("abi", target: "CMeshABI"),
+    room("shm", target: "CMeshShm"),
     room("wire", target: "CMeshWire", ["CMeshBase"]),
     room("core", target: "CMeshCore", ["CMeshBase"]),
     room("tls", target: "CMeshTLS", ["CMeshBase", "COpenSSL"]),
@@ -83,7 +84,10 @@ let cTargets: [Target] = [
         ["CMeshABI", "CMeshBase", "CMeshWire", "CMeshCore", "CMeshTLS", "CMeshTable"]),
     room(
         "worker", target: "CMeshWorker",
-        ["CMeshProxy", "CMeshCore", "CMeshTable", "CMeshABI", "CMeshBase", "CMeshRing"]),
+        [
+            "CMeshProxy", "CMeshCore", "CMeshTable", "CMeshABI", "CMeshShm", "CMeshBase",
+            "CMeshRing",
+        ]),
     .executableTarget(
         name: "dataplane", dependencies: ["CMeshWorker", "CMeshABI"], exclude: ["README.md"],
         cSettings: cSettings(),
@@ -112,7 +116,7 @@ let swiftTargets: [Target] = [
         ]),
     swiftRoom("MeshStore", ["MeshModel", .product(name: "GRDB", package: "GRDB.swift")]),
     swiftRoom("MeshTables", ["MeshModel", "MeshAuthz", "MeshDiscovery", "CMeshABI", "CMeshTable"]),
-    swiftRoom("MeshWorkers", ["MeshModel", "MeshTelemetry", "CMeshABI"]),
+    swiftRoom("MeshWorkers", ["MeshModel", "MeshTelemetry", "CMeshABI", "CMeshShm"]),
     swiftRoom(
         "MeshClient",
         [
@@ -151,6 +155,8 @@ let swiftTargets: [Target] = [
             .product(name: "Crypto", package: "swift-crypto"),
             .product(name: "SwiftASN1", package: "swift-asn1"),
         ]),
+    swiftTests("MeshModel"),
+    swiftTests("MeshConfig", ["MeshModel"]),
 ]
 
 let package = Package(

@@ -10,7 +10,7 @@
 #   DEFINES  MESH_DEBUG, if not said otherwise
 #
 # The warnings are those of Package.swift.
-ROOMS    ?= base abi wire core tls ring table proxy worker
+ROOMS    ?= base abi shm wire core tls ring table proxy worker
 DEFINES  ?= -DMESH_DEBUG
 WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wvla -Wmissing-prototypes \
             -Wstrict-prototypes -Wimplicit-fallthrough -Werror -Wno-c23-extensions -Wno-gnu

@@ -25,6 +25,7 @@ C_ROOMS = {
     "base": {"rooms": set(), "libraries": set()},
     "abi": {"rooms": set(), "libraries": set()},
     "wire": {"rooms": {"base"}, "libraries": set()},
+    "shm": {"rooms": set(), "libraries": set()},
     "http2": {"rooms": {"base"}, "libraries": {"nghttp2"}},
     "compress": {"rooms": {"base"}, "libraries": {"zlib", "brotli", "zstd"}},
     "core": {"rooms": {"base"}, "libraries": set()},
@@ -36,7 +37,7 @@ C_ROOMS = {
         "libraries": set(),
     },
     "worker": {
-        "rooms": {"proxy", "core", "table", "abi", "base", "ring"},
+        "rooms": {"proxy", "core", "table", "abi", "shm", "base", "ring"},
         "libraries": set(),
     },
 }
@@ -63,6 +64,7 @@ SWIFT_MODULES = {
 SWIFT_C_MODULES = {
     "CMeshABI": {"MeshTables", "MeshWorkers"},
     "CMeshTable": {"MeshTables"},
+    "CMeshShm": {"MeshWorkers"},
     "CLibYAML": {"MeshConfig"},
 }
 

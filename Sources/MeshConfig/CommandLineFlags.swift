@@ -131,7 +131,7 @@ extension DocumentNode {
         // A section that is not a mapping is left alone: it is reported where it stands.
         if self.members == nil, !isNull { return self }
         let empty = DocumentNode.empty(at: value.location)
-        let index = members.firstIndex { FoldedKey($0.key) == FoldedKey(first) }
+        let index = members.firstIndex { $0.folded == FoldedKey(first) }
         if let index {
             members[index].value = members[index].value.setting(
                 value, at: path.dropFirst(), onlyIfAbsent: onlyIfAbsent)

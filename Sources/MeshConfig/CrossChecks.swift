@@ -82,15 +82,16 @@ struct CrossChecks {
 
     /// Reports addresses that two parts would listen on.
     private func checkAddresses(_ configuration: Configuration) {
-        var taken: [(HostPort, String)] = []
+        var taken: [UInt16: [(HostPort, String)]] = [:]
         func take(_ address: HostPort, _ what: String, _ place: SourceLocation, _ key: [FieldStep])
         {
             guard address.port != 0 else { return }
-            if let (_, other) = taken.first(where: { overlap($0.0, address) }) {
+            let others = taken[address.port, default: []]
+            if let (_, other) = others.first(where: { overlap($0.0, address) }) {
                 sink.error(
                     "\(address) is taken by \(other): write another port", at: place, key)
             }
-            taken.append((address, what))
+            taken[address.port] = others + [(address, what)]
         }
         if let address = configuration.admin.bindAddr {
             take(
@@ -124,10 +125,9 @@ struct CrossChecks {
         }
     }
 
-    /// Whether two sockets cannot both listen.
+    /// Whether two sockets with the same port cannot both listen.
     private func overlap(_ left: HostPort, _ right: HostPort) -> Bool {
         let any: Set<String> = ["", "0.0.0.0", "::"]
-        return left.port == right.port
-            && (left.host == right.host || any.contains(left.host) || any.contains(right.host))
+        return left.host == right.host || any.contains(left.host) || any.contains(right.host)
     }
 }

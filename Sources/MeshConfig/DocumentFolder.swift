@@ -122,10 +122,10 @@ package enum DocumentLoader {
         if root.isNull { return [] }
         let folded = Set(wrappers.map { FoldedKey($0) })
         guard let members = root.members,
-            members.contains(where: { folded.contains(FoldedKey($0.key)) })
+            members.contains(where: { folded.contains($0.folded) })
         else { return list(root, []) }
         return members.flatMap { member -> [(DocumentNode, [FieldStep])] in
-            guard folded.contains(FoldedKey(member.key)) else {
+            guard folded.contains(member.folded) else {
                 sink.error(
                     "unknown key beside \(wrappers.joined(separator: " or ")): remove it",
                     at: member.keyLocation, [.key(member.key)])

@@ -13,9 +13,18 @@ package struct DocumentNode: Sendable {
     }
 
     package struct Member: Sendable {
-        package var key: String
-        package var keyLocation: SourceLocation
+        package let key: String
+        /// The key without its spelling, kept because every look-up asks for it.
+        package let folded: FoldedKey
+        package let keyLocation: SourceLocation
         package var value: DocumentNode
+
+        init(key: String, keyLocation: SourceLocation, value: DocumentNode) {
+            self.key = key
+            self.folded = FoldedKey(key)
+            self.keyLocation = keyLocation
+            self.value = value
+        }
     }
 
     package var content: Content
@@ -73,7 +82,7 @@ extension DocumentNode {
 
     /// The member with this key in any spelling.
     func member(_ key: FoldedKey) -> Member? {
-        members?.first { FoldedKey($0.key) == key }
+        members?.first { $0.folded == key }
     }
 
     /// What a message calls this kind of value.

@@ -123,9 +123,9 @@ package struct ObjectSchema: Sendable {
     }
 
     /// The key with this name or alias in any spelling.
-    package func spec(_ key: String) -> KeySpec? {
-        byFolded[FoldedKey(key)].map { keys[$0] }
-    }
+    package func spec(_ key: String) -> KeySpec? { spec(FoldedKey(key)) }
+
+    func spec(_ key: FoldedKey) -> KeySpec? { byFolded[key].map { keys[$0] } }
 }
 
 extension ValueType {

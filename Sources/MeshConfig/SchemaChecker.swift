@@ -56,7 +56,7 @@ struct SchemaChecker {
         }
         var present: [String: DocumentNode.Member] = [:]
         for member in members {
-            guard let spec = schema.spec(member.key) else {
+            guard let spec = schema.spec(member.folded) else {
                 if !others { unknown(member, schema, path) }
                 continue
             }
@@ -80,7 +80,7 @@ struct SchemaChecker {
         let folded = Dictionary(
             names.map { (FoldedKey($0).text, $0) }, uniquingKeysWith: { a, _ in a })
         let near = Suggestion.nearest(
-            to: FoldedKey(member.key).text, among: names.map { FoldedKey($0).text })
+            to: member.folded.text, among: names.map { FoldedKey($0).text })
         var message = "unknown key"
         if let near, let name = folded[near] {
             message += ": did you mean \(name)?"

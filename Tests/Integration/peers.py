@@ -51,8 +51,13 @@ def nginx(directory, http="", stream="", port=0):
     modules = "load_module /usr/lib/nginx/modules/ngx_stream_module.so;\n" if stream else ""
     paths = "".join(
         f"{n}_temp_path {directory}/{p};\n"
-        for n, p in (("client_body", "body"), ("proxy", "proxy"), ("fastcgi", "fastcgi"),
-                     ("uwsgi", "uwsgi"), ("scgi", "scgi"))
+        for n, p in (
+            ("client_body", "body"),
+            ("proxy", "proxy"),
+            ("fastcgi", "fastcgi"),
+            ("uwsgi", "uwsgi"),
+            ("scgi", "scgi"),
+        )
     )
     text = (
         f"{modules}daemon off;\nworker_processes 1;\npid {directory}/nginx.pid;\n"

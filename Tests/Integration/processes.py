@@ -12,7 +12,7 @@ import wire
 class Child:
     """One program that a test started."""
 
-    def __init__(self, name, command, directory, env=None, preexec=None):
+    def __init__(self, name, command, directory, env=None):
         self.name = name
         self.log = Path(directory) / f"{name}.log"
         with open(self.log, "ab") as log:
@@ -24,7 +24,6 @@ class Child:
                 cwd=directory,
                 env={**os.environ, **(env or {})},
                 start_new_session=True,
-                preexec_fn=preexec,
             )
 
     @property

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import processes
 from processes import Child
-from wire import Client, Closed, wait_for
+from wire import Client, Closed
 
 READY_SECONDS = 20
 
@@ -81,6 +81,17 @@ def peer_pid(path):
         return struct.unpack("iII", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
 
 
+def dataplane_command(control_socket, workers=2):
+    """A supervisor in the foreground, as a service manager starts it."""
+    return [
+        binary("dataplane"),
+        "--control-socket",
+        control_socket,
+        "--workers",
+        str(workers),
+    ]
+
+
 class Node:
     """One node: its configuration, its programs and what they say."""
 
@@ -116,7 +127,7 @@ class Node:
             "dataplane": {
                 "workers": workers,
                 "control_socket": str(self.control_socket),
-                "binary": str(binary("dataplane-asan" if self.asan else "dataplane")),
+                "path": str(binary("dataplane-asan" if self.asan else "dataplane")),
             },
             "mesh": {"intentions_default": "deny"},
         }
@@ -273,9 +284,3 @@ def memfds(pid):
             if name.startswith("/memfd:"):
                 found.setdefault(name, Path(path).read_bytes())
     return found
-
-
-__all__ = [
-    "Node", "binary", "defaults", "intentions", "listener", "memfds", "peer_pid", "service",
-    "sidecar", "sockets_of", "wait_for",
-]

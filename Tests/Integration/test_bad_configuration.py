@@ -34,7 +34,11 @@ def run(directory, command, text, *flags):
     path.write_text(text, encoding="utf-8")
     return subprocess.run(
         [binary("controlplane"), command, "--config.path", path, *flags],
-        capture_output=True, text=True, timeout=20, cwd=directory, check=False,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        cwd=directory,
+        check=False,
     )
 
 
@@ -68,7 +72,10 @@ def test_unreadable_yaml(tmp_path, text):
 def test_missing_file(tmp_path):
     done = subprocess.run(
         [binary("controlplane"), "validate", "--config.path", tmp_path / "none.yaml"],
-        capture_output=True, text=True, timeout=20, check=False,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
     )
     assert done.returncode == 78
     assert "none.yaml" in done.stdout + done.stderr

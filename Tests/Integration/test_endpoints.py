@@ -1,5 +1,6 @@
 """Proves what happens when instances are missing: 503 without a healthy one, 502 when none can be
-reached, another one tried when nothing was sent, a failing health check takes an instance out."""
+reached, another one tried when nothing was sent, a failing health check takes an instance out.
+"""
 
 import time
 
@@ -81,8 +82,11 @@ def test_failing_check_takes_an_instance_out(nodes, ports, recorders):
         return named("sick")(request, client)
 
     with Recorder(web_port, answer):
-        check = {"http": f"http://127.0.0.1:{web_port}/health", "interval": "200ms",
-                 "timeout": "1s"}
+        check = {
+            "http": f"http://127.0.0.1:{web_port}/health",
+            "interval": "200ms",
+            "timeout": "1s",
+        }
         nodes(
             services=[
                 service("web", good.port, id="good"),

@@ -61,7 +61,8 @@ MALFORMED = {
     b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab",
     "negative chunk": b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n\r\n",
     "huge chunk": b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
-    + b"F" * 17 + b"\r\n",
+    + b"F" * 17
+    + b"\r\n",
     "huge line": b"GET /" + b"a" * 200_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
     "huge field": b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"v" * 300_000 + b"\r\n\r\n",
     "many fields": b"GET / HTTP/1.1\r\nHost: x\r\n" + b"a:\r\n" * 20_000 + b"\r\n",
@@ -166,6 +167,7 @@ def test_aborts_leave_nothing(edge):
         client.close()
     wait_for(
         lambda: sum(fds(p) for p in edge.worker_pids()) <= base + 40,
-        5, "descriptors are given back",
+        5,
+        "descriptors are given back",
     )
     unharmed(edge)

@@ -36,12 +36,18 @@ def faults():
         services.append(service(name, recorder.port))
         match = {"host": "ex.test"}
         listeners.append(
-            listener(f"plain-{number}", port, timeouts=timeouts,
-                     routes=[{"match": match, "service": name}])
+            listener(
+                f"plain-{number}",
+                port,
+                timeouts=timeouts,
+                routes=[{"match": match, "service": name}],
+            )
         )
         listeners.append(
             listener(
-                f"guarded-{number}", guarded, timeouts=timeouts,
+                f"guarded-{number}",
+                guarded,
+                timeouts=timeouts,
                 routes=[
                     {"match": {**match, "path_prefix": "/admin"}, "respond": {"status": 403}},
                     {"match": {**match, "path_prefix": "/public"}, "service": name},

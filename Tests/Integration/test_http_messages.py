@@ -1,6 +1,7 @@
 """Proves HTTP/1.1 forwarding message by message, with a recording upstream behind one listener:
 bodies in both framings and both directions, interim answers, trailers, bodiless answers,
-pipelining, the headers that a proxy adds and removes."""
+pipelining, the headers that a proxy adds and removes.
+"""
 
 import random
 import time
@@ -13,9 +14,7 @@ from wire import Client, Closed, get, read_response, values
 @pytest.fixture
 def edge(nodes, ports, recorders):
     web, port = recorders(), ports.take()
-    nodes(
-        services=[service("web", web.port)], listeners=[listener("public", port, "web")]
-    ).start()
+    nodes(services=[service("web", web.port)], listeners=[listener("public", port, "web")]).start()
     web.listener = port
     return web
 
@@ -66,7 +65,7 @@ def test_head_204_304(edge):
     heads = {
         "/head": b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n",
         "/204": b"HTTP/1.1 204 No Content\r\n\r\n",
-        "/304": b"HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\nContent-Length: 9\r\n\r\n",
+        "/304": b'HTTP/1.1 304 Not Modified\r\nETag: "x"\r\nContent-Length: 9\r\n\r\n',
     }
     edge.reset(lambda request, client: heads.get(request.target, heads["/204"]))
     with Client(edge.listener) as client:
@@ -81,8 +80,7 @@ def test_continue_waits_for_the_upstream(edge):
     """The 100 comes from the upstream, then the body goes, then the final answer."""
     with Client(edge.listener) as client:
         client.send(
-            b"POST / HTTP/1.1\r\nHost: ex.test\r\nExpect: 100-continue\r\n"
-            b"Content-Length: 5\r\n\r\n"
+            b"POST / HTTP/1.1\r\nHost: ex.test\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
         )
         head = client.stream.until(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 100")
@@ -156,8 +154,14 @@ def test_hop_by_hop_headers_end_here(edge):
             b"X-Kept: 1\r\nContent-Length: 2\r\n\r\nok"
         )
     )
-    headers = ["Connection: X-Drop, keep-alive", "X-Drop: 1", "Keep-Alive: 5", "TE: gzip",
-               "Proxy-Connection: keep-alive", "X-Kept: 1"]
+    headers = [
+        "Connection: X-Drop, keep-alive",
+        "X-Drop: 1",
+        "Keep-Alive: 5",
+        "TE: gzip",
+        "Proxy-Connection: keep-alive",
+        "X-Kept: 1",
+    ]
     answer = get(edge.listener, headers=headers)
     assert values(answer.headers, "x-secret") == [] and answer.header("x-kept") == "1"
     (request,) = edge.complete()
@@ -180,9 +184,7 @@ def test_headers_that_a_proxy_adds(edge):
 def test_loop_is_answered_508(nodes, ports):
     """A listener that leads to itself is found by its own Via, not by exhaustion."""
     port = ports.take()
-    nodes(
-        services=[service("loop", port)], listeners=[listener("public", port, "loop")]
-    ).start()
+    nodes(services=[service("loop", port)], listeners=[listener("public", port, "loop")]).start()
     begun = time.monotonic()
     assert get(port).status == 508
     assert time.monotonic() - begun < 1

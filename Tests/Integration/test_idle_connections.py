@@ -1,5 +1,6 @@
 """Proves that an idle connection costs next to nothing: 9,000 of them, bounded memory, and the
-others are served as before."""
+others are served as before.
+"""
 
 import resource
 import ssl
@@ -62,7 +63,10 @@ def test_idle_tls(nodes, ports, recorders, tmp_path):
         services=[service("web", web.port)],
         listeners=[
             listener(
-                "public", port, "web", timeouts={"idle": "300s", "head": "300s"},
+                "public",
+                port,
+                "web",
+                timeouts={"idle": "300s", "head": "300s"},
                 tls={"cert": str(cert), "key": str(key)},
             )
         ],

@@ -1,5 +1,6 @@
 """Proves byte streams: what goes in comes out, in both directions, at any size and pace; half-close
-is passed on; a stream that is held up holds up its sender and nobody else."""
+is passed on; a stream that is held up holds up its sender and nobody else.
+"""
 
 import hashlib
 import random

@@ -57,7 +57,9 @@ def test_sidecar_refuses_a_forged_identity(mesh, tmp_path, service):
     domain = pair.node.json("cert", "roots")
     trust_domain = find(domain, "trust_domain")
     forged = leaf(
-        tmp_path, "forged", authority(tmp_path),
+        tmp_path,
+        "forged",
+        authority(tmp_path),
         f"URI:spiffe://{trust_domain}/ns/default/dc/dc1/svc/{service}",
     )
     request = b"GET /sneak HTTP/1.1\r\nHost: web\r\n\r\n"

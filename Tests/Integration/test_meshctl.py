@@ -24,7 +24,11 @@ READS = [
 
 def run(*arguments, env=None):
     return subprocess.run(
-        [binary("meshctl"), *arguments], capture_output=True, text=True, timeout=20, env=env,
+        [binary("meshctl"), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        env=env,
         check=False,
     )
 
@@ -69,8 +73,9 @@ def test_register_and_deregister(mesh, recorders, tmp_path):
     """A service registered from a file is routed to when the command returns, and gone after."""
     pair = mesh()
     other = recorders(lambda request, client: b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nnew")
-    definition = {"service": {"name": "web", "id": "web-2", "address": "127.0.0.1",
-                              "port": other.port}}
+    definition = {
+        "service": {"name": "web", "id": "web-2", "address": "127.0.0.1", "port": other.port}
+    }
     for name, text in {
         "web.json": json.dumps(definition),
         "web.yaml": "service:\n  Name: web\n  ID: web-2\n  Address: 127.0.0.1\n"
@@ -173,6 +178,7 @@ def test_worker_that_does_not_answer(mesh):
         os.kill(victim["pid"], signal.SIGCONT)
     generation = pair.node.status()["generation"]
     wait_for(
-        lambda: {w["generation"] for w in pair.node.workers()} == {generation}, 10,
+        lambda: {w["generation"] for w in pair.node.workers()} == {generation},
+        10,
         "the worker catches up or is replaced",
     )

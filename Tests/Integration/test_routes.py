@@ -1,5 +1,6 @@
 """Proves the routes of a listener: first match wins, hosts and wildcards, respond and redirect,
-and that a change of a route file is live without a restart."""
+and that a change of a route file is live without a restart.
+"""
 
 import json
 
@@ -22,13 +23,18 @@ def edge(nodes, ports, recorders):
         services=[service("web", web.port), service("api", api.port)],
         listeners=[
             listener(
-                "public", port,
+                "public",
+                port,
                 routes=[
-                    {"match": {"host": "*.example.com", "path_prefix": "/admin"},
-                     "respond": {"status": 403, "body": "no entry"}},
+                    {
+                        "match": {"host": "*.example.com", "path_prefix": "/admin"},
+                        "respond": {"status": 403, "body": "no entry"},
+                    },
                     {"match": {"host": "*.example.com", "path_prefix": "/api"}, "service": "api"},
-                    {"match": {"host": "old.example.com"},
-                     "redirect": {"host": "www.example.com", "status": 308}},
+                    {
+                        "match": {"host": "old.example.com"},
+                        "redirect": {"host": "www.example.com", "status": 308},
+                    },
                     {"match": {"host": "exact.test"}, "service": "web"},
                     {"match": {"host": "*.example.com"}, "service": "web"},
                 ],
@@ -92,7 +98,8 @@ def test_services_directory_is_watched(nodes, ports, recorders, tmp_path):
     """A file that appears, changes and goes is a service that appears, changes and goes."""
     one, two, port = recorders(named("one")), recorders(named("two")), ports.take()
     nodes(
-        services_dir=str(tmp_path), services=[service("other", ports.dead())],
+        services_dir=str(tmp_path),
+        services=[service("other", ports.dead())],
         listeners=[listener("public", port, "web")],
     ).start()
     assert get(port).status == 503

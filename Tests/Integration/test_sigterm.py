@@ -4,7 +4,7 @@ import threading
 import time
 
 import processes
-from ringmesh import binary
+from ringmesh import dataplane_command
 from wire import Client, get, wait_for
 
 
@@ -54,7 +54,7 @@ def test_unmanaged_data_plane_is_left_running(mesh):
     node = pair.node
     node.config["dataplane"]["managed"] = False
     node.write_config()
-    command = [binary("dataplane"), "--control-socket", node.control_socket, "--workers", "2"]
+    command = dataplane_command(node.control_socket)
     dataplane = processes.Child("dataplane", command, node.directory)
     try:
         node.start()

@@ -14,7 +14,7 @@ import processes
 import pytest
 from control_channel import COMMITTED, LIVE, OUTCOME_REFUSED, REFUSED, Channel
 from load import Load
-from ringmesh import binary, listener, memfds, service
+from ringmesh import dataplane_command, listener, memfds, service
 from wire import get, wait_for
 
 HEADER = struct.Struct("=QIIQQQQQ")  # magic version header_size size generation secrets at checksum
@@ -71,7 +71,7 @@ def publisher(good, ports, tmp_path):
     """A supervisor that serves the good snapshot, and the channel that gave it."""
     snapshot, secrets, port = good
     path = Path(tmp_path) / "control.sock"
-    command = [binary("dataplane"), "--control-socket", path, "--workers", "2"]
+    command = dataplane_command(path)
     child = processes.Child("dataplane", command, tmp_path)
     wait_for(path.exists, 5, "the control socket")
     channel = Channel(path)

@@ -1,5 +1,6 @@
 """Proves TLS at the front door: versions, names, protocols, client certificates, resumption in any
-worker, a renewed certificate without a restart."""
+worker, a renewed certificate without a restart.
+"""
 
 import random
 import socket
@@ -136,7 +137,8 @@ def test_large_bodies_over_tls(start, authorities):
 
     def answer(request, client):
         return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (
-            len(request.body), request.body,
+            len(request.body),
+            request.body,
         )
 
     node.web.reset(answer)

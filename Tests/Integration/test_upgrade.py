@@ -1,5 +1,6 @@
 """Proves pass-through: Upgrade becomes a tunnel only by the upstream's 101, CONNECT only by its
-2xx; bytes sent too early are not smuggled through."""
+2xx; bytes sent too early are not smuggled through.
+"""
 
 import socket
 
@@ -11,9 +12,7 @@ from wire import OK, Client, echo_upgrade, get, read_response, values
 @pytest.fixture
 def edge(nodes, ports, recorders):
     web, port = recorders(echo_upgrade()), ports.take()
-    nodes(
-        services=[service("web", web.port)], listeners=[listener("public", port, "web")]
-    ).start()
+    nodes(services=[service("web", web.port)], listeners=[listener("public", port, "web")]).start()
     web.listener = port
     return web
 
@@ -77,9 +76,7 @@ def test_connect(edge):
 
 
 def test_refused_connect(edge):
-    edge.reset(
-        lambda request, client: b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno"
-    )
+    edge.reset(lambda request, client: b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno")
     with Client(edge.listener) as client:
         client.send(b"CONNECT ex.test:443 HTTP/1.1\r\nHost: ex.test:443\r\n\r\n")
         answer = read_response(client.stream)

@@ -24,7 +24,8 @@ def test_only_its_connections_fail(mesh):
         os.kill(victim, 9)
         fresh = wait_for(
             lambda: {w["pid"] for w in node.workers() if w["pid"]} - {victim, other},
-            3, "a replacement worker",
+            3,
+            "a replacement worker",
         )
         back = time.monotonic() - killed
         load.wait_for_more(500)

@@ -1,5 +1,6 @@
 """Raw sockets that speak HTTP/1.1 to the byte: a client that can misbehave, and an upstream that
-records what reaches it. Nothing here repairs what it sees."""
+records what reaches it. Nothing here repairs what it sees.
+"""
 
 import base64
 import hashlib

@@ -37,7 +37,7 @@ def hop(request, ports, recorders, tmp_path):
         http = (
             f"upstream u {{ server 127.0.0.1:{recorder.port}; keepalive 8; }}\n"
             f"server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://u;\n"
-            "proxy_http_version 1.1; proxy_set_header Connection \"\"; } }"
+            'proxy_http_version 1.1; proxy_set_header Connection ""; } }'
         )
         child = peers.nginx(tmp_path, http, port=port)
     yield port, recorder
@@ -47,9 +47,7 @@ def hop(request, ports, recorders, tmp_path):
 def test_same_number_of_requests(nodes, ports, hop):
     second, recorder = hop
     port = ports.take()
-    nodes(
-        services=[service("web", second)], listeners=[listener("public", port, "web")]
-    ).start()
+    nodes(services=[service("web", second)], listeners=[listener("public", port, "web")]).start()
     rounds = 5
     with Client(port, timeout=10) as client:
         for _ in range(rounds):

@@ -31,9 +31,7 @@ def server():
 
 def test_echo_through_a_listener(nodes, ports, server):
     port = ports.take()
-    nodes(
-        services=[service("web", server)], listeners=[listener("public", port, "web")]
-    ).start()
+    nodes(services=[service("web", server)], listeners=[listener("public", port, "web")]).start()
     with connect(f"ws://127.0.0.1:{port}/chat", max_size=None) as websocket:
         for size in (0, 1, 125, 126, 65535, 65536, 1 << 20):
             data = os.urandom(size)
@@ -48,9 +46,7 @@ def test_echo_through_a_listener(nodes, ports, server):
 
 def test_many_at_once(nodes, ports, server):
     port = ports.take()
-    nodes(
-        services=[service("web", server)], listeners=[listener("public", port, "web")]
-    ).start()
+    nodes(services=[service("web", server)], listeners=[listener("public", port, "web")]).start()
     sockets = [connect(f"ws://127.0.0.1:{port}/") for _ in range(50)]
     for number, websocket in enumerate(sockets):
         websocket.send(f"hello {number}")

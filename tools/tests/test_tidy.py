@@ -100,6 +100,14 @@ FIXTURES = {
             ),
         },
     ),
+    "prefix private header": (
+        {**C_ROOM, "CSources/wire/parts.h": GUARD.format("WIRE_PARTS_H", "void h1_go(void);")},
+        {
+            **C_ROOM,
+            "CSources/wire/parts.h": GUARD.format("WIRE_PARTS_H", "void h1_go(void);"),
+            "CSources/wire/h1.c": "void h1_go(void)\n{\n}\n",
+        },
+    ),
     "guard": (
         {**C_ROOM, "CSources/wire/include/wire/h1.h": GUARD.format("H1_H", "")},
         {**C_ROOM, "CSources/wire/include/wire/h1.h": GUARD.format("WIRE_H1_H", "")},
@@ -122,6 +130,10 @@ FIXTURES = {
     "banned-call public": (
         {**SWIFT_ROOM, "Sources/MeshModel/A.swift": "public struct A {}\n"},
         {**SWIFT_ROOM, "Sources/MeshModel/A.swift": "package struct A {}\n"},
+    ),
+    "banned-call silent end": (
+        {**SWIFT_ROOM, "Sources/MeshModel/A.swift": "fatalError()\n"},
+        {**SWIFT_ROOM, "Sources/MeshModel/A.swift": 'fatalError("closed while opening")\n'},
     ),
     "one-door": (
         {**SWIFT_ROOM, "Sources/MeshModel/A.swift": "package import GRDB\n"},

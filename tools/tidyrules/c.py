@@ -18,11 +18,25 @@ LIBRARY_HEADERS = {
 
 # Headers that open the door to system calls; rooms that compute must not have them.
 SYSCALL_HEADERS = {
-    "arpa/inet.h", "dirent.h", "fcntl.h", "netdb.h", "poll.h", "pthread.h", "sched.h", "signal.h",
-    "sys/epoll.h", "sys/ioctl.h", "sys/mman.h", "sys/socket.h", "sys/stat.h", "sys/timerfd.h",
-    "sys/wait.h", "time.h", "sys/time.h", "unistd.h",
+    "dirent.h",
+    "fcntl.h",
+    "netdb.h",
+    "poll.h",
+    "pthread.h",
+    "sched.h",
+    "signal.h",
+    "sys/epoll.h",
+    "sys/ioctl.h",
+    "sys/mman.h",
+    "sys/socket.h",
+    "sys/stat.h",
+    "sys/timerfd.h",
+    "sys/wait.h",
+    "unistd.h",
 }
+TIME_HEADERS = {"time.h", "sys/time.h"}
 PURE_ROOMS = {"abi", "wire", "table", "tls", "http2", "compress"}
+ROOMS_THAT_KNOW_TIME = {"tls"}  # certificates have dates
 ABI_HEADERS = {"stdint.h", "stddef.h"}
 
 # call -> (rooms where it is refused, "" for all; what to write and why)
@@ -60,12 +74,10 @@ BANNED = {
 ALLOCATING_PURE_ROOMS = {"tls", "http2", "compress"}
 WORDS_OF_MALLOC = {"malloc", "calloc", "realloc", "free"}
 
-# Names of a whole room: core/ring.h is one interface with several implementations, and what abi
-# shares with Swift lands in one namespace there.
-SEAMS = {"ring": ("ring",), "abi": ("abi",)}
-
 # Programs of one process that talk to a human: they may print and sleep.
-TALKING = ("Sources/dataplane/", "Tests/", "tools/")
+TALKING = ("Sources/dataplane/", "tools/")
+# Tests run under sanitizers; only what makes them unrepeatable is refused there.
+REFUSED_IN_TESTS = {"rand", "srand", "time", "gettimeofday", "gets"}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]')
 EXPORTED = re.compile(r"^(?!static\b|_Static|typedef\b|#)[A-Za-z_][\w \t*]*?[\s*](\w+)\(")
@@ -94,20 +106,29 @@ def includes(source, room, tables):
             if other != room and other not in allowed["rooms"]:
                 may = ", ".join(sorted(allowed["rooms"])) or "nothing"
                 yield source.finding(
-                    number, "room-include", f"room {room} may include {may}, not {name}; "
-                    "move the code to a room that may, or pass the value in")
+                    number,
+                    "room-include",
+                    f"room {room} may include {may}, not {name}; "
+                    "move the code to a room that may, or pass the value in",
+                )
             continue
         library = next((v for k, v in LIBRARY_HEADERS.items() if name.startswith(k)), None)
         if library and library not in allowed["libraries"]:
             yield source.finding(
-                number, "library-door", f"<{name}> belongs to another room; use that room's door")
-        if room in PURE_ROOMS and name in SYSCALL_HEADERS:
+                number, "library-door", f"<{name}> belongs to another room; use that room's door"
+            )
+        refused = SYSCALL_HEADERS | (set() if room in ROOMS_THAT_KNOW_TIME else TIME_HEADERS)
+        if room in PURE_ROOMS and name in refused:
             yield source.finding(
-                number, "pure-room", f"room {room} makes no system call and knows no time: take "
-                f"the value as a parameter instead of <{name}>")
+                number,
+                "pure-room",
+                f"room {room} makes no system call and knows no time: take "
+                f"the value as a parameter instead of <{name}>",
+            )
         if room == "abi" and name not in ABI_HEADERS:
             yield source.finding(
-                number, "abi-include", f"abi stands on <stdint.h> and <stddef.h>, not <{name}>")
+                number, "abi-include", f"abi stands on <stdint.h> and <stddef.h>, not <{name}>"
+            )
 
 
 def functions(source):
@@ -116,8 +137,10 @@ def functions(source):
     for number, line in enumerate(source.code, 1):
         if line.rstrip() == "{":
             first = number - 1
-            while first > 1 and source.code[first - 2].strip() and not re.search(
-                r"[;}]\s*$|^#", source.code[first - 2]
+            while (
+                first > 1
+                and source.code[first - 2].strip()
+                and not re.search(r"[;}]\s*$|^#", source.code[first - 2])
             ):
                 first -= 1
             start = first
@@ -141,21 +164,35 @@ def exported(source):
         depth += line.count("{") - line.count("}")
 
 
-def names(source, room):
-    """Exported functions carry their file's name, or the part of it before an underscore."""
+def prefixes_of(source, room, stems):
+    """What exported names may begin with: the file, its family (`l7` of `l7_head`), the room. A
+    private header may speak for the files beside it.
+    """
     stem = stem_of(source.path)
     parts = stem.split("_")
-    prefixes = tuple("_".join(parts[: i + 1]) + "_" for i in range(len(parts)))
-    prefixes += tuple(p + "_" for p in SEAMS.get(room, ()))
+    found = {"_".join(parts[: i + 1]) for i in range(len(parts))} | {room}
+    if source.path.endswith(".h") and "/include/" not in source.path:
+        found |= stems
+    return tuple(f"{name}_" for name in found)
+
+
+def names(source, room, stems):
+    """Exported functions carry their file's name."""
+    stem = stem_of(source.path)
+    prefixes = prefixes_of(source, room, stems)
     for number, name in exported(source):
         if not name.startswith(prefixes) and not name.isupper() and name != stem:
             yield source.finding(
-                number, "prefix", f"{name} is exported by {stem}: call it {stem}_{name}, or make "
-                "it static")
+                number,
+                "prefix",
+                f"{name} is exported by {stem}: call it {stem}_{name}, move it "
+                "to the file of its name, or make it static",
+            )
 
 
 def guard(source, room):
-    expected = f"{room}_{stem_of(source.path)}_H".upper()
+    stem = stem_of(source.path)
+    expected = (f"{stem}_H" if stem.startswith(f"{room}_") else f"{room}_{stem}_H").upper()
     text = source.blanked
     match = re.search(r"#ifndef\s+(\w+)\s+#define\s+(\w+)", text)
     if not match or match.group(1) != match.group(2):
@@ -174,6 +211,10 @@ def calls(source, room):
             if name not in BANNED:
                 continue
             where, advice = BANNED[name]
+            if source.path.startswith("Tests/") and name not in REFUSED_IN_TESTS:
+                continue
+            if name == "signal" and re.search(r"signal\(\w+, SIG_(IGN|DFL)\)", line):
+                continue  # these two mean the same everywhere
             if where == "pure":
                 if room not in PURE_ROOMS | {"base"}:
                     continue
@@ -186,27 +227,47 @@ def calls(source, room):
 
 def check(tree, tables):
     findings = []
+    stems = {}
+    for path in tree.paths:
+        if path.endswith(".c") and room_of(path):
+            stems.setdefault(room_of(path), set()).add(stem_of(path))
     for source in tree.sources(".c", ".h"):
         room = room_of(source.path)
         if room and room not in tables.C_ROOMS:
-            findings.append(source.finding(
-                1, "unknown-room", f"add CSources/{room} to C_ROOMS in tools/tidy.py with what it "
-                "may include, and to the handbook"))
+            findings.append(
+                source.finding(
+                    1,
+                    "unknown-room",
+                    f"add CSources/{room} to C_ROOMS in tools/tidy.py with what it "
+                    "may include, and to the handbook",
+                )
+            )
             continue
         for start, length in functions(source):
             if length > FUNCTION_LINES:
-                findings.append(source.finding(
-                    start, "function-length", f"{length} lines, {FUNCTION_LINES} at most: keep the "
-                    "branches here, move plain work into a leaf"))
+                findings.append(
+                    source.finding(
+                        start,
+                        "function-length",
+                        f"{length} lines, {FUNCTION_LINES} at most: keep the "
+                        "branches here, move plain work into a leaf",
+                    )
+                )
         findings += calls(source, room)
         if room:
             findings += includes(source, room, tables)
             if source.path.endswith(".h"):
                 findings += guard(source, room)
-            findings += names(source, room)
+            findings += names(source, room, stems.get(room, set()))
     for room in {room_of(p) for p in tree.paths} - {None}:
         if f"CSources/{room}/README.md" not in tree.paths:
-            findings.append(Finding(
-                f"CSources/{room}/README.md", 1, "room-readme", "write it: purpose, doors, "
-                "invariants, what must not live here, where the tests are"))
+            findings.append(
+                Finding(
+                    f"CSources/{room}/README.md",
+                    1,
+                    "room-readme",
+                    "write it: purpose, doors, "
+                    "invariants, what must not live here, where the tests are",
+                )
+            )
     return findings

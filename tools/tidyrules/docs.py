@@ -76,8 +76,11 @@ def symbols(source, tree, words):
             match = CALL.match(name) or TYPE.match(name)
             if match and match.group(1) not in words:
                 yield source.finding(
-                    number, "dead-name", f"`{match.group(1)}` occurs nowhere in the sources: write "
-                    "the name that is there now")
+                    number,
+                    "dead-name",
+                    f"`{match.group(1)}` occurs nowhere in the sources: write "
+                    "the name that is there now",
+                )
 
 
 def check(tree, _tables):

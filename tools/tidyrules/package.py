@@ -44,29 +44,47 @@ def check(tree, tables):
     for room, _, dependencies, offset in rooms:
         line = source.line_of(offset)
         if room not in tables.C_ROOMS:
-            findings.append(source.finding(
-                line, "unknown-room", f"add {room} to C_ROOMS in tools/tidy.py"))
+            findings.append(
+                source.finding(line, "unknown-room", f"add {room} to C_ROOMS in tools/tidy.py")
+            )
             continue
         for dependency in dependencies:
             other = names.get(dependency)
             if other and other not in tables.C_ROOMS[room]["rooms"]:
-                findings.append(source.finding(
-                    line, "room-dependency", f"room {room} must not depend on {other}; the table "
-                    "stands in tools/tidy.py"))
+                findings.append(
+                    source.finding(
+                        line,
+                        "room-dependency",
+                        f"room {room} must not depend on {other}; the table "
+                        "stands in tools/tidy.py",
+                    )
+                )
     documented = documented_packages(source.text)
     expected = {}
     for package, doors in tables.SWIFT_MODULES.values():
         expected.setdefault(package, set()).update(doors)
     for name in re.findall(r'\.package\(\s*url:\s*"[^"]*/([\w.-]+)"', source.text):
         if name not in documented:
-            findings.append(Finding(
-                PATH, 1, "package-table", f"name {name}, its room and why in the comment on top; "
-                "adding a package is a decision record"))
+            findings.append(
+                Finding(
+                    PATH,
+                    1,
+                    "package-table",
+                    f"name {name}, its room and why in the comment on top; "
+                    "adding a package is a decision record",
+                )
+            )
     for name, doors in documented.items():
         if name in expected and not doors <= expected[name]:
-            findings.append(Finding(
-                PATH, 1, "package-table", f"{name}: the comment says {', '.join(sorted(doors))}, "
-                f"tools/tidy.py says {', '.join(sorted(expected[name]))}"))
+            findings.append(
+                Finding(
+                    PATH,
+                    1,
+                    "package-table",
+                    f"{name}: the comment says {', '.join(sorted(doors))}, "
+                    f"tools/tidy.py says {', '.join(sorted(expected[name]))}",
+                )
+            )
     if re.search(r'\.package\([^)]*(from:|branch:|"\.\.<)', source.text):
         findings.append(Finding(PATH, 1, "package-pin", "pin packages with exact:"))
     return findings

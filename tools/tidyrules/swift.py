@@ -17,7 +17,7 @@ BANNED = [
     (r"\bThread\.sleep\b", set(), "Task.sleep with a clock that is passed in"),
     (r"(?<![.\w])print\(", {"controlplane", "meshctl"}, "the Logger that is passed in"),
     (r"(?<![.\w])debugPrint\(", set(), "the Logger that is passed in"),
-    (r"\bfatalError\(\s*\)", set(), "fatalError(\"state and event\"): say what was impossible"),
+    (r"\bfatalError\(\)", set(), 'fatalError("state and event"): say what was impossible'),
     (r"\bURLSession\b", set(), "MeshClient: one door for outgoing HTTP"),
     (r"(?m)^\s*(public|open)\s", set(), "package: a program has no public interface"),
     (r"\bimport\s+XCTest\b", set(), "import Testing: one test framework"),
@@ -96,22 +96,32 @@ def imports(source, room, tables, declared):
             rooms = tables.SWIFT_MODULES[module][1]
             if room not in rooms:
                 yield source.finding(
-                    number, "one-door", f"{module} is the door of {', '.join(sorted(rooms))}; use "
-                    "what that room offers, or move the code there")
+                    number,
+                    "one-door",
+                    f"{module} is the door of {', '.join(sorted(rooms))}; use "
+                    "what that room offers, or move the code there",
+                )
         elif module in tables.SWIFT_C_MODULES:
             rooms = tables.SWIFT_C_MODULES[module]
             if room not in rooms and not testing:
                 yield source.finding(
-                    number, "c-door", f"{module} is imported by {', '.join(sorted(rooms))} only")
+                    number, "c-door", f"{module} is imported by {', '.join(sorted(rooms))} only"
+                )
         elif module.startswith("CMesh") and not testing:
             yield source.finding(
-                number, "c-door", f"{module} is a room of the data plane; Swift sees "
-                f"{', '.join(sorted(tables.SWIFT_C_MODULES))} only")
+                number,
+                "c-door",
+                f"{module} is a room of the data plane; Swift sees "
+                f"{', '.join(sorted(tables.SWIFT_C_MODULES))} only",
+            )
         elif module.startswith("Mesh") and room in declared and module != room:
             if module not in declared[room] and not testing:
                 yield source.finding(
-                    number, "declared-import", f"declare {module} as a dependency of {room} in "
-                    "Package.swift, or do without: it is there only by accident")
+                    number,
+                    "declared-import",
+                    f"declare {module} as a dependency of {room} in "
+                    "Package.swift, or do without: it is there only by accident",
+                )
 
 
 def proofs(source, room):
@@ -128,8 +138,10 @@ def proofs(source, room):
                 last = number
                 continue
             yield source.finding(
-                number, "proof", f"{name} needs a comment within {distance} lines above that says "
-                "why it is safe")
+                number,
+                "proof",
+                f"{name} needs a comment within {distance} lines above that says why it is safe",
+            )
 
 
 def check(tree, tables):
@@ -141,9 +153,14 @@ def check(tree, tables):
             continue
         for start, length in functions(source):
             if length > FUNCTION_LINES:
-                findings.append(source.finding(
-                    start, "function-length", f"{length} lines, {FUNCTION_LINES} at most: keep the "
-                    "branches here, move plain work into a leaf"))
+                findings.append(
+                    source.finding(
+                        start,
+                        "function-length",
+                        f"{length} lines, {FUNCTION_LINES} at most: keep the "
+                        "branches here, move plain work into a leaf",
+                    )
+                )
         findings += imports(source, room, tables, declared)
         testing = source.path.startswith("Tests/")
         for pattern, rooms, advice in [] if testing else BANNED:
@@ -159,9 +176,15 @@ def check(tree, tables):
     rooms = {p.split("/")[1] for p in tree.paths if p.startswith("Sources/") and p.count("/") > 1}
     for room in rooms - {"Handbook.docc"}:
         if f"Sources/{room}/README.md" not in tree.paths:
-            findings.append(Finding(
-                f"Sources/{room}/README.md", 1, "room-readme", "write it: purpose, entry points "
-                "in reading order, invariants, what must not live here, where the tests are"))
+            findings.append(
+                Finding(
+                    f"Sources/{room}/README.md",
+                    1,
+                    "room-readme",
+                    "write it: purpose, entry points "
+                    "in reading order, invariants, what must not live here, where the tests are",
+                )
+            )
     return findings
 
 

@@ -7,7 +7,7 @@ from .source import Finding
 LINE = 100
 FILE_LINES = 600
 CODE = (".c", ".h", ".swift", ".py", ".sh")
-MARKERS = re.compile(r"\b(TODO|FIXME|XXX|HACK|placeholder)\b")
+MARKERS = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|(?://|/\*|#) ?placeholder\b")
 MACHINE = re.compile(r"(?<![\w.])/(work|root|home/\w+)/[\w.]")
 DATA = ("Tests/Vectors/", "Tests/Fuzz/", "LICENSE")
 README_LINES = 150
@@ -27,16 +27,21 @@ def lengths(source):
             yield source.finding(number, "line-length", f"{len(line)} columns, {LINE} at most")
     if len(source.lines) > FILE_LINES:
         yield source.finding(
-            1, "file-length", f"{len(source.lines)} lines, {FILE_LINES} at most (400 is the aim): "
-            "one main type or protocol step per file")
+            1,
+            "file-length",
+            f"{len(source.lines)} lines, {FILE_LINES} at most (400 is the aim): "
+            "one main type or protocol step per file",
+        )
 
 
 def readme(source):
     limit = README_LINES if source.path == "README.md" else ROOM_README_LINES
     if source.path.endswith("README.md") and len(source.lines) > limit:
         yield source.finding(
-            limit + 1, "readme-length", f"{len(source.lines)} lines, {limit} at most: move detail "
-            "to the handbook")
+            limit + 1,
+            "readme-length",
+            f"{len(source.lines)} lines, {limit} at most: move detail to the handbook",
+        )
 
 
 def check(tree, _tables):
@@ -53,17 +58,27 @@ def check(tree, _tables):
         for number, line in enumerate(source.lines, 1):
             match = MARKERS.search(line)
             if match:
-                findings.append(source.finding(
-                    number, "marker", f"{match.group()}: do it, or open an issue and say so in the "
-                    "commit"))
+                findings.append(
+                    source.finding(
+                        number,
+                        "marker",
+                        f"{match.group()}: do it, or open an issue and say so in the commit",
+                    )
+                )
             match = MACHINE.search(line)
             if match:
-                findings.append(source.finding(
-                    number, "machine-path", "a path of one machine: write it relative to the "
-                    "repository or to a temporary directory"))
+                findings.append(
+                    source.finding(
+                        number,
+                        "machine-path",
+                        "a path of one machine: write it relative to the "
+                        "repository or to a temporary directory",
+                    )
+                )
             if line != line.rstrip() and not source.path.endswith(".md"):
                 findings.append(source.finding(number, "blank-end", "remove trailing blanks"))
         if source.text and not source.text.endswith("\n"):
-            findings.append(source.finding(
-                len(source.lines), "final-newline", "end the file with a newline"))
+            findings.append(
+                source.finding(len(source.lines), "final-newline", "end the file with a newline")
+            )
     return findings

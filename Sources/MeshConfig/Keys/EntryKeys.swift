@@ -15,7 +15,7 @@ package enum EntryKeys {
             return .unknown(
                 "a config entry is a mapping of keys, not \(node.kindName)", node.location)
         }
-        guard let kind = members.first(where: { FoldedKey($0.key).text == "kind" })?.value else {
+        guard let kind = members.first(where: { $0.folded.text == "kind" })?.value else {
             return .unknown("kind is missing: write kind: service-defaults", node.location)
         }
         let text = kind.text ?? ""

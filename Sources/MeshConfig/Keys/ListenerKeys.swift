@@ -167,7 +167,7 @@ package enum MatchKeys {
             .key("present", .bool, default: "false", "The parameter is there.", example: "true"),
             .optional("exact", .text(.any), example: "\"1\"", "Its whole value."),
             .optional(
-                "regex", .text(.any), example: "[0-9]+",
+                "regex", .text(.any), example: "\"[0-9]+\"",
                 "An expression (RE2) for its whole value."),
         ])
 }

@@ -27,7 +27,7 @@ enum EntryReader {
             "entries of kind \(kind) are kept and not acted on by this version",
             at: node.location, path)
         let rest = (node.members ?? []).filter {
-            !["kind", "name"].contains(FoldedKey($0.key).text)
+            !["kind", "name"].contains($0.folded.text)
         }
         return .other(
             OtherEntry(

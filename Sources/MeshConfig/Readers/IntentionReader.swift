@@ -66,7 +66,7 @@ enum IntentionReader {
                 "permissions", .objects(EntryKeys.permission),
                 example: "[ { action: allow, http: { path_prefix: / } } ]",
                 "Rules about requests."),
-            .key("description", .text(.any), default: "", "For people."),
+            .key("description", .text(.any), default: "", "For people.", example: "the shop"),
             .optional("meta", .textMap, example: "{ team: shop }", "Labels."),
             .optional("source_type", .choice(["consul"]), example: "consul", "Only `consul`."),
             .optional(

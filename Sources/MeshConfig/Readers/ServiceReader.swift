@@ -18,14 +18,31 @@ enum ServiceReader {
             enableTagOverride: fields.bool("enable_tag_override"),
             checks: self.checks(fields, &checks), proxy: fields.object("proxy").map(proxy),
             connect: connect(fields.section("connect"), &checks))
-        sink.report(
-            checks.problems + service.problems(), in: fields.node, fields.schema, path)
+        let broken = service.problems().map { spelled($0, fields) }
+        sink.report(checks.problems + broken, in: fields.node, fields.schema, path)
         if let node = fields.written("token") {
             sink.warning(
                 "a token in a document is not used: remove it", at: node.location,
                 path + ["token"])
         }
         return service
+    }
+
+    /// A problem of the only check points at `check` where the document has that spelling.
+    private static func spelled(_ problem: FieldProblem, _ fields: Fields) -> FieldProblem {
+        let sidecar = fields.object("connect")?.object("sidecar_service")
+        let inSidecar: [FieldStep] = ["connect", "sidecar_service"]
+        var prefix: [FieldStep] = []
+        var holder: Fields? = fields
+        if problem.path.starts(with: inSidecar) {
+            prefix = inSidecar
+            holder = sidecar
+        }
+        let rest = problem.path.dropFirst(prefix.count)
+        guard let holder, holder.written("checks") == nil,
+            rest.starts(with: [.key("checks"), .index(0)])
+        else { return problem }
+        return FieldProblem(prefix + [.key("check")] + rest.dropFirst(2), problem.message)
     }
 
     private static func socketPath(_ fields: Fields, _ key: String) -> String? {
@@ -44,11 +61,8 @@ enum ServiceReader {
     ) -> [CheckDefinition] {
         let single = fields.object("check").map(check)
         let several = fields.objects("checks").map(check)
-        // A single check is judged under its own key; the list's indexes stay those of the list.
-        if let single, !several.isEmpty {
-            broken.fail(["check"], "write check or checks, not both")
-            _ = single
-        }
+        broken.require(
+            single == nil || several.isEmpty, ["check"], "write check or checks, not both")
         return several.isEmpty ? single.map { [$0] } ?? [] : several
     }
 
