@@ -24,7 +24,11 @@ def is_code(source):
 def columns(source):
     """Lines to measure; what a Swift test quotes in a string keeps its own width."""
     if source.path.startswith("Tests/") and source.path.endswith(".swift"):
-        return [line.rstrip() for line in source.code]
+        quoted = re.compile(r'"(?:\\.|[^"\\])*"')
+        return [
+            quoted.sub('""', line) if code.strip() else ""
+            for line, code in zip(source.lines, source.code, strict=False)
+        ]
     return source.lines
 
 
