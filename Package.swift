@@ -30,7 +30,8 @@ func cSettings(_ extra: [CSetting] = []) -> [CSetting] {
         .enableWarning("all"),
         .treatAllWarnings(as: .error),
         .unsafeFlags(["-fvisibility=hidden"]),
-        .unsafeFlags(["-O3", "-march=x86-64-v2"], .when(platforms: [.linux], configuration: .release)),
+        .unsafeFlags(
+            ["-O3", "-march=x86-64-v2"], .when(platforms: [.linux], configuration: .release)),
     ] + warnings.map { .enableWarning($0) }
         + [.disableWarning("c23-extensions"), .disableWarning("gnu")] + extra
 }
@@ -73,6 +74,7 @@ let cTargets: [Target] = [
     system("CUring", pkgConfig: "liburing", apt: "liburing-dev"),
     room("base", target: "CMeshBase"),
     room("abi", target: "CMeshABI"),
+    room("shm", target: "CMeshShm"),
     room("wire", target: "CMeshWire", ["CMeshBase"]),
     room("core", target: "CMeshCore", ["CMeshBase"]),
     room("tls", target: "CMeshTLS", ["CMeshBase", "COpenSSL"]),
@@ -83,7 +85,10 @@ let cTargets: [Target] = [
         ["CMeshABI", "CMeshBase", "CMeshWire", "CMeshCore", "CMeshTLS", "CMeshTable"]),
     room(
         "worker", target: "CMeshWorker",
-        ["CMeshProxy", "CMeshCore", "CMeshTable", "CMeshABI", "CMeshBase", "CMeshRing"]),
+        [
+            "CMeshProxy", "CMeshCore", "CMeshTable", "CMeshABI", "CMeshShm", "CMeshBase",
+            "CMeshRing",
+        ]),
     .executableTarget(
         name: "dataplane", dependencies: ["CMeshWorker", "CMeshABI"], exclude: ["README.md"],
         cSettings: cSettings(),
@@ -112,7 +117,7 @@ let swiftTargets: [Target] = [
         ]),
     swiftRoom("MeshStore", ["MeshModel", .product(name: "GRDB", package: "GRDB.swift")]),
     swiftRoom("MeshTables", ["MeshModel", "MeshAuthz", "MeshDiscovery", "CMeshABI", "CMeshTable"]),
-    swiftRoom("MeshWorkers", ["MeshModel", "MeshTelemetry", "CMeshABI"]),
+    swiftRoom("MeshWorkers", ["MeshModel", "MeshTelemetry", "CMeshABI", "CMeshShm"]),
     swiftRoom(
         "MeshClient",
         [
@@ -163,6 +168,8 @@ let swiftTargets: [Target] = [
             .product(name: "Crypto", package: "swift-crypto"),
             .product(name: "SwiftASN1", package: "swift-asn1"),
         ]),
+    swiftTests("MeshModel"),
+    swiftTests("MeshConfig", ["MeshModel"]),
 ]
 
 let package = Package(

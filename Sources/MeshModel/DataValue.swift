@@ -28,7 +28,7 @@ extension DataValue {
     }
 
     /// The member of an object, whichever spelling (snake_case or CamelCase) its key has.
-    package subscript(key: String) -> DataValue? {
+    package subscript(key key: String) -> DataValue? {
         guard case .object(let members) = self else { return nil }
         if let value = members[key] { return value }
         let folded = FoldedKey(key)

@@ -118,8 +118,9 @@ enum abi_phase {
     ABI_PHASE_COUNT
 };
 
-#define ABI_WORKER_SUPERVISOR 0xffffffffu /* PHASE: refused by the supervisor itself (a listener)  \
-                                           */
+#define ABI_WORKER_SUPERVISOR                                                                      \
+    0xffffffffu /* PHASE: refused by the supervisor itself (a listener)                            \
+                 */
 
 struct abi_control_phase {
     struct abi_control_head head;

@@ -56,7 +56,8 @@ enum abi_listener_flag {
 };
 
 struct abi_listener {
-    uint64_t key; /* stable across generations: the socket of an unchanged listener is kept */
+    uint64_t key; /* stable across generations: the socket of an unchanged listener is kept; the
+                     section is sorted by it, no key twice */
     struct abi_text name;
     struct abi_address address;
     uint8_t kind;                /* enum abi_listener_kind */
@@ -79,9 +80,10 @@ struct abi_listener {
 
 /* --- routes (L7) --- */
 
-/* A host's slot in an open-addressing table: `hosts` of a route table has a power-of-two count with
- * at least one free slot; a name's home is hash_bytes(name) & (count - 1), collisions go to the
- * next slot. Names are normal hosts (lower case, no port) or `*.suffix`. */
+/* A host's slot in an open-addressing table: `hosts` of a route table has a power-of-two count; a
+ * name's home is hash_bytes(name) & (count - 1), collisions go to the next slot, and a lookup ends
+ * at a free slot or after LIMIT_HOST_PROBES slots. Names are normal hosts (lower case, no port) or
+ * `*.suffix`, which covers every name that ends in `.suffix`; the longest suffix wins. */
 struct abi_host {
     struct abi_text name;  /* len 0 = free slot */
     struct abi_ref routes; /* ROUTE_LIST section, in order of preference, already merged with all
@@ -89,7 +91,8 @@ struct abi_host {
 };
 
 struct abi_route_table {
-    struct abi_ref hosts;  /* HOST section; count 0 or a power of two */
+    struct abi_ref hosts;  /* HOST section; count 0 or a power of two; no two tables overlap and
+                              later tables have later slots */
     struct abi_ref routes; /* ROUTE_LIST section: for every other host */
 };
 
@@ -108,8 +111,22 @@ enum abi_action {
     ABI_ACTION_COUNT
 };
 
-/* Bit 1 << enum h1_method (wire/h1.h); bit 0 stands for every method without a number. */
-#define ABI_METHODS_ALL 0u
+/* Methods by number, the same numbers as enum h1_method (wire/h1.h). Sets of methods have bit
+ * 1 << number; OTHER stands for every method that is not named here. */
+enum abi_method {
+    ABI_METHOD_OTHER = 0,
+    ABI_METHOD_GET = 1,
+    ABI_METHOD_HEAD = 2,
+    ABI_METHOD_POST = 3,
+    ABI_METHOD_PUT = 4,
+    ABI_METHOD_DELETE = 5,
+    ABI_METHOD_CONNECT = 6,
+    ABI_METHOD_OPTIONS = 7,
+    ABI_METHOD_TRACE = 8,
+    ABI_METHOD_PATCH = 9,
+    ABI_METHOD_COUNT
+};
+#define ABI_METHODS_ALL 0u /* any method */
 
 struct abi_route {
     uint8_t path_kind; /* enum abi_path_kind */
@@ -147,7 +164,7 @@ enum abi_retry {
 
 enum abi_match_subject {
     ABI_MATCH_HEADER = 0, /* `name` in lower case; any of the values may match */
-    ABI_MATCH_QUERY = 1,
+    ABI_MATCH_QUERY = 1,  /* names and values are compared decoded (%41, +) */
     ABI_MATCH_SUBJECT_COUNT
 };
 
@@ -164,8 +181,8 @@ enum abi_match_kind {
 struct abi_match {
     uint8_t subject;     /* enum abi_match_subject */
     uint8_t kind;        /* enum abi_match_kind */
-    uint8_t invert;      /* 0 or 1 */
-    uint8_t ignore_case; /* 0 or 1: ASCII letters */
+    uint8_t invert;      /* 0 or 1; a subject that is absent matches only an inverted PRESENT */
+    uint8_t ignore_case; /* 0 or 1: ASCII letters; 0 for PRESENT and REGEX */
     uint32_t dfa;        /* DFA section, or ABI_NONE */
     struct abi_text name;
     struct abi_text value;
@@ -188,10 +205,10 @@ struct abi_header_op {
 
 /* A bounded automaton over bytes: state 0 is dead, state 1 the start. `states` rows of 256 uint16
  * next states stand in BLOB at `table`, then one accept byte per state. The whole text must be
- * consumed. */
+ * consumed. No two automata overlap and later ones have later tables. */
 struct abi_dfa {
     uint64_t table;  /* BLOB offset, a multiple of 2 */
-    uint32_t states; /* 2 ... 4096 */
+    uint32_t states; /* 2 ... LIMIT_DFA_STATES */
     uint32_t _pad0;
 };
 
@@ -199,8 +216,8 @@ struct abi_dfa {
 
 #define ABI_SPLIT_TOTAL 10000u
 
-struct abi_split { /* weights of one list add up to ABI_SPLIT_TOTAL */
-    uint32_t weight;
+struct abi_split {   /* weights of one list add up to ABI_SPLIT_TOTAL; <= LIMIT_SPLITS of them */
+    uint32_t weight; /* 1 ... ABI_SPLIT_TOTAL */
     uint32_t target; /* TARGET section */
 };
 
@@ -214,10 +231,12 @@ enum abi_balance {
 enum abi_protocol { ABI_PROTOCOL_TCP = 0, ABI_PROTOCOL_HTTP1 = 1, ABI_PROTOCOL_COUNT };
 
 struct abi_target {       /* a resolved destination: one subset of one service in one datacenter */
-    uint64_t key;         /* stable across generations: pools and balance state are kept */
+    uint64_t key;         /* stable across generations: pools and balance state are kept; the
+                             section is sorted by it, no key twice */
     struct abi_text name; /* "web.default.dc1" or with subset */
     struct abi_text service;  /* "web" */
-    struct abi_ref endpoints; /* ENDPOINT section */
+    struct abi_ref endpoints; /* ENDPOINT section; no two targets overlap and later ones have later
+                                 endpoints */
     struct abi_ref failover;  /* TARGET_LIST section, tried in order when no endpoint is healthy */
     uint32_t
         policy; /* POLICY section: checked with the listener's identity before an endpoint without
@@ -230,7 +249,7 @@ struct abi_target {       /* a resolved destination: one subset of one service i
     uint16_t _pad0;
     uint32_t connect_timeout_ms;
     uint32_t max_connections; /* per worker; 0 = none */
-    uint32_t _pad1;
+    uint32_t max_weight;      /* the greatest weight of its endpoints; 0 without endpoints */
     struct abi_text congestion;
 };
 
@@ -256,13 +275,14 @@ struct abi_identity {
 enum abi_intention_action {
     ABI_INTENTION_DENY = 0,
     ABI_INTENTION_ALLOW = 1,
-    ABI_INTENTION_PERMISSIONS = 2, /* the first matching permission decides, none: deny */
+    ABI_INTENTION_PERMISSIONS = 2, /* the first matching permission decides; none: the policy's
+                                      default, as Consul has it */
     ABI_INTENTION_ACTION_COUNT
 };
 
 struct abi_intention {
-    struct abi_text source;      /* service name, or `*` */
-    struct abi_text destination; /* as written: service name, or `*` */
+    struct abi_text source;      /* service name in lower case, or `*` */
+    struct abi_text destination; /* service name in lower case, or `*` */
     uint8_t action;              /* enum abi_intention_action */
     uint8_t precedence;          /* Consul's: 9, 8, 6, 5 */
     uint16_t _pad0;
@@ -286,11 +306,13 @@ struct abi_permission {
  * source is looked up first, then `fallback`, then the default. */
 struct abi_policy {
     uint64_t key; /* changes with the decision table: connections are examined again when it does */
-    struct abi_text destination;
-    struct abi_ref
-        intentions;    /* INTENTION section, sorted by source bytes, no source twice, none is `*` */
-    uint32_t fallback; /* INTENTION section: source `*`; ABI_NONE */
-    uint8_t default_action; /* ABI_INTENTION_DENY or ABI_INTENTION_ALLOW */
+    struct abi_text destination; /* service name in lower case; `*` for the policy that all
+                                    services without intentions of their own share */
+    struct abi_ref intentions;   /* INTENTION section, sorted by source bytes, no source twice,
+                                    none is `*`; no two policies overlap, later ones have later
+                                    intentions */
+    uint32_t fallback;           /* INTENTION section: source `*`; ABI_NONE */
+    uint8_t default_action;      /* ABI_INTENTION_DENY or ABI_INTENTION_ALLOW */
     uint8_t _pad0[3];
 };
 

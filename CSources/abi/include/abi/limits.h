@@ -19,6 +19,9 @@
 #define LIMIT_LIVE_VIEWS    4u    /* generations that one worker may hold at a time */
 #define LIMIT_FAILOVERS     16u   /* targets tried for one request */
 #define LIMIT_TEXT          8192u /* bytes of one string */
+#define LIMIT_SPLITS        256u  /* legs of one list of splits */
+#define LIMIT_HOST_PROBES   64u   /* slots of a host table that one lookup may visit */
+#define LIMIT_DFA_STATES    4096u /* of one automaton */
 
 /* --- one worker --- */
 #define LIMIT_CONNECTIONS        65536u /* downstream and upstream together */
@@ -28,8 +31,8 @@
 #define LIMIT_LARGE_BUFFERS      32u    /* 64 KiB each */
 #define LIMIT_PIPES              32u
 #define LIMIT_TLS_CONTEXTS       4096u
-#define LIMIT_POOL_IDLE          1024u /* idle upstream connections */
-#define LIMIT_POOL_IDLE_ENDPOINT 128u  /* of them to one endpoint */
+#define LIMIT_POOL_IDLE          8192u /* idle upstream connections */
+#define LIMIT_POOL_IDLE_ENDPOINT 1024u /* of them to one endpoint */
 #define LIMIT_EVENTS             512u  /* completions run in one loop turn */
 
 /* --- one connection --- */

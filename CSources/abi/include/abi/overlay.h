@@ -14,7 +14,8 @@ enum abi_overlay_bit {
     ABI_OVERLAY_DOWN = 1,  /* failing its checks: not chosen */
     ABI_OVERLAY_DRAIN = 2, /* leaving: not chosen for new work */
 };
-#define ABI_OVERLAY_WEIGHT_SHIFT 16u /* 16 bits; 0 = the snapshot's weight */
+/* 16 bits; 0 = the snapshot's weight. More than the target's max_weight counts as max_weight. */
+#define ABI_OVERLAY_WEIGHT_SHIFT 16u
 
 struct abi_overlay {
     uint64_t magic;

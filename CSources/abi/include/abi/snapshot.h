@@ -3,8 +3,9 @@
  *   +--------------------+ 0
  *   | abi_snapshot       |  header with the place of every section
  *   +--------------------+ 16-byte aligned
- *   | section 0 ...      |  records back to back, zero padding up to the next section
- *   +--------------------+ size
+ *   | section 0 ...      |  records back to back, sections in the order of enum abi_section, each
+ *   |                    |  beginning at the next multiple of 16, the gap filled with zeros
+ *   +--------------------+ size (a multiple of 16)
  *
  * Written once, unmapped, sealed (F_SEAL_WRITE, _SHRINK, _GROW, _SEAL) and passed by descriptor:
  * the bytes that view_open() has checked cannot change under a reader. A new generation is a new
@@ -50,7 +51,7 @@ enum abi_section {
 struct abi_section_place {
     uint64_t at;          /* bytes from the start of the file, a multiple of ABI_SECTION_ALIGN */
     uint32_t count;       /* records */
-    uint32_t record_size; /* bytes, as sizeof of the record above */
+    uint32_t record_size; /* bytes, abi_record_size() of the section */
 };
 
 struct abi_snapshot {
@@ -114,11 +115,17 @@ _Static_assert(sizeof(struct abi_secret) == 56, "layout");
 _Static_assert(sizeof(struct abi_secrets) == 48, "layout");
 
 /* Checksum of shared regions: eight-byte words through a multiply-xor mix, a tail of zeros assumed.
- * It finds accidents, not malice: seals and SO_PEERCRED keep strangers out. */
-static inline uint64_t abi_checksum(const void *data, size_t size)
+ * It finds accidents, not malice: seals and SO_PEERCRED keep strangers out. A region can be summed
+ * in pieces: start with the size of the whole, then pieces in order, each but the last a multiple
+ * of eight bytes. */
+static inline uint64_t abi_checksum_start(size_t size)
+{
+    return 0x9e3779b97f4a7c15ULL ^ (uint64_t)size;
+}
+
+static inline uint64_t abi_checksum_more(uint64_t h, const void *data, size_t size)
 {
     const unsigned char *at = (const unsigned char *)data;
-    uint64_t h = 0x9e3779b97f4a7c15ULL ^ (uint64_t)size;
 
     while (size >= 8) {
         uint64_t word;
@@ -135,6 +142,11 @@ static inline uint64_t abi_checksum(const void *data, size_t size)
         h ^= h >> 32;
     }
     return h;
+}
+
+static inline uint64_t abi_checksum(const void *data, size_t size)
+{
+    return abi_checksum_more(abi_checksum_start(size), data, size);
 }
 
 #endif

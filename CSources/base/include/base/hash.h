@@ -14,14 +14,20 @@ static inline uint64_t hash_finish(uint64_t h)
     return h;
 }
 
-static inline uint64_t hash_bytes(struct bytes in)
-{
-    uint64_t h = 0xcbf29ce484222325ULL;
+#define HASH_START 0xcbf29ce484222325ULL
 
+/* For a key in several parts: from HASH_START, one call per part, then hash_finish. */
+static inline uint64_t hash_more(uint64_t h, struct bytes in)
+{
     for (size_t i = 0; i < in.len; i++) {
         h = (h ^ in.ptr[i]) * 0x100000001b3ULL;
     }
-    return hash_finish(h);
+    return h;
+}
+
+static inline uint64_t hash_bytes(struct bytes in)
+{
+    return hash_finish(hash_more(HASH_START, in));
 }
 
 #endif

@@ -27,6 +27,9 @@ void pool_release(struct pool *pool);
 /* A zeroed object, or NULL when all are in use. */
 [[nodiscard]] void *pool_take(struct pool *pool);
 
+/* As pool_take(), with whatever its last user left inside: for big blocks of bytes. */
+[[nodiscard]] void *pool_take_dirty(struct pool *pool);
+
 /* Ends the object's generation: handles to it no longer resolve. */
 void pool_give(struct pool *pool, void *object);
 

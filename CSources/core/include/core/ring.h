@@ -7,7 +7,9 @@
  * Tokens. Every operation carries a 64-bit token of its owner: kind, slot and generation (see
  * ring_token). The ring never looks inside. An event whose generation is no longer the slot's
  * belongs to a closed object: its owner drops it with ring_event_drop(), which also gives a buffer
- * back.
+ * back. At any time the operations with one token are on one descriptor; a slot that gets a new
+ * descriptor takes a new generation, or the last events of the old one would pass for the new
+ * one's.
  *
  * Descriptors are the caller's until ring_close(). Receive buffers belong to the ring: an event
  * lends one until ring_buffer_return(). Sending is immediate (see ring_send). */
@@ -22,6 +24,8 @@
 #include <sys/uio.h>
 
 #include "base/bytes.h"
+
+#define RING_KIND_OWN 255 /* kind of no owner's token */
 
 /* kind: 8 bits, slot: 24 bits, generation: 32 bits. */
 static inline uint64_t ring_token(uint8_t kind, uint32_t slot, uint32_t generation)
@@ -75,6 +79,17 @@ struct ring_config {
     uint32_t pipes;         /* at most this many pipes for splice */
 };
 
+/* Counted since the start. */
+struct ring_stats {
+    uint64_t enters;      /* system calls that submit and wait */
+    uint64_t events;      /* handed out by ring_wait() */
+    uint64_t sends;       /* calls of ring_send() */
+    uint64_t splices;     /* calls of ring_splice() */
+    uint64_t queue_full;  /* early submissions, the queue being full */
+    uint64_t starved;     /* receives that ended with -ENOBUFS */
+    uint64_t close_walks; /* closes that had to look at every pending operation */
+};
+
 struct ring;
 
 /* 0 and *out, or -errno; `hint` (static text, may be NULL) then says the likely cause: an old
@@ -86,9 +101,11 @@ void ring_destroy(struct ring *ring);
 /* "io_uring", "epoll" or "simulated". */
 const char *ring_engine(const struct ring *ring);
 
+const struct ring_stats *ring_stats(const struct ring *ring);
+
 /* Submits, then waits until there is an event or `timeout_ns` has passed (0: does not wait).
- * Returns the number of events stored, at most `max`; the rest stays for the next call. -errno only
- * for a broken ring. */
+ * Returns the number of events stored, at most `max`; the rest stays for the next call. It may be 0
+ * before the time has passed (a signal). -errno only for a broken ring. */
 [[nodiscard]] int ring_wait(struct ring *ring, uint64_t timeout_ns, struct ring_event *events,
                             uint32_t max);
 
@@ -100,8 +117,9 @@ uint64_t ring_now_ns(const struct ring *ring);
 /* Multishot: one event per connection; result = new non-blocking descriptor or -errno. */
 void ring_accept(struct ring *ring, int listener, uint64_t token);
 
-/* Multishot: result > 0 with a buffer; 0 = end of stream; -ENOBUFS = the group is empty, arm again
- * later; other -errno = broken. Without RING_EVENT_MORE it has ended and may be armed again. */
+/* Multishot: result > 0 with a buffer; 0 = end of stream; -ENOBUFS = the group was empty: arm again
+ * at once if ring_buffers_free() says there are some by now, else when ring_buffer_return() says
+ * so; other -errno = broken. Without RING_EVENT_MORE it has ended and may be armed again. */
 void ring_recv(struct ring *ring, int fd, enum ring_group group, uint64_t token);
 
 /* As ring_recv(), but for one event only: bulk that must be paced by its consumer. */

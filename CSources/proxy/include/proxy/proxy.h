@@ -27,7 +27,10 @@ enum proxy_kind {
     PROXY_KIND_CONNECT,
     PROXY_KIND_WRITABLE,
     PROXY_KIND_READABLE, /* splice */
-    PROXY_KIND_TIMER,    /* timer wheel only, never a ring event */
+    PROXY_KIND_TIMER,    /* timer wheel only, as all below: slot is a connection */
+    PROXY_KIND_REQUEST_TIMER,
+    PROXY_KIND_LISTENER_TIMER,
+    PROXY_KIND_DRAIN_TIMER,
     PROXY_KIND_COUNT = 16
 };
 

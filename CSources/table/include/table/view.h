@@ -38,9 +38,10 @@ struct view {
     const uint64_t *secret_list;
     uint32_t counts[ABI_SECTION_COUNT];
     /* progress of the walk */
-    uint32_t _section;
-    uint32_t _record;
-    uint64_t _checksum_at;
+    uint32_t _section;   /* being checked; ABI_SECTION_COUNT: the checksum still */
+    uint32_t _record;    /* of it, next to be checked */
+    uint64_t _part;      /* of the record (or bytes of TEXT, of the checksum) already checked */
+    uint64_t _watermark; /* end of the last range that records of this section may not share */
     uint64_t _checksum;
 };
 
@@ -57,13 +58,13 @@ struct view_refusal {
     const char *what; /* static text: the rule that is broken */
 };
 
-/* Checks the header and sets the pointers. VIEW_MORE or VIEW_REFUSED. `bytes` is 16-byte aligned.
- */
+/* Checks the header and sets the pointers. VIEW_MORE or VIEW_REFUSED. `bytes` is 16-byte aligned;
+ * `size` is the size of the file, exactly what the header says. */
 [[nodiscard]] enum view_progress view_open_begin(struct view *view, const void *bytes, size_t size,
                                                  struct view_refusal *refusal);
 
-/* Checks on, about `records` records (or as many 64-byte lines of checksum), so that a worker can
- * go on serving between steps. */
+/* Checks on, about `records` records (or as many 64-byte lines of checksum, text or automaton), so
+ * that a worker can go on serving between steps. The checksum comes first. */
 [[nodiscard]] enum view_progress view_open_step(struct view *view, uint32_t records,
                                                 struct view_refusal *refusal);
 
@@ -81,8 +82,7 @@ static inline struct bytes view_blob(const struct view *view, struct abi_ref ref
     return bytes_of(view->blob + ref.at, ref.count);
 }
 
-/* Index of the listener or target with this key, or ABI_NONE. Linear: for changes, not for traffic.
- */
+/* Index of the listener or target with this key, or ABI_NONE. By binary search. */
 uint32_t view_find_listener(const struct view *view, uint64_t key);
 uint32_t view_find_target(const struct view *view, uint64_t key);
 

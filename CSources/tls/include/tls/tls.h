@@ -83,10 +83,15 @@ enum tls_status {
     TLS_FAILED,      /* an alert may wait in the output; then close */
 };
 
-/* Feeds ciphertext. All of `in` is taken (kept inside until read; at most one record is ever kept
- * undecrypted). Then call tls_read() until it returns 0. Answers of the protocol (handshake,
- * alerts, key updates) appear in the output. */
+/* Feeds ciphertext. `in` is read in place: it must stay as it is until tls_read() has returned 0
+ * or an error (then all of it is taken, and at most one partial record is kept inside), or until
+ * tls_keep(). Answers of the protocol (handshake, alerts, key updates) appear in the output. */
 enum tls_status tls_feed(struct tls_session *session, struct bytes in);
+
+/* For a caller who cannot read on now but must give the fed slice back (back-pressure): copies what
+ * is unread. Feeding before all is read does the same to the earlier bytes; more than 256 KiB
+ * unread is a failure of the session. */
+void tls_keep(struct tls_session *session);
 
 /* Decrypts into `out`: bytes; 0 = none now (see tls_status_of); MESH_E_TLS. */
 [[nodiscard]] int64_t tls_read(struct tls_session *session, uint8_t *out, size_t capacity);

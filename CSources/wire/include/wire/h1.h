@@ -17,9 +17,10 @@
 #include "base/bytes.h"
 #include "wire/hdr.h"
 
-#define H1_MAX_FIELDS 100u
-#define H1_MAX_HEAD   16384u /* request or status line and fields, with their line ends */
-#define H1_MAX_TARGET 8192u
+#define H1_MAX_FIELDS    100u
+#define H1_MAX_HEAD      16384u /* request or status line and fields, with their line ends */
+#define H1_MAX_TARGET    8192u
+#define H1_MAX_NOMINATED 64u /* connection options besides close, keep-alive and upgrade */
 
 enum h1_method {
     H1_METHOD_OTHER = 0, /* a token that is not below */
@@ -57,7 +58,8 @@ struct h1_part { /* a range of the head */
 
 enum h1_field_flag {
     H1_FIELD_CANONICAL = 1, /* the line is exactly `name: value CRLF` */
-    H1_FIELD_NOMINATED = 2, /* named by Connection: goes no further */
+    H1_FIELD_NOMINATED = 2, /* named by Connection and not protected: goes no further */
+    H1_FIELD_ALIAS = 4,     /* hdr_is_alias(name): goes no further */
 };
 
 struct h1_field {
@@ -70,11 +72,12 @@ struct h1_field {
 };
 
 enum h1_flag {
-    H1_KEEP_ALIVE = 1,        /* the sender allows another message on this connection */
-    H1_EXPECT_CONTINUE = 2,   /* Expect: 100-continue */
-    H1_UPGRADE = 4,           /* Connection: upgrade with an Upgrade field */
-    H1_TE_TRAILERS = 8,       /* TE: trailers */
-    H1_UPGRADE_WEBSOCKET = 16 /* the Upgrade field is exactly `websocket` */
+    H1_KEEP_ALIVE = 1,         /* the sender allows another message on this connection */
+    H1_EXPECT_CONTINUE = 2,    /* Expect: 100-continue */
+    H1_UPGRADE = 4,            /* Connection: upgrade with an Upgrade field */
+    H1_TE_TRAILERS = 8,        /* TE: trailers */
+    H1_UPGRADE_WEBSOCKET = 16, /* the Upgrade field is exactly `websocket` */
+    H1_EXPECT_UNKNOWN = 32,    /* with MESH_E_UNSUPPORTED: Expect asks for something else (417) */
 };
 
 struct h1_head {
@@ -97,20 +100,39 @@ struct h1_head {
     uint8_t flags;   /* enum h1_flag */
     uint64_t content_length;
     uint32_t length;    /* bytes of the head, including the empty line and any skipped CRLF */
-    uint32_t fields_at; /* start of the first field line */
+    uint32_t fields_at; /* start of the first field line; 0 while the line before is incomplete */
     uint32_t field_count;
+    uint32_t ids; /* bit i: a field with enum hdr_id i is there */
     struct h1_field fields[H1_MAX_FIELDS];
 };
 
 /* > 0: bytes of the head, *head is set; 0: valid so far, call again with more (at least one byte
- * more than before; the parser starts over); < 0: MESH_E_SYNTAX, _TOO_LONG (target or head),
- * _TOO_MANY (fields), _VERSION, _FRAMING, _UNSUPPORTED (transfer coding). */
+ * more than before; the parser starts over, see h1_may_progress); < 0: the message is refused and
+ * the connection can carry no other one:
+ *
+ *   MESH_E_SYNTAX       no HTTP/1 head, or one that could be read in two ways
+ *   MESH_E_TOO_LONG     the target (then head->fields_at is 0) or the head
+ *   MESH_E_TOO_MANY     fields, or connection options
+ *   MESH_E_VERSION      HTTP, but neither 1.0 nor 1.1
+ *   MESH_E_FRAMING      the length of the body is missing, contradictory or unreadable
+ *   MESH_E_UNSUPPORTED  a transfer coding besides chunked; or, with H1_EXPECT_UNKNOWN in
+ *                       head->flags, an expectation other than 100-continue
+ */
 [[nodiscard]] int h1_parse_request(struct bytes in, struct h1_head *head);
 
 /* As above for a response. `request_method` decides about its body (RFC 9112 6.3): HEAD has none,
- * 2xx to CONNECT starts a tunnel. 1xx, 204 and 304 have none. */
+ * 2xx to CONNECT starts a tunnel. 1xx, 204 and 304 have none; 101 starts a tunnel. A status line
+ * without reason may lack the blank before it, as some servers send it. */
 [[nodiscard]] int h1_parse_response(struct bytes in, enum h1_method request_method,
                                     struct h1_head *head);
+
+/* Whether parsing `in` can say more than parsing its first `seen` bytes did: a sender that drips
+ * its bytes then costs one pass per line, not one per byte. */
+bool h1_may_progress(struct bytes in, size_t seen);
+
+/* The status to refuse a request with: 400, 414, 417, 431, 501 or 505. `err` and `head` are what
+ * h1_parse_request returned. */
+uint16_t h1_refusal_status(int err, const struct h1_head *head);
 
 /* The slice of a part, given the bytes the head was parsed from. */
 static inline struct bytes h1_slice(const uint8_t *start, struct h1_part part)

@@ -11,9 +11,11 @@
 #include "base/bytes.h"
 #include "wire/h1.h"
 
-#define H1BODY_MAX_EXTENSION 4096u /* bytes of chunk extensions in one body, see h1body.c */
-#define H1BODY_MAX_TRAILER   8192u /* bytes of the whole trailer section */
-#define H1BODY_MAX_LINE      (16u + H1BODY_MAX_EXTENSION)
+#define H1BODY_MAX_EXTENSION 4096u /* bytes of chunk extensions in one body, with `;` and CR */
+#define H1BODY_MAX_TRAILER   8192u /* bytes of all trailer lines with their line ends */
+#define H1BODY_MAX_DIGITS    16u
+#define H1BODY_MAX_LINE      (H1BODY_MAX_DIGITS + H1BODY_MAX_EXTENSION)
+#define H1BODY_MAX_CHUNK     ((uint64_t)1 << 48) /* a longer one is meant to hold the stream */
 
 enum h1body_state {
     H1BODY_DONE = 0,     /* complete; further bytes belong to the next message */
@@ -35,6 +37,7 @@ enum h1body_state {
 struct h1body {
     uint8_t state;      /* enum h1body_state */
     uint8_t digits;     /* of the chunk size so far */
+    uint8_t ext;        /* place within a chunk extension, see h1body.c */
     uint64_t left;      /* data bytes to come in this chunk or body */
     uint32_t extension; /* extension bytes seen */
     uint32_t trailer;   /* trailer bytes seen */
@@ -63,8 +66,9 @@ struct h1body_step {
 };
 
 /* Takes one step through `in`: returns bytes consumed (may be 0 only with H1BODY_MORE on empty
- * input or H1BODY_END) and fills *step; < 0: MESH_E_SYNTAX, _TOO_LONG, _RANGE. Call until all input
- * is consumed or H1BODY_END. Trailer lines are given out for checking with h1body_check_trailer().
+ * input or H1BODY_END) and fills *step; < 0: MESH_E_SYNTAX, _TOO_LONG, _RANGE, after which the
+ * body can only be given up. Call until all input is consumed or H1BODY_END. Trailer lines are
+ * given out for checking with h1body_check_trailer().
  */
 [[nodiscard]] int64_t h1body_next(struct h1body *body, struct bytes in, struct h1body_step *step);
 

@@ -59,8 +59,9 @@ bool hdr_is_forbidden_trailer(enum hdr_id id, struct bytes name);
  * Such a field is dropped, since applications that fold names would read it as the real one. */
 bool hdr_is_alias(struct bytes name);
 
-/* Walks a comma-separated list (RFC 9110 5.6.1): the next element without surrounding blanks, empty
- * elements skipped. *rest is the unread part. false at the end. */
+/* Walks a comma-separated list of tokens (RFC 9110 5.6.1; a comma in a quoted string would divide
+ * it): the next element without surrounding blanks, empty elements skipped. *rest is the unread
+ * part. false at the end. */
 bool hdr_next_element(struct bytes *rest, struct bytes *element);
 
 #endif

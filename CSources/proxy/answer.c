@@ -1,0 +1,104 @@
+/* Answers of our own: respond and redirect routes, and what goes wrong. */
+#include <stdio.h>
+
+#include "l7.h"
+
+uint16_t answer_status(enum abi_outcome outcome)
+{
+    switch (outcome) {
+    case ABI_OUTCOME_NO_ROUTE:
+        return 404;
+    case ABI_OUTCOME_DENIED:
+        return 403;
+    case ABI_OUTCOME_NO_ENDPOINT:
+    case ABI_OUTCOME_OVERLOAD:
+    case ABI_OUTCOME_DRAINED:
+        return 503;
+    case ABI_OUTCOME_CONNECT_TIMEOUT:
+    case ABI_OUTCOME_REQUEST_TIMEOUT:
+        return 504;
+    case ABI_OUTCOME_HEAD_TIMEOUT:
+    case ABI_OUTCOME_IDLE_TIMEOUT:
+        return 408;
+    case ABI_OUTCOME_LOOP:
+        return 508;
+    case ABI_OUTCOME_BAD_REQUEST:
+        return 400;
+    case ABI_OUTCOME_TOO_LARGE:
+        return 431;
+    case ABI_OUTCOME_OK:
+    case ABI_OUTCOME_CONNECT_FAILED:
+    case ABI_OUTCOME_UPSTREAM_RESET:
+    case ABI_OUTCOME_UPSTREAM_PROTOCOL:
+    case ABI_OUTCOME_CLIENT_GONE:
+    case ABI_OUTCOME_TLS:
+    case ABI_OUTCOME_RESPONDED:
+    case ABI_OUTCOME_COUNT:
+        return 502;
+    }
+    return 502;
+}
+
+struct bytes answer_text(enum abi_outcome outcome, uint16_t status)
+{
+    switch (outcome) {
+    case ABI_OUTCOME_NO_ROUTE:
+        return BYTES_LITERAL("no route matches this request\n");
+    case ABI_OUTCOME_DENIED:
+        return BYTES_LITERAL("denied by intention\n");
+    case ABI_OUTCOME_NO_ENDPOINT:
+        return BYTES_LITERAL("no healthy upstream\n");
+    case ABI_OUTCOME_OVERLOAD:
+        return BYTES_LITERAL("overloaded\n");
+    case ABI_OUTCOME_CONNECT_TIMEOUT:
+        return BYTES_LITERAL("upstream connect timeout\n");
+    case ABI_OUTCOME_REQUEST_TIMEOUT:
+        return BYTES_LITERAL("upstream request timeout\n");
+    case ABI_OUTCOME_CONNECT_FAILED:
+        return BYTES_LITERAL("upstream connect failure\n");
+    case ABI_OUTCOME_UPSTREAM_RESET:
+        return BYTES_LITERAL("upstream closed before its answer\n");
+    case ABI_OUTCOME_UPSTREAM_PROTOCOL:
+        return BYTES_LITERAL("upstream sent a malformed answer\n");
+    case ABI_OUTCOME_TLS:
+        return BYTES_LITERAL("upstream TLS failure\n");
+    case ABI_OUTCOME_LOOP:
+        return BYTES_LITERAL("request loop\n");
+    default:
+        return status == 408 ? BYTES_LITERAL("request timeout\n") : BYTES_LITERAL("bad request\n");
+    }
+}
+
+void answer_write(struct proxy *proxy, struct conn *down, const struct answer *answer)
+{
+    const char *reason = h1_reason(answer->status);
+    struct bytes date = l7head_date(proxy);
+    bool bodyless = answer->status == 204 || answer->status == 304;
+    struct bytes parts[2];
+    int length = snprintf((char *)proxy->scratch, PROXY_SCRATCH_SIZE,
+                          "HTTP/1.1 %u %s\r\ndate: %.*s\r\nserver: ringmesh\r\n", answer->status,
+                          reason, (int)date.len, (const char *)date.ptr);
+    size_t at = (size_t)length;
+
+    if (answer->location.len > 0) {
+        at += (size_t)snprintf((char *)proxy->scratch + at, PROXY_SCRATCH_SIZE - at,
+                               "location: %.*s\r\n", (int)answer->location.len,
+                               (const char *)answer->location.ptr);
+    }
+    if (answer->content_type.len > 0 && !bodyless) {
+        at += (size_t)snprintf((char *)proxy->scratch + at, PROXY_SCRATCH_SIZE - at,
+                               "content-type: %.*s\r\n", (int)answer->content_type.len,
+                               (const char *)answer->content_type.ptr);
+    }
+    if (!bodyless) {
+        at += (size_t)snprintf((char *)proxy->scratch + at, PROXY_SCRATCH_SIZE - at,
+                               "content-length: %zu\r\n", answer->body.len);
+    }
+    at += (size_t)snprintf((char *)proxy->scratch + at, PROXY_SCRATCH_SIZE - at, "%s\r\n",
+                           answer->close ? "connection: close\r\n" : "");
+    MUST(at < PROXY_SCRATCH_SIZE);
+    parts[0] = bytes_of(proxy->scratch, at);
+    parts[1] = answer->body;
+    conn_write(proxy, down, parts, answer->head_only || bodyless ? 1 : 2);
+    l7_count_status(proxy, down, answer->status);
+}

@@ -1,0 +1,194 @@
+/* Intentions on connections and requests: who calls, whether it may, and who must go when a rule
+ * changes. */
+#include "base/hash.h"
+#include "request.h"
+#include "table/intent.h"
+
+#define AUTHZ_PER_TURN 256u /* connections examined again in one turn */
+
+struct bytes authz_source(struct proxy *proxy, struct conn *conn)
+{
+    const struct view *view = &proxy->current->view;
+    const struct abi_listener *entry = listener_entry(proxy, listener_of(proxy, conn));
+
+    if (entry == NULL) {
+        return bytes_of(NULL, 0);
+    }
+    if ((entry->flags & ABI_LISTENER_MESH_OUTBOUND) != 0 && entry->identity != ABI_NONE) {
+        return view_text(view, view->identities[entry->identity].service);
+    }
+    if ((entry->flags & ABI_LISTENER_MESH_INBOUND) != 0 && conn->tls != NULL) {
+        return intent_service_of(view, tls_peer_id(conn->tls));
+    }
+    return bytes_of(NULL, 0);
+}
+
+static void authz_count_denial(struct proxy *proxy, struct conn *conn)
+{
+    abi_stat_add(&listener_of(proxy, conn)->stats->counters[ABI_LISTENER_DENIED], 1);
+}
+
+/* Whether the inbound policy lets this peer in at all: a verdict that depends on requests does on
+ * L7. */
+static bool authz_inbound(struct proxy *proxy, struct conn *conn, const struct abi_listener *entry)
+{
+    struct intent_decision decision;
+
+    if (entry->policy == ABI_NONE) {
+        return true;
+    }
+    decision = intent_decide(&proxy->current->view, entry->policy, authz_source(proxy, conn));
+    return decision.verdict == INTENT_ALLOW ||
+           (decision.verdict == INTENT_ASK_PERMISSIONS && entry->kind == ABI_LISTENER_L7);
+}
+
+bool authz_connection(struct proxy *proxy, struct conn *conn)
+{
+    struct listener *listener = listener_of(proxy, conn);
+    const struct abi_listener *entry = listener_entry(proxy, listener);
+
+    conn->epoch = listener->epoch;
+    if (entry == NULL || authz_inbound(proxy, conn, entry)) {
+        return true;
+    }
+    authz_count_denial(proxy, conn);
+    return false;
+}
+
+/* The verdict of a target's policy on a connection as such; requests are asked one by one. */
+static bool authz_may_use(struct proxy *proxy, struct conn *conn, uint32_t target)
+{
+    const struct view *view = &proxy->current->view;
+    const struct abi_listener *entry = listener_entry(proxy, listener_of(proxy, conn));
+    uint32_t policy = view->targets[target].policy;
+    struct intent_decision decision;
+
+    if (entry == NULL || policy == ABI_NONE || (entry->flags & ABI_LISTENER_MESH_OUTBOUND) == 0) {
+        return true;
+    }
+    decision = intent_decide(view, policy, authz_source(proxy, conn));
+    return decision.verdict == INTENT_ALLOW ||
+           (decision.verdict == INTENT_ASK_PERMISSIONS && entry->kind == ABI_LISTENER_L7);
+}
+
+bool authz_target(struct proxy *proxy, struct conn *conn, uint32_t target)
+{
+    if (authz_may_use(proxy, conn, target)) {
+        return true;
+    }
+    authz_count_denial(proxy, conn);
+    return false;
+}
+
+bool authz_request(struct proxy *proxy, struct conn *conn, const struct route_input *input,
+                   uint32_t target)
+{
+    const struct view *view = &proxy->current->view;
+    const struct abi_listener *entry = listener_entry(proxy, listener_of(proxy, conn));
+    struct bytes source;
+
+    if (entry == NULL) {
+        return true;
+    }
+    source = authz_source(proxy, conn);
+    if (entry->policy != ABI_NONE &&
+        intent_permit(view, entry->policy, source, input).verdict != INTENT_ALLOW) {
+        authz_count_denial(proxy, conn);
+        return false;
+    }
+    if (target != ABI_NONE && (entry->flags & ABI_LISTENER_MESH_OUTBOUND) != 0 &&
+        view->targets[target].policy != ABI_NONE &&
+        intent_permit(view, view->targets[target].policy, source, input).verdict != INTENT_ALLOW) {
+        authz_count_denial(proxy, conn);
+        return false;
+    }
+    return true;
+}
+
+static uint64_t authz_mix(const struct view *view, uint64_t digest, uint32_t policy)
+{
+    return policy == ABI_NONE ? digest : hash_finish(digest ^ view->policies[policy].key);
+}
+
+static uint64_t authz_mix_splits(const struct view *view, uint64_t digest, struct abi_ref splits)
+{
+    for (uint32_t i = 0; i < splits.count; i++) {
+        digest = authz_mix(view, digest, view->targets[view->splits[splits.at + i].target].policy);
+    }
+    return digest;
+}
+
+uint64_t authz_digest(const struct view *view, const struct abi_listener *entry)
+{
+    uint64_t digest = authz_mix(view, 1, entry->policy);
+
+    if ((entry->flags & ABI_LISTENER_MESH_OUTBOUND) == 0) {
+        return digest;
+    }
+    digest = authz_mix_splits(view, digest, entry->splits);
+    if (entry->route_table != ABI_NONE) {
+        /* A mesh-outbound listener has few routes: those of one upstream's chain. */
+        struct abi_ref list = view->route_tables[entry->route_table].routes;
+
+        for (uint32_t i = 0; i < list.count; i++) {
+            const struct abi_route *route = &view->routes[view->route_list[list.at + i]];
+
+            digest = authz_mix_splits(view, digest, route->splits);
+        }
+    }
+    return digest;
+}
+
+/* A connection whose rules changed. L4: closed on both sides. L7: idle ones close; where a request
+ * is in flight the connection ends with its answer. */
+static void authz_examine(struct proxy *proxy, struct conn *conn, const struct abi_listener *entry)
+{
+    struct request *request = conn->user;
+    bool allowed;
+
+    if (conn->state != CONN_OPEN) {
+        return;
+    }
+    allowed = authz_inbound(proxy, conn, entry);
+    if (allowed && request != NULL && (entry->flags & ABI_LISTENER_MESH_OUTBOUND) != 0) {
+        uint32_t target = view_find_target(&proxy->current->view, request->target_key);
+
+        allowed = target == ABI_NONE || authz_may_use(proxy, conn, target);
+    }
+    if (allowed) {
+        return;
+    }
+    authz_count_denial(proxy, conn);
+    proxy_count(proxy, ABI_WORKER_REAUTHORIZED_CLOSED, 1);
+    if (entry->kind == ABI_LISTENER_L7 && request != NULL &&
+        !request_has(request, REQUEST_TUNNEL)) {
+        request->flags |= REQUEST_CLOSE_DOWN;
+        wheel_arm(&proxy->wheel, &request->timer, proxy->now_ms, 1000);
+        return;
+    }
+    conn->ops->failed(proxy, conn, ABI_OUTCOME_DENIED);
+}
+
+bool authz_reexamine(struct proxy *proxy)
+{
+    uint32_t budget = AUTHZ_PER_TURN;
+    struct list_link *link;
+
+    while (budget > 0 && (link = list_first(&proxy->reauth)) != NULL) {
+        struct listener *listener = LIST_OWNER(link, struct listener, reauth);
+        const struct abi_listener *entry = listener_entry(proxy, listener);
+        struct list_link *first = list_first(&listener->conns);
+        struct conn *conn = first == NULL ? NULL : LIST_OWNER(first, struct conn, group);
+
+        if (entry == NULL || conn == NULL || conn->epoch == listener->epoch) {
+            list_remove(&listener->reauth);
+            continue;
+        }
+        list_remove(&conn->group);
+        list_add_last(&listener->conns, &conn->group);
+        conn->epoch = listener->epoch;
+        authz_examine(proxy, conn, entry);
+        budget--;
+    }
+    return !list_is_empty(&proxy->reauth);
+}

@@ -1,0 +1,179 @@
+/* One connection, downstream or upstream: a socket, an optional TLS session, output that the socket
+ * did not take, input that its user did not take.
+ *
+ * Users see plaintext only, through struct conn_ops. A callback may close any connection, its own
+ * included: a closed connection stays readable memory (state CONN_CLOSED) until the end of the
+ * turn. */
+#ifndef PROXY_CONN_H
+#define PROXY_CONN_H
+
+#include "state.h"
+
+enum conn_state {
+    CONN_NONE = 0,    /* not in use */
+    CONN_CONNECTING,  /* awaiting the result of connect */
+    CONN_HANDSHAKING, /* awaiting the end of the TLS handshake */
+    CONN_OPEN,        /* bytes flow */
+    CONN_LINGERING,   /* our side is shut; awaiting the peer's end, its bytes are discarded */
+    CONN_CLOSED,      /* descriptor gone; memory until the end of the turn */
+    CONN_STATE_COUNT
+};
+
+enum conn_flag {
+    CONN_UPSTREAM = 1,        /* we connected; otherwise we accepted */
+    CONN_ARMED = 2,           /* a receive is pending in the ring */
+    CONN_MULTISHOT = 4,       /* the pending receive is multishot */
+    CONN_CANCELLING = 8,      /* it was told to end */
+    CONN_PAUSED = 16,         /* the user does not want input now */
+    CONN_LARGE = 32,          /* receives from the large group */
+    CONN_WRITABLE_ARMED = 64, /* awaiting POLLOUT */
+    CONN_ENDED = 128,         /* the peer's end of stream was seen */
+    CONN_END_TOLD = 256,      /* ... and handed to the user */
+    CONN_SHUT = 512,          /* our end of stream is wanted after the output is sent */
+    CONN_SHUT_SENT = 1024,    /* ... and was sent */
+    CONN_FINISHING = 2048,    /* close when the output is sent */
+    CONN_BROKEN = 4096,       /* failed; the user hears of it in this turn */
+    CONN_READY = 8192,        /* in proxy.ready */
+    CONN_IDLE = 16384,        /* in the upstream pool */
+    CONN_SPLICING = 32768,    /* a bulk transfer owns the receiving side */
+    CONN_TOLD_FULL = 65536,   /* conn_is_full() was true: `drained` is owed */
+    CONN_ALLOWED = 131072,    /* intentions let this peer in (as of `epoch`) */
+};
+
+struct conn;
+
+struct conn_ops {
+    /* Connected and, with TLS, verified. */
+    void (*opened)(struct proxy *proxy, struct conn *conn);
+    /* Input; returns how much was used. The rest is held and offered again, with more behind it,
+     * after the next input or conn_offer(). */
+    size_t (*data)(struct proxy *proxy, struct conn *conn, struct bytes in);
+    /* The peer's end of stream, after all input was used. */
+    void (*ended)(struct proxy *proxy, struct conn *conn);
+    /* Output fell below LIMIT_SPILL_LOW after conn_is_full() had been true. */
+    void (*drained)(struct proxy *proxy, struct conn *conn);
+    /* Broken: refused, reset, handshake failure, output error. The user closes it. */
+    void (*failed)(struct proxy *proxy, struct conn *conn, enum abi_outcome outcome);
+    /* The connection's timer fired. */
+    void (*timeout)(struct proxy *proxy, struct conn *conn);
+};
+
+struct conn {
+    struct list_link turn;  /* proxy.ready, proxy.dead or proxy.starved */
+    struct list_link group; /* listener.conns, or a bucket of the upstream pool */
+    struct wheel_timer timer;
+    const struct conn_ops *ops;
+    void *user;             /* struct request of the moment, or NULL */
+    struct bulk *bulk_from; /* splice that reads from here, or NULL */
+    struct bulk *bulk_to;   /* splice that writes to here, or NULL */
+    struct tls_session *tls;
+    struct spill out;
+    struct spill in;
+    int fd;
+    uint32_t flags;         /* enum conn_flag */
+    uint8_t state;          /* enum conn_state */
+    uint8_t full_receives;  /* in a row */
+    uint8_t small_receives; /* in a row, from the large group */
+    uint8_t stage;          /* the user's own state */
+    uint32_t listener;      /* slot; downstream */
+    uint32_t epoch;         /* listener epoch that its permission was decided in */
+    uint32_t policy_target; /* downstream, mesh outbound L4: stats slot of the target it uses */
+    uint32_t overlay_slot;  /* upstream: of its endpoint */
+    uint64_t pool_key;      /* upstream */
+    struct abi_target_stats *target_stats; /* upstream */
+    uint64_t since_ms;                     /* when the present wait began: see the user's timeout */
+    uint64_t moved_ms;                     /* last byte in or out */
+    uint32_t requests;                     /* answered on this connection */
+    uint8_t peer_length;                   /* of `peer`; 0: not asked for yet */
+    char peer[47]; /* peer's IP address as text, "unix" for a unix socket; not terminated */
+};
+
+/* NULL when the pool is empty. The descriptor is the connection's. */
+struct conn *conn_create(struct proxy *proxy, int fd, const struct conn_ops *ops);
+
+/* After creation: accepted (with `tls` NULL or a fresh server session) ... */
+void conn_accepted(struct proxy *proxy, struct conn *conn, struct tls_session *tls);
+/* ... or to be connected. */
+void conn_connect(struct proxy *proxy, struct conn *conn, const struct sockaddr_storage *address,
+                  socklen_t length, struct tls_session *tls);
+
+/* Sends or stores all parts. A failure is told by `failed` later in the turn. */
+void conn_write(struct proxy *proxy, struct conn *conn, const struct bytes *parts, uint32_t count);
+
+/* The user should bring no more output until `drained`. */
+bool conn_is_full(struct conn *conn);
+
+/* Input stops being offered, soon also being read. */
+void conn_pause(struct conn *conn);
+/* Input is wanted again; what is held is offered later in this turn. */
+void conn_offer(struct proxy *proxy, struct conn *conn);
+
+/* Our end of stream, after the output is sent. */
+void conn_shut(struct proxy *proxy, struct conn *conn);
+/* Closes after the output is sent; lingers for the peer's end so that it can read our last bytes.
+ */
+void conn_finish(struct proxy *proxy, struct conn *conn);
+/* Closes at once. `reset` discards what the kernel still holds and sends RST. */
+void conn_close(struct proxy *proxy, struct conn *conn, bool reset);
+
+/* Peer's address, asked once. */
+void conn_peer(struct proxy *proxy, struct conn *conn);
+
+void conn_arm_timer(struct proxy *proxy, struct conn *conn, uint64_t delay_ms);
+
+/* Ring events. */
+void conn_on_receive(struct proxy *proxy, struct conn *conn, const struct ring_event *event);
+void conn_on_connect(struct proxy *proxy, struct conn *conn, int32_t result);
+void conn_on_writable(struct proxy *proxy, struct conn *conn);
+void conn_on_timer(struct proxy *proxy, struct conn *conn);
+
+/* End of turn: deliver held input, report failures; then give closed ones back. */
+void conn_run_ready(struct proxy *proxy);
+void conn_bury(struct proxy *proxy);
+/* Buffers came back: arms the receives that found none. */
+void conn_feed_starved(struct proxy *proxy);
+
+/* Takes the receiving side from the ring for splice; true when no receive is pending any more. */
+bool conn_stop_receiving(struct proxy *proxy, struct conn *conn);
+void conn_update_receive(struct proxy *proxy, struct conn *conn);
+
+/* --- bulk.c: splice between two plaintext connections --- */
+
+struct bulk_user {
+    /* How much may still be moved, asked when the transfer begins: 0 = nothing, UINT64_MAX = to the
+     * end of stream. */
+    uint64_t (*remaining)(struct proxy *proxy, struct conn *from);
+    void (*moved)(struct proxy *proxy, struct conn *from, uint64_t count);
+    /* Over: all was moved, the source ended, pieces became small (reading goes on by receives), or
+     * one side failed. */
+    void (*done)(struct proxy *proxy, struct conn *from, bool source_ended, bool failed);
+};
+
+/* Takes over what flows from one connection to the other as soon as its pending receive has ended
+ * and the stored output is sent; until then data takes the usual way. false when it cannot (TLS, no
+ * pipe). */
+bool bulk_start(struct proxy *proxy, struct conn *from, struct conn *to,
+                const struct bulk_user *user);
+void bulk_run(struct proxy *proxy, struct bulk *bulk);
+void bulk_on_readable(struct proxy *proxy, struct conn *from);
+/* One of its connections is being closed. */
+void bulk_drop(struct proxy *proxy, struct bulk *bulk);
+size_t bulk_size(void);
+
+static inline bool conn_is_open(const struct conn *conn)
+{
+    return conn->state == CONN_OPEN;
+}
+
+static inline bool conn_has(const struct conn *conn, uint32_t flag)
+{
+    return (conn->flags & flag) != 0;
+}
+
+static inline uint64_t conn_token(struct proxy *proxy, struct conn *conn, enum proxy_kind kind)
+{
+    return ring_token((uint8_t)kind, pool_slot(&proxy->conns, conn),
+                      pool_generation(&proxy->conns, conn));
+}
+
+#endif

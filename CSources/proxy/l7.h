@@ -1,0 +1,95 @@
+/* HTTP/1.1 exchanges; private to the room. The files in the order of a request's life:
+ *   l7.c      client side: head, phases route - authorize - choose - connect, body
+ *   l7head.c  heads rewritten for the next hop
+ *   l7up.c    upstream side: answer head, body, failures and tries
+ *   answer.c  answers of our own */
+#ifndef PROXY_L7_H
+#define PROXY_L7_H
+
+#include "request.h"
+
+enum l7_stage {                    /* conn.stage of a client connection */
+                L7_AWAIT_HEAD = 0, /* between requests */
+                L7_IN_HEAD,        /* part of a head is held */
+                L7_AWAIT_UPSTREAM, /* request parsed, upstream being connected */
+                L7_IN_BODY,        /* the request body goes to the upstream */
+                L7_AWAIT_ANSWER,   /* request complete */
+                L7_ENDING,         /* last answer on its way: input is discarded */
+};
+
+/* A request as the phases see it; slices live as long as the head's bytes. */
+struct l7_view {
+    const uint8_t *start; /* of the head's bytes; proxy.head describes them */
+    struct bytes host;
+    struct bytes path;
+    struct bytes query;
+    struct bytes authority; /* as sent, for Host */
+    struct route_input input;
+};
+
+/* Parts of one write: heads and sizes from scratch memory, data from the receive buffer. */
+#define L7_GATHER_PARTS 60u
+#define L7_GATHER_SIZES 20u
+
+struct l7_gather {
+    struct conn *to;
+    uint32_t count;
+    uint32_t sizes;
+    struct bytes parts[L7_GATHER_PARTS];
+    uint8_t size_lines[L7_GATHER_SIZES][20];
+};
+
+/* Not by an initializer: that would clear all of it on the hot path. */
+static inline void l7_gather_start(struct l7_gather *gather, struct conn *to)
+{
+    gather->to = to;
+    gather->count = 0;
+    gather->sizes = 0;
+}
+
+/* Body bytes through a decoder into a write: returns bytes used, or < 0 (MESH_E_*). *data counts
+ * body bytes. `chunk` frames them again. Trailer lines collect in `trailers`. */
+int64_t l7_pass_body(struct proxy *proxy, struct h1body *body, struct bytes in, bool chunk,
+                     struct spill *trailers, struct l7_gather *gather, uint64_t *data);
+void l7_gather_add(struct proxy *proxy, struct l7_gather *gather, struct bytes part);
+void l7_gather_flush(struct proxy *proxy, struct l7_gather *gather);
+
+/* Writes the request head for the upstream into `out`; its length, 0 when it does not fit. */
+size_t l7head_request(struct proxy *proxy, struct request *request, const struct l7_view *view,
+                      const struct abi_route *route, uint8_t *out, size_t capacity);
+/* As above for a response head going to the client; `start` is what proxy.head was parsed from. */
+size_t l7head_response(struct proxy *proxy, struct request *request, const uint8_t *start,
+                       uint8_t *out, size_t capacity);
+/* The Date of now. */
+struct bytes l7head_date(struct proxy *proxy);
+
+/* The exchange goes on once its upstream is connected. */
+void l7_upstream_ready(struct proxy *proxy, struct request *request);
+/* It failed: answers if nothing was answered, else cuts the client off. */
+void l7_fail(struct proxy *proxy, struct request *request, enum abi_outcome outcome);
+/* The answer is complete. */
+void l7_done(struct proxy *proxy, struct request *request, enum abi_outcome outcome);
+/* The client's connection waits for its next request, or ends. */
+void l7_next(struct proxy *proxy, struct conn *down, bool keep);
+void l7_request_timeout(struct proxy *proxy, struct request *request);
+void l7_count_status(struct proxy *proxy, struct conn *down, uint16_t status);
+
+/* --- answer.c --- */
+
+struct answer {
+    uint16_t status;
+    bool head_only; /* HEAD */
+    bool close;     /* the connection ends with it */
+    struct bytes content_type;
+    struct bytes body;
+    struct bytes location; /* empty: none */
+    struct bytes allow;    /* empty: none */
+};
+
+/* Writes an answer of our own. */
+void answer_write(struct proxy *proxy, struct conn *down, const struct answer *answer);
+/* A short text for a failure status, ending in a line feed. */
+struct bytes answer_text(enum abi_outcome outcome, uint16_t status);
+uint16_t answer_status(enum abi_outcome outcome);
+
+#endif

@@ -1,0 +1,298 @@
+/* Heads for the next hop: hop-by-hop fields go, forwarding fields come, the rest is copied in runs.
+ */
+#include <string.h>
+#include <time.h>
+
+#include "l7.h"
+
+struct l7_out { /* a bounded writer; `full` once something did not fit */
+    uint8_t *at;
+    uint8_t *end;
+    bool full;
+};
+
+static void put(struct l7_out *out, struct bytes bytes)
+{
+    if ((size_t)(out->end - out->at) < bytes.len) {
+        out->full = true;
+        return;
+    }
+    if (bytes.len > 0) {
+        memcpy(out->at, bytes.ptr, bytes.len);
+        out->at += bytes.len;
+    }
+}
+
+#define PUT(out, literal) put(out, BYTES_LITERAL(literal))
+
+/* What becomes of a field, by its number. */
+enum l7_fate {
+    FATE_KEEP = 0,
+    FATE_DROP,      /* hop-by-hop, or written anew */
+    FATE_APPEND,    /* its value goes in front of ours */
+    FATE_FORWARDED, /* kept where the sender is trusted, else written anew */
+};
+
+static const uint8_t request_fate[HDR_COUNT] = {
+    [HDR_HOST] = FATE_DROP,
+    [HDR_CONNECTION] = FATE_DROP,
+    [HDR_TRANSFER_ENCODING] = FATE_DROP,
+    [HDR_TE] = FATE_DROP,
+    [HDR_UPGRADE] = FATE_DROP,
+    [HDR_KEEP_ALIVE] = FATE_DROP,
+    [HDR_PROXY_CONNECTION] = FATE_DROP,
+    [HDR_PROXY_AUTHENTICATE] = FATE_DROP,
+    [HDR_PROXY_AUTHORIZATION] = FATE_DROP,
+    [HDR_HTTP2_SETTINGS] = FATE_DROP,
+    [HDR_VIA] = FATE_APPEND,
+    [HDR_X_FORWARDED_FOR] = FATE_APPEND,
+    [HDR_X_FORWARDED_PROTO] = FATE_FORWARDED,
+    [HDR_X_FORWARDED_HOST] = FATE_FORWARDED,
+    [HDR_X_FORWARDED_PORT] = FATE_FORWARDED,
+};
+
+static const uint8_t response_fate[HDR_COUNT] = {
+    [HDR_CONNECTION] = FATE_DROP,
+    [HDR_TRANSFER_ENCODING] = FATE_DROP,
+    [HDR_TE] = FATE_DROP,
+    [HDR_UPGRADE] = FATE_DROP,
+    [HDR_KEEP_ALIVE] = FATE_DROP,
+    [HDR_PROXY_CONNECTION] = FATE_DROP,
+    [HDR_PROXY_AUTHENTICATE] = FATE_DROP,
+    [HDR_PROXY_AUTHORIZATION] = FATE_DROP,
+    [HDR_HTTP2_SETTINGS] = FATE_DROP,
+};
+
+/* Copies kept fields; neighbours that are already in canonical form are copied in one run. */
+struct l7_run {
+    const uint8_t *start;
+    uint32_t from;
+    uint32_t to; /* from == to: empty */
+};
+
+static void run_flush(struct l7_out *out, struct l7_run *run)
+{
+    put(out, bytes_of(run->start + run->from, run->to - run->from));
+    run->from = 0;
+    run->to = 0;
+}
+
+static void run_add(struct l7_out *out, struct l7_run *run, const struct h1_field *field)
+{
+    uint32_t line_end = field->value_at + field->value_len + 2;
+
+    if ((field->flags & H1_FIELD_CANONICAL) == 0) {
+        run_flush(out, run);
+        put(out, h1_name(run->start, field));
+        PUT(out, ": ");
+        put(out, h1_value(run->start, field));
+        PUT(out, "\r\n");
+        return;
+    }
+    if (run->to != field->name_at || run->from == run->to) {
+        run_flush(out, run);
+        run->from = field->name_at;
+    }
+    run->to = line_end;
+}
+
+/* Copies the fields that stay; bit 1 << id is set in *appended for ids whose values must be merged.
+ */
+static void copy_fields(struct l7_out *out, const struct h1_head *head, const uint8_t *start,
+                        const uint8_t *fates, bool trusted)
+{
+    struct l7_run run = {.start = start};
+
+    for (uint32_t i = 0; i < head->field_count; i++) {
+        const struct h1_field *field = &head->fields[i];
+        uint8_t fate = fates[field->id];
+
+        if ((field->flags & H1_FIELD_NOMINATED) != 0 || fate == FATE_DROP || fate == FATE_APPEND ||
+            (fate == FATE_FORWARDED && !trusted)) {
+            continue;
+        }
+        if (field->id == HDR_OTHER && hdr_is_alias(h1_name(start, field))) {
+            continue;
+        }
+        run_add(out, &run, field);
+    }
+    run_flush(out, &run);
+}
+
+/* `name: ` with the values of all such fields and a comma after each. */
+static void put_merged(struct l7_out *out, const struct h1_head *head, const uint8_t *start,
+                       enum hdr_id id)
+{
+    for (uint32_t i = 0; i < head->field_count; i++) {
+        const struct h1_field *field = &head->fields[i];
+
+        if (field->id == id && field->value_len > 0 && (field->flags & H1_FIELD_NOMINATED) == 0) {
+            put(out, h1_value(start, field));
+            PUT(out, ", ");
+        }
+    }
+}
+
+static void put_forwarding(struct l7_out *out, struct proxy *proxy, struct request *request,
+                           const struct l7_view *view, bool trusted)
+{
+    const struct h1_head *head = &proxy->head;
+    struct conn *down = request->down;
+    const struct abi_listener *entry = listener_entry(proxy, listener_of(proxy, down));
+    struct bytes via =
+        entry == NULL ? bytes_of(NULL, 0) : view_text(&proxy->current->view, entry->via);
+
+    conn_peer(proxy, down);
+    PUT(out, "x-forwarded-for: ");
+    put_merged(out, head, view->start, HDR_X_FORWARDED_FOR);
+    put(out, bytes_of(down->peer, down->peer_length));
+    PUT(out, "\r\n");
+    if (!trusted || h1_find(head, HDR_X_FORWARDED_PROTO) == NULL) {
+        if (down->tls != NULL) {
+            PUT(out, "x-forwarded-proto: https\r\n");
+        } else {
+            PUT(out, "x-forwarded-proto: http\r\n");
+        }
+    }
+    if ((!trusted || h1_find(head, HDR_X_FORWARDED_HOST) == NULL) && view->authority.len > 0) {
+        PUT(out, "x-forwarded-host: ");
+        put(out, view->authority);
+        PUT(out, "\r\n");
+    }
+    if (via.len > 0) {
+        PUT(out, "via: ");
+        put_merged(out, head, view->start, HDR_VIA);
+        put(out, head->minor == 0 ? BYTES_LITERAL("1.0 ") : BYTES_LITERAL("1.1 "));
+        put(out, via);
+        PUT(out, "\r\n");
+    }
+}
+
+static void put_target(struct l7_out *out, struct proxy *proxy, const struct l7_view *view,
+                       const struct abi_route *route)
+{
+    const struct h1_head *head = &proxy->head;
+    struct bytes path = view->path;
+
+    if (head->form == H1_FORM_AUTHORITY) {
+        put(out, h1_slice(view->start, head->target));
+        return;
+    }
+    if (head->form == H1_FORM_ASTERISK) {
+        PUT(out, "*");
+        return;
+    }
+    if (route != NULL && route->rewrites != 0) {
+        struct bytes to = view_text(&proxy->current->view, route->prefix_rewrite);
+        size_t matched = route->path_kind == ABI_PATH_PREFIX  ? route->path.len
+                         : route->path_kind == ABI_PATH_EXACT ? path.len
+                                                              : 0;
+
+        put(out, to);
+        path = bytes_from(path, matched < path.len ? matched : path.len);
+    }
+    put(out, path);
+    if (head->has_query) {
+        PUT(out, "?");
+        put(out, view->query);
+    }
+}
+
+static void put_upgrade(struct l7_out *out, const struct h1_head *head, const uint8_t *start)
+{
+    const struct h1_field *upgrade = h1_find(head, HDR_UPGRADE);
+
+    if (upgrade != NULL) {
+        PUT(out, "connection: upgrade\r\nupgrade: ");
+        put(out, h1_value(start, upgrade));
+        PUT(out, "\r\n");
+    }
+}
+
+size_t l7head_request(struct proxy *proxy, struct request *request, const struct l7_view *view,
+                      const struct abi_route *route, uint8_t *to, size_t capacity)
+{
+    const struct h1_head *head = &proxy->head;
+    const struct abi_listener *entry = listener_entry(proxy, listener_of(proxy, request->down));
+    bool trusted = entry != NULL &&
+                   (entry->flags & (ABI_LISTENER_MESH_INBOUND | ABI_LISTENER_MESH_OUTBOUND)) != 0;
+    struct l7_out out = {.at = to, .end = to + capacity};
+
+    put(&out, h1_slice(view->start, head->method_name));
+    PUT(&out, " ");
+    put_target(&out, proxy, view, route);
+    PUT(&out, " HTTP/1.1\r\nhost: ");
+    put(&out, view->authority);
+    PUT(&out, "\r\n");
+    copy_fields(&out, head, view->start, request_fate, trusted);
+    put_forwarding(&out, proxy, request, view, trusted);
+    if (request_has(request, REQUEST_CHUNK_UP)) {
+        PUT(&out, "transfer-encoding: chunked\r\n");
+    }
+    if (request_has(request, REQUEST_UPGRADE)) {
+        put_upgrade(&out, head, view->start);
+    } else if ((head->flags & H1_TE_TRAILERS) != 0) {
+        PUT(&out, "connection: te\r\nte: trailers\r\n");
+    }
+    PUT(&out, "\r\n");
+    return out.full ? 0 : (size_t)(out.at - to);
+}
+
+struct bytes l7head_date(struct proxy *proxy)
+{
+    if (proxy->date_ms == 0 || proxy->now_ms - proxy->date_ms >= 500) {
+        time_t now = time(NULL);
+        struct tm parts;
+
+        gmtime_r(&now, &parts);
+        strftime(proxy->date, sizeof(proxy->date), "%a, %d %b %Y %H:%M:%S GMT", &parts);
+        proxy->date_ms = proxy->now_ms;
+    }
+    return bytes_of(proxy->date, 29);
+}
+
+static void put_status(struct l7_out *out, uint16_t status)
+{
+    uint8_t digits[3] = {(uint8_t)('0' + status / 100), (uint8_t)('0' + status / 10 % 10),
+                         (uint8_t)('0' + status % 10)};
+
+    PUT(out, "HTTP/1.1 ");
+    put(out, bytes_of(digits, 3));
+    PUT(out, " ");
+}
+
+size_t l7head_response(struct proxy *proxy, struct request *request, const uint8_t *start,
+                       uint8_t *to, size_t capacity)
+{
+    const struct h1_head *head = &proxy->head;
+    struct l7_out out = {.at = to, .end = to + capacity};
+    bool final = head->status >= 200 || head->status == 101;
+
+    put_status(&out, head->status);
+    put(&out, h1_slice(start, head->reason));
+    PUT(&out, "\r\n");
+    copy_fields(&out, head, start, response_fate, true);
+    if (!final) {
+        PUT(&out, "\r\n");
+        return out.full ? 0 : (size_t)(out.at - to);
+    }
+    if (h1_find(head, HDR_DATE) == NULL) {
+        PUT(&out, "date: ");
+        put(&out, l7head_date(proxy));
+        PUT(&out, "\r\n");
+    }
+    if (head->status == 101) {
+        put_upgrade(&out, head, start);
+    } else if (request_has(request, REQUEST_CHUNK_DOWN)) {
+        PUT(&out, "transfer-encoding: chunked\r\n");
+    }
+    if (head->status != 101 && head->framing != H1_FRAMING_TUNNEL) {
+        if (request_has(request, REQUEST_CLOSE_DOWN)) {
+            PUT(&out, "connection: close\r\n");
+        } else if (request_has(request, REQUEST_HTTP10)) {
+            PUT(&out, "connection: keep-alive\r\n");
+        }
+    }
+    PUT(&out, "\r\n");
+    return out.full ? 0 : (size_t)(out.at - to);
+}

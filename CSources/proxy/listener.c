@@ -1,0 +1,242 @@
+/* Listening sockets: accepting, and following the current generation. */
+#include <errno.h>
+#include <string.h>
+
+#include "request.h"
+
+#define LISTENER_RETRY_MS 100u /* pause after the system could give no descriptor */
+
+static uint64_t listener_token(const struct proxy *proxy, const struct listener *listener,
+                               enum proxy_kind kind)
+{
+    return ring_token((uint8_t)kind, (uint32_t)(listener - proxy->listeners), listener->generation);
+}
+
+const struct abi_listener *listener_entry(const struct proxy *proxy,
+                                          const struct listener *listener)
+{
+    return listener->index == ABI_NONE ? NULL : &proxy->current->view.listeners[listener->index];
+}
+
+static struct listener *listener_find(struct proxy *proxy, uint64_t key)
+{
+    for (uint32_t i = 0; i < proxy->listener_count; i++) {
+        if (proxy->listeners[i].used && proxy->listeners[i].key == key) {
+            return &proxy->listeners[i];
+        }
+    }
+    return NULL;
+}
+
+static struct listener *listener_make(struct proxy *proxy, uint64_t key)
+{
+    struct listener *listener = NULL;
+    uint32_t generation;
+
+    for (uint32_t i = 0; i < proxy->listener_count && listener == NULL; i++) {
+        if (!proxy->listeners[i].used) {
+            listener = &proxy->listeners[i];
+        }
+    }
+    if (listener == NULL) {
+        if (proxy->listener_count == LIMIT_LISTENERS) {
+            return NULL;
+        }
+        listener = &proxy->listeners[proxy->listener_count++];
+    }
+    generation = listener->generation + 1;
+    memset(listener, 0, sizeof(*listener));
+    listener->key = key;
+    listener->fd = -1;
+    listener->index = ABI_NONE;
+    listener->generation = generation;
+    listener->used = true;
+    list_init(&listener->conns);
+    list_init(&listener->reauth);
+    wheel_timer_init(&listener->retry, listener_token(proxy, listener, PROXY_KIND_LISTENER_TIMER));
+    return listener;
+}
+
+static void listener_accept(struct proxy *proxy, struct listener *listener)
+{
+    if (listener->fd < 0 || listener->index == ABI_NONE || listener->accepting || proxy->draining) {
+        return;
+    }
+    listener->accepting = true;
+    ring_accept(proxy->ring, listener->fd, listener_token(proxy, listener, PROXY_KIND_ACCEPT));
+}
+
+void proxy_add_socket(struct proxy *proxy, uint64_t listener_key, int fd)
+{
+    struct listener *listener = listener_find(proxy, listener_key);
+
+    if (listener == NULL) {
+        listener = listener_make(proxy, listener_key);
+    }
+    if (listener == NULL || listener->fd >= 0) {
+        ring_close(proxy->ring, fd, false);
+        return;
+    }
+    listener->fd = fd;
+    listener_accept(proxy, listener);
+}
+
+static void listener_close(struct proxy *proxy, struct listener *listener)
+{
+    if (listener->fd >= 0) {
+        ring_close(proxy->ring, listener->fd, false);
+        listener->fd = -1;
+    }
+    listener->accepting = false;
+    wheel_cancel(&proxy->wheel, &listener->retry);
+    if (listener->tls != NULL) {
+        tls_context_release(listener->tls);
+        listener->tls = NULL;
+    }
+}
+
+/* A slot is free again when nothing listens and no connection refers to it. */
+static void listener_forget(struct proxy *proxy, struct listener *listener)
+{
+    if (listener->used && listener->index == ABI_NONE && listener->open == 0) {
+        listener_close(proxy, listener);
+        list_remove(&listener->reauth);
+        listener->used = false;
+    }
+}
+
+static void listener_follow(struct proxy *proxy, struct listener *listener, uint32_t index)
+{
+    const struct view *view = &proxy->current->view;
+    const struct abi_listener *entry = &view->listeners[index];
+    uint64_t authority = authz_digest(view, entry);
+    struct tls_context *tls =
+        entry->tls == ABI_NONE ? NULL : tables_tls(proxy->current, entry->tls);
+
+    listener->index = index;
+    listener->stats = abi_stats_listener(proxy->stats, entry->stats_slot);
+    if (tls != NULL) {
+        tls_context_retain(tls);
+    }
+    if (listener->tls != NULL) {
+        tls_context_release(listener->tls);
+    }
+    listener->tls = tls;
+    if (listener->authority != authority) {
+        listener->authority = authority;
+        listener->epoch++;
+        if (listener->open > 0 && list_is_empty(&listener->reauth)) {
+            list_add_last(&proxy->reauth, &listener->reauth);
+        }
+    }
+    listener_accept(proxy, listener);
+}
+
+void listener_refresh(struct proxy *proxy)
+{
+    const struct view *view = &proxy->current->view;
+
+    for (uint32_t i = 0; i < proxy->listener_count; i++) {
+        proxy->listeners[i].index = ABI_NONE;
+    }
+    for (uint32_t i = 0; i < view->counts[ABI_SECTION_LISTENER]; i++) {
+        struct listener *listener = listener_find(proxy, view->listeners[i].key);
+
+        if (listener == NULL) {
+            listener = listener_make(proxy, view->listeners[i].key);
+        }
+        if (listener != NULL) {
+            listener_follow(proxy, listener, i);
+        }
+    }
+    for (uint32_t i = 0; i < proxy->listener_count; i++) {
+        struct listener *listener = &proxy->listeners[i];
+
+        if (listener->used && listener->index == ABI_NONE) {
+            listener_close(proxy, listener);
+            listener_forget(proxy, listener);
+        }
+    }
+}
+
+void listener_stop_all(struct proxy *proxy)
+{
+    for (uint32_t i = 0; i < proxy->listener_count; i++) {
+        if (proxy->listeners[i].used) {
+            listener_close(proxy, &proxy->listeners[i]);
+        }
+    }
+}
+
+void listener_on_timer(struct proxy *proxy, uint32_t slot)
+{
+    listener_accept(proxy, &proxy->listeners[slot]);
+}
+
+static void listener_admit(struct proxy *proxy, struct listener *listener, int fd)
+{
+    const struct abi_listener *entry = listener_entry(proxy, listener);
+    struct tls_session *tls = NULL;
+    char congestion[16] = {0};
+    struct bytes name;
+    struct conn *conn;
+
+    proxy_count(proxy, ABI_WORKER_ACCEPTED, 1);
+    if (entry == NULL || proxy->draining ||
+        (entry->max_connections != 0 && listener->open >= entry->max_connections) ||
+        (conn = conn_create(proxy, fd, entry->kind == ABI_LISTENER_L7 ? &l7_ops : &l4_ops)) ==
+            NULL) {
+        proxy_count(proxy, ABI_WORKER_SHED, 1);
+        ring_close(proxy->ring, fd, true);
+        return;
+    }
+    conn->listener = (uint32_t)(listener - proxy->listeners);
+    conn->epoch = listener->epoch;
+    listener->open++;
+    list_add_last(&listener->conns, &conn->group);
+    abi_stat_add(&listener->stats->counters[ABI_LISTENER_ACCEPTED], 1);
+    abi_stat_set(&listener->stats->counters[ABI_LISTENER_OPEN], listener->open);
+    proxy_count(proxy, ABI_WORKER_CONNECTIONS_OPEN, 1);
+    name = view_text(&proxy->current->view, entry->congestion);
+    if (name.len < sizeof(congestion)) {
+        memcpy(congestion, name.ptr, name.len);
+    }
+    ring_accepted(proxy->ring, fd, name.len > 0 ? congestion : NULL);
+    if (listener->tls != NULL) {
+        tls = tls_session_create(listener->tls, bytes_of(NULL, 0), bytes_of(NULL, 0), NULL);
+        if (tls == NULL) {
+            proxy_count(proxy, ABI_WORKER_SHED, 1);
+            conn_close(proxy, conn, true);
+            return;
+        }
+        conn_arm_timer(proxy, conn, entry->handshake_timeout_ms);
+    } else if (entry->kind == ABI_LISTENER_L7) {
+        conn_arm_timer(proxy, conn, entry->head_timeout_ms);
+    }
+    conn_accepted(proxy, conn, tls);
+}
+
+void listener_on_accept(struct proxy *proxy, uint32_t slot, const struct ring_event *event)
+{
+    struct listener *listener = &proxy->listeners[slot];
+    uint32_t generation = ring_token_generation(event->token);
+
+    if (slot >= proxy->listener_count || !listener->used || listener->generation != generation) {
+        ring_event_drop(proxy->ring, event, true);
+        return;
+    }
+    if ((event->flags & RING_EVENT_MORE) == 0) {
+        listener->accepting = false;
+    }
+    if (event->result >= 0) {
+        listener_admit(proxy, listener, event->result);
+    } else if (event->result != -ECANCELED) {
+        proxy_count(proxy, ABI_WORKER_ACCEPT_ERRORS, 1);
+        if (event->result == -EMFILE || event->result == -ENFILE || event->result == -ENOBUFS ||
+            event->result == -ENOMEM) {
+            wheel_arm(&proxy->wheel, &listener->retry, proxy->now_ms, LISTENER_RETRY_MS);
+            return;
+        }
+    }
+    listener_accept(proxy, listener);
+}

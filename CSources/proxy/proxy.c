@@ -1,0 +1,336 @@
+#include "proxy/proxy.h"
+
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "base/err.h"
+#include "l7.h"
+
+#define PROXY_READY_ROUNDS                                                                         \
+    16u /* deliveries of held input in one turn before the ring is asked again */
+
+static void *proxy_pages(size_t size)
+{
+    void *pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    return pages == MAP_FAILED ? NULL : pages;
+}
+
+static int proxy_take_memory(struct proxy *proxy)
+{
+    const struct proxy_config *config = &proxy->config;
+    uint32_t conns =
+        config->max_connections < LIMIT_CONNECTIONS ? config->max_connections : LIMIT_CONNECTIONS;
+    uint32_t requests = conns < LIMIT_REQUESTS ? conns : LIMIT_REQUESTS;
+
+    if (pool_init(&proxy->conns, sizeof(struct conn), conns) != MESH_OK ||
+        pool_init(&proxy->requests, sizeof(struct request), requests) != MESH_OK ||
+        pool_init(&proxy->blocks, sizeof(struct spill_block), LIMIT_SPILL_BLOCKS) != MESH_OK ||
+        pool_init(&proxy->bulks, bulk_size(), LIMIT_PIPES) != MESH_OK) {
+        return MESH_E_NO_MEMORY;
+    }
+    proxy->listeners = proxy_pages(LIMIT_LISTENERS * sizeof(struct listener));
+    proxy->cursors = proxy_pages(LIMIT_TARGETS * sizeof(uint32_t));
+    proxy->loads = proxy_pages(LIMIT_ENDPOINTS * sizeof(uint32_t));
+    proxy->idles = proxy_pages(LIMIT_ENDPOINTS * sizeof(uint32_t));
+    proxy->scratch = proxy_pages(3 * (size_t)PROXY_SCRATCH_SIZE);
+    if (proxy->listeners == NULL || proxy->cursors == NULL || proxy->loads == NULL ||
+        proxy->idles == NULL || proxy->scratch == NULL) {
+        return MESH_E_NO_MEMORY;
+    }
+    proxy->plain = proxy->scratch + PROXY_SCRATCH_SIZE;
+    proxy->linear = proxy->plain + PROXY_SCRATCH_SIZE;
+    return MESH_OK;
+}
+
+int proxy_create(const struct proxy_config *config, struct proxy **out)
+{
+    struct proxy *proxy = proxy_pages(sizeof(*proxy));
+    int result;
+
+    if (proxy == NULL) {
+        return MESH_E_NO_MEMORY;
+    }
+    proxy->config = *config;
+    proxy->ring = config->ring;
+    proxy->stats = config->stats;
+    proxy->random = config->seed | 1;
+    proxy->now_ms = ring_now_ns(config->ring) / 1000000u;
+    list_init(&proxy->ready);
+    list_init(&proxy->dead);
+    list_init(&proxy->starved);
+    list_init(&proxy->reauth);
+    uppool_init(&proxy->uppool);
+    wheel_init(&proxy->wheel, proxy->now_ms);
+    wheel_timer_init(&proxy->drain_timer, ring_token(PROXY_KIND_DRAIN_TIMER, 0, 0));
+    result = proxy_take_memory(proxy);
+    if (result == MESH_OK) {
+        result = tls_init();
+    }
+    if (result != MESH_OK) {
+        proxy_destroy(proxy);
+        return result;
+    }
+    *out = proxy;
+    return MESH_OK;
+}
+
+static void proxy_close_all(struct proxy *proxy)
+{
+    for (uint32_t i = 0; i < proxy->requests.capacity && proxy->requests.used > 0; i++) {
+        struct request *request = pool_at(&proxy->requests, i);
+
+        if (request != NULL) {
+            upstream_leave(proxy, request, false);
+            request_end(proxy, request, ABI_OUTCOME_DRAINED);
+        }
+    }
+    for (uint32_t i = 0; i < proxy->conns.capacity && proxy->conns.used > 0; i++) {
+        struct conn *conn = pool_at(&proxy->conns, i);
+
+        if (conn != NULL) {
+            conn_close(proxy, conn, false);
+        }
+    }
+    conn_bury(proxy);
+}
+
+void proxy_destroy(struct proxy *proxy)
+{
+    if (proxy->linear != NULL) {
+        listener_stop_all(proxy);
+        proxy_close_all(proxy);
+        uppool_release(proxy);
+        if (proxy->prepared != NULL) {
+            proxy_abort(proxy);
+        }
+        if (proxy->current != NULL) {
+            tables_release(proxy->current);
+            proxy->config.released(proxy->config.context, proxy->current);
+        }
+    }
+    pool_release(&proxy->conns);
+    pool_release(&proxy->requests);
+    pool_release(&proxy->blocks);
+    pool_release(&proxy->bulks);
+    if (proxy->listeners != NULL) {
+        munmap(proxy->listeners, LIMIT_LISTENERS * sizeof(struct listener));
+    }
+    if (proxy->cursors != NULL) {
+        munmap(proxy->cursors, LIMIT_TARGETS * sizeof(uint32_t));
+    }
+    if (proxy->loads != NULL) {
+        munmap(proxy->loads, LIMIT_ENDPOINTS * sizeof(uint32_t));
+    }
+    if (proxy->idles != NULL) {
+        munmap(proxy->idles, LIMIT_ENDPOINTS * sizeof(uint32_t));
+    }
+    if (proxy->scratch != NULL) {
+        munmap(proxy->scratch, 3 * (size_t)PROXY_SCRATCH_SIZE);
+    }
+    munmap(proxy, sizeof(*proxy));
+}
+
+/* --- generations --- */
+
+bool proxy_prepare(struct proxy *proxy, struct proxy_generation *generation,
+                   struct view_refusal *refusal)
+{
+    MUST(proxy->prepared == NULL);
+    generation->users = 0;
+    generation->retired = false;
+    generation->tables = NULL;
+    if (!tables_build(proxy, generation, refusal)) {
+        return false;
+    }
+    proxy->prepared = generation;
+    return true;
+}
+
+void proxy_commit(struct proxy *proxy)
+{
+    struct proxy_generation *old = proxy->current;
+
+    MUST(proxy->prepared != NULL);
+    proxy->current = proxy->prepared;
+    proxy->prepared = NULL;
+    generation_use(proxy->current); /* being current counts as a use */
+    abi_stat_set(&proxy->stats->generation, proxy->current->view.head->generation);
+    if (!proxy->draining) {
+        listener_refresh(proxy);
+    }
+    if (old != NULL) {
+        old->retired = true;
+        generation_leave(proxy, old);
+    }
+}
+
+void proxy_abort(struct proxy *proxy)
+{
+    struct proxy_generation *generation = proxy->prepared;
+
+    if (generation == NULL) {
+        return;
+    }
+    proxy->prepared = NULL;
+    tables_release(generation);
+    proxy->config.released(proxy->config.context, generation);
+    if (proxy->current != NULL && !proxy->draining) {
+        listener_refresh(proxy);
+    }
+}
+
+uint64_t proxy_oldest_generation(const struct proxy *proxy)
+{
+    uint64_t oldest = proxy->current == NULL ? 0 : proxy->current->view.head->generation;
+
+    for (uint32_t i = 0; i < proxy->requests.high_water; i++) {
+        const struct request *request = pool_at(&proxy->requests, i);
+
+        if (request != NULL && request->generation != NULL &&
+            request->generation->view.head->generation < oldest) {
+            oldest = request->generation->view.head->generation;
+        }
+    }
+    return oldest;
+}
+
+/* --- the loop's calls --- */
+
+static void proxy_on_timer(struct proxy *proxy, uint64_t token)
+{
+    uint32_t slot = ring_token_slot(token);
+    uint32_t generation = ring_token_generation(token);
+
+    switch ((enum proxy_kind)ring_token_kind(token)) {
+    case PROXY_KIND_TIMER: {
+        struct conn *conn = pool_get(&proxy->conns, slot, generation);
+
+        if (conn != NULL && conn->state != CONN_CLOSED) {
+            conn_on_timer(proxy, conn);
+        }
+        break;
+    }
+    case PROXY_KIND_REQUEST_TIMER: {
+        struct request *request = pool_get(&proxy->requests, slot, generation);
+
+        if (request != NULL) {
+            l7_request_timeout(proxy, request);
+        }
+        break;
+    }
+    case PROXY_KIND_LISTENER_TIMER:
+        listener_on_timer(proxy, slot);
+        break;
+    case PROXY_KIND_DRAIN_TIMER:
+        proxy_close_all(proxy);
+        break;
+    default:
+        MUST(false);
+    }
+}
+
+void proxy_event(struct proxy *proxy, const struct ring_event *event)
+{
+    enum proxy_kind kind = (enum proxy_kind)ring_token_kind(event->token);
+    struct conn *conn;
+
+    proxy->now_ms = ring_now_ns(proxy->ring) / 1000000u;
+    proxy_count(proxy, ABI_WORKER_EVENTS, 1);
+    if (kind == PROXY_KIND_ACCEPT) {
+        listener_on_accept(proxy, ring_token_slot(event->token), event);
+        return;
+    }
+    conn =
+        pool_get(&proxy->conns, ring_token_slot(event->token), ring_token_generation(event->token));
+    if (conn == NULL || conn->state == CONN_CLOSED) {
+        proxy_count(proxy, ABI_WORKER_STALE_EVENTS, 1);
+        ring_event_drop(proxy->ring, event, false);
+        return;
+    }
+    switch (kind) {
+    case PROXY_KIND_RECEIVE:
+        conn_on_receive(proxy, conn, event);
+        break;
+    case PROXY_KIND_CONNECT:
+        conn_on_connect(proxy, conn, event->result);
+        break;
+    case PROXY_KIND_WRITABLE:
+        conn_on_writable(proxy, conn);
+        break;
+    case PROXY_KIND_READABLE:
+        bulk_on_readable(proxy, conn);
+        break;
+    default:
+        MUST(false);
+    }
+}
+
+static void proxy_note_gauges(struct proxy *proxy)
+{
+    uint64_t *counters = proxy->stats->counters;
+
+    abi_stat_set(&counters[ABI_WORKER_SPILL_BLOCKS], proxy->blocks.used);
+    abi_stat_set(&counters[ABI_WORKER_SPILL_BLOCKS_HIGH], proxy->blocks.high_water);
+    abi_stat_set(&counters[ABI_WORKER_CONNECTIONS_HIGH], proxy->conns.high_water);
+    abi_stat_set(&counters[ABI_WORKER_REQUESTS_HIGH], proxy->requests.high_water);
+    abi_stat_add(&counters[ABI_WORKER_TURNS], 1);
+}
+
+void proxy_turn(struct proxy *proxy)
+{
+    struct wheel_timer *timer;
+
+    proxy->now_ms = ring_now_ns(proxy->ring) / 1000000u;
+    wheel_advance(&proxy->wheel, proxy->now_ms);
+    while ((timer = wheel_take_due(&proxy->wheel)) != NULL) {
+        proxy_on_timer(proxy, timer->token);
+    }
+    if (!list_is_empty(&proxy->reauth)) {
+        (void)authz_reexamine(proxy);
+    }
+    for (uint32_t i = 0; i < PROXY_READY_ROUNDS && !list_is_empty(&proxy->ready); i++) {
+        conn_run_ready(proxy);
+    }
+    conn_bury(proxy);
+    proxy_note_gauges(proxy);
+}
+
+uint64_t proxy_sleep_ns(const struct proxy *proxy)
+{
+    uint64_t next_ms;
+
+    if (!list_is_empty(&proxy->ready) || !list_is_empty(&proxy->reauth)) {
+        return 0;
+    }
+    next_ms = wheel_next_ms(&proxy->wheel, proxy->now_ms);
+    return next_ms == UINT64_MAX ? 1000000000u : next_ms * 1000000u;
+}
+
+void proxy_drain(struct proxy *proxy, uint64_t grace_ms)
+{
+    if (proxy->draining) {
+        return;
+    }
+    proxy->draining = true;
+    listener_stop_all(proxy);
+    for (uint32_t i = 0; i < proxy->conns.high_water; i++) {
+        struct conn *conn = pool_at(&proxy->conns, i);
+
+        if (conn == NULL || conn->state == CONN_CLOSED) {
+            continue;
+        }
+        if (conn_has(conn, CONN_IDLE)) {
+            conn_close(proxy, conn, false);
+        } else if (!conn_has(conn, CONN_UPSTREAM) && conn->ops == &l7_ops && conn->user == NULL &&
+                   conn->stage == L7_AWAIT_HEAD && conn->in.length == 0) {
+            conn_finish(proxy, conn);
+        }
+    }
+    wheel_arm(&proxy->wheel, &proxy->drain_timer, proxy->now_ms, grace_ms);
+}
+
+bool proxy_is_drained(const struct proxy *proxy)
+{
+    return proxy->draining && proxy->conns.used == 0;
+}

@@ -1,0 +1,59 @@
+#include "request.h"
+
+void generation_use(struct proxy_generation *generation)
+{
+    generation->users++;
+}
+
+void generation_leave(struct proxy *proxy, struct proxy_generation *generation)
+{
+    MUST(generation->users > 0);
+    generation->users--;
+    if (generation->users == 0 && generation->retired) {
+        tables_release(generation);
+        proxy->config.released(proxy->config.context, generation);
+    }
+}
+
+struct request *request_create(struct proxy *proxy, struct conn *down)
+{
+    struct request *request = pool_take(&proxy->requests);
+
+    if (request == NULL) {
+        return NULL;
+    }
+    wheel_timer_init(&request->timer,
+                     ring_token(PROXY_KIND_REQUEST_TIMER, pool_slot(&proxy->requests, request),
+                                pool_generation(&proxy->requests, request)));
+    request->down = down;
+    request->generation = proxy->current;
+    request->overlay_slot = ABI_NONE;
+    request->started_ns = ring_now_ns(proxy->ring);
+    generation_use(request->generation);
+    down->user = request;
+    proxy_count(proxy, ABI_WORKER_REQUESTS_ACTIVE, 1);
+    return request;
+}
+
+void request_unpin(struct proxy *proxy, struct request *request)
+{
+    if (request->generation != NULL) {
+        generation_leave(proxy, request->generation);
+        request->generation = NULL;
+    }
+}
+
+void request_end(struct proxy *proxy, struct request *request, enum abi_outcome outcome)
+{
+    struct abi_listener_stats *stats = listener_of(proxy, request->down)->stats;
+
+    MUST(request->up == NULL);
+    request_unpin(proxy, request);
+    wheel_cancel(&proxy->wheel, &request->timer);
+    spill_clear(&request->big_head, &proxy->blocks);
+    request->down->user = NULL;
+    abi_stat_add(&stats->outcomes[outcome], 1);
+    abi_histogram_add(&stats->latency, (ring_now_ns(proxy->ring) - request->started_ns) / 1000u);
+    proxy_gauge_down(proxy, ABI_WORKER_REQUESTS_ACTIVE);
+    pool_give(&proxy->requests, request);
+}

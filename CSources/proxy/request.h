@@ -1,0 +1,156 @@
+/* One exchange: an HTTP request with its answer, or an L4 connection with its upstream. */
+#ifndef PROXY_REQUEST_H
+#define PROXY_REQUEST_H
+
+#include "conn.h"
+#include "table/route.h"
+#include "wire/h1body.h"
+
+#define REQUEST_HEAD_INLINE 2048u
+#define REQUEST_TRIES       (1u + LIMIT_RETRIES)
+
+enum request_flag {
+    REQUEST_L4 = 1,
+    REQUEST_REUSED = 2,        /* its upstream connection came from the pool */
+    REQUEST_SENT = 4,          /* the head went to the upstream */
+    REQUEST_BODY_SENT = 8,     /* so did body bytes: it cannot be sent again */
+    REQUEST_BODY_DONE = 16,    /* the request body is complete */
+    REQUEST_ANSWERED = 32,     /* a final response head went to the client */
+    REQUEST_ANSWER_DONE = 64,  /* the response is complete */
+    REQUEST_CLOSE_DOWN = 128,  /* the client's connection ends with this answer */
+    REQUEST_CLOSE_UP = 256,    /* the upstream's connection does */
+    REQUEST_HTTP10 = 512,      /* the client speaks HTTP/1.0 */
+    REQUEST_CHUNK_DOWN = 1024, /* the response body is chunked to the client */
+    REQUEST_UPGRADE = 2048,    /* asks for another protocol */
+    REQUEST_TUNNEL = 4096,     /* both sides are bytes now */
+    REQUEST_CHUNK_UP = 8192,   /* the request body is chunked to the upstream */
+    REQUEST_TIMED_OUT = 16384,
+};
+
+struct request {
+    struct wheel_timer timer; /* of the whole request */
+    struct conn *down;
+    struct conn *up;                     /* NULL: none yet, or no longer */
+    struct proxy_generation *generation; /* held until the upstream connection is made */
+    struct abi_target_stats *target_stats;
+    uint64_t target_key;
+    uint64_t started_ns;
+    uint64_t sent_ns;
+    uint32_t flags;   /* enum request_flag */
+    uint32_t target;  /* TARGET section of `generation` */
+    uint32_t retries; /* left */
+    uint32_t retry_on;
+    uint32_t tried[REQUEST_TRIES]; /* ENDPOINT section of `generation` */
+    uint8_t tried_count;
+    uint8_t method;        /* enum h1_method */
+    uint8_t outcome;       /* enum abi_outcome: why the newest try failed */
+    uint16_t status;       /* sent to the client */
+    uint32_t overlay_slot; /* counted in proxy.loads; ABI_NONE: not */
+    struct h1body request_body;
+    struct h1body response_body;
+    uint32_t head_length; /* of `head`, or 0 when it is in `big_head` */
+    struct spill big_head;
+    uint8_t head[REQUEST_HEAD_INLINE]; /* as sent to the upstream; kept for another try */
+};
+
+/* NULL when the pool is empty. Counts it and takes the current generation. */
+struct request *request_create(struct proxy *proxy, struct conn *down);
+
+/* Counts the end and gives it back. Its connections must have been let go. */
+void request_end(struct proxy *proxy, struct request *request, enum abi_outcome outcome);
+
+/* The generation is no longer needed: the upstream is connected. */
+void request_unpin(struct proxy *proxy, struct request *request);
+
+void generation_use(struct proxy_generation *generation);
+void generation_leave(struct proxy *proxy, struct proxy_generation *generation);
+
+static inline bool request_has(const struct request *request, uint32_t flag)
+{
+    return (request->flags & flag) != 0;
+}
+
+/* --- upstream.c --- */
+
+enum upstream_result {
+    UPSTREAM_READY = 0, /* request.up is open */
+    UPSTREAM_WAIT,      /* it is being connected */
+    UPSTREAM_FAILED,    /* request.outcome says why */
+};
+
+/* Chooses an endpoint of request.target and gets a connection to it. `ops` is for a new one. */
+enum upstream_result upstream_start(struct proxy *proxy, struct request *request,
+                                    const struct conn_ops *ops);
+
+/* request.up failed before anything was sent: drops it and goes on to the next endpoint, if one is
+ * left. */
+enum upstream_result upstream_retry(struct proxy *proxy, struct request *request,
+                                    enum abi_outcome outcome, const struct conn_ops *ops);
+
+/* Lets request.up go: back to the pool, or closed. */
+void upstream_leave(struct proxy *proxy, struct request *request, bool reusable);
+
+/* --- uppool.c --- */
+
+void uppool_init(struct uppool *pool);
+void uppool_release(struct proxy *proxy);
+/* An idle connection with this key, taken out, or NULL. */
+struct conn *uppool_take(struct proxy *proxy, uint64_t key);
+/* Keeps an open connection; closes it when the pool's bounds say so. */
+void uppool_put(struct proxy *proxy, struct conn *conn);
+/* The newest session of this key, for tls_session_create; the pool keeps it. */
+struct tls_resume *uppool_resume(struct proxy *proxy, uint64_t key);
+void uppool_keep_resume(struct proxy *proxy, uint64_t key, struct tls_session *session);
+
+/* --- tables.c: what is built for a generation --- */
+
+[[nodiscard]] bool tables_build(struct proxy *proxy, struct proxy_generation *generation,
+                                struct view_refusal *refusal);
+void tables_release(struct proxy_generation *generation);
+/* The context of a TLS record, made at first use for clients; NULL when it cannot be made. */
+struct tls_context *tables_tls(struct proxy_generation *generation, uint32_t tls);
+
+/* --- listener.c --- */
+
+void listener_on_accept(struct proxy *proxy, uint32_t slot, const struct ring_event *event);
+void listener_on_timer(struct proxy *proxy, uint32_t slot);
+/* Takes over the listeners of the generation that has just become current. */
+void listener_refresh(struct proxy *proxy);
+void listener_stop_all(struct proxy *proxy);
+static inline struct listener *listener_of(struct proxy *proxy, const struct conn *conn)
+{
+    return &proxy->listeners[conn->listener];
+}
+/* The listener's record in the current generation, or NULL when it is gone. */
+const struct abi_listener *listener_entry(const struct proxy *proxy,
+                                          const struct listener *listener);
+
+/* --- authz.c --- */
+
+/* The service that this downstream connection proved to be, or whose sidecar it entered; empty:
+ * none. */
+struct bytes authz_source(struct proxy *proxy, struct conn *conn);
+/* Whether the connection as such may go on; counts a denial. */
+bool authz_connection(struct proxy *proxy, struct conn *conn);
+/* Whether this request may: inbound policy, then (outbound) the target's. */
+bool authz_request(struct proxy *proxy, struct conn *conn, const struct route_input *input,
+                   uint32_t target);
+/* Whether an outbound L4 connection may use this target. */
+bool authz_target(struct proxy *proxy, struct conn *conn, uint32_t target);
+/* Digest of all policies that decide about a listener's connections. */
+uint64_t authz_digest(const struct view *view, const struct abi_listener *entry);
+/* Examines connections of changed listeners again, a bounded number; true while some are left. */
+bool authz_reexamine(struct proxy *proxy);
+
+/* --- l4.c, relay.c --- */
+
+extern const struct conn_ops l4_ops;
+/* Both connections of the request carry bytes from now on. */
+void relay_start(struct proxy *proxy, struct request *request);
+
+/* --- l7.c --- */
+
+extern const struct conn_ops l7_ops;   /* client side */
+extern const struct conn_ops l7up_ops; /* upstream side */
+
+#endif

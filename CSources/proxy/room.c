@@ -1,3 +1,0 @@
-/* placeholder to be replaced */
-extern int mesh_proxy_room;
-int mesh_proxy_room;

@@ -1,0 +1,112 @@
+/* What one worker's traffic consists of; private to the room. */
+#ifndef PROXY_STATE_H
+#define PROXY_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "abi/limits.h"
+#include "abi/stats.h"
+#include "base/list.h"
+#include "core/pool.h"
+#include "core/ring.h"
+#include "core/spill.h"
+#include "core/wheel.h"
+#include "proxy/proxy.h"
+#include "tls/tls.h"
+#include "wire/h1.h"
+#include "wire/uri.h"
+
+#define PROXY_SCRATCH_SIZE 65536u /* a rewritten head; plaintext of one receive */
+
+/* A listening socket and what its connections need to know of it; lives as long as its key is in
+ * the current generation or one of its connections is open. */
+struct listener {
+    uint64_t key;
+    int fd;              /* -1: none yet */
+    uint32_t index;      /* LISTENER section of the current generation; ABI_NONE: gone */
+    uint32_t generation; /* of the slot, for tokens */
+    bool used;
+    bool accepting;          /* a multishot accept is armed */
+    uint32_t open;           /* connections */
+    uint32_t epoch;          /* raised when an intention that covers its connections changed */
+    uint64_t authority;      /* digest of the policies that decide about its connections */
+    struct tls_context *tls; /* of the current generation; NULL: plaintext */
+    struct abi_listener_stats *stats;
+    struct list_link conns;   /* by `conn.group`, those of the newest epoch last */
+    struct list_link reauth;  /* in proxy.reauth while connections of an older epoch may be left */
+    struct wheel_timer retry; /* accept again after EMFILE and the like */
+};
+
+/* Idle upstream connections by pool key, newest first. */
+#define UPPOOL_BUCKETS 1024u
+struct uppool {
+    struct list_link buckets[UPPOOL_BUCKETS];
+    uint32_t idle;
+    struct { /* newest client TLS session by pool key */
+        uint64_t key;
+        struct tls_resume *session;
+    } resume[256];
+};
+
+struct bulk;
+
+struct proxy {
+    struct proxy_config config;
+    struct ring *ring;
+    struct abi_stats *stats;
+    struct pool conns;
+    struct pool requests;
+    struct pool blocks; /* struct spill_block */
+    struct pool bulks;
+    struct wheel wheel;
+    uint64_t now_ms;
+    uint64_t random;
+    struct proxy_generation *current;
+    struct proxy_generation *prepared;
+    struct list_link generations; /* struct tables of retired ones still in use */
+    uint32_t listener_count;      /* slots ever used */
+    struct listener *listeners;   /* LIMIT_LISTENERS */
+    struct uppool uppool;
+    struct list_link ready;         /* conns whose held input is to be delivered */
+    struct list_link dead;          /* conns to be given back at the end of the turn */
+    struct list_link starved;       /* conns whose receive found no buffer */
+    struct list_link reauth;        /* listeners whose connections are being examined again */
+    uint32_t *cursors;              /* round robin, by target stats slot */
+    uint32_t *loads;                /* requests in flight, by overlay slot */
+    uint32_t *idles;                /* idle upstream connections, by overlay slot */
+    uint8_t *scratch;               /* heads are rewritten here; PROXY_SCRATCH_SIZE */
+    uint8_t *plain;                 /* decrypted input; PROXY_SCRATCH_SIZE */
+    uint8_t *linear;                /* held input in one piece; PROXY_SCRATCH_SIZE */
+    struct h1_head head;            /* of the message being handled */
+    uint8_t host[URI_MAX_HOST + 1]; /* normal form of its host */
+    uint8_t path[H1_MAX_TARGET];    /* normal form of its path, when it differs */
+    struct wheel_timer drain_timer;
+    bool draining;
+    char date[32]; /* IMF-fixdate of this second */
+    uint64_t date_ms;
+};
+
+/* xorshift64*: spread, not secrecy. */
+static inline uint64_t proxy_random(struct proxy *proxy)
+{
+    uint64_t x = proxy->random;
+
+    x ^= x >> 12;
+    x ^= x << 25;
+    x ^= x >> 27;
+    proxy->random = x;
+    return x * 0x2545f4914f6cdd1dULL;
+}
+
+static inline void proxy_count(struct proxy *proxy, enum abi_worker_stat stat, uint64_t amount)
+{
+    abi_stat_add(&proxy->stats->counters[stat], amount);
+}
+
+static inline void proxy_gauge_down(struct proxy *proxy, enum abi_worker_stat stat)
+{
+    abi_stat_set(&proxy->stats->counters[stat], proxy->stats->counters[stat] - 1);
+}
+
+#endif

@@ -1,0 +1,268 @@
+/* From a target to an open connection: choose an endpoint, reuse or connect, try the next one. */
+#include "request.h"
+
+#include <netinet/in.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include "base/hash.h"
+#include "table/balance.h"
+
+/* What two upstream connections must have in common to stand in for each other. The TLS record's
+ * key covers our certificate, the trust bundle and ALPN. */
+static uint64_t upstream_pool_key(const struct view *view, const struct abi_target *target,
+                                  const struct abi_endpoint *endpoint)
+{
+    uint64_t key = endpoint->key;
+
+    if (endpoint->tls != ABI_NONE) {
+        key ^= hash_finish(view->tls[endpoint->tls].key);
+        key = hash_finish(key ^ hash_bytes(view_text(view, target->expected_id)));
+        key = hash_finish(key ^ hash_bytes(view_text(view, target->sni)));
+    }
+    return key;
+}
+
+static socklen_t upstream_address(const struct view *view, const struct abi_address *address,
+                                  struct sockaddr_storage *out)
+{
+    memset(out, 0, sizeof(*out));
+    if (address->family == ABI_FAMILY_IP4) {
+        struct sockaddr_in *in = (struct sockaddr_in *)out;
+
+        in->sin_family = AF_INET;
+        in->sin_port = __builtin_bswap16(address->port);
+        memcpy(&in->sin_addr, address->ip, 4);
+        return sizeof(*in);
+    }
+    if (address->family == ABI_FAMILY_IP6) {
+        struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)out;
+
+        in6->sin6_family = AF_INET6;
+        in6->sin6_port = __builtin_bswap16(address->port);
+        memcpy(&in6->sin6_addr, address->ip, 16);
+        return sizeof(*in6);
+    }
+    if (address->family == ABI_FAMILY_UNIX) {
+        struct sockaddr_un *un = (struct sockaddr_un *)out;
+        struct bytes path = view_text(view, address->path);
+
+        if (path.len == 0 || path.len >= sizeof(un->sun_path)) {
+            return 0;
+        }
+        un->sun_family = AF_UNIX;
+        memcpy(un->sun_path, path.ptr, path.len);
+        return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + path.len + 1);
+    }
+    return 0;
+}
+
+static uint32_t upstream_load(const void *context, uint32_t endpoint)
+{
+    const struct proxy *proxy = context;
+
+    return proxy->loads[proxy->current->view.endpoints[endpoint].overlay_slot];
+}
+
+static uint32_t upstream_pick_from(struct proxy *proxy, struct request *request,
+                                   const struct abi_target *target)
+{
+    struct balance_input input = {
+        .overlay = proxy->config.overlay,
+        .cursor = &proxy->cursors[target->stats_slot],
+        .random = proxy_random(proxy),
+        .load = request->generation == proxy->current ? upstream_load : NULL,
+        .context = proxy,
+        .tried = request->tried,
+        .tried_count = request->tried_count,
+    };
+
+    return balance_pick(&request->generation->view, target, &input);
+}
+
+/* An untried healthy endpoint of the target or of the first failover target that has one. */
+static uint32_t upstream_pick(struct proxy *proxy, struct request *request,
+                              const struct abi_target **chosen)
+{
+    const struct view *view = &request->generation->view;
+    const struct abi_target *target = &view->targets[request->target];
+    uint32_t endpoint = upstream_pick_from(proxy, request, target);
+
+    *chosen = target;
+    for (uint32_t i = 0; endpoint == ABI_NONE && i < target->failover.count; i++) {
+        *chosen = &view->targets[view->target_list[target->failover.at + i]];
+        endpoint = upstream_pick_from(proxy, request, *chosen);
+    }
+    return endpoint;
+}
+
+/* The congestion control of a target, NUL-terminated in `out`, or NULL for the system's. */
+static const char *upstream_congestion(const struct view *view, const struct abi_target *target,
+                                       char out[16])
+{
+    struct bytes name = view_text(view, target->congestion);
+
+    if (name.len == 0 || name.len >= 16) {
+        return NULL;
+    }
+    memcpy(out, name.ptr, name.len);
+    out[name.len] = '\0';
+    return out;
+}
+
+static void upstream_attach(struct proxy *proxy, struct request *request, struct conn *conn,
+                            const struct abi_target *target)
+{
+    request->up = conn;
+    conn->user = request;
+    request->target_stats = abi_stats_target(proxy->stats, target->stats_slot);
+    request->overlay_slot = conn->overlay_slot;
+    proxy->loads[conn->overlay_slot]++;
+}
+
+static void upstream_detach(struct proxy *proxy, struct request *request)
+{
+    if (request->overlay_slot != ABI_NONE) {
+        proxy->loads[request->overlay_slot]--;
+        request->overlay_slot = ABI_NONE;
+    }
+    if (request->up != NULL) {
+        request->up->user = NULL;
+        request->up = NULL;
+    }
+}
+
+/* Opens a socket to the endpoint; NULL when that fails at once (request.outcome says why). */
+static struct conn *upstream_open(struct proxy *proxy, struct request *request, uint32_t index,
+                                  const struct abi_target *target)
+{
+    const struct view *view = &request->generation->view;
+    const struct abi_endpoint *endpoint = &view->endpoints[index];
+    struct sockaddr_storage address;
+    socklen_t length = upstream_address(view, &endpoint->address, &address);
+    struct tls_context *context = NULL;
+    char congestion[16];
+    struct conn *conn;
+    int fd;
+
+    if (endpoint->tls != ABI_NONE) {
+        context = tables_tls(request->generation, endpoint->tls);
+        if (context == NULL) {
+            request->outcome = ABI_OUTCOME_TLS;
+            return NULL;
+        }
+    }
+    fd = length == 0 ? -1
+                     : ring_socket(proxy->ring, address.ss_family,
+                                   upstream_congestion(view, target, congestion));
+    if (fd < 0) {
+        request->outcome = ABI_OUTCOME_CONNECT_FAILED;
+        return NULL;
+    }
+    conn = conn_create(proxy, fd, NULL);
+    if (conn == NULL) {
+        ring_close(proxy->ring, fd, false);
+        request->outcome = ABI_OUTCOME_OVERLOAD;
+        return NULL;
+    }
+    conn->flags |= CONN_UPSTREAM;
+    conn->overlay_slot = endpoint->overlay_slot;
+    conn->pool_key = upstream_pool_key(view, target, endpoint);
+    conn->target_stats = abi_stats_target(proxy->stats, target->stats_slot);
+    proxy_count(proxy, ABI_WORKER_UPSTREAM_OPEN, 1);
+    abi_stat_add(&conn->target_stats->counters[ABI_TARGET_OPEN], 1);
+    abi_stat_add(&conn->target_stats->counters[ABI_TARGET_CONNECTS], 1);
+    struct tls_session *tls = NULL;
+    if (context != NULL) {
+        tls = tls_session_create(context, view_text(view, target->sni),
+                                 view_text(view, target->expected_id),
+                                 uppool_resume(proxy, conn->pool_key));
+        if (tls == NULL) {
+            conn_close(proxy, conn, false);
+            request->outcome = ABI_OUTCOME_OVERLOAD;
+            return NULL;
+        }
+    }
+    conn_arm_timer(proxy, conn, target->connect_timeout_ms);
+    conn_connect(proxy, conn, &address, length, tls);
+    return conn;
+}
+
+enum upstream_result upstream_start(struct proxy *proxy, struct request *request,
+                                    const struct conn_ops *ops)
+{
+    request->outcome =
+        request->tried_count == 0 ? (uint8_t)ABI_OUTCOME_NO_ENDPOINT : request->outcome;
+    while (request->tried_count < REQUEST_TRIES) {
+        const struct abi_target *target;
+        uint32_t endpoint = upstream_pick(proxy, request, &target);
+        struct conn *conn = NULL;
+
+        if (endpoint == ABI_NONE) {
+            return UPSTREAM_FAILED;
+        }
+        request->tried[request->tried_count++] = endpoint;
+        if (!request_has(request, REQUEST_L4)) {
+            const struct view *view = &request->generation->view;
+
+            conn = uppool_take(proxy, upstream_pool_key(view, target, &view->endpoints[endpoint]));
+        }
+        if (conn != NULL) {
+            request->flags |= REQUEST_REUSED;
+            conn->ops = ops;
+            upstream_attach(proxy, request, conn, target);
+            return UPSTREAM_READY;
+        }
+        request->flags &= ~(uint32_t)REQUEST_REUSED;
+        conn = upstream_open(proxy, request, endpoint, target);
+        if (conn != NULL) {
+            conn->ops = ops;
+            upstream_attach(proxy, request, conn, target);
+            return UPSTREAM_WAIT;
+        }
+        if (request->outcome == ABI_OUTCOME_OVERLOAD) {
+            return UPSTREAM_FAILED;
+        }
+    }
+    return UPSTREAM_FAILED;
+}
+
+enum upstream_result upstream_retry(struct proxy *proxy, struct request *request,
+                                    enum abi_outcome outcome, const struct conn_ops *ops)
+{
+    struct conn *conn = request->up;
+
+    request->outcome = (uint8_t)outcome;
+    if (conn != NULL) {
+        abi_stat_add(&conn->target_stats->counters[ABI_TARGET_CONNECT_FAILURES], 1);
+        upstream_detach(proxy, request);
+        conn_close(proxy, conn, false);
+    }
+    if (request->generation == NULL) {
+        return UPSTREAM_FAILED;
+    }
+    if (request->tried_count < REQUEST_TRIES && request->target_stats != NULL) {
+        abi_stat_add(&request->target_stats->counters[ABI_TARGET_RETRIES], 1);
+    }
+    return upstream_start(proxy, request, ops);
+}
+
+void upstream_leave(struct proxy *proxy, struct request *request, bool reusable)
+{
+    struct conn *conn = request->up;
+
+    if (conn == NULL) {
+        return;
+    }
+    upstream_detach(proxy, request);
+    if (conn->tls != NULL && conn->state == CONN_OPEN) {
+        uppool_keep_resume(proxy, conn->pool_key, conn->tls);
+    }
+    if (reusable && conn->state == CONN_OPEN && conn->in.length == 0 && conn->out.length == 0 &&
+        !conn_has(conn, CONN_BROKEN | CONN_ENDED | CONN_SHUT | CONN_SPLICING)) {
+        uppool_put(proxy, conn);
+    } else {
+        conn_close(proxy, conn, false);
+    }
+}

@@ -1,0 +1,147 @@
+/* The loop turn: one system call submits and waits, then completions are read straight from the
+ * shared queue. */
+#include "ring_parts.h"
+
+#include <errno.h>
+#include <time.h>
+
+#include "base/must.h"
+#include "base/num.h"
+
+#define RING_NS 1000000000ull
+
+/* How often a full submission queue is pushed before the ring counts as broken. */
+#define RING_PUSH_MAX 1000
+
+static uint32_t ring_pending(const struct ring *ring)
+{
+    return ring->sq_tail - io_uring_smp_load_acquire(ring->uring.sq.khead);
+}
+
+static uint32_t ring_ready(const struct ring *ring)
+{
+    return io_uring_smp_load_acquire(ring->uring.cq.ktail) - *ring->uring.cq.khead;
+}
+
+static void ring_read_clock(struct ring *ring)
+{
+    struct timespec now;
+
+    MUST(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
+    ring->now_ns = (uint64_t)now.tv_sec * RING_NS + (uint64_t)now.tv_nsec;
+}
+
+/* Submits everything, runs the kernel's deferred work and waits for one completion at most
+ * `timeout_ns` (0: does not wait). 0, or -errno of a broken ring. */
+static int ring_enter(struct ring *ring, uint64_t timeout_ns)
+{
+    struct __kernel_timespec limit = {
+        .tv_sec = (long long)num_min_u64(timeout_ns / RING_NS, INT32_MAX),
+        .tv_nsec = (long long)(timeout_ns % RING_NS),
+    };
+    struct io_uring_getevents_arg arg = {
+        .ts = timeout_ns == UINT64_MAX ? 0 : (uint64_t)(uintptr_t)&limit,
+    };
+    int ret;
+
+    for (uint32_t group = 0; group < RING_GROUP_COUNT; group++) {
+        ring_buffers_refill(ring, (enum ring_group)group);
+    }
+    io_uring_smp_store_release(ring->uring.sq.ktail, ring->sq_tail);
+    ring->stats.enters++;
+    ret = io_uring_enter2((uint32_t)ring->uring.ring_fd, ring_pending(ring), timeout_ns > 0 ? 1 : 0,
+                          IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG, (void *)&arg, sizeof(arg));
+    switch (ret) {
+    case -ETIME:
+    case -EINTR:
+    case -EAGAIN: /* no memory for a request at the moment: the entries stay queued */
+    case -EBUSY:  /* completions must be reaped first */
+        return 0;
+    default:
+        return ret < 0 ? ret : 0;
+    }
+}
+
+struct io_uring_sqe *ring_sqe(struct ring *ring)
+{
+    struct io_uring_sq *sq = &ring->uring.sq;
+
+    for (uint32_t i = 0; ring_pending(ring) == sq->ring_entries; i++) {
+        int err = ring->broken;
+
+        if (err == 0) {
+            ring->stats.queue_full++;
+            err = i < RING_PUSH_MAX ? ring_enter(ring, 0) : -EBUSY;
+        }
+        if (err != 0) {
+            ring->broken = err;
+            return &sq->sqes[ring->sq_tail & sq->ring_mask];
+        }
+    }
+    return &sq->sqes[ring->sq_tail++ & sq->ring_mask];
+}
+
+/* Results of the room's own operations: a cancellation that found nothing is as good as one that
+ * did, but closing a descriptor that is not open means that somebody else's may be next. */
+static void ring_own(uint64_t token, int32_t result)
+{
+    if (token == RING_OWN_CLOSE) {
+        MUST(result != -EBADF);
+    }
+}
+
+/* Moves completions into `events`; the room's own are swallowed. */
+static uint32_t ring_reap(struct ring *ring, struct ring_event *events, uint32_t max)
+{
+    struct io_uring_cq *cq = &ring->uring.cq;
+    uint32_t head = *cq->khead;
+    uint32_t tail = io_uring_smp_load_acquire(cq->ktail);
+    uint32_t count = 0;
+
+    while (head != tail && count < max) {
+        const struct io_uring_cqe *cqe = &cq->cqes[head++ & cq->ring_mask];
+        struct ring_event *event = &events[count];
+
+        if (cqe->user_data >= RING_OWN_CLOSE) {
+            ring_own(cqe->user_data, cqe->res);
+            continue;
+        }
+        *event = (struct ring_event){
+            .token = cqe->user_data,
+            .result = cqe->res,
+            .flags = cqe->flags & IORING_CQE_F_MORE ? RING_EVENT_MORE : 0,
+        };
+        if (cqe->flags & IORING_CQE_F_BUFFER) {
+            ring_buffers_lend(ring, (uint16_t)(cqe->flags >> IORING_CQE_BUFFER_SHIFT), event);
+        } else if (cqe->res == -ENOBUFS) {
+            ring_buffers_starved(ring);
+        }
+        count++;
+    }
+    io_uring_smp_store_release(cq->khead, head);
+    ring->stats.events += count;
+    return count;
+}
+
+int ring_wait(struct ring *ring, uint64_t timeout_ns, struct ring_event *events, uint32_t max)
+{
+    uint32_t ready = ring_ready(ring);
+    int err = ring->broken;
+
+    MUST(max > 0);
+    /* What the last call left is not waited for, and only submitted past when it fills the call. */
+    if (err == 0 && (ready < max || ring_pending(ring) > 0)) {
+        err = ring_enter(ring, ready > 0 ? 0 : timeout_ns);
+    }
+    ring_read_clock(ring);
+    if (err != 0) {
+        ring->broken = err;
+        return err;
+    }
+    return (int)ring_reap(ring, events, max);
+}
+
+uint64_t ring_now_ns(const struct ring *ring)
+{
+    return ring->now_ns;
+}

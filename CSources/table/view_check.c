@@ -1,0 +1,290 @@
+/* Rules that records of several sections share, and the walk of TEXT. */
+#include "view_walk.h"
+
+#include "abi/limits.h"
+#include "base/num.h"
+
+/* Length of the character at `at`, 0 when it is not UTF-8 (RFC 3629: no overlong forms, no
+ * surrogates, nothing above U+10FFFF) or NUL. */
+static uint32_t character(const uint8_t *at, size_t left)
+{
+    uint8_t c = at[0];
+
+    if (c < 0x80) {
+        return c != 0;
+    }
+    if (c < 0xc2 || c > 0xf4) {
+        return 0;
+    }
+    if (c < 0xe0) {
+        return left >= 2 && (at[1] & 0xc0) == 0x80 ? 2 : 0;
+    }
+    if (left < 3 || (at[1] & 0xc0) != 0x80 || (at[2] & 0xc0) != 0x80) {
+        return 0;
+    }
+    if (c < 0xf0) {
+        return (c == 0xe0 && at[1] < 0xa0) || (c == 0xed && at[1] > 0x9f) ? 0 : 3;
+    }
+    if (left < 4 || (at[3] & 0xc0) != 0x80) {
+        return 0;
+    }
+    return (c == 0xf0 && at[1] < 0x90) || (c == 0xf4 && at[1] > 0x8f) ? 0 : 4;
+}
+
+/* Whether eight bytes are all ASCII and none is NUL. */
+static bool plain_word(const uint8_t *at)
+{
+    const uint64_t ones = 0x0101010101010101ULL, tops = 0x8080808080808080ULL;
+    uint64_t word;
+
+    memcpy(&word, at, sizeof(word));
+    return ((word | (word - ones)) & tops) == 0;
+}
+
+bool view_check_all_text(struct view_walk *walk)
+{
+    struct view *view = walk->view;
+    size_t size = view->counts[ABI_SECTION_TEXT];
+    size_t at = view->_part;
+    size_t stop = at + num_min_size(size - at, (size_t)walk->budget * 64);
+
+    walk->budget -= (int64_t)((stop - at) / 64) + 1;
+    while (at < stop) {
+        if (stop - at >= 8 && plain_word(view->text + at)) {
+            at += 8;
+        } else {
+            uint32_t length = character(view->text + at, size - at);
+
+            walk->record = (uint32_t)at;
+            if (!view_rule(walk, length > 0, ABI_REFUSAL_VALUE, "text is not UTF-8 without NUL")) {
+                return false;
+            }
+            at += length;
+        }
+    }
+    view->_part = at;
+    return true;
+}
+
+static bool inside_character(const struct view *view, uint32_t at)
+{
+    return at < view->counts[ABI_SECTION_TEXT] && (view->text[at] & 0xc0) == 0x80;
+}
+
+bool view_check_text(struct view_walk *walk, struct abi_text text, const char *what)
+{
+    struct abi_ref ref = {text.at, text.len};
+
+    return view_ref(walk, ref, ABI_SECTION_TEXT, what) &&
+           view_rule(walk, text.len <= LIMIT_TEXT, ABI_REFUSAL_LIMIT, what) &&
+           view_rule(walk,
+                     !inside_character(walk->view, text.at) &&
+                         !inside_character(walk->view, text.at + text.len),
+                     ABI_REFUSAL_REFERENCE, what);
+}
+
+/* Classes of bytes, a bit each. */
+enum {
+    LINE = 1,  /* may stand in a field value */
+    TOKEN = 2, /* RFC 9110 5.6.2 */
+    LOWER = 4, /* not an upper-case letter */
+    PATH = 8,  /* visible ASCII and all of UTF-8 beyond */
+};
+
+static uint8_t class_of(uint8_t c)
+{
+    bool upper = (uint8_t)(c - 'A') < 26;
+    bool alnum = (uint8_t)(bytes_lower(c) - 'a') < 26 || (uint8_t)(c - '0') < 10;
+    bool token = alnum || (c != 0 && strchr("!#$%&'*+-.^_`|~", c) != NULL);
+    bool visible = c > 0x20 && c != 0x7f;
+
+    return (uint8_t)((visible || c == ' ' || c == '\t' ? LINE : 0) | (token ? TOKEN : 0) |
+                     (upper ? 0 : LOWER) | (visible ? PATH : 0));
+}
+
+static bool check_class(struct view_walk *walk, struct abi_text text, uint8_t class,
+                        const char *what)
+{
+    const uint8_t *at;
+
+    if (!view_check_text(walk, text, what)) {
+        return false;
+    }
+    at = walk->view->text + text.at;
+    walk->budget -= text.len / 64;
+    for (uint32_t i = 0; i < text.len; i++) {
+        if (!view_rule(walk, (class_of(at[i]) & class) == class, ABI_REFUSAL_VALUE, what)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool view_check_line(struct view_walk *walk, struct abi_text text, const char *what)
+{
+    return check_class(walk, text, LINE, what);
+}
+
+bool view_check_token(struct view_walk *walk, struct abi_text text, bool optional, const char *what)
+{
+    return view_rule(walk, optional || text.len > 0, ABI_REFUSAL_VALUE, what) &&
+           check_class(walk, text, TOKEN, what);
+}
+
+bool view_check_lower(struct view_walk *walk, struct abi_text text, const char *what)
+{
+    return check_class(walk, text, LOWER, what);
+}
+
+bool view_check_path(struct view_walk *walk, struct abi_text text, const char *what)
+{
+    return check_class(walk, text, PATH, what) &&
+           view_rule(walk, text.len == 0 || walk->view->text[text.at] == '/', ABI_REFUSAL_VALUE,
+                     what);
+}
+
+bool view_check_congestion(struct view_walk *walk, struct abi_text text)
+{
+    /* TCP_CA_NAME_MAX is 16 with its NUL. */
+    return view_check_token(walk, text, true, "congestion control") &&
+           view_rule(walk, text.len < 16, ABI_REFUSAL_VALUE, "congestion control");
+}
+
+static bool all_zero(const uint8_t *at, size_t size)
+{
+    uint8_t any = 0;
+
+    for (size_t i = 0; i < size; i++) {
+        any |= at[i];
+    }
+    return any == 0;
+}
+
+bool view_check_address(struct view_walk *walk, const struct abi_address *address)
+{
+    bool ip4 = address->family == ABI_FAMILY_IP4;
+    bool ip = ip4 || address->family == ABI_FAMILY_IP6;
+    bool local = address->family == ABI_FAMILY_UNIX;
+    /* sun_path has 108 bytes with its NUL. */
+    uint32_t longest = local ? 107 : 0;
+
+    return view_rule(walk, ip || local, ABI_REFUSAL_VALUE, "address family") &&
+           view_rule(walk, address->_pad0 == 0, ABI_REFUSAL_PADDING, "address") &&
+           view_rule(walk, (address->port != 0) == ip, ABI_REFUSAL_VALUE, "port") &&
+           view_rule(walk, address->mode <= (local ? 0777u : 0u), ABI_REFUSAL_VALUE, "mode") &&
+           view_rule(walk,
+                     all_zero(address->ip + (ip4 ? 4 : 0), ip4  ? 12
+                                                           : ip ? 0
+                                                                : 16),
+                     ABI_REFUSAL_PADDING, "address bytes") &&
+           view_rule(walk, address->path.len <= longest && (address->path.len > 0) == local,
+                     ABI_REFUSAL_VALUE, "socket file name") &&
+           view_check_path(walk, address->path, "socket file name");
+}
+
+bool view_check_splits(struct view_walk *walk, struct abi_ref splits)
+{
+    uint64_t total = 0;
+
+    if (!view_ref(walk, splits, ABI_SECTION_SPLIT, "splits") ||
+        !view_rule(walk, splits.count > 0 && splits.count <= LIMIT_SPLITS, ABI_REFUSAL_LIMIT,
+                   "number of splits")) {
+        return false;
+    }
+    walk->budget -= splits.count / 8;
+    for (uint32_t i = 0; i < splits.count; i++) {
+        total += walk->view->splits[splits.at + i].weight;
+    }
+    return view_rule(walk, total == ABI_SPLIT_TOTAL, ABI_REFUSAL_VALUE,
+                     "splits do not add up to ABI_SPLIT_TOTAL");
+}
+
+bool view_own_range(struct view_walk *walk, struct abi_ref ref, const char *what)
+{
+    if (ref.count == 0) {
+        return true;
+    }
+    if (!view_rule(walk, ref.at >= walk->view->_watermark, ABI_REFUSAL_ORDER, what)) {
+        return false;
+    }
+    walk->view->_watermark = (uint64_t)ref.at + ref.count;
+    return true;
+}
+
+static bool check_split(struct view_walk *walk)
+{
+    const struct abi_split *split = &walk->view->splits[walk->record];
+
+    return view_rule(walk, split->weight >= 1 && split->weight <= ABI_SPLIT_TOTAL,
+                     ABI_REFUSAL_VALUE, "weight of a split") &&
+           view_rule(walk, split->target < walk->view->counts[ABI_SECTION_TARGET],
+                     ABI_REFUSAL_REFERENCE, "target of a split");
+}
+
+static bool check_route_list(struct view_walk *walk)
+{
+    return view_rule(walk,
+                     walk->view->route_list[walk->record] < walk->view->counts[ABI_SECTION_ROUTE],
+                     ABI_REFUSAL_REFERENCE, "route of a list");
+}
+
+static bool check_target_list(struct view_walk *walk)
+{
+    return view_rule(walk,
+                     walk->view->target_list[walk->record] < walk->view->counts[ABI_SECTION_TARGET],
+                     ABI_REFUSAL_REFERENCE, "target of a list");
+}
+
+static bool check_secret_list(struct view_walk *walk)
+{
+    return view_rule(walk, walk->view->secret_list[walk->record] != 0, ABI_REFUSAL_VALUE,
+                     "a secret's id is 0");
+}
+
+bool view_check_record(struct view_walk *walk)
+{
+    switch ((enum abi_section)walk->view->_section) {
+    case ABI_SECTION_LISTENER:
+        return view_check_listener(walk);
+    case ABI_SECTION_ROUTE_TABLE:
+        return view_check_route_table(walk);
+    case ABI_SECTION_HOST:
+        return view_check_host(walk);
+    case ABI_SECTION_ROUTE_LIST:
+        return check_route_list(walk);
+    case ABI_SECTION_ROUTE:
+        return view_check_route(walk);
+    case ABI_SECTION_MATCH:
+        return view_check_match(walk);
+    case ABI_SECTION_HEADER_OP:
+        return view_check_header_op(walk);
+    case ABI_SECTION_DFA:
+        return view_check_dfa(walk);
+    case ABI_SECTION_SPLIT:
+        return check_split(walk);
+    case ABI_SECTION_TARGET:
+        return view_check_target(walk);
+    case ABI_SECTION_TARGET_LIST:
+        return check_target_list(walk);
+    case ABI_SECTION_ENDPOINT:
+        return view_check_endpoint(walk);
+    case ABI_SECTION_POLICY:
+        return view_check_policy(walk);
+    case ABI_SECTION_INTENTION:
+        return view_check_intention(walk);
+    case ABI_SECTION_PERMISSION:
+        return view_check_permission(walk);
+    case ABI_SECTION_IDENTITY:
+        return view_check_identity(walk);
+    case ABI_SECTION_TLS:
+        return view_check_tls(walk);
+    case ABI_SECTION_SECRET_LIST:
+        return check_secret_list(walk);
+    case ABI_SECTION_TEXT:
+    case ABI_SECTION_BLOB:
+    case ABI_SECTION_COUNT:
+        break;
+    }
+    MUST(walk->view->_section == ABI_SECTION_COUNT); /* TEXT and BLOB have no records to check */
+    return false;
+}

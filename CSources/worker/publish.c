@@ -1,0 +1,310 @@
+#include "publish.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/must.h"
+#include "peers.h"
+#include "slots.h"
+
+void publish_close(struct state_files *files)
+{
+    if (files->snapshot >= 0) {
+        close(files->snapshot);
+    }
+    if (files->secrets >= 0) {
+        close(files->secrets);
+    }
+    *files = (struct state_files){.snapshot = -1, .secrets = -1};
+}
+
+static void publish_tell_phase(struct state *state, uint32_t worker, enum abi_phase phase,
+                               uint64_t generation)
+{
+    struct abi_control_phase message = {
+        .head = control_head(ABI_CONTROL_PHASE, sizeof(message)),
+        .worker = worker,
+        .phase = (uint32_t)phase,
+        .generation = generation,
+    };
+
+    peers_tell(state, &message, NULL, 0);
+}
+
+static void publish_tell_end(struct state *state, uint64_t generation, struct rollout_result result)
+{
+    static const char *const outcomes[ABI_PUBLISHED_COUNT] = {"live", "live with laggards",
+                                                              "refused"};
+    struct abi_control_published message = {
+        .head = control_head(ABI_CONTROL_PUBLISHED, sizeof(message)),
+        .generation = generation,
+        .outcome = (uint32_t)result.outcome,
+        .laggards = result.laggards,
+    };
+
+    log_line(result.outcome == ABI_PUBLISHED_LIVE ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN,
+             "generation %llu: %s%s", (unsigned long long)generation, outcomes[result.outcome],
+             result.outcome == ABI_PUBLISHED_REFUSED ? ", the one before goes on" : "");
+    peers_tell(state, &message, NULL, 0);
+}
+
+/* The supervisor itself refuses a publication. */
+static void publish_refuse(struct state *state, uint64_t generation, enum abi_refusal code,
+                           const char *reason)
+{
+    struct abi_control_phase message = {
+        .head = control_head(ABI_CONTROL_PHASE, sizeof(message)),
+        .worker = ABI_WORKER_SUPERVISOR,
+        .phase = ABI_PHASE_REFUSED,
+        .generation = generation,
+        .code = (uint32_t)code,
+    };
+
+    control_reason(message.reason, reason);
+    log_line(LOG_LEVEL_WARN, "generation %llu: %s", (unsigned long long)generation, message.reason);
+    peers_tell(state, &message, NULL, 0);
+    publish_tell_end(state, generation, (struct rollout_result){.outcome = ABI_PUBLISHED_REFUSED});
+}
+
+/* Walks the snapshot and binds its listeners. false: `code` and `reason` say why. */
+static bool publish_open(struct state *state, const struct state_files *files,
+                         enum abi_refusal *code, char *reason)
+{
+    struct region region = {.base = NULL};
+    struct view_refusal refusal = {.code = ABI_REFUSAL_NONE};
+    struct view view;
+    size_t size = 0;
+    bool ok = false;
+
+    *code = region_check(files->snapshot, LIMIT_SNAPSHOT_SIZE, &size);
+    if (*code != ABI_REFUSAL_NONE) {
+        control_reason(reason, *code == ABI_REFUSAL_SEAL ? "the snapshot is not sealed"
+                                                         : "the snapshot is empty or too large");
+        return false;
+    }
+    if (files->new_secrets) {
+        size_t secrets = 0;
+
+        *code = region_check(files->secrets, LIMIT_SECRETS_SIZE, &secrets);
+        if (*code != ABI_REFUSAL_NONE) {
+            control_reason(reason, *code == ABI_REFUSAL_SEAL
+                                       ? "the secrets are not sealed"
+                                       : "the secrets are empty or too large");
+            return false;
+        }
+    }
+    if (region_map(files->snapshot, size, false, &region) != 0) {
+        *code = ABI_REFUSAL_SIZE;
+        control_reason(reason, "the snapshot cannot be mapped");
+        return false;
+    }
+    if (!view_open(&view, region.base, region.size, &refusal)) {
+        *code = refusal.code;
+        snprintf(reason, LIMIT_REASON, "section %u, record %u: %s", (unsigned)refusal.section,
+                 refusal.record, refusal.what != NULL ? refusal.what : "refused");
+    } else if (view.head->generation != files->generation) {
+        *code = ABI_REFUSAL_VALUE;
+        snprintf(reason, LIMIT_REASON, "the snapshot is generation %llu",
+                 (unsigned long long)view.head->generation);
+    } else {
+        *code = ABI_REFUSAL_LISTENER;
+        ok = sockets_stage(&state->sockets, &view, reason);
+    }
+    region_unmap(&region);
+    return ok;
+}
+
+static void publish_begin(struct state *state)
+{
+    char reason[LIMIT_REASON] = "";
+    enum abi_refusal code = ABI_REFUSAL_NONE;
+    uint64_t asked;
+
+    if (state->queued.generation <= state->newest) {
+        snprintf(reason, sizeof(reason), "generation %llu was taken in before",
+                 (unsigned long long)state->newest);
+        publish_refuse(state, state->queued.generation, ABI_REFUSAL_VALUE, reason);
+        publish_close(&state->queued);
+        return;
+    }
+    if (!publish_open(state, &state->queued, &code, reason)) {
+        publish_refuse(state, state->queued.generation, code, reason);
+        publish_close(&state->queued);
+        return;
+    }
+    state->staged = state->queued;
+    state->queued = (struct state_files){.snapshot = -1, .secrets = -1};
+    state->newest = state->staged.generation;
+    asked = slots_alive(state);
+    rollout_begin(&state->rollout, state->staged.generation, asked, state->now_ms);
+    for (uint32_t slot = 0; slot < state->config->workers; slot++) {
+        if ((asked >> slot & 1) != 0) {
+            slots_send_sockets(state, slot, false);
+            slots_send_generation(state, slot, ABI_CONTROL_PREPARE, &state->staged);
+        }
+    }
+}
+
+void publish_receive(struct state *state, struct control_message *message)
+{
+    const struct abi_control_publish *publish = &message->publish;
+
+    if (state->draining) {
+        publish_refuse(state, publish->generation, ABI_REFUSAL_BUSY,
+                       "the data plane is shutting down");
+        return;
+    }
+    if (state->queued.generation != 0) {
+        publish_refuse(state, state->queued.generation, ABI_REFUSAL_BUSY,
+                       "a newer generation came while it waited");
+        publish_close(&state->queued);
+    }
+    state->queued = (struct state_files){
+        .generation = publish->generation,
+        .secrets_generation = publish->secrets_generation,
+        .snapshot = control_take(message, 0),
+        .secrets = publish->has_secrets != 0 ? control_take(message, 1) : -1,
+        .new_secrets = publish->has_secrets != 0,
+    };
+    if (state->rollout.state == ROLLOUT_IDLE) {
+        publish_begin(state);
+    }
+}
+
+/* The staged files become the committed ones; secrets that did not change are carried over. */
+static void publish_adopt(struct state *state)
+{
+    struct state_files before = state->committed;
+
+    state->committed = state->staged;
+    state->staged = (struct state_files){.snapshot = -1, .secrets = -1};
+    if (!state->committed.new_secrets) {
+        state->committed.secrets = before.secrets;
+        state->committed.secrets_generation = before.secrets_generation;
+        before.secrets = -1;
+    }
+    publish_close(&before);
+    sockets_commit(&state->sockets);
+}
+
+static void publish_abort(struct state *state)
+{
+    uint64_t asked = state->rollout.asked;
+
+    for (uint32_t slot = 0; slot < state->config->workers; slot++) {
+        if ((asked >> slot & 1) != 0) {
+            slots_send_generation(state, slot, ABI_CONTROL_ABORT, &state->staged);
+        }
+    }
+    publish_close(&state->staged);
+    sockets_unstage(&state->sockets);
+}
+
+/* From here on the publication cannot be taken back. */
+static void publish_commit(struct state *state)
+{
+    uint64_t silent = rollout_silent(&state->rollout);
+    uint64_t asked = state->rollout.asked;
+    char reason[LIMIT_REASON];
+
+    if (!sockets_listen(&state->sockets, reason)) {
+        struct abi_control_phase message = {
+            .head = control_head(ABI_CONTROL_PHASE, sizeof(message)),
+            .worker = ABI_WORKER_SUPERVISOR,
+            .phase = ABI_PHASE_REFUSED,
+            .generation = state->rollout.generation,
+            .code = ABI_REFUSAL_LISTENER,
+        };
+
+        control_reason(message.reason, reason);
+        peers_tell(state, &message, NULL, 0);
+        state->rollout.refused = true;
+        return;
+    }
+    publish_adopt(state);
+    rollout_commit(&state->rollout, slots_in_service(state), state->now_ms);
+    for (uint32_t slot = 0; slot < state->config->workers; slot++) {
+        if ((silent >> slot & 1) != 0) {
+            publish_tell_phase(state, slot, ABI_PHASE_TIMED_OUT, state->committed.generation);
+        }
+        if ((asked >> slot & 1) != 0) {
+            state->slots[slot].behind_ms = state->now_ms;
+            slots_send_generation(state, slot, ABI_CONTROL_COMMIT, &state->committed);
+        }
+    }
+}
+
+static void publish_end(struct state *state)
+{
+    uint64_t generation = state->rollout.generation;
+    bool committed = state->rollout.state == ROLLOUT_COMMITTING;
+    struct rollout_result result = rollout_end(&state->rollout, state->config->workers);
+
+    if (committed) {
+        sockets_settle(&state->sockets);
+    }
+    publish_tell_end(state, generation, result);
+    if (state->queued.generation != 0) {
+        publish_begin(state);
+    }
+}
+
+void publish_tick(struct state *state)
+{
+    enum rollout_step step;
+
+    while ((step = rollout_next(&state->rollout, state->now_ms)) != ROLLOUT_WAIT) {
+        switch (step) {
+        case ROLLOUT_COMMIT:
+            publish_commit(state);
+            break;
+        case ROLLOUT_ABORT:
+            publish_abort(state);
+            publish_end(state);
+            break;
+        default:
+            publish_end(state);
+            break;
+        }
+    }
+}
+
+/* A refusal after the commit, or of the committed generation by a fresh process: it cannot stay as
+ * it is, because it would route by what is no longer true. */
+static void publish_late_refusal(struct state *state, uint32_t slot, uint64_t generation)
+{
+    if (generation == state->committed.generation) {
+        slots_kill(state, slot, "it refuses the committed generation");
+    }
+}
+
+void publish_phase(struct state *state, uint32_t slot, const struct abi_control_phase *phase)
+{
+    struct state_slot *worker = &state->slots[slot];
+
+    peers_tell(state, phase, NULL, 0);
+    switch (phase->phase) {
+    case ABI_PHASE_PREPARED:
+        (void)rollout_prepared(&state->rollout, slot, phase->generation);
+        break;
+    case ABI_PHASE_REFUSED:
+        log_line(LOG_LEVEL_WARN, "worker %u refuses generation %llu: %s", slot,
+                 (unsigned long long)phase->generation, phase->reason);
+        if (!rollout_refused(&state->rollout, slot, phase->generation)) {
+            publish_late_refusal(state, slot, phase->generation);
+        }
+        break;
+    default:
+        MUST(phase->phase == ABI_PHASE_COMMITTED);
+        worker->generation = phase->generation;
+        if (phase->generation == state->committed.generation) {
+            worker->behind_ms = 0;
+        }
+        if (worker->state == ABI_WORKER_STARTING) {
+            slots_set_state(state, slot, ABI_WORKER_SERVING);
+        }
+        (void)rollout_committed(&state->rollout, slot, phase->generation);
+        break;
+    }
+}

@@ -1,0 +1,18 @@
+/* What a worker gives up once it runs: new privileges, every system call it has no use for, the
+ * file system, and listening on or signalling anything of its own accord. Each part is taken as far
+ * as the kernel has it. Operations inside io_uring do not pass seccomp; Landlock sees them. */
+#ifndef WORKER_SANDBOX_H
+#define WORKER_SANDBOX_H
+
+#include <stdbool.h>
+
+struct sandbox_report {
+    bool no_new_privs;
+    bool seccomp;
+    int landlock; /* ABI version in force, 0 = none */
+};
+
+/* For the calling process, for good. Never fails: `report` says what is in force. */
+void sandbox_enter(struct sandbox_report *report);
+
+#endif

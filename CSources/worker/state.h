@@ -1,0 +1,91 @@
+/* What the supervisor knows: one struct, one thread. supervisor.c starts, loops and ends; slots.c
+ * keeps the worker processes, publish.c takes publications to their end, peers.c speaks to control
+ * planes. */
+#ifndef WORKER_STATE_H
+#define WORKER_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "abi/overlay.h"
+#include "abi/stats.h"
+#include "control.h"
+#include "life.h"
+#include "region.h"
+#include "rollout.h"
+#include "sockets.h"
+#include "worker/log.h"
+#include "worker/supervisor.h"
+
+/* A snapshot as it came, with the secrets it was published with. The secrets are never mapped. */
+struct state_files {
+    uint64_t generation; /* 0: none */
+    uint64_t secrets_generation;
+    int snapshot;     /* -1: none */
+    int secrets;      /* -1: none */
+    bool new_secrets; /* `secrets` came with this publication */
+};
+
+struct state_slot {
+    pid_t pid;      /* 0: no process */
+    int channel;    /* -1: none */
+    int output;     /* the worker's standard error; -1: none */
+    int stats_file; /* the stats region */
+    struct region stats;
+    enum abi_worker_state state;
+    uint64_t generation;  /* committed in this worker */
+    uint32_t exit_status; /* of the process before */
+    uint64_t started_ms;
+    uint64_t behind_ms; /* since when it has not the committed generation; 0: it has */
+    uint64_t abort_ms;  /* when the watchdog has sent SIGABRT; 0: not */
+    bool ended;         /* SIGKILL has been sent, or the process is gone */
+    uint64_t start_ms;  /* when to start the next process; without one */
+    struct life life;
+    struct log_relay relay;
+};
+
+/* Who connects to the control socket: several may be before their HELLO, one controls. */
+#define STATE_PEERS        8u
+#define STATE_HELLO_MS     2000u
+#define STATE_INSTALLATION 16u
+
+struct state_peer {
+    int fd; /* -1: free */
+    uint32_t pid;
+    uint64_t since_ms;
+};
+
+struct state {
+    const struct supervisor_config *config;
+    int lock;
+    int socket;
+    int signals;
+    uint64_t now_ms;        /* of this turn; CLOCK_MONOTONIC */
+    uint64_t started_at_ms; /* Unix time */
+    uint64_t watch_from_ms; /* heartbeats before do not count: the supervisor itself stood still */
+    int overlay_file;
+    struct region overlay;
+
+    bool has_installation;
+    uint8_t installation[STATE_INSTALLATION];
+    struct state_peer peers[STATE_PEERS];
+    struct state_peer plane; /* the control plane */
+
+    struct rollout rollout;
+    struct state_files committed;
+    struct state_files staged; /* under way */
+    struct state_files queued; /* waits for the one under way */
+    uint64_t newest;           /* generation last taken in */
+
+    bool drain_wanted; /* by a signal or the control plane; begun in the same turn */
+    uint64_t drain_grace_ms;
+    bool draining;
+    uint64_t drain_end_ms;
+
+    struct sockets sockets;
+    struct state_slot slots[LIMIT_WORKERS];
+    struct control_message message;
+};
+
+#endif

@@ -1,0 +1,99 @@
+package import MeshModel
+
+/// An object of the configuration with the place that owns it.
+package struct Owned<Value: Sendable & Hashable>: Sendable, Hashable {
+    package var value: Value
+    package var location: SourceLocation
+
+    package init(_ value: Value, at location: SourceLocation) {
+        self.value = value
+        self.location = location
+    }
+
+    /// What an API write to the object is judged by.
+    package var origin: Origin { .file(location) }
+}
+
+/// Everything the user said, resolved once; it never changes.
+package struct Configuration: Sendable, Hashable {
+    package struct Admin: Sendable, Hashable {
+        /// nil when the port is turned off.
+        package var bindAddr: HostPort?
+        /// nil when the socket is turned off.
+        package var socket: String?
+        package var tokenFile: String?
+    }
+
+    package struct API: Sendable, Hashable {
+        package var bindAddr: HostPort?
+    }
+
+    package struct Store: Sendable, Hashable {
+        package enum Driver: String, Sendable { case sqlite }
+
+        package var driver: Driver
+        package var path: String
+        package var keyFile: String
+    }
+
+    package struct Dataplane: Sendable, Hashable {
+        package enum Engine: String, Sendable, CaseIterable {
+            case ioUring = "io_uring"
+            case epoll
+        }
+
+        /// nil takes one per core.
+        package var workers: Int?
+        /// The cores to pin to as written; empty takes all.
+        package var cpus: String
+        package var controlSocket: String
+        /// Empty keeps the system's.
+        package var tcpCongestion: String
+        package var managed: Bool
+        /// nil takes the program beside this one.
+        package var path: String?
+        package var engine: Engine
+        package var drainTimeout: MeshDuration
+        package var logFile: String?
+
+        /// The cores of `cpus`, nil for all.
+        package var cores: [Int]? { cpus.isEmpty ? nil : CPUList.parse(cpus) }
+    }
+
+    package struct Mesh: Sendable, Hashable {
+        /// nil makes one at the first start.
+        package var trustDomain: TrustDomain?
+        package var intentionsDefault: IntentionAction
+        package var leafTTL: MeshDuration
+        package var sidecarPorts: ClosedRange<UInt16>
+    }
+
+    package struct Server: Sendable, Hashable {
+        package var gracefulShutdownTimeout: MeshDuration
+    }
+
+    package struct Log: Sendable, Hashable {
+        package enum Level: String, Sendable, CaseIterable {
+            case debug, info, warn, error
+        }
+
+        package var level: Level
+        package var subsystems: [String]
+    }
+
+    /// The file that was read; nil when there was none.
+    package var path: String?
+    package var node: NodeInfo
+    package var admin: Admin
+    package var api: API
+    package var store: Store
+    package var dataplane: Dataplane
+    package var mesh: Mesh
+    package var server: Server
+    package var log: Log
+    package var services: [Owned<ServiceDefinition>]
+    package var servicesDir: String?
+    package var configEntries: [Owned<ConfigEntry>]
+    package var configEntriesDir: String?
+    package var listeners: [Owned<ListenerDefinition>]
+}

@@ -1,0 +1,114 @@
+import MeshModel
+
+/// Reads a whole configuration out of a checked tree.
+struct ConfigurationReader {
+    let root: Fields
+    let sink: ProblemSink
+    let hostName: String
+
+    func read(path: String?) -> Configuration {
+        let services = objects("services") { ServiceReader.read($0, sink, $1) }
+        let listeners = objects("listeners") { ListenerReader.read($0, sink, $1) }
+        let configuration = Configuration(
+            path: path, node: node(root.section("node")), admin: admin(root.section("admin")),
+            api: Configuration.API(bindAddr: root.section("api").address("bind_addr")),
+            store: store(root.section("store")), dataplane: dataplane(root.section("dataplane")),
+            mesh: mesh(root.section("mesh")),
+            server: Configuration.Server(
+                gracefulShutdownTimeout: root.section("server")
+                    .duration("graceful_shutdown_timeout") ?? .seconds(60)),
+            log: log(root.section("log")), services: services,
+            servicesDir: optional(root.path("services_dir")), configEntries: entries(),
+            configEntriesDir: optional(root.path("config_entries_dir")), listeners: listeners)
+        if let node = root.section("api").written("bind_addr"), configuration.api.bindAddr != nil {
+            sink.warning(
+                "this version does not serve the Consul-compatible API yet: the address stays "
+                    + "closed", at: node.location, ["api", "bind_addr"])
+        }
+        CrossChecks(root: root, sink: sink).check(configuration)
+        return configuration
+    }
+
+    /// The sound objects of a list with their places.
+    private func objects<T: Sendable & Hashable>(
+        _ key: String, _ read: (Fields, [FieldStep]) -> T?
+    ) -> [Owned<T>] {
+        root.objects(key).enumerated().compactMap { index, fields in
+            read(fields, [.key(key), .index(index)]).map { Owned($0, at: fields.node.location) }
+        }
+    }
+
+    private func entries() -> [Owned<ConfigEntry>] {
+        (root.written("config_entries")?.items ?? []).enumerated().compactMap { index, node in
+            EntryReader.read(node, sink, ["config_entries", .index(index)])
+                .map { Owned($0, at: node.location) }
+        }
+    }
+
+    private func node(_ fields: Fields) -> NodeInfo {
+        let name =
+            fields.name("name", NodeName.self) ?? machineName()
+        guard let datacenter = fields.name("datacenter", DatacenterName.self) ?? fallback("dc1")
+        else { fatalError("the default datacenter breaks its own rule") }
+        return NodeInfo(
+            name: name, datacenter: datacenter, address: fields.filled("address") ?? "127.0.0.1",
+            meta: fields.textMap("meta"))
+    }
+
+    private func fallback<T: ModelName>(_ text: String) -> T? { try? T(text) }
+
+    /// The machine's name as a node's name; what it may not have is replaced.
+    private func machineName() -> NodeName {
+        let kept = hostName.map {
+            $0.isASCII && ($0.isLetter || $0.isNumber || $0 == ".") ? $0 : "-"
+        }
+        let trimmed = kept.drop { !$0.isLetter && !$0.isNumber }.prefix(NameLimits.nodeBytes)
+        let end = trimmed.lastIndex { $0.isLetter || $0.isNumber }
+        let text = end.map { String(trimmed[...$0]) } ?? "node"
+        guard let name: NodeName = fallback(text) ?? fallback("node") else {
+            fatalError("the default node name breaks its own rule")
+        }
+        return name
+    }
+
+    private func optional(_ text: String) -> String? { text.isEmpty ? nil : text }
+
+    private func admin(_ fields: Fields) -> Configuration.Admin {
+        Configuration.Admin(
+            bindAddr: fields.address("bind_addr"), socket: optional(fields.path("socket")),
+            tokenFile: optional(fields.path("token_file")))
+    }
+
+    private func store(_ fields: Fields) -> Configuration.Store {
+        Configuration.Store(
+            driver: fields.choice("driver", Configuration.Store.Driver.self) ?? .sqlite,
+            path: fields.path("path"), keyFile: fields.path("key_file"))
+    }
+
+    private func dataplane(_ fields: Fields) -> Configuration.Dataplane {
+        Configuration.Dataplane(
+            workers: fields.integer("workers").flatMap { $0 == 0 ? nil : $0 },
+            cpus: fields.text("cpus") ?? "", controlSocket: fields.path("control_socket"),
+            tcpCongestion: fields.text("tcp_congestion") ?? "", managed: fields.bool("managed"),
+            path: optional(fields.path("path")),
+            engine: fields.choice("engine", Configuration.Dataplane.Engine.self) ?? .ioUring,
+            drainTimeout: fields.duration("drain_timeout") ?? .seconds(30),
+            logFile: optional(fields.path("log_file")))
+    }
+
+    private func mesh(_ fields: Fields) -> Configuration.Mesh {
+        let low = fields.port("sidecar_min_port") ?? 21000
+        let high = fields.port("sidecar_max_port") ?? 21255
+        return Configuration.Mesh(
+            trustDomain: fields.name("trust_domain", TrustDomain.self),
+            intentionsDefault: fields.choice("intentions_default", IntentionAction.self) ?? .deny,
+            leafTTL: fields.duration("leaf_ttl") ?? .hours(72),
+            sidecarPorts: min(low, high)...max(low, high))
+    }
+
+    private func log(_ fields: Fields) -> Configuration.Log {
+        Configuration.Log(
+            level: fields.choice("level", Configuration.Log.Level.self) ?? .info,
+            subsystems: fields.texts("subsystems"))
+    }
+}

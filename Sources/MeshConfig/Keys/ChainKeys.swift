@@ -1,0 +1,378 @@
+import MeshModel
+
+/// The keys of the entries that make up discovery chains, and of intentions.
+extension EntryKeys {
+    private static let serviceNameRule = TextRule.name(ServiceName.self, "service name")
+    private static let subsetRule = TextRule.name(SubsetName.self, "subset")
+    private static let datacenterRule = TextRule.name(DatacenterName.self, "datacenter name")
+
+    private static func entry(_ name: String, _ rule: TextRule, _ keys: [KeySpec]) -> ObjectSchema {
+        ObjectSchema(
+            name,
+            head.keys.map { key in
+                guard key.name == "name" else { return key }
+                var named = key
+                named.type = .text(rule)
+                return named
+            } + keys)
+    }
+
+    static let serviceRouter = entry(
+        "service-router entry", serviceNameRule,
+        [
+            .optional(
+                "routes", .objects(route),
+                example:
+                    "[ { match: { http: { path_prefix: /v2 } }, destination: { service: web2 } } ]",
+                "Where requests go. First match wins; the rest goes to the service itself.")
+        ])
+
+    static let route = ObjectSchema(
+        "route",
+        [
+            .optional(
+                "match",
+                .object(
+                    ObjectSchema(
+                        "match section",
+                        [
+                            .optional(
+                                "http", .object(http), example: "{ path_prefix: /v2 }",
+                                "The criteria.")
+                        ])),
+                example: "{ http: { path_prefix: /v2 } }", "Which requests; all when not given."),
+            .optional(
+                "destination", .object(destination), example: "{ service: web2 }",
+                "Where to; the router's own service when not given."),
+        ])
+
+    static let http = ObjectSchema(
+        "http section",
+        [
+            .optional("path_exact", .text(.any), example: "/health", "The whole path."),
+            .optional(
+                "path_prefix", .text(.any), example: "/v2",
+                "The start of the path: /pay covers /payroll."),
+            .optional(
+                "path_regex", .text(.any), example: "/v[0-9]+/.*",
+                "An expression (RE2) for the whole path."),
+            .key(
+                "case_insensitive", .bool, default: "false",
+                "Whether the path is compared without regard to case."),
+            .optional(
+                "header", .objects(MatchKeys.header),
+                example: "[ { name: x-canary, exact: \"1\" } ]", "All of these headers.",
+                aliases: ["headers"]),
+            .optional(
+                "query_param", .objects(MatchKeys.query),
+                example: "[ { name: debug, present: true } ]", "All of these query parameters.",
+                aliases: ["query"]),
+            .optional("methods", .texts, example: "[GET]", "Any of these methods."),
+        ])
+
+    static let modifiers = ObjectSchema(
+        "header changes",
+        [
+            .optional("add", .textMap, example: "{ x-via: mesh }", "Added beside what is there."),
+            .optional("set", .textMap, example: "{ x-leg: a }", "Put in place of what is there."),
+            .optional("remove", .texts, example: "[x-secret]", "Taken out."),
+        ])
+
+    static let destination = ObjectSchema(
+        "destination section",
+        [
+            .optional(
+                "service", .text(serviceNameRule), example: "web2",
+                "The router's own service when not given."),
+            .optional("service_subset", .text(subsetRule), example: "v2", "A subset of it."),
+            .optional(
+                "namespace", .text(defaultOnly), example: "default",
+                "Only `default` is accepted."),
+            .optional(
+                "partition", .text(defaultOnly), example: "default",
+                "Only `default` is accepted."),
+            .optional(
+                "prefix_rewrite", .text(.any), example: "/",
+                "Put in place of the matched prefix."),
+            .optional(
+                "request_timeout", .consulDuration, example: "30s",
+                "A whole request with its retries; no limit when not given."),
+            .optional(
+                "idle_timeout", .consulDuration, example: "60s",
+                "A request without traffic."),
+            .key("num_retries", .integer(0...100), default: "0", "Further attempts."),
+            .key(
+                "retry_on_connect_failure", .bool, default: "false",
+                "Whether an instance that cannot be reached is a reason."),
+            .optional("retry_on", .texts, example: "[5xx, reset]", "Further reasons."),
+            .optional(
+                "retry_on_status_codes", .integers, example: "[503]",
+                "Statuses that are a reason."),
+            .optional(
+                "request_headers", .object(modifiers), example: "{ set: { x-leg: a } }",
+                "Changes to the request's headers."),
+            .optional(
+                "response_headers", .object(modifiers), example: "{ remove: [server] }",
+                "Changes to the answer's headers."),
+        ])
+
+    static let serviceSplitter = entry(
+        "service-splitter entry", serviceNameRule,
+        [
+            .required(
+                "splits", .objects(split),
+                example: "[ { weight: 90 }, { weight: 10, service_subset: v2 } ]",
+                "Where requests go; the weights add up to 100.")
+        ])
+
+    static let split = ObjectSchema(
+        "split",
+        [
+            .key("weight", .decimal, default: "0", "Per cent, in steps of 0.01.", example: "90"),
+            .optional(
+                "service", .text(serviceNameRule), example: "web2",
+                "The splitter's own service when not given."),
+            .optional("service_subset", .text(subsetRule), example: "v2", "A subset of it."),
+            .optional(
+                "namespace", .text(defaultOnly), example: "default",
+                "Only `default` is accepted."),
+            .optional(
+                "partition", .text(defaultOnly), example: "default",
+                "Only `default` is accepted."),
+            .optional(
+                "request_headers", .object(modifiers), example: "{ set: { x-leg: a } }",
+                "Changes to the request's headers."),
+            .optional(
+                "response_headers", .object(modifiers), example: "{ remove: [server] }",
+                "Changes to the answer's headers."),
+        ])
+
+    static let serviceResolver = entry(
+        "service-resolver entry", serviceNameRule,
+        [
+            .optional(
+                "default_subset", .text(subsetRule), example: "v1",
+                "The subset that the bare name means."),
+            .optional(
+                "subsets", .objectMap(subset),
+                example: "{ v1: { filter: 'Service.Meta.version == v1' } }",
+                "Instances by what is said of them."),
+            .optional(
+                "redirect", .object(redirect), example: "{ service: web2 }",
+                "Makes the name mean another."),
+            .optional(
+                "failover", .objectMap(failover), example: "{ '*': { datacenters: [dc2] } }",
+                "Where to go, by subset, when no instance is healthy."),
+            .optional(
+                "connect_timeout", .consulDuration, example: "5s",
+                "Reaching an instance; 5s when not given."),
+            .optional(
+                "request_timeout", .consulDuration, example: "30s",
+                "A whole request; no limit when not given."),
+            .optional(
+                "load_balancer", .object(loadBalancer), example: "{ policy: least_request }",
+                "How one instance is chosen."),
+        ])
+
+    static let subset = ObjectSchema(
+        "subset",
+        [
+            .key(
+                "filter", .text(.any), default: "", "An expression over instances.",
+                example: "Service.Meta.version == v1"),
+            .key(
+                "only_passing", .bool, default: "false",
+                "Whether instances that warn are left out."),
+        ])
+
+    static let redirect = ObjectSchema(
+        "target",
+        [
+            .optional("service", .text(serviceNameRule), example: "web2", "The service."),
+            .optional("service_subset", .text(subsetRule), example: "v2", "A subset of it."),
+            .optional(
+                "namespace", .text(defaultOnly), example: "default",
+                "Only `default` is accepted."),
+            .optional(
+                "partition", .text(defaultOnly), example: "default",
+                "Only `default` is accepted."),
+            .optional("datacenter", .text(datacenterRule), example: "dc2", "Where to look."),
+            .optional("peer", .text(.any), example: "cluster-02", "Carried for Consul's clients."),
+        ])
+
+    static let failover = ObjectSchema(
+        "failover",
+        [
+            .optional("service", .text(serviceNameRule), example: "web2", "Another service."),
+            .optional("service_subset", .text(subsetRule), example: "v2", "A subset of it."),
+            .optional(
+                "namespace", .text(defaultOnly), example: "default",
+                "Only `default` is accepted."),
+            .optional("datacenters", .texts, example: "[dc2]", "Other datacenters, in order."),
+            .optional(
+                "targets", .objects(redirect), example: "[ { datacenter: dc2 } ]",
+                "Targets, in order; in place of the other keys."),
+            .optional(
+                "policy", .object(failoverPolicy), example: "{ mode: sequential }",
+                "The order in which targets are tried."),
+        ])
+
+    static let loadBalancer = ObjectSchema(
+        "load_balancer section",
+        [
+            .key(
+                "policy", .choice(LoadBalancer.Policy.allCases.map(\.rawValue)), default: "",
+                "How one of the healthy instances is chosen; round robin when not given.",
+                example: "maglev"),
+            .optional(
+                "ring_hash_config",
+                .object(
+                    ObjectSchema(
+                        "ring_hash_config section",
+                        [
+                            .optional(
+                                "minimum_ring_size", .integer(1...8_388_608), example: "1024",
+                                "Points on the ring at least."),
+                            .optional(
+                                "maximum_ring_size", .integer(1...8_388_608), example: "8388608",
+                                "Points on the ring at most."),
+                        ])), example: "{ minimum_ring_size: 1024 }", "Of the policy ring_hash."),
+            .optional(
+                "least_request_config",
+                .object(
+                    ObjectSchema(
+                        "least_request_config section",
+                        [
+                            .optional(
+                                "choice_count", .integer(2...100), example: "2",
+                                "Instances compared for each request.")
+                        ])), example: "{ choice_count: 2 }", "Of the policy least_request."),
+            .optional(
+                "hash_policies", .objects(hashPolicy),
+                example: "[ { field: header, field_value: x-user } ]",
+                "Of ring_hash and maglev: what of a request is hashed."),
+        ])
+
+    static let hashPolicy = ObjectSchema(
+        "hash policy",
+        [
+            .optional(
+                "field", .choice(["header", "cookie", "query_parameter"]), example: "header",
+                "Where the value stands."),
+            .optional("field_value", .text(.any), example: "x-user", "Its name."),
+            .optional(
+                "cookie_config",
+                .object(
+                    ObjectSchema(
+                        "cookie_config section",
+                        [
+                            .key(
+                                "session", .bool, default: "false",
+                                "Whether a cookie that is missing is made for the session."),
+                            .key(
+                                "ttl", .consulDuration, default: "0s",
+                                "The life of a cookie that is made; 0s makes none."),
+                            .key(
+                                "path", .text(.any), default: "",
+                                "The path of a cookie that is made.",
+                                example: "/"),
+                        ])), example: "{ ttl: 1h }", "Of the field cookie."),
+            .key("source_ip", .bool, default: "false", "Hashes the client's address."),
+            .key(
+                "terminal", .bool, default: "false",
+                "Whether later policies are left out once this one gave a hash."),
+        ])
+
+    static let serviceIntentions = entry(
+        "service-intentions entry",
+        TextRule(name: "service name or *", mayBeEmpty: false) {
+            _ = try NamePattern($0)
+        },
+        [
+            .required(
+                "sources", .objects(intentionSource),
+                example: "[ { name: web, action: allow } ]",
+                "Who may talk to the service. The more exact one decides, whatever the order."),
+            .optional(
+                "jwt", .object(tokens), example: "{ providers: [] }",
+                "Refused by this version: requirements of tokens are not enforced yet."),
+        ])
+
+    static let intentionSource = ObjectSchema(
+        "source",
+        [
+            .required(
+                "name",
+                .text(
+                    TextRule(name: "service name or *", mayBeEmpty: false) {
+                        _ = try NamePattern($0)
+                    }), example: "web", "The caller, or * for all."),
+            .optional(
+                "action", .choice(["allow", "deny"]), example: "allow",
+                "What happens; in place of permissions."),
+            .optional(
+                "permissions", .objects(permission),
+                example: "[ { action: allow, http: { path_prefix: / } } ]",
+                "Rules about requests. First match wins; without one `mesh.intentions_default` "
+                    + "decides."),
+            .key(
+                "description", .text(.any), default: "", "For people, at most 512 bytes.",
+                example: "the shop asks for prices"),
+            .optional("type", .choice(["consul"]), example: "consul", "Only `consul`."),
+            .optional("precedence", .data, example: "9", "Ignored: it follows from the names."),
+            .optional(
+                "namespace", .text(defaultOnly), example: "default",
+                "Only `default` is accepted."),
+            .optional(
+                "partition", .text(defaultOnly), example: "default",
+                "Only `default` is accepted."),
+            .optional("legacy_id", .text(.any), example: "6f2b", "The id in the older API."),
+            .optional("legacy_meta", .data, example: "{}", "Ignored."),
+            .optional("legacy_create_time", .data, example: "null", "Ignored."),
+            .optional("legacy_update_time", .data, example: "null", "Ignored."),
+        ])
+
+    package static let permission = ObjectSchema(
+        "permission",
+        [
+            .required("action", .choice(["allow", "deny"]), example: "allow", "What happens."),
+            .required(
+                "http", .object(permissionHTTP), example: "{ path_prefix: / }",
+                "Which requests; at least one criterion."),
+            .optional(
+                "jwt", .object(tokens), example: "{ providers: [] }",
+                "Refused by this version: requirements of tokens are not enforced yet."),
+        ])
+
+    static let permissionHTTP = ObjectSchema(
+        "http section",
+        http.keys.filter { $0.name != "query_param" && $0.name != "case_insensitive" })
+
+    static let tokens = ObjectSchema(
+        "jwt section",
+        [
+            .required(
+                "providers",
+                .objects(
+                    ObjectSchema(
+                        "provider",
+                        [
+                            .required("name", .text(.any), example: "okta", "The provider."),
+                            .optional(
+                                "verify_claims",
+                                .objects(
+                                    ObjectSchema(
+                                        "claim",
+                                        [
+                                            .optional(
+                                                "path", .texts, example: "[role]",
+                                                "Where it stands."),
+                                            .key(
+                                                "value", .text(.any), default: "",
+                                                "What it must be.",
+                                                example: "admin"),
+                                        ])), example: "[ { path: [role], value: admin } ]",
+                                "Claims that must hold."),
+                        ])), example: "[ { name: okta } ]", "Any of these providers.")
+        ])
+}

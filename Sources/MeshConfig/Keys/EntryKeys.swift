@@ -1,0 +1,210 @@
+import MeshModel
+
+/// The keys of config entries, by kind, in Consul's shape.
+package enum EntryKeys {
+    enum Found {
+        case known(ObjectSchema)
+        /// A kind of Consul that is carried without being read.
+        case carried
+        case unknown(String, SourceLocation)
+    }
+
+    /// The table for an entry, by what stands under `kind`.
+    static func schema(of node: DocumentNode) -> Found {
+        guard let members = node.members else {
+            return .unknown(
+                "a config entry is a mapping of keys, not \(node.kindName)", node.location)
+        }
+        guard let kind = members.first(where: { $0.folded.text == "kind" })?.value else {
+            return .unknown("kind is missing: write kind: service-defaults", node.location)
+        }
+        let text = kind.text ?? ""
+        if let known = ConfigEntry.Kind(rawValue: text), let schema = schemas[known] {
+            return .known(schema)
+        }
+        if ConfigEntry.carriedKinds.contains(text) { return .carried }
+        let all = ConfigEntry.Kind.allCases.map(\.rawValue) + ConfigEntry.carriedKinds.sorted()
+        let near = Suggestion.nearest(to: text, among: all)
+        return .unknown(
+            "invalid config entry kind: \(quoted(text)): "
+                + (near.map { "did you mean \($0)?" }
+                    ?? "write one of \(ConfigEntry.Kind.allCases.map(\.rawValue).joined(separator: ", "))"),
+            kind.location)
+    }
+
+    /// What every entry has.
+    static let head = ObjectSchema("config entry", common(.any))
+
+    static let schemas: [ConfigEntry.Kind: ObjectSchema] = [
+        .serviceDefaults: serviceDefaults, .proxyDefaults: proxyDefaults,
+        .serviceRouter: serviceRouter, .serviceSplitter: serviceSplitter,
+        .serviceResolver: serviceResolver, .serviceIntentions: serviceIntentions,
+    ]
+
+    private static func common(_ name: TextRule, example: String = "web") -> [KeySpec] {
+        [
+            .required("kind", .text(.any), example: "service-defaults", "The kind of the entry."),
+            .required("name", .text(name), example: example, "What the entry is about."),
+            .optional("meta", .textMap, example: "{ team: shop }", "Labels of the entry."),
+            .optional(
+                "namespace", .text(defaultOnly), example: "default",
+                "Only `default` is accepted."),
+            .optional(
+                "partition", .text(defaultOnly), example: "default",
+                "Only `default` is accepted."),
+            .optional("create_index", .data, example: "0", "Ignored: the store's business."),
+            .optional("modify_index", .data, example: "0", "Ignored: the store's business."),
+            .optional("hash", .data, example: "0", "Ignored: the store's business."),
+        ]
+    }
+
+    static let defaultOnly = TextRule(name: "default", mayBeEmpty: true) { text in
+        guard text == "default" else {
+            throw MeshError(.invalid, "\(quoted(text)) is not available: write default or nothing")
+        }
+    }
+
+    private static let serviceNameRule = TextRule.name(ServiceName.self, "service name")
+
+    static let serviceDefaults = ObjectSchema(
+        "service-defaults entry",
+        common(serviceNameRule) + [
+            .optional(
+                "protocol", .choice(["", "tcp", "http", "http2", "grpc"]), example: "http",
+                "What the service speaks; tcp when not given."),
+            .optional(
+                "mesh_gateway", .object(ProxyKeys.gateway), example: "{ mode: none }",
+                "How other datacenters are reached."),
+            .key(
+                "external_sni", .text(.any), default: "",
+                "The server name of a service outside the mesh.", example: "db.example.com"),
+            .optional(
+                "transparent_proxy", .object(transparentProxy),
+                example: "{ dialed_directly: false }", "Carried for Consul's clients."),
+            .optional(
+                "max_inbound_connections", .integer(0...1_000_000), example: "1000",
+                "Connections the service's sidecar takes at most; 0 is unlimited."),
+            .optional(
+                "local_connect_timeout_ms", .integer(0...86_400_000), example: "1000",
+                "Milliseconds to reach the application."),
+            .optional(
+                "local_request_timeout_ms", .integer(0...86_400_000), example: "0",
+                "Milliseconds of a whole request; 0 sets no limit."),
+            .optional(
+                "upstream_config", .object(upstreamConfigs), example: "{ defaults: {} }",
+                "How the service's sidecar treats its upstreams."),
+            .optional("expose", .data, example: "{}", "Carried for Consul's clients."),
+            .optional("envoy_extensions", .data, example: "[]", "Carried for Consul's clients."),
+        ])
+
+    static let transparentProxy = ObjectSchema(
+        "transparent_proxy section",
+        [
+            .key("dialed_directly", .bool, default: "false", "Carried for Consul's clients."),
+            .optional(
+                "outbound_listener_port", .integer(0...65535), example: "15001",
+                "Read for compatibility and not used."),
+        ])
+
+    static let upstreamConfigs = ObjectSchema(
+        "upstream_config section",
+        [
+            .optional("defaults", .object(upstreamConfig), example: "{}", "Of all upstreams."),
+            .optional(
+                "overrides", .objects(upstreamConfig), example: "[ { name: db } ]",
+                "Of single upstreams."),
+        ])
+
+    static let upstreamConfig = ObjectSchema(
+        "upstream option",
+        [
+            .optional("name", .text(serviceNameRule), example: "db", "The upstream."),
+            .optional(
+                "protocol", .choice(["", "tcp", "http", "http2", "grpc"]), example: "http",
+                "What the upstream speaks."),
+            .optional(
+                "connect_timeout_ms", .integer(1...600_000), example: "5000",
+                "Milliseconds to reach an instance."),
+            .optional(
+                "limits", .object(limits), example: "{ max_connections: 100 }",
+                "Ceilings towards the upstream."),
+            .optional(
+                "passive_health_check", .object(passive), example: "{ max_failures: 5 }",
+                "When a failing instance is left out."),
+            .optional(
+                "mesh_gateway", .object(ProxyKeys.gateway), example: "{ mode: none }",
+                "How other datacenters are reached."),
+        ])
+
+    static let limits = ObjectSchema(
+        "limits section",
+        [
+            .optional(
+                "max_connections", .integer(0...1_000_000), example: "100",
+                "Open connections."),
+            .optional(
+                "max_pending_requests", .integer(0...1_000_000), example: "100",
+                "Requests that wait for a connection."),
+            .optional(
+                "max_concurrent_requests", .integer(0...1_000_000), example: "100",
+                "Requests under way."),
+        ])
+
+    static let passive = ObjectSchema(
+        "passive_health_check section",
+        [
+            .optional(
+                "interval", .consulDuration, example: "10s", "How often failures are weighed."),
+            .optional(
+                "max_failures", .integer(0...1_000_000), example: "5",
+                "Failures in a row before the instance is left out."),
+            .optional(
+                "enforcing_consecutive_5xx", .integer(0...100), example: "100",
+                "The chance in per cent that it is."),
+            .optional(
+                "max_ejection_percent", .integer(0...100), example: "10",
+                "The share of instances that may be left out."),
+            .optional(
+                "base_ejection_time", .consulDuration, example: "30s",
+                "How long, the first time."),
+        ])
+
+    static let failoverPolicy = ObjectSchema(
+        "failover policy",
+        [
+            .key(
+                "mode", .choice(["", "sequential", "order-by-locality"]), default: "",
+                "The order in which targets are tried.", example: "sequential"),
+            .optional("regions", .texts, example: "[eu]", "Regions in order."),
+        ])
+
+    static let proxyDefaults = ObjectSchema(
+        "proxy-defaults entry",
+        common(globalOnly, example: "global") + [
+            .optional(
+                "config", .dataMap, example: "{ protocol: http }",
+                "Options of all proxies; `protocol` is used."),
+            .optional(
+                "mesh_gateway", .object(ProxyKeys.gateway), example: "{ mode: none }",
+                "How other datacenters are reached."),
+            .optional(
+                "transparent_proxy", .object(transparentProxy),
+                example: "{ dialed_directly: false }", "Carried for Consul's clients."),
+            .optional(
+                "failover_policy", .object(failoverPolicy), example: "{ mode: sequential }",
+                "The order in which failover targets are tried."),
+            .optional(
+                "mode", .choice(["", "direct"]), example: "direct",
+                "Only `direct` is supported."),
+            .optional("expose", .data, example: "{}", "Carried for Consul's clients."),
+            .optional("access_logs", .data, example: "{}", "Carried for Consul's clients."),
+            .optional("envoy_extensions", .data, example: "[]", "Carried for Consul's clients."),
+        ])
+
+    private static let globalOnly = TextRule(name: "global", mayBeEmpty: false) { text in
+        guard text == ProxyDefaults.name else {
+            throw MeshError(
+                .invalid, "invalid name (\(quoted(text))), only \"global\" is supported")
+        }
+    }
+}

@@ -1,0 +1,173 @@
+import MeshModel
+
+/// The keys of plain listeners.
+package enum ListenerKeys {
+    private static let short: ClosedRange<MeshDuration> = .milliseconds(100) ... .hours(24)
+
+    package static let schema = ObjectSchema(
+        "listener",
+        [
+            .required(
+                "name", .text(.any), example: "public",
+                "Unique among listeners; metrics and logs carry it."),
+            .required("bind_addr", .address, example: "127.0.0.1:8080", "Where it listens."),
+            .required(
+                "kind", .choice(["l4", "l7"]), example: "l7",
+                "l4 forwards bytes, l7 forwards HTTP requests."),
+            .optional(
+                "service", .text(.name(ServiceName.self, "service name")), example: "web",
+                "Where everything goes that no route takes, through its discovery chain."),
+            .optional("timeouts", .object(timeouts), example: "{ idle: 60s }", "How long to wait."),
+            .optional(
+                "identity", .text(.name(ServiceName.self, "service name")), example: "edge",
+                "The service as which the listener dials the mesh; intentions then bind it."),
+            .optional(
+                "tls", .object(tls), example: "{ cert: server.crt, key: server.key }",
+                "Terminates TLS."),
+            .optional(
+                "routes", .objects(route),
+                example: "[ { match: { path_prefix: /api }, service: web } ]",
+                "Of l7: where requests go. First match wins."),
+        ])
+
+    static let timeouts = ObjectSchema(
+        "timeouts section",
+        [
+            .key(
+                "head", .duration(short, zero: false), default: "10s",
+                "Reading a request's head."),
+            .key(
+                "idle", .duration(short, zero: true), default: "60s",
+                "A connection without traffic. 0s waits for ever."),
+            .key(
+                "request", .duration(short, zero: true), default: "0s",
+                "A whole request. 0s sets no limit."),
+            .key(
+                "connect", .duration(short, zero: false), default: "5s",
+                "Reaching an instance, TLS included."),
+        ])
+
+    static let tls = ObjectSchema(
+        "tls section",
+        [
+            .required(
+                "cert", .path(.existingFile), example: "server.crt",
+                "The certificate chain in PEM, leaf first."),
+            .required(
+                "key", .path(.existingFile), example: "server.key",
+                "The private key in PEM."),
+            .key(
+                "client_ca", .path(.existingFile), default: "",
+                "The authorities, in PEM, that clients must show a certificate of. Empty asks for "
+                    + "none.", example: "clients.crt"),
+            .key(
+                "min_version", .choice(["1.2", "1.3"]), default: "1.3",
+                "The oldest TLS version taken."),
+            .optional(
+                "alpn", .texts, example: "[h2, http/1.1]",
+                "Protocols offered, the preferred first; http/1.1 on l7 when not given."),
+        ])
+
+    static let route = ObjectSchema(
+        "route",
+        [
+            .optional(
+                "match", .object(match), example: "{ path_prefix: /api }",
+                "Which requests; all when not given."),
+            .optional(
+                "service", .text(.name(ServiceName.self, "service name")), example: "web",
+                "Forwards to the service through its discovery chain."),
+            .optional(
+                "respond", .object(respond), example: "{ status: 403 }",
+                "Answers without asking anyone."),
+            .optional(
+                "redirect", .object(redirect), example: "{ host: www.example.com }",
+                "Sends the client elsewhere."),
+        ])
+
+    static let match = ObjectSchema(
+        "match section",
+        [
+            .optional(
+                "host", .text(.any), example: "\"*.example.com\"",
+                "The host name without port; `*.` covers all names below."),
+            .optional("path_exact", .text(.any), example: "/health", "The whole path."),
+            .optional(
+                "path_prefix", .text(.any), example: "/api",
+                "The start of the path: /pay covers /payroll."),
+            .optional(
+                "path_regex", .text(.any), example: "/v[0-9]+/.*",
+                "An expression (RE2) for the whole path."),
+            .key(
+                "case_insensitive", .bool, default: "false",
+                "Whether the path is compared without regard to case."),
+            .optional("methods", .texts, example: "[GET, POST]", "Any of these methods."),
+            .optional(
+                "headers", .objects(MatchKeys.header),
+                example: "[ { name: x-canary, exact: \"1\" } ]", "All of these headers.",
+                aliases: ["header"]),
+            .optional(
+                "query", .objects(MatchKeys.query),
+                example: "[ { name: debug, present: true } ]", "All of these query parameters.",
+                aliases: ["query_param"]),
+        ])
+
+    static let respond = ObjectSchema(
+        "respond section",
+        [
+            .key("status", .integer(200...599), default: "200", "The status."),
+            .key(
+                "body", .text(.any), default: "", "The body, at most 16384 bytes.",
+                example: "closed"),
+            .optional(
+                "headers", .textMap, example: "{ retry-after: \"60\" }",
+                "Headers of the answer."),
+        ])
+
+    static let redirect = ObjectSchema(
+        "redirect section",
+        [
+            .optional(
+                "scheme", .choice(["http", "https"]), example: "https",
+                "The request's when not given."),
+            .optional(
+                "host", .text(.any), example: "www.example.com",
+                "The request's when not given."),
+            .optional("path", .text(.any), example: "/new", "The request's when not given."),
+            .key("status", .integer(301...308), default: "308", "301, 302, 303, 307 or 308."),
+        ])
+}
+
+/// The keys of criteria on headers and query parameters.
+package enum MatchKeys {
+    package static let header = ObjectSchema(
+        "header criterion",
+        [
+            .required("name", .text(.any), example: "x-canary", "The header, in any case."),
+            .key("present", .bool, default: "false", "The header is there.", example: "true"),
+            .optional("exact", .text(.any), example: "\"1\"", "Its whole value."),
+            .optional("prefix", .text(.any), example: "v1", "The start of its value."),
+            .optional("suffix", .text(.any), example: "beta", "The end of its value."),
+            .optional("contains", .text(.any), example: "test", "A part of its value."),
+            .optional(
+                "regex", .text(.any), example: "v[0-9]+",
+                "An expression (RE2) for its whole value."),
+            .key(
+                "ignore_case", .bool, default: "false",
+                "Whether the value is compared without regard to case."),
+            .key(
+                "invert", .bool, default: "false",
+                "Whether the criterion holds when the comparison fails."),
+        ])
+
+    package static let query = ObjectSchema(
+        "query criterion",
+        [
+            .required("name", .text(.any), example: "debug", "The parameter."),
+            .key("present", .bool, default: "false", "The parameter is there.", example: "true"),
+            .optional("exact", .text(.any), example: "\"1\"", "Its whole value."),
+            .optional(
+                "regex", .text(.any), example: "\"[0-9]+\"",
+                "An expression (RE2) for its whole value."),
+        ])
+}

@@ -1,0 +1,260 @@
+import MeshModel
+
+/// The keys of service documents, in Consul's shape.
+package enum ServiceKeys {
+    package static let schema = ObjectSchema(
+        "service",
+        [
+            .required(
+                "name", .text(.name(ServiceName.self, "service name")), example: "web",
+                "The service's name; instances with the same name are equals. Names that differ "
+                    + "only by case are the same."),
+            .optional(
+                "id", .text(.name(ServiceID.self, "service id")), example: "web-1",
+                "Unique on the node; the name when not given.", aliases: ["service_id"]),
+            .key(
+                "kind", .choice(ServiceKind.allCases.map(\.rawValue)), default: "",
+                "What is registered: an ordinary service when not given.",
+                example: "connect-proxy"),
+            .key(
+                "address", .text(.any), default: "",
+                "Where the service is reached; the node's address when not given.",
+                example: "127.0.0.1"),
+            .key(
+                "port", .integer(0...65535), default: "0", "The service's port.",
+                example: "8080"),
+            .key(
+                "socket_path", .path(.socket), default: "",
+                "A unix socket in place of address and port.", example: "/run/web.sock"),
+            .optional("tags", .texts, example: "[v1]", "Labels of the instance."),
+            .optional(
+                "meta", .textMap, example: "{ version: \"1\" }",
+                "Labels by name, at most 64."),
+            .optional(
+                "weights", .object(weights), example: "{ passing: 10, warning: 1 }",
+                "The instance's share among its equals."),
+            .key(
+                "enable_tag_override", .bool, default: "false",
+                "Carried for Consul's clients."),
+            .optional(
+                "check", .object(CheckKeys.schema),
+                example: "{ tcp: \"127.0.0.1:8080\", interval: 10s }", "One health check."),
+            .optional(
+                "checks", .objects(CheckKeys.schema),
+                example: "[ { tcp: \"127.0.0.1:8080\", interval: 10s } ]", "Health checks."),
+            .optional(
+                "proxy", .object(ProxyKeys.handmade),
+                example: "{ destination_service_name: web }",
+                "Of a connect-proxy: what it stands for."),
+            .optional(
+                "connect", .object(connect), example: "{ sidecar_service: {} }",
+                "How the service joins the mesh."),
+            .optional(
+                "token", .text(.any), example: "\"\"",
+                "Read for compatibility and not used: files need no token."),
+            .optional(
+                "tagged_addresses", .data, example: "{}",
+                "Read for compatibility and not used."),
+            .optional(
+                "locality", .data, example: "{ region: eu }",
+                "Read for compatibility and not used."),
+        ])
+
+    static let weights = ObjectSchema(
+        "weights section",
+        [
+            .key(
+                "passing", .integer(1...65535), default: "1",
+                "The share while all checks pass."),
+            .key(
+                "warning", .integer(0...65535), default: "1",
+                "The share while a check warns."),
+        ])
+
+    static let connect = ObjectSchema(
+        "connect section",
+        [
+            .key(
+                "native", .bool, default: "false",
+                "Whether the service speaks mesh mTLS by itself."),
+            .optional(
+                "sidecar_service", .object(sidecar), example: "{}",
+                "Makes a sidecar for the service; `{}` takes all defaults."),
+        ])
+
+    static let sidecar = ObjectSchema(
+        "sidecar_service section",
+        [
+            .optional(
+                "name", .text(.name(ServiceName.self, "service name")),
+                example: "web-sidecar-proxy",
+                "The sidecar's name; `<name>-sidecar-proxy` when not given."),
+            .optional(
+                "id", .text(.name(ServiceID.self, "service id")),
+                example: "web-1-sidecar-proxy",
+                "The sidecar's id; `<id>-sidecar-proxy` when not given."),
+            .optional(
+                "address", .text(.any), example: "10.0.0.11",
+                "Where other sidecars reach it; the service's address when not given."),
+            .optional(
+                "port", .integer(1...65535), example: "21000",
+                "The public mTLS port; the lowest free sidecar port when not given."),
+            .optional("tags", .texts, example: "[v1]", "The service's when not given."),
+            .optional(
+                "meta", .textMap, example: "{ version: \"1\" }",
+                "The service's when not given."),
+            .optional(
+                "weights", .object(weights), example: "{ passing: 1 }",
+                "The service's when not given."),
+            .optional(
+                "check", .object(CheckKeys.schema), example: "{ ttl: 30s }",
+                "One health check of the sidecar."),
+            .optional(
+                "checks", .objects(CheckKeys.schema), example: "[ { ttl: 30s } ]",
+                "Health checks of the sidecar."),
+            .optional(
+                "proxy", .object(ProxyKeys.schema),
+                example: "{ upstreams: [ { destination_name: db, local_bind_port: 9191 } ] }",
+                "The sidecar's upstreams and options."),
+        ])
+}
+
+/// The keys of health checks.
+package enum CheckKeys {
+    package static let schema = ObjectSchema(
+        "check",
+        [
+            .optional(
+                "id", .text(.any), example: "web-alive",
+                "Unique on the node; `service:<service id>` when not given, numbered from 1 when "
+                    + "there are several.", aliases: ["check_id"]),
+            .optional("name", .text(.any), example: "web is alive", "For people."),
+            .optional("notes", .text(.any), example: "asks /health", "For people."),
+            .optional(
+                "tcp", .text(.any), example: "127.0.0.1:8080",
+                "Passes when the address takes a connection."),
+            .optional(
+                "http", .text(.any), example: "http://127.0.0.1:8080/health",
+                "Passes when the URL answers 2xx; 429 warns."),
+            .key("method", .text(method), default: "GET", "The method of an http check."),
+            .optional(
+                "header", .listMap, example: "{ X-Check: [ringmesh] }",
+                "Headers of an http check."),
+            .optional("body", .text(.any), example: "ping", "The body of an http check."),
+            .optional(
+                "tls_server_name", .text(.any), example: "web.example.com",
+                "The name that the certificate of an https check must have."),
+            .key(
+                "tls_skip_verify", .bool, default: "false",
+                "Whether an https check takes any certificate."),
+            .optional(
+                "ttl", .consulDuration, example: "30s",
+                "The service reports by itself, at least this often."),
+            .optional(
+                "interval", .consulDuration, example: "10s",
+                "How often a tcp or http check is made; at least 100ms."),
+            .key("timeout", .consulDuration, default: "10s", "How long one attempt may take."),
+            .key(
+                "status", .choice(["passing", "warning", "critical"]), default: "critical",
+                "The status before the first result."),
+            .key(
+                "success_before_passing", .integer(0...1000), default: "0",
+                "Further passes in a row before the status turns to passing."),
+            .key(
+                "failures_before_critical", .integer(0...1000), default: "0",
+                "Further failures in a row before the status turns to critical."),
+            .optional(
+                "deregister_critical_service_after", .consulDuration, example: "1h",
+                "Removes a service that has been critical for this long."),
+        ])
+
+    private static let method = TextRule(name: "HTTP method", mayBeEmpty: true) { text in
+        guard HTTPToken.isToken(text) else {
+            throw MeshError(.invalid, "\(quoted(text)) is not a method: write for example GET")
+        }
+    }
+}
+
+/// The keys of proxies and their upstreams.
+package enum ProxyKeys {
+    /// Of a sidecar_service: the destination is the service around it.
+    package static let schema = ObjectSchema("proxy section", shared)
+
+    /// Of a connect-proxy registered by hand.
+    package static let handmade = ObjectSchema(
+        "proxy section",
+        [
+            .optional(
+                "destination_service_name", .text(.name(ServiceName.self, "service name")),
+                example: "web", "The service the proxy stands for."),
+            .optional(
+                "destination_service_id", .text(.name(ServiceID.self, "service id")),
+                example: "web-1", "The instance the proxy stands for."),
+        ] + shared)
+
+    private static let shared: [KeySpec] = [
+        .key(
+            "local_service_address", .text(.any), default: "127.0.0.1",
+            "Where the application listens."),
+        .optional(
+            "local_service_port", .integer(1...65535), example: "8080",
+            "The application's port; the service's when not given."),
+        .optional(
+            "local_service_socket_path", .path(.socket), example: "/run/web.sock",
+            "The application's unix socket, in place of address and port."),
+        .key("mode", .text(.any), default: "", "Only `direct` is supported.", example: "direct"),
+        .optional(
+            "upstreams", .objects(upstream),
+            example: "[ { destination_name: db, local_bind_port: 9191 } ]",
+            "Services that the application reaches on local addresses."),
+        .optional(
+            "config", .dataMap, example: "{ connect_timeout_ms: 1000 }",
+            "Options of the proxy, carried as they are."),
+        .optional(
+            "mesh_gateway", .object(gateway), example: "{ mode: none }",
+            "How other datacenters are reached."),
+        .optional(
+            "expose", .data, example: "{ checks: false }",
+            "Read for compatibility and not used."),
+    ]
+
+    package static let upstream = ObjectSchema(
+        "upstream",
+        [
+            .required(
+                "destination_name", .text(.name(ServiceName.self, "service name")),
+                example: "db", "The service to reach."),
+            .key(
+                "destination_type", .choice(["service", "prepared_query"]), default: "service",
+                "What the name is a name of."),
+            .optional(
+                "datacenter", .text(.name(DatacenterName.self, "datacenter name")),
+                example: "dc2", "Where to look; the node's datacenter when not given."),
+            .key(
+                "local_bind_address", .text(.any), default: "127.0.0.1",
+                "The local address the application connects to."),
+            .key(
+                "local_bind_port", .integer(0...65535), default: "0",
+                "The local port the application connects to.", example: "9191"),
+            .optional(
+                "local_bind_socket_path", .path(.socket), example: "/run/db.sock",
+                "A unix socket in place of address and port."),
+            .optional(
+                "local_bind_socket_mode", .text(.any), example: "\"0600\"",
+                "The socket's permissions in octal."),
+            .optional(
+                "config", .dataMap, example: "{ connect_timeout_ms: 1000 }",
+                "Options of the upstream; `connect_timeout_ms` is used."),
+            .optional(
+                "mesh_gateway", .object(gateway), example: "{ mode: none }",
+                "How other datacenters are reached."),
+        ])
+
+    static let gateway = ObjectSchema(
+        "mesh_gateway section",
+        [
+            .key(
+                "mode", .choice(["", "none", "local", "remote"]), default: "",
+                "Carried for Consul's clients.", example: "none")
+        ])
+}

@@ -1,0 +1,123 @@
+import MeshModel
+
+/// Reads routers, splitters and resolvers.
+enum ChainReader {
+    static func router(
+        _ name: ServiceName, _ fields: Fields, _ checks: inout FieldChecks
+    ) -> ServiceRouter {
+        let routes = fields.objects("routes").enumerated().map { index, item in
+            var inner = FieldChecks()
+            let match = item.object("match")?.object("http").map { MatchReader.read($0, &inner) }
+            checks.within(["routes", .index(index), "match", "http"]) { $0.take(inner) }
+            return ServiceRouter.Route(
+                match: match, destination: item.object("destination").map(destination))
+        }
+        return ServiceRouter(name: name, routes: routes, meta: fields.textMap("meta"))
+    }
+
+    private static func destination(_ fields: Fields) -> ServiceRouter.Destination {
+        ServiceRouter.Destination(
+            service: fields.name("service", ServiceName.self),
+            serviceSubset: fields.name("service_subset", SubsetName.self),
+            prefixRewrite: fields.filled("prefix_rewrite"),
+            requestTimeout: fields.duration("request_timeout"),
+            idleTimeout: fields.duration("idle_timeout"),
+            numRetries: fields.integer("num_retries") ?? 0,
+            retryOnConnectFailure: fields.bool("retry_on_connect_failure"),
+            retryOn: fields.texts("retry_on"),
+            retryOnStatusCodes: fields.integers("retry_on_status_codes"),
+            requestHeaders: fields.object("request_headers").map(modifiers),
+            responseHeaders: fields.object("response_headers").map(modifiers))
+    }
+
+    private static func modifiers(_ fields: Fields) -> HeaderModifiers {
+        HeaderModifiers(
+            add: fields.textMap("add"), set: fields.textMap("set"), remove: fields.texts("remove"))
+    }
+
+    static func splitter(_ name: ServiceName, _ fields: Fields) -> ServiceSplitter {
+        let splits = fields.objects("splits").map { item in
+            ServiceSplitter.Split(
+                weight: item.decimal("weight") ?? 0,
+                service: item.name("service", ServiceName.self),
+                serviceSubset: item.name("service_subset", SubsetName.self),
+                requestHeaders: item.object("request_headers").map(modifiers),
+                responseHeaders: item.object("response_headers").map(modifiers))
+        }
+        return ServiceSplitter(name: name, splits: splits, meta: fields.textMap("meta"))
+    }
+
+    static func resolver(
+        _ name: ServiceName, _ fields: Fields, _ checks: inout FieldChecks
+    ) -> ServiceResolver {
+        let subsets = fields.objectMap("subsets").map { key, item in
+            (
+                key,
+                ServiceResolver.Subset(
+                    filter: item.text("filter") ?? "", onlyPassing: item.bool("only_passing"))
+            )
+        }
+        let failover = fields.objectMap("failover").map { key, item in
+            var inner = FieldChecks()
+            let section = self.failover(item, &inner)
+            checks.within(["failover", .key(key)]) { $0.take(inner) }
+            return (key, section)
+        }
+        return ServiceResolver(
+            name: name, defaultSubset: fields.name("default_subset", SubsetName.self),
+            subsets: Dictionary(subsets, uniquingKeysWith: { first, _ in first }),
+            redirect: fields.object("redirect").map(target),
+            failover: Dictionary(failover, uniquingKeysWith: { first, _ in first }),
+            connectTimeout: fields.duration("connect_timeout"),
+            requestTimeout: fields.duration("request_timeout"),
+            loadBalancer: fields.object("load_balancer").map(loadBalancer),
+            meta: fields.textMap("meta"))
+    }
+
+    private static func target(_ fields: Fields) -> ServiceResolver.Redirect {
+        ServiceResolver.Redirect(
+            service: fields.name("service", ServiceName.self),
+            serviceSubset: fields.name("service_subset", SubsetName.self),
+            datacenter: fields.name("datacenter", DatacenterName.self),
+            peer: fields.filled("peer"))
+    }
+
+    private static func failover(
+        _ fields: Fields, _ checks: inout FieldChecks
+    ) -> ServiceResolver.Failover {
+        var datacenters: [DatacenterName] = []
+        for (index, text) in fields.texts("datacenters").enumerated() {
+            do {
+                datacenters.append(try DatacenterName(text))
+            } catch { checks.fail(["datacenters", .index(index)], "\(error)") }
+        }
+        return ServiceResolver.Failover(
+            service: fields.name("service", ServiceName.self),
+            serviceSubset: fields.name("service_subset", SubsetName.self),
+            datacenters: datacenters, targets: fields.objects("targets").map(target),
+            policy: fields.object("policy").map(policy))
+    }
+
+    static func policy(_ fields: Fields) -> FailoverPolicy {
+        FailoverPolicy(mode: fields.text("mode") ?? "", regions: fields.texts("regions"))
+    }
+
+    private static func loadBalancer(_ fields: Fields) -> LoadBalancer {
+        let ring = fields.section("ring_hash_config")
+        return LoadBalancer(
+            policy: fields.choice("policy", LoadBalancer.Policy.self) ?? .standard,
+            minimumRingSize: ring.integer("minimum_ring_size"),
+            maximumRingSize: ring.integer("maximum_ring_size"),
+            choiceCount: fields.section("least_request_config").integer("choice_count"),
+            hashPolicies: fields.objects("hash_policies").map { item in
+                LoadBalancer.HashPolicy(
+                    field: item.choice("field", LoadBalancer.HashField.self),
+                    fieldValue: item.text("field_value") ?? "",
+                    cookie: item.object("cookie_config").map {
+                        LoadBalancer.Cookie(
+                            session: $0.bool("session"), ttl: $0.duration("ttl") ?? .zero,
+                            path: $0.text("path") ?? "")
+                    }, sourceIP: item.bool("source_ip"), terminal: item.bool("terminal"))
+            })
+    }
+}

@@ -1,0 +1,114 @@
+import MeshModel
+
+/// Reads config entries.
+enum EntryReader {
+    /// The entry, or nil when its kind or name is not usable; that was reported.
+    static func read(_ node: DocumentNode, _ sink: ProblemSink, _ path: [FieldStep])
+        -> ConfigEntry?
+    {
+        switch EntryKeys.schema(of: node) {
+        case .unknown: return nil
+        case .carried: return carried(node, sink, path)
+        case .known(let schema):
+            let fields = Fields(node: node, schema: schema)
+            var checks = FieldChecks()
+            guard let entry = entry(fields, &checks) else { return nil }
+            sink.report(checks.problems + entry.problems(), in: node, schema, path)
+            return entry
+        }
+    }
+
+    private static func carried(
+        _ node: DocumentNode, _ sink: ProblemSink, _ path: [FieldStep]
+    ) -> ConfigEntry? {
+        let fields = Fields(node: node, schema: EntryKeys.head)
+        guard let kind = fields.filled("kind"), let name = fields.filled("name") else { return nil }
+        sink.warning(
+            "entries of kind \(kind) are kept and not acted on by this version",
+            at: node.location, path)
+        let rest = (node.members ?? []).filter {
+            !["kind", "name"].contains($0.folded.text)
+        }
+        return .other(
+            OtherEntry(
+                kind: kind, name: name,
+                fields: Dictionary(
+                    rest.map { ($0.key, $0.value.data) }, uniquingKeysWith: { first, _ in first })))
+    }
+
+    private static func entry(_ fields: Fields, _ checks: inout FieldChecks) -> ConfigEntry? {
+        guard let kind = fields.filled("kind").flatMap(ConfigEntry.Kind.init(rawValue:)) else {
+            return nil
+        }
+        if kind == .proxyDefaults {
+            guard fields.filled("name") != nil else { return nil }
+            return .proxyDefaults(proxyDefaults(fields))
+        }
+        if kind == .serviceIntentions {
+            guard let name = fields.pattern("name") else { return nil }
+            return .serviceIntentions(IntentionReader.entry(name, fields, &checks))
+        }
+        guard let name = fields.name("name", ServiceName.self) else { return nil }
+        switch kind {
+        case .serviceDefaults: return .serviceDefaults(serviceDefaults(name, fields))
+        case .serviceRouter: return .serviceRouter(ChainReader.router(name, fields, &checks))
+        case .serviceSplitter: return .serviceSplitter(ChainReader.splitter(name, fields))
+        case .serviceResolver: return .serviceResolver(ChainReader.resolver(name, fields, &checks))
+        case .proxyDefaults, .serviceIntentions: return nil
+        }
+    }
+
+    private static func serviceDefaults(
+        _ name: ServiceName, _ fields: Fields
+    ) -> ServiceDefaults {
+        let upstreams = fields.section("upstream_config")
+        return ServiceDefaults(
+            name: name, serviceProtocol: fields.choice("protocol", ServiceProtocol.self),
+            meshGateway: gateway(fields), externalSNI: fields.text("external_sni") ?? "",
+            dialedDirectly: fields.section("transparent_proxy").bool("dialed_directly"),
+            maxInboundConnections: fields.integer("max_inbound_connections"),
+            localConnectTimeout: milliseconds(fields, "local_connect_timeout_ms"),
+            localRequestTimeout: milliseconds(fields, "local_request_timeout_ms"),
+            upstreamDefaults: upstreams.object("defaults").map(upstreamConfig),
+            upstreamOverrides: upstreams.objects("overrides").map(upstreamConfig),
+            expose: fields.data("expose"), envoyExtensions: fields.data("envoy_extensions"),
+            meta: fields.textMap("meta"))
+    }
+
+    private static func upstreamConfig(_ fields: Fields) -> UpstreamConfig {
+        UpstreamConfig(
+            name: fields.name("name", ServiceName.self),
+            serviceProtocol: fields.choice("protocol", ServiceProtocol.self),
+            connectTimeout: milliseconds(fields, "connect_timeout_ms"),
+            limits: fields.object("limits").map {
+                UpstreamLimits(
+                    maxConnections: $0.integer("max_connections"),
+                    maxPendingRequests: $0.integer("max_pending_requests"),
+                    maxConcurrentRequests: $0.integer("max_concurrent_requests"))
+            },
+            passiveHealthCheck: fields.object("passive_health_check").map {
+                PassiveHealthCheck(
+                    interval: $0.duration("interval"), maxFailures: $0.integer("max_failures"),
+                    enforcingConsecutive5xx: $0.integer("enforcing_consecutive_5xx"),
+                    maxEjectionPercent: $0.integer("max_ejection_percent"),
+                    baseEjectionTime: $0.duration("base_ejection_time"))
+            }, meshGateway: gateway(fields))
+    }
+
+    private static func proxyDefaults(_ fields: Fields) -> ProxyDefaults {
+        ProxyDefaults(
+            config: fields.dataMap("config"), meshGateway: gateway(fields),
+            dialedDirectly: fields.section("transparent_proxy").bool("dialed_directly"),
+            failoverPolicy: fields.object("failover_policy").map(ChainReader.policy),
+            expose: fields.data("expose"), accessLogs: fields.data("access_logs"),
+            envoyExtensions: fields.data("envoy_extensions"), meta: fields.textMap("meta"))
+    }
+
+    private static func gateway(_ fields: Fields) -> MeshGatewayMode {
+        fields.section("mesh_gateway").choice("mode", MeshGatewayMode.self) ?? .inherit
+    }
+
+    private static func milliseconds(_ fields: Fields, _ key: String) -> MeshDuration? {
+        fields.integer(key).map { .milliseconds(Int64($0)) }
+    }
+}

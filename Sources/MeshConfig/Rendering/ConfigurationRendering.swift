@@ -1,0 +1,323 @@
+import MeshModel
+
+extension Configuration {
+    /// The effective configuration as YAML: every key with its value, defaults filled in. Reading
+    /// it again gives the same configuration, except for values that are secret: those are "***".
+    package func rendered() -> String {
+        YAMLWriter.write(
+            .map(
+                [
+                    ("node", nodeValue), ("admin", adminValue),
+                    ("api", .map([("bind_addr", .text(api.bindAddr?.description ?? ""))])),
+                    ("store", storeValue), ("dataplane", dataplaneValue), ("mesh", meshValue),
+                    (
+                        "server",
+                        .map([
+                            (
+                                "graceful_shutdown_timeout",
+                                .duration(server.gracefulShutdownTimeout)
+                            )
+                        ])
+                    ),
+                    (
+                        "log",
+                        .map([
+                            ("level", .text(log.level.rawValue)),
+                            ("subsystems", .list(log.subsystems.map { .text($0) })),
+                        ])
+                    ), ("services", .list(services.map { Rendering.service($0.value) })),
+                    ("services_dir", .text(servicesDir ?? "")),
+                    ("config_entries", .list(configEntries.map { Rendering.entry($0.value) })),
+                    ("config_entries_dir", .text(configEntriesDir ?? "")),
+                    ("listeners", .list(listeners.map { Rendering.listener($0.value) })),
+                ]))
+    }
+
+    private var nodeValue: YAMLValue {
+        .map(
+            [
+                ("name", .text(node.name.text)), ("datacenter", .text(node.datacenter.text)),
+                ("address", .text(node.address)), ("meta", .texts(node.meta) ?? .map([])),
+            ])
+    }
+
+    private var adminValue: YAMLValue {
+        .map([
+            ("bind_addr", .text(admin.bindAddr?.description ?? "")),
+            ("socket", .text(admin.socket ?? "")), ("token_file", .text(admin.tokenFile ?? "")),
+        ])
+    }
+
+    private var storeValue: YAMLValue {
+        .map([
+            ("driver", .text(store.driver.rawValue)), ("path", .text(store.path)),
+            ("key_file", .text(store.keyFile)),
+        ])
+    }
+
+    private var dataplaneValue: YAMLValue {
+        .map([
+            ("workers", .number(dataplane.workers ?? 0)), ("cpus", .text(dataplane.cpus)),
+            ("control_socket", .text(dataplane.controlSocket)),
+            ("tcp_congestion", .text(dataplane.tcpCongestion)),
+            ("managed", .bool(dataplane.managed)), ("path", .text(dataplane.path ?? "")),
+            ("engine", .text(dataplane.engine.rawValue)),
+            ("drain_timeout", .duration(dataplane.drainTimeout)),
+            ("log_file", .text(dataplane.logFile ?? "")),
+        ])
+    }
+
+    private var meshValue: YAMLValue {
+        .map([
+            ("trust_domain", .text(mesh.trustDomain?.text ?? "")),
+            ("intentions_default", .text(mesh.intentionsDefault.rawValue)),
+            ("leaf_ttl", .duration(mesh.leafTTL)),
+            ("sidecar_min_port", .number(mesh.sidecarPorts.lowerBound)),
+            ("sidecar_max_port", .number(mesh.sidecarPorts.upperBound)),
+        ])
+    }
+}
+
+/// Objects in the shape of documents.
+enum Rendering {
+    /// Names whose values are not shown.
+    private static func isSecret(_ name: String) -> Bool {
+        let folded = FoldedKey(name).text
+        return ["authorization", "cookie", "proxyauthorization", "apikey", "xapikey"]
+            .contains(folded)
+            || ["password", "secret", "token", "privatekey", "credential"]
+                .contains { folded.contains($0) }
+    }
+
+    static let hidden = "***"
+
+    /// Opaque data with the values of secret names left out.
+    private static func data(_ members: [String: DataValue]) -> YAMLValue? {
+        members.isEmpty ? nil : YAMLValue(redacted(.object(members)))
+    }
+
+    private static func redacted(_ value: DataValue) -> DataValue {
+        switch value {
+        case .array(let items): .array(items.map(redacted))
+        case .object(let members):
+            .object(
+                Dictionary(
+                    uniqueKeysWithValues: members.map { key, value in
+                        (key, isSecret(key) ? .string(hidden) : redacted(value))
+                    }))
+        case .null, .bool, .int, .double, .string: value
+        }
+    }
+
+    /// Opaque data of an entry, secret names left out.
+    static func opaque(_ value: DataValue) -> YAMLValue { YAMLValue(redacted(value)) }
+
+    private static func data(_ value: DataValue?) -> YAMLValue? {
+        value.map { YAMLValue(redacted($0)) }
+    }
+
+    /// Header values by name, secret ones left out.
+    static func headers(_ headers: [String: String]) -> YAMLValue? {
+        .texts(
+            Dictionary(
+                uniqueKeysWithValues: headers.map { ($0, isSecret($0) ? hidden : $1) }))
+    }
+
+    /// A URL without the password in front of its host.
+    private static func url(_ text: String) -> String {
+        guard let scheme = text.firstRange(of: "://") else { return text }
+        let rest = text[scheme.upperBound...]
+        let authority = rest.prefix { $0 != "/" && $0 != "?" && $0 != "#" }
+        guard let at = authority.lastIndex(of: "@") else { return text }
+        return text[..<scheme.upperBound] + hidden + rest[at...]
+    }
+
+    static func service(_ service: ServiceDefinition) -> YAMLValue {
+        let connect = YAMLValue.section([
+            ("native", service.connect.native ? .bool(true) : nil),
+            ("sidecar_service", service.connect.sidecarService.map(sidecar)),
+        ])
+        return .section([
+            ("name", .text(service.name.text)), ("id", .text(service.id.text)),
+            ("kind", service.kind == .typical ? nil : .text(service.kind.rawValue)),
+            ("address", service.address.isEmpty ? nil : .text(service.address)),
+            ("port", service.port == 0 ? nil : .number(service.port)),
+            ("socket_path", .optional(service.socketPath)), ("tags", .texts(service.tags)),
+            ("meta", .texts(service.meta)), ("weights", weights(service.weights)),
+            ("enable_tag_override", service.enableTagOverride ? .bool(true) : nil),
+            ("checks", list(service.checks, check)),
+            ("proxy", service.proxy.map { proxy($0) ?? .map([]) }), ("connect", connect),
+        ]) ?? .map([])
+    }
+
+    private static func list<T>(_ items: [T], _ render: (T) -> YAMLValue) -> YAMLValue? {
+        items.isEmpty ? nil : .list(items.map(render))
+    }
+
+    private static func weights(_ weights: ServiceWeights) -> YAMLValue {
+        .map([("passing", .number(weights.passing)), ("warning", .number(weights.warning))])
+    }
+
+    private static func check(_ check: CheckDefinition) -> YAMLValue {
+        let header = check.header.sorted { $0.key < $1.key }.map { name, values in
+            (name, YAMLValue.list(values.map { .text(isSecret(name) ? hidden : $0) }))
+        }
+        return .section([
+            ("id", .optional(check.id)), ("name", .optional(check.name)),
+            ("notes", .optional(check.notes)), ("tcp", .optional(check.tcp)),
+            ("http", .optional(check.http.map(url))), ("method", .optional(check.method)),
+            ("header", header.isEmpty ? nil : .map(header)), ("body", .optional(check.body)),
+            ("tls_server_name", .optional(check.tlsServerName)),
+            ("tls_skip_verify", check.tlsSkipVerify ? .bool(true) : nil),
+            ("ttl", check.ttl.map { .duration($0) }),
+            ("interval", check.interval.map { .duration($0) }),
+            ("timeout", check.timeout.map { .duration($0) }),
+            ("status", .optional(check.status?.rawValue)),
+            (
+                "success_before_passing",
+                check.successBeforePassing == 0 ? nil : .number(check.successBeforePassing)
+            ),
+            (
+                "failures_before_critical",
+                check.failuresBeforeCritical == 0 ? nil : .number(check.failuresBeforeCritical)
+            ),
+            (
+                "deregister_critical_service_after",
+                check.deregisterCriticalServiceAfter.map { .duration($0) }
+            ),
+        ]) ?? .map([])
+    }
+
+    private static func sidecar(_ sidecar: SidecarDefinition) -> YAMLValue {
+        .section([
+            ("name", .optional(sidecar.name?.text)), ("id", .optional(sidecar.id?.text)),
+            ("address", .optional(sidecar.address)), ("port", sidecar.port.map { .number($0) }),
+            ("tags", sidecar.tags.map { .texts($0) ?? .list([]) }),
+            ("meta", sidecar.meta.map { .texts($0) ?? .map([]) }),
+            ("weights", sidecar.weights.map(weights)), ("checks", list(sidecar.checks, check)),
+            ("proxy", proxy(sidecar.proxy)),
+        ]) ?? .map([])
+    }
+
+    private static func proxy(_ proxy: ProxyDefinition) -> YAMLValue? {
+        .section([
+            ("destination_service_name", .optional(proxy.destinationServiceName?.text)),
+            ("destination_service_id", .optional(proxy.destinationServiceID?.text)),
+            ("local_service_address", .text(proxy.localServiceAddress)),
+            ("local_service_port", proxy.localServicePort.map { .number($0) }),
+            ("local_service_socket_path", .optional(proxy.localServiceSocketPath)),
+            ("mode", .optional(proxy.mode)), ("config", data(proxy.config)),
+            ("upstreams", list(proxy.upstreams, upstream)),
+            ("mesh_gateway", proxy.meshGatewayMode.map { .map([("mode", .text($0))]) }),
+            ("expose", data(proxy.expose)),
+        ])
+    }
+
+    private static func upstream(_ upstream: UpstreamDefinition) -> YAMLValue {
+        let socket = upstream.localBindSocketPath
+        return .section([
+            ("destination_name", .text(upstream.destinationName.text)),
+            ("destination_type", .text(upstream.destinationType.rawValue)),
+            ("datacenter", .optional(upstream.datacenter?.text)),
+            ("local_bind_address", socket == nil ? .text(upstream.localBindAddress) : nil),
+            ("local_bind_port", socket == nil ? .number(upstream.localBindPort) : nil),
+            ("local_bind_socket_path", .optional(socket)),
+            ("local_bind_socket_mode", .optional(upstream.localBindSocketMode)),
+            ("mesh_gateway", upstream.meshGatewayMode.map { .map([("mode", .text($0))]) }),
+            ("config", data(upstream.config)),
+        ]) ?? .map([])
+    }
+
+    static func listener(_ listener: ListenerDefinition) -> YAMLValue {
+        let timeouts = listener.timeouts
+        return .section([
+            ("name", .text(listener.name)), ("bind_addr", .text(listener.bindAddr.description)),
+            ("kind", .text(listener.kind.rawValue)),
+            ("service", .optional(listener.service?.text)),
+            (
+                "timeouts",
+                .map([
+                    ("head", .duration(timeouts.head)), ("idle", .duration(timeouts.idle)),
+                    ("request", .duration(timeouts.request)),
+                    ("connect", .duration(timeouts.connect)),
+                ])
+            ), ("identity", .optional(listener.identity?.text)),
+            (
+                "tls",
+                listener.tls.map { tls in
+                    .map([
+                        ("cert", .text(tls.cert)), ("key", .text(tls.key)),
+                        ("client_ca", .text(tls.clientCA)),
+                        ("min_version", .text(tls.minVersion.rawValue)),
+                        ("alpn", .list(tls.alpn.map { .text($0) })),
+                    ])
+                }
+            ), ("routes", list(listener.routes, route)),
+        ]) ?? .map([])
+    }
+
+    private static func route(_ route: ListenerDefinition.Route) -> YAMLValue {
+        let match = YAMLValue.section(
+            [("host", .optional(route.host))] + match(route.http, header: "headers", "query"))
+        let action: (String, YAMLValue?)
+        switch route.action {
+        case .service(let name): action = ("service", .text(name.text))
+        case .respond(let response):
+            action = (
+                "respond",
+                .section([
+                    ("status", .number(response.status)),
+                    ("body", response.body.isEmpty ? nil : .text(response.body)),
+                    ("headers", headers(response.headers)),
+                ])
+            )
+        case .redirect(let redirect):
+            action = (
+                "redirect",
+                .section([
+                    ("scheme", .optional(redirect.scheme)), ("host", .optional(redirect.host)),
+                    ("path", .optional(redirect.path)), ("status", .number(redirect.status)),
+                ])
+            )
+        }
+        return .section([("match", match), action]) ?? .map([])
+    }
+
+    static func match(
+        _ match: HTTPMatch, header: String, _ query: String
+    ) -> [(String, YAMLValue?)] {
+        var path: (String, YAMLValue?) = ("path_prefix", nil)
+        if let (key, text) = match.path?.keyed { path = (key, .text(text)) }
+        return [
+            path, ("case_insensitive", match.caseInsensitive ? .bool(true) : nil),
+            ("methods", .texts(match.methods)),
+            (
+                header,
+                list(match.headers) { item in
+                    .section([
+                        ("name", .text(item.name)), text(item.match),
+                        ("ignore_case", item.ignoreCase ? .bool(true) : nil),
+                        ("invert", item.invert ? .bool(true) : nil),
+                    ]) ?? .map([])
+                }
+            ),
+            (
+                query,
+                list(match.query) { item in
+                    .section([("name", .text(item.name)), text(item.match)]) ?? .map([])
+                }
+            ),
+        ]
+    }
+
+    private static func text(_ match: TextMatch) -> (String, YAMLValue?) {
+        switch match {
+        case .present: ("present", .bool(true))
+        case .exact(let text): ("exact", .text(text))
+        case .prefix(let text): ("prefix", .text(text))
+        case .suffix(let text): ("suffix", .text(text))
+        case .contains(let text): ("contains", .text(text))
+        case .regex(let text): ("regex", .text(text))
+        }
+    }
+}

@@ -1,0 +1,241 @@
+import MeshModel
+
+/// Config entries in the shape of documents.
+extension Rendering {
+    static func entry(_ entry: ConfigEntry) -> YAMLValue {
+        let head: [(String, YAMLValue?)] = [
+            ("kind", .text(entry.kind)), ("name", .text(entry.name)),
+        ]
+        let rest: [(String, YAMLValue?)]
+        switch entry {
+        case .serviceDefaults(let value): rest = serviceDefaults(value)
+        case .proxyDefaults(let value): rest = proxyDefaults(value)
+        case .serviceRouter(let value):
+            rest = [("routes", list(value.routes, route)), ("meta", .texts(value.meta))]
+        case .serviceSplitter(let value):
+            rest = [("splits", list(value.splits, split)), ("meta", .texts(value.meta))]
+        case .serviceResolver(let value): rest = resolver(value)
+        case .serviceIntentions(let value):
+            rest = [("sources", list(value.sources, source)), ("meta", .texts(value.meta))]
+        case .other(let value):
+            guard case .map(let members) = opaque(.object(value.fields)) else { return .map([]) }
+            rest = members.map { ($0.0, $0.1) }
+        }
+        return .section(head + rest) ?? .map([])
+    }
+
+    private static func list<T>(_ items: [T], _ render: (T) -> YAMLValue) -> YAMLValue? {
+        items.isEmpty ? nil : .list(items.map(render))
+    }
+
+    private static func gateway(_ mode: MeshGatewayMode) -> YAMLValue? {
+        mode == .inherit ? nil : .map([("mode", .text(mode.rawValue))])
+    }
+
+    private static func milliseconds(_ value: MeshDuration?) -> YAMLValue? {
+        value.map { .number($0.millisecondsRoundedUp) }
+    }
+
+    private static func directly(_ value: Bool) -> YAMLValue? {
+        value ? .map([("dialed_directly", .bool(true))]) : nil
+    }
+
+    private static func serviceDefaults(_ value: ServiceDefaults) -> [(String, YAMLValue?)] {
+        let upstreams = YAMLValue.section([
+            ("defaults", value.upstreamDefaults.map(upstreamConfig)),
+            ("overrides", list(value.upstreamOverrides, upstreamConfig)),
+        ])
+        return [
+            ("protocol", .optional(value.serviceProtocol?.rawValue)),
+            ("mesh_gateway", gateway(value.meshGateway)),
+            ("external_sni", value.externalSNI.isEmpty ? nil : .text(value.externalSNI)),
+            ("transparent_proxy", directly(value.dialedDirectly)),
+            ("max_inbound_connections", value.maxInboundConnections.map { .number($0) }),
+            ("local_connect_timeout_ms", milliseconds(value.localConnectTimeout)),
+            ("local_request_timeout_ms", milliseconds(value.localRequestTimeout)),
+            ("upstream_config", upstreams), ("expose", value.expose.map(opaque)),
+            ("envoy_extensions", value.envoyExtensions.map(opaque)), ("meta", .texts(value.meta)),
+        ]
+    }
+
+    private static func upstreamConfig(_ value: UpstreamConfig) -> YAMLValue {
+        let limits = value.limits
+        let passive = value.passiveHealthCheck
+        return .section([
+            ("name", .optional(value.name?.text)),
+            ("protocol", .optional(value.serviceProtocol?.rawValue)),
+            ("connect_timeout_ms", milliseconds(value.connectTimeout)),
+            (
+                "limits",
+                limits.map {
+                    .section([
+                        ("max_connections", $0.maxConnections.map { .number($0) }),
+                        ("max_pending_requests", $0.maxPendingRequests.map { .number($0) }),
+                        ("max_concurrent_requests", $0.maxConcurrentRequests.map { .number($0) }),
+                    ]) ?? .map([])
+                }
+            ),
+            (
+                "passive_health_check",
+                passive.map {
+                    .section([
+                        ("interval", $0.interval.map { .duration($0) }),
+                        ("max_failures", $0.maxFailures.map { .number($0) }),
+                        (
+                            "enforcing_consecutive_5xx",
+                            $0.enforcingConsecutive5xx.map { .number($0) }
+                        ), ("max_ejection_percent", $0.maxEjectionPercent.map { .number($0) }),
+                        ("base_ejection_time", $0.baseEjectionTime.map { .duration($0) }),
+                    ]) ?? .map([])
+                }
+            ), ("mesh_gateway", gateway(value.meshGateway)),
+        ]) ?? .map([])
+    }
+
+    private static func proxyDefaults(_ value: ProxyDefaults) -> [(String, YAMLValue?)] {
+        [
+            ("config", value.config.isEmpty ? nil : opaque(.object(value.config))),
+            ("mesh_gateway", gateway(value.meshGateway)),
+            ("transparent_proxy", directly(value.dialedDirectly)),
+            ("failover_policy", value.failoverPolicy.map(policy)),
+            ("expose", value.expose.map(opaque)), ("access_logs", value.accessLogs.map(opaque)),
+            ("envoy_extensions", value.envoyExtensions.map(opaque)), ("meta", .texts(value.meta)),
+        ]
+    }
+
+    private static func policy(_ value: FailoverPolicy) -> YAMLValue {
+        .section([("mode", .text(value.mode)), ("regions", .texts(value.regions))]) ?? .map([])
+    }
+
+    private static func http(_ value: HTTPMatch) -> YAMLValue {
+        .section(match(value, header: "header", "query_param")) ?? .map([])
+    }
+
+    private static func modifiers(_ value: HeaderModifiers) -> YAMLValue {
+        .section([
+            ("add", headers(value.add)), ("set", headers(value.set)),
+            ("remove", .texts(value.remove)),
+        ]) ?? .map([])
+    }
+
+    private static func route(_ value: ServiceRouter.Route) -> YAMLValue {
+        .section([
+            ("match", value.match.map { .map([("http", http($0))]) }),
+            ("destination", value.destination.map(destination)),
+        ]) ?? .map([])
+    }
+
+    private static func destination(_ value: ServiceRouter.Destination) -> YAMLValue {
+        .section([
+            ("service", .optional(value.service?.text)),
+            ("service_subset", .optional(value.serviceSubset?.text)),
+            ("prefix_rewrite", .optional(value.prefixRewrite)),
+            ("request_timeout", value.requestTimeout.map { .duration($0) }),
+            ("idle_timeout", value.idleTimeout.map { .duration($0) }),
+            ("num_retries", value.numRetries == 0 ? nil : .number(value.numRetries)),
+            ("retry_on_connect_failure", value.retryOnConnectFailure ? .bool(true) : nil),
+            ("retry_on", .texts(value.retryOn)),
+            ("retry_on_status_codes", list(value.retryOnStatusCodes) { .number($0) }),
+            ("request_headers", value.requestHeaders.map(modifiers)),
+            ("response_headers", value.responseHeaders.map(modifiers)),
+        ]) ?? .map([])
+    }
+
+    private static func split(_ value: ServiceSplitter.Split) -> YAMLValue {
+        .section([
+            ("weight", .literal("\(value.weight)")), ("service", .optional(value.service?.text)),
+            ("service_subset", .optional(value.serviceSubset?.text)),
+            ("request_headers", value.requestHeaders.map(modifiers)),
+            ("response_headers", value.responseHeaders.map(modifiers)),
+        ]) ?? .map([])
+    }
+
+    private static func byName<T>(
+        _ map: [String: T], _ render: (T) -> YAMLValue
+    ) -> YAMLValue? {
+        map.isEmpty ? nil : .map(map.sorted { $0.key < $1.key }.map { ($0.key, render($0.value)) })
+    }
+
+    private static func resolver(_ value: ServiceResolver) -> [(String, YAMLValue?)] {
+        [
+            ("default_subset", .optional(value.defaultSubset?.text)),
+            (
+                "subsets",
+                byName(value.subsets) {
+                    .map([
+                        ("filter", .text($0.filter)), ("only_passing", .bool($0.onlyPassing)),
+                    ])
+                }
+            ), ("redirect", value.redirect.map(target)),
+            ("failover", byName(value.failover, failover)),
+            ("connect_timeout", value.connectTimeout.map { .duration($0) }),
+            ("request_timeout", value.requestTimeout.map { .duration($0) }),
+            ("load_balancer", value.loadBalancer.map(loadBalancer)), ("meta", .texts(value.meta)),
+        ]
+    }
+
+    private static func target(_ value: ServiceResolver.Redirect) -> YAMLValue {
+        .section([
+            ("service", .optional(value.service?.text)),
+            ("service_subset", .optional(value.serviceSubset?.text)),
+            ("datacenter", .optional(value.datacenter?.text)), ("peer", .optional(value.peer)),
+        ]) ?? .map([])
+    }
+
+    private static func failover(_ value: ServiceResolver.Failover) -> YAMLValue {
+        .section([
+            ("service", .optional(value.service?.text)),
+            ("service_subset", .optional(value.serviceSubset?.text)),
+            ("datacenters", .texts(value.datacenters.map(\.text))),
+            ("targets", list(value.targets, target)), ("policy", value.policy.map(policy)),
+        ]) ?? .map([])
+    }
+
+    private static func loadBalancer(_ value: LoadBalancer) -> YAMLValue {
+        let ring = YAMLValue.section([
+            ("minimum_ring_size", value.minimumRingSize.map { .number($0) }),
+            ("maximum_ring_size", value.maximumRingSize.map { .number($0) }),
+        ])
+        return .section([
+            ("policy", .text(value.policy.rawValue)), ("ring_hash_config", ring),
+            (
+                "least_request_config",
+                value.choiceCount.map { .map([("choice_count", .number($0))]) }
+            ), ("hash_policies", list(value.hashPolicies, hashPolicy)),
+        ]) ?? .map([])
+    }
+
+    private static func hashPolicy(_ value: LoadBalancer.HashPolicy) -> YAMLValue {
+        .section([
+            ("field", .optional(value.field?.rawValue)),
+            ("field_value", value.fieldValue.isEmpty ? nil : .text(value.fieldValue)),
+            (
+                "cookie_config",
+                value.cookie.map {
+                    .map([
+                        ("session", .bool($0.session)), ("ttl", .duration($0.ttl)),
+                        ("path", .text($0.path)),
+                    ])
+                }
+            ), ("source_ip", value.sourceIP ? .bool(true) : nil),
+            ("terminal", value.terminal ? .bool(true) : nil),
+        ]) ?? .map([])
+    }
+
+    private static func source(_ value: ServiceIntentions.Source) -> YAMLValue {
+        .section([
+            ("name", .text(value.name.description)),
+            ("action", .optional(value.action?.rawValue)),
+            (
+                "permissions",
+                list(value.permissions) { permission in
+                    .map([
+                        ("action", .text(permission.action.rawValue)),
+                        ("http", http(permission.http)),
+                    ])
+                }
+            ), ("description", value.description.isEmpty ? nil : .text(value.description)),
+            ("legacy_id", .optional(value.legacyID)),
+        ]) ?? .map([])
+    }
+}

@@ -1,0 +1,443 @@
+/* Queued operations on real sockets, and above all how they end. */
+#include "ring_kit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cunit.h"
+
+enum { KIND_ACCEPT = 1, KIND_CONNECT, KIND_RECV, KIND_POLL };
+
+static uint64_t token_of(uint8_t kind, uint32_t slot)
+{
+    return ring_token(kind, slot, 1);
+}
+
+static void send_all(int fd, const char *text)
+{
+    CHECK_INT(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+}
+
+TEST(receives_messages_until_the_end_of_the_stream)
+{
+    struct ring *ring = kit_ring();
+    const uint64_t token = token_of(KIND_RECV, 7);
+    struct ring_event event;
+    int ends[2];
+
+    kit_pair(ends);
+    ring_recv(ring, ends[0], RING_GROUP_SMALL, token);
+    kit_turn(ring);
+    for (int i = 0; i < 3; i++) {
+        send_all(ends[1], "ping");
+        event = kit_expect(ring, token);
+        CHECK_INT(event.result, 4);
+        CHECK_UINT(event.flags, RING_EVENT_MORE | RING_EVENT_BUFFER);
+        CHECK_UINT(event.group, RING_GROUP_SMALL);
+        CHECK_TEXT(ring_event_bytes(ring, &event), "ping");
+        CHECK_UINT(ring_buffers_free(ring, RING_GROUP_SMALL), 63);
+        CHECK(!ring_buffer_return(ring, event.group, event.buffer));
+    }
+    shutdown(ends[1], SHUT_WR);
+    event = kit_expect(ring, token);
+    CHECK_INT(event.result, 0);
+    CHECK_UINT(event.flags, 0);
+    CHECK_UINT(ring_buffers_free(ring, RING_GROUP_SMALL), 64);
+    /* The other direction is still open. */
+    CHECK_INT(ring_send(ring, ends[0], &(struct iovec){(void *)"pong", 4}, 1), 4);
+    CHECK_INT(kit_read(ends[1]), 4);
+    ring_close(ring, ends[0], false);
+    kit_turn(ring);
+    CHECK_INT(kit_read(ends[1]), 0);
+    close(ends[1]);
+    ring_destroy(ring);
+}
+
+TEST(half_close_of_our_side_keeps_receiving)
+{
+    struct ring *ring = kit_ring();
+    const uint64_t token = token_of(KIND_RECV, 1);
+    struct ring_event event;
+    int ends[2];
+
+    kit_pair(ends);
+    ring_recv(ring, ends[0], RING_GROUP_LARGE, token);
+    kit_turn(ring);
+    ring_shutdown_write(ring, ends[0]);
+    CHECK_INT(kit_read(ends[1]), 0);
+    send_all(ends[1], "still here");
+    event = kit_expect(ring, token);
+    CHECK_UINT(event.group, RING_GROUP_LARGE);
+    CHECK_TEXT(ring_event_bytes(ring, &event), "still here");
+    ring_event_drop(ring, &event, false);
+    CHECK_UINT(ring_buffers_free(ring, RING_GROUP_LARGE), 8);
+    close(ends[1]);
+    CHECK_INT(kit_expect(ring, token).result, 0);
+    ring_close(ring, ends[0], false);
+    ring_destroy(ring);
+}
+
+TEST(a_reset_ends_the_receive)
+{
+    struct ring *ring = kit_ring();
+    const uint64_t token = token_of(KIND_RECV, 2);
+    const struct linger now = {.l_onoff = 1};
+    struct ring_event event;
+    int ends[2];
+
+    kit_pair(ends);
+    ring_recv(ring, ends[0], RING_GROUP_SMALL, token);
+    kit_turn(ring);
+    setsockopt(ends[1], SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+    close(ends[1]);
+    event = kit_expect(ring, token);
+    CHECK_INT(event.result, -ECONNRESET);
+    CHECK_UINT(event.flags, 0);
+    ring_close(ring, ends[0], false);
+    ring_destroy(ring);
+}
+
+TEST(receive_once_gives_one_event)
+{
+    struct ring *ring = kit_ring();
+    const uint64_t token = token_of(KIND_RECV, 3);
+    struct ring_event event;
+    int ends[2];
+
+    kit_pair(ends);
+    ring_recv_once(ring, ends[0], RING_GROUP_LARGE, token);
+    kit_turn(ring);
+    send_all(ends[1], "one");
+    event = kit_expect(ring, token);
+    CHECK_TEXT(ring_event_bytes(ring, &event), "one");
+    CHECK_UINT(event.flags, RING_EVENT_BUFFER);
+    ring_event_drop(ring, &event, false);
+    send_all(ends[1], "two");
+    CHECK_UINT(kit_next(ring, KIT_MOMENT).token, 0);
+    ring_recv_once(ring, ends[0], RING_GROUP_LARGE, token);
+    event = kit_expect(ring, token);
+    CHECK_TEXT(ring_event_bytes(ring, &event), "two");
+    ring_event_drop(ring, &event, false);
+    ring_close(ring, ends[0], false);
+    close(ends[1]);
+    ring_destroy(ring);
+}
+
+/* The peer must see the end at once although a receive and two polls hold the file. */
+static void close_with_pending(bool reset)
+{
+    struct ring *ring = kit_ring();
+    uint32_t before = kit_open_fds();
+    uint32_t canceled = 0;
+    int ends[2];
+
+    kit_pair(ends);
+    ring_recv(ring, ends[0], RING_GROUP_SMALL, token_of(KIND_RECV, 4));
+    ring_poll(ring, ends[0], POLLRDHUP, token_of(KIND_POLL, 4));
+    kit_turn(ring);
+    ring_close(ring, ends[0], reset);
+    for (int i = 0; i < 2; i++) {
+        struct ring_event event = kit_next(ring, KIT_PATIENT);
+
+        CHECK_INT(event.result, -ECANCELED);
+        CHECK_UINT(event.flags, 0);
+        canceled += event.token == token_of(KIND_RECV, 4) ? 1 : 0;
+        canceled += event.token == token_of(KIND_POLL, 4) ? 10 : 0;
+    }
+    CHECK_UINT(canceled, 11);
+    CHECK_INT(recv(ends[1], &canceled, 1, MSG_DONTWAIT), reset ? -1 : 0);
+    CHECK(!reset || errno == ECONNRESET);
+    close(ends[1]);
+    CHECK_UINT(kit_open_fds(), before);
+    CHECK_UINT(ring_stats(ring)->close_walks, 0);
+    ring_destroy(ring);
+}
+
+TEST(close_with_pending_operations_sends_fin_at_once)
+{
+    close_with_pending(false);
+}
+
+TEST(close_with_pending_operations_sends_rst_at_once)
+{
+    close_with_pending(true);
+}
+
+/* Everything for the descriptor is queued in one turn, and so is its close: the late operations
+ * must not reach whoever gets the number next. */
+TEST(close_ends_what_was_queued_in_the_same_turn)
+{
+    struct ring *ring = kit_ring();
+    struct ring_event event;
+    int other[2];
+    int ends[2];
+
+    kit_pair(ends);
+    ring_recv(ring, ends[0], RING_GROUP_SMALL, token_of(KIND_RECV, 5));
+    ring_poll(ring, ends[0], POLLIN, token_of(KIND_POLL, 5));
+    ring_close(ring, ends[0], false);
+    kit_pair(other); /* the number is not free yet */
+    CHECK(other[0] != ends[0] && other[1] != ends[0]);
+    for (int i = 0; i < 2; i++) {
+        event = kit_next(ring, KIT_PATIENT);
+        CHECK_INT(event.result, -ECANCELED);
+    }
+    CHECK_INT(kit_read(ends[1]), 0);
+    CHECK_INT(fcntl(ends[0], F_GETFD), -1);
+
+    /* The number is used again; the old tokens are silent. */
+    CHECK_INT(dup2(other[0], ends[0]), ends[0]);
+    ring_recv(ring, ends[0], RING_GROUP_SMALL, ring_token(KIND_RECV, 5, 3));
+    kit_turn(ring);
+    send_all(other[1], "new");
+    event = kit_next(ring, KIT_PATIENT);
+    CHECK_UINT(event.token, ring_token(KIND_RECV, 5, 3));
+    CHECK_TEXT(ring_event_bytes(ring, &event), "new");
+    ring_event_drop(ring, &event, false);
+    ring_close(ring, ends[0], false);
+    close(ends[1]);
+    close(other[0]);
+    close(other[1]);
+    ring_destroy(ring);
+}
+
+/* Data that came in the same turn as the close is given with the old token and dropped by it. */
+TEST(data_before_a_close_is_told_apart_by_generation)
+{
+    struct ring *ring = kit_ring();
+    struct ring_event event;
+    int ends[2];
+
+    kit_pair(ends);
+    send_all(ends[1], "early");
+    ring_recv(ring, ends[0], RING_GROUP_SMALL, token_of(KIND_RECV, 6));
+    ring_close(ring, ends[0], false);
+    event = kit_next(ring, KIT_PATIENT);
+    CHECK_UINT(ring_token_generation(event.token), 1);
+    CHECK_INT(event.result, 5);
+    ring_event_drop(ring, &event, false);
+    event = kit_next(ring, KIT_PATIENT);
+    CHECK_INT(event.result, -ECANCELED);
+    CHECK_UINT(ring_buffers_free(ring, RING_GROUP_SMALL), 64);
+    close(ends[1]);
+    ring_destroy(ring);
+}
+
+TEST(close_after_two_owners_polled_looks_at_all)
+{
+    struct ring *ring = kit_ring();
+    int ends[2];
+
+    kit_pair(ends);
+    ring_poll(ring, ends[0], POLLIN, token_of(KIND_POLL, 1));
+    ring_poll(ring, ends[0], POLLRDHUP, token_of(KIND_POLL, 2));
+    kit_turn(ring);
+    ring_close(ring, ends[0], false);
+    CHECK_INT(kit_next(ring, KIT_PATIENT).result, -ECANCELED);
+    CHECK_INT(kit_next(ring, KIT_PATIENT).result, -ECANCELED);
+    CHECK_INT(kit_read(ends[1]), 0);
+    CHECK_UINT(ring_stats(ring)->close_walks, 1);
+    close(ends[1]);
+    ring_destroy(ring);
+}
+
+/* In a process of its own: a ring belongs to the task that made it. */
+static void close_a_closed_descriptor(void *argument)
+{
+    struct ring *ring = kit_ring();
+    struct ring_event event;
+
+    (void)argument;
+    ring_close(ring, 999, false);
+    (void)ring_wait(ring, 0, &event, 1);
+}
+
+TEST(closing_what_is_not_open_is_a_broken_invariant)
+{
+    ring_destroy(kit_ring()); /* skips here where there is no io_uring */
+    CHECK_ABORTS(close_a_closed_descriptor, NULL);
+}
+
+TEST(cancel_ends_only_its_token)
+{
+    struct ring *ring = kit_ring();
+    struct ring_event event;
+    int first[2];
+    int second[2];
+
+    kit_pair(first);
+    kit_pair(second);
+    ring_recv(ring, first[0], RING_GROUP_SMALL, token_of(KIND_RECV, 1));
+    ring_recv(ring, second[0], RING_GROUP_SMALL, token_of(KIND_RECV, 2));
+    kit_turn(ring);
+    ring_cancel(ring, token_of(KIND_RECV, 1));
+    event = kit_next(ring, KIT_PATIENT);
+    CHECK_UINT(event.token, token_of(KIND_RECV, 1));
+    CHECK_INT(event.result, -ECANCELED);
+    CHECK_UINT(event.flags, 0);
+    ring_cancel(ring, token_of(KIND_RECV, 1)); /* nothing is pending: no event at all */
+    CHECK_UINT(kit_next(ring, KIT_MOMENT).token, 0);
+    send_all(second[1], "x");
+    event = kit_next(ring, KIT_PATIENT);
+    CHECK_UINT(event.token, token_of(KIND_RECV, 2));
+    CHECK_INT(event.result, 1);
+    ring_event_drop(ring, &event, false);
+    ring_close(ring, first[0], false);
+    ring_close(ring, second[0], false);
+    close(first[1]);
+    close(second[1]);
+    ring_destroy(ring);
+}
+
+TEST(accepts_a_burst_with_one_operation)
+{
+    enum { BURST = 200 };
+    struct ring *ring = kit_ring();
+    const uint64_t token = token_of(KIND_ACCEPT, 0);
+    struct sockaddr_storage address;
+    struct sockaddr_storage peer;
+    struct ring_event event;
+    int listener = kit_listener(&address, BURST);
+    int clients[BURST];
+
+    ring_accept(ring, listener, token);
+    for (int i = 0; i < BURST; i++) {
+        clients[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        CHECK_INT(connect(clients[i], (const struct sockaddr *)&address, sizeof(address)), 0);
+    }
+    for (int i = 0; i < BURST; i++) {
+        event = kit_next(ring, KIT_PATIENT);
+        CHECK_UINT(event.token, token);
+        CHECK(event.result > 2);
+        CHECK((event.flags & RING_EVENT_MORE) != 0);
+        CHECK((fcntl(event.result, F_GETFL) & O_NONBLOCK) != 0);
+        CHECK((fcntl(event.result, F_GETFD) & FD_CLOEXEC) != 0);
+        ring_accepted(ring, event.result, "reno");
+        CHECK(ring_peer(ring, event.result, &peer) && peer.ss_family == AF_INET);
+        CHECK(ring_local(ring, event.result, &peer));
+        CHECK(((struct sockaddr_in *)&peer)->sin_port ==
+              ((struct sockaddr_in *)&address)->sin_port);
+        ring_event_drop(ring, &event, true);
+    }
+    for (int i = 0; i < BURST; i++) {
+        CHECK_INT(kit_read(clients[i]), 0);
+        close(clients[i]);
+    }
+    ring_close(ring, listener, false);
+    event = kit_next(ring, KIT_PATIENT);
+    CHECK_INT(event.result, -ECANCELED);
+    CHECK_UINT(event.flags, 0);
+    ring_destroy(ring);
+}
+
+/* A closed listener is gone at once: nobody connects any more, and its port can be bound again. */
+TEST(closed_listener_frees_its_port)
+{
+    struct ring *ring = kit_ring();
+    struct sockaddr_storage address;
+    int listener = kit_listener(&address, 8);
+    int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    ring_accept(ring, listener, token_of(KIND_ACCEPT, 1));
+    kit_turn(ring);
+    ring_close(ring, listener, false);
+    CHECK_INT(kit_next(ring, KIT_PATIENT).result, -ECANCELED);
+    CHECK_INT(connect(client, (const struct sockaddr *)&address, sizeof(address)), -1);
+    CHECK_INT(errno, ECONNREFUSED);
+    CHECK_INT(bind(client, (const struct sockaddr *)&address, sizeof(struct sockaddr_in)), 0);
+    close(client);
+    ring_destroy(ring);
+}
+
+/* A ring that is destroyed lets go of its listeners before it returns. */
+TEST(destroyed_ring_frees_its_listeners)
+{
+    struct ring *ring = kit_ring();
+    struct sockaddr_storage address;
+    int listener = kit_listener(&address, 8);
+    int again = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    ring_accept(ring, listener, token_of(KIND_ACCEPT, 1));
+    kit_turn(ring);
+    ring_destroy(ring);
+    close(listener);
+    CHECK_INT(bind(again, (const struct sockaddr *)&address, sizeof(struct sockaddr_in)), 0);
+    close(again);
+}
+
+TEST(connects_and_is_refused)
+{
+    struct ring *ring = kit_ring();
+    struct sockaddr_storage address;
+    struct sockaddr_storage copy;
+    int listener = kit_listener(&address, 8);
+    int good = ring_socket(ring, AF_INET, "reno");
+    int bad = ring_socket(ring, AF_INET, NULL);
+
+    copy = address;
+    ring_connect(ring, good, &copy, sizeof(struct sockaddr_in), token_of(KIND_CONNECT, 1));
+    memset(&copy, 0xff, sizeof(copy)); /* the ring has its own copy */
+    CHECK_INT(kit_expect(ring, token_of(KIND_CONNECT, 1)).result, 0);
+    close(listener);
+    ring_connect(ring, bad, &address, sizeof(struct sockaddr_in), token_of(KIND_CONNECT, 2));
+    CHECK_INT(kit_expect(ring, token_of(KIND_CONNECT, 2)).result, -ECONNREFUSED);
+    CHECK(!ring_peer(ring, bad, &copy));
+    ring_close(ring, good, false);
+    ring_close(ring, bad, false);
+    ring_destroy(ring);
+}
+
+/* A listener that answers no more: its queue is full, so further SYNs are dropped. */
+TEST(pending_connect_is_cancelled)
+{
+    struct ring *ring = kit_ring();
+    struct sockaddr_storage address;
+    int listener = kit_listener(&address, 0);
+    int fds[4];
+    uint32_t pending = 0;
+
+    for (uint32_t i = 0; i < 4; i++) {
+        fds[i] = ring_socket(ring, AF_INET, NULL);
+        ring_connect(ring, fds[i], &address, sizeof(struct sockaddr_in),
+                     token_of(KIND_CONNECT, i + 1));
+    }
+    while (kit_next(ring, KIT_MOMENT).token != 0) {
+        pending++;
+    }
+    CHECK(pending < 4); /* at least the last one hangs */
+    ring_cancel(ring, token_of(KIND_CONNECT, 4));
+    CHECK_INT(kit_expect(ring, token_of(KIND_CONNECT, 4)).result, -ECANCELED);
+    for (int i = 0; i < 4; i++) {
+        ring_close(ring, fds[i], false);
+    }
+    close(listener);
+    ring_destroy(ring);
+}
+
+TEST(polls_tell_what_holds)
+{
+    struct ring *ring = kit_ring();
+    struct ring_event event;
+    int ends[2];
+
+    kit_pair(ends);
+    ring_poll(ring, ends[0], POLLOUT, token_of(KIND_POLL, 1));
+    event = kit_expect(ring, token_of(KIND_POLL, 1));
+    CHECK(event.result == POLLOUT && event.flags == 0);
+    ring_poll(ring, ends[0], POLLIN, token_of(KIND_POLL, 2));
+    CHECK_UINT(kit_next(ring, KIT_MOMENT).token, 0);
+    send_all(ends[1], "x");
+    event = kit_expect(ring, token_of(KIND_POLL, 2));
+    CHECK_INT(event.result, POLLIN);
+    CHECK_UINT(kit_next(ring, KIT_MOMENT).token, 0); /* once */
+    ring_poll(ring, ends[0], POLLRDHUP, token_of(KIND_POLL, 2));
+    shutdown(ends[1], SHUT_WR);
+    event = kit_expect(ring, token_of(KIND_POLL, 2));
+    CHECK((event.result & POLLRDHUP) != 0);
+    ring_close(ring, ends[0], false);
+    close(ends[1]);
+    ring_destroy(ring);
+}

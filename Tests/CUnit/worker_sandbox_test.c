@@ -1,0 +1,70 @@
+#include "worker/sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cunit.h"
+
+/* What a process inside the sandbox found out, bit by bit. */
+enum finding {
+    FINDING_SECCOMP = 1,
+    FINDING_LANDLOCK = 2,
+    FINDING_OPENED = 4,
+    FINDING_FORKED = 8,
+    FINDING_LISTENED = 16,
+    FINDING_SIGNALLED = 32,
+    FINDING_NO_MEMORY = 64,
+    FINDING_NO_SOCKET = 128,
+};
+
+static int look_around(void)
+{
+    struct sandbox_report report;
+    int found = 0, pair[2] = {-1, -1};
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    void *page;
+
+    (void)socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
+    sandbox_enter(&report);
+    found |= report.no_new_privs && report.seccomp ? FINDING_SECCOMP : 0;
+    found |= report.landlock > 0 ? FINDING_LANDLOCK : 0;
+    found |= open("/etc/passwd", O_RDONLY | O_CLOEXEC) >= 0 ? FINDING_OPENED : 0;
+    found |= fork() >= 0 ? FINDING_FORKED : 0;
+    found |= listen(listener, 1) == 0 ? FINDING_LISTENED : 0;
+    found |= kill(getppid(), 0) == 0 ? FINDING_SIGNALLED : 0;
+    page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    found |= page == MAP_FAILED ? FINDING_NO_MEMORY : 0;
+    found |=
+        write(pair[0], "x", 1) != 1 || socket(AF_INET, SOCK_STREAM, 0) < 0 ? FINDING_NO_SOCKET : 0;
+    return found;
+}
+
+TEST(a_worker_gives_up_what_it_does_not_need)
+{
+    int found, status = 0;
+    pid_t child = fork();
+
+    if (child == 0) {
+        _exit(look_around());
+    }
+    CHECK_INT(waitpid(child, &status, 0), child);
+    if (!CHECK(WIFEXITED(status))) {
+        return;
+    }
+    found = WEXITSTATUS(status);
+    if ((found & FINDING_SECCOMP) == 0) {
+        cunit_skip("this kernel takes no seccomp filter");
+    }
+    CHECK((found & FINDING_OPENED) == 0);
+    CHECK((found & FINDING_FORKED) == 0);
+    CHECK((found & FINDING_LISTENED) == 0);
+    CHECK((found & FINDING_SIGNALLED) == 0);
+    CHECK((found & FINDING_NO_MEMORY) == 0);
+    CHECK((found & FINDING_NO_SOCKET) == 0);
+}

@@ -1,0 +1,14 @@
+"""Puts the harness on the path and its fixtures in reach of the scenarios."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Integration"))
+
+from fixtures import (  # noqa: F401
+    mesh,
+    nodes,
+    ports,
+    pytest_runtest_makereport,
+    recorders,
+)

@@ -1,0 +1,74 @@
+"""Foreign proxies and servers from Debian, configured for one test: haproxy and nginx."""
+
+import shutil
+from pathlib import Path
+
+from processes import Child, wait_for_port
+
+
+def missing(*programs):
+    """The first program that is not installed, or None; /usr/sbin is looked into as well."""
+    path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    return next((p for p in programs if shutil.which(p, path=path) is None), None)
+
+
+def haproxy(directory, text, port):
+    """haproxy in the foreground with `text` after the usual defaults."""
+    config = Path(directory) / "haproxy.cfg"
+    config.write_text(
+        "global\n  maxconn 2000\ndefaults\n  mode http\n"
+        "  timeout connect 5s\n  timeout client 10s\n"
+        "  timeout server 3s\n  timeout http-request 2s\n  timeout http-keep-alive 5s\n" + text,
+        encoding="ascii",
+    )
+    child = Child("haproxy", ["/usr/sbin/haproxy", "-db", "-f", config], directory)
+    wait_for_port(port, child)
+    return child
+
+
+def haproxy_lanes(lanes):
+    """Frontends of haproxy for the lanes of cases.py: (port, guarded port, upstream port)."""
+    text = ""
+    for number, (port, guarded, upstream) in enumerate(lanes):
+        for kind, bind in (("p", port), ("g", guarded)):
+            rules = "  option forwardfor\n  acl ours hdr(host),host_only -i ex.test\n"
+            if kind == "g":
+                rules += "  http-request deny if { path_beg /admin }\n"
+                rules += f"  use_backend b{number} if ours {{ path_beg /public }}\n"
+            else:
+                rules += f"  use_backend b{number} if ours\n"
+            text += f"frontend {kind}{number}\n  bind 127.0.0.1:{bind}\n{rules}"
+            text += "  default_backend none\n"
+        text += f"backend b{number}\n  server s 127.0.0.1:{upstream}\n"
+    return text + "backend none\n  http-request return status 404\n"
+
+
+def nginx(directory, http="", stream="", port=0):
+    """nginx in the foreground with blocks of our own."""
+    directory = Path(directory)
+    for name in ("body", "proxy", "fastcgi", "uwsgi", "scgi"):
+        (directory / name).mkdir(exist_ok=True)
+    modules = "load_module /usr/lib/nginx/modules/ngx_stream_module.so;\n" if stream else ""
+    paths = "".join(
+        f"{n}_temp_path {directory}/{p};\n"
+        for n, p in (
+            ("client_body", "body"),
+            ("proxy", "proxy"),
+            ("fastcgi", "fastcgi"),
+            ("uwsgi", "uwsgi"),
+            ("scgi", "scgi"),
+        )
+    )
+    text = (
+        f"{modules}daemon off;\nworker_processes 1;\npid {directory}/nginx.pid;\n"
+        f"error_log stderr warn;\nevents {{ worker_connections 4096; }}\n"
+        f"http {{\naccess_log off;\n{paths}{http}\n}}\n"
+    )
+    if stream:
+        text += f"stream {{\n{stream}\n}}\n"
+    config = directory / "nginx.conf"
+    config.write_text(text, encoding="ascii")
+    child = Child("nginx", ["/usr/sbin/nginx", "-e", "stderr", "-c", config], directory)
+    if port:
+        wait_for_port(port, child)
+    return child

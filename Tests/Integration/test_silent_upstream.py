@@ -1,0 +1,52 @@
+"""Proves that an upstream that never answers costs a 504, in time, and nothing else."""
+
+import time
+
+from ringmesh import listener, service
+from wire import HOLD, Client, get, wait_for
+
+
+def start(nodes, ports, recorders, answer, **timeouts):
+    web = recorders(answer)
+    port = ports.take()
+    timeouts = {"request": "1s", **timeouts}
+    node = nodes(
+        services=[service("web", web.port)],
+        listeners=[listener("public", port, "web", timeouts=timeouts)],
+    ).start()
+    return node, web, port
+
+
+def test_504_in_time(nodes, ports, recorders):
+    _, web, port = start(nodes, ports, recorders, lambda request, client: HOLD)
+    begun = time.monotonic()
+    assert get(port).status == 504
+    assert 0.9 <= time.monotonic() - begun <= 2
+    wait_for(lambda: not web.open, 2, "the silent upstream is let go")
+
+
+def test_others_are_served_meanwhile(nodes, ports, recorders):
+    def answer(request, client):
+        return HOLD if request.target == "/silent" else b"HTTP/1.1 204 No Content\r\n\r\n"
+
+    _, _, port = start(nodes, ports, recorders, answer, request="3s")
+    stuck = [Client(port) for _ in range(50)]
+    for client in stuck:
+        client.send(b"GET /silent HTTP/1.1\r\nHost: ex.test\r\n\r\n")
+    for _ in range(20):
+        begun = time.monotonic()
+        assert get(port, "/fast").status == 204
+        assert time.monotonic() - begun < 0.5
+    for client in stuck:
+        client.close()
+
+
+def test_upstream_is_let_go_when_the_client_goes(nodes, ports, recorders):
+    _, web, port = start(nodes, ports, recorders, lambda request, client: HOLD, request="0s")
+    clients = [Client(port) for _ in range(20)]
+    for client in clients:
+        client.send(b"GET / HTTP/1.1\r\nHost: ex.test\r\n\r\n")
+    wait_for(lambda: len(web.complete()) == 20, 3, "all requests arrive")
+    for client in clients:
+        client.close()
+    wait_for(lambda: not web.open, 1.5, "the upstream is cancelled within a second")
