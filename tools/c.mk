@@ -18,11 +18,16 @@ INCLUDES := $(ROOMS:%=-ICSources/%/include) -ICSources -ITests/CUnit -I$(OUT)/ge
 LIBS     := $(shell pkg-config --libs openssl liburing)
 CFLAGS   := -std=gnu17 -g -march=x86-64-v2 -D_GNU_SOURCE $(DEFINES) -fvisibility=hidden \
             $(shell pkg-config --cflags openssl liburing) $(WARNINGS) $(INCLUDES) $(EXTRA)
-ALL      := $(foreach room,$(ROOMS),$(wildcard CSources/$(room)/*.c)) $(SOURCES)
-OBJECTS  := $(ALL:%.c=$(OUT)/%.o)
+ROOM_OBJECTS := $(patsubst %.c,$(OUT)/%.o,$(foreach room,$(ROOMS),$(wildcard CSources/$(room)/*.c)))
+OWN_OBJECTS  := $(SOURCES:%.c=$(OUT)/%.o)
 
-$(OUT)/$(PROGRAM): $(OBJECTS)
-	@$(CC) -fuse-ld=lld $(EXTRA) $(OBJECTS) $(LIBS) -lpthread -o $@
+# Through an archive, so that a program gets only what it uses of the rooms.
+$(OUT)/$(PROGRAM): $(OWN_OBJECTS) $(OUT)/rooms.a
+	@$(CC) -fuse-ld=lld $(EXTRA) $^ $(LIBS) -lpthread -o $@
+
+$(OUT)/rooms.a: $(ROOM_OBJECTS)
+	@rm -f $@
+	@$(AR) rcs $@ $^
 
 # flags.txt changes when a flag does, so that objects are never mixed.
 $(OUT)/%.o: %.c $(OUT)/flags.txt
@@ -35,4 +40,4 @@ $(OUT)/flags.txt: force
 	@echo '$(CC) $(CFLAGS)' | cmp -s - $@ || echo '$(CC) $(CFLAGS)' > $@
 
 .PHONY: force
--include $(OBJECTS:.o=.d)
+-include $(ROOM_OBJECTS:.o=.d) $(OWN_OBJECTS:.o=.d)

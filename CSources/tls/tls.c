@@ -136,6 +136,19 @@ static void earn_credit(struct tls_session *session, size_t plaintext)
     }
 }
 
+/* All that was fed is read. A ticket or key update makes the library take a sending buffer that it
+ * would keep until something is sent. */
+static void end_of_input(struct tls_session *session)
+{
+    if (session->kept != NULL) {
+        tls_session_drop_input(session);
+    }
+    if (session->untidy) {
+        session->untidy = false;
+        (void)SSL_free_buffers(session->ssl);
+    }
+}
+
 int64_t tls_read(struct tls_session *session, uint8_t *out, size_t capacity)
 {
     size_t total = 0;
@@ -155,8 +168,8 @@ int64_t tls_read(struct tls_session *session, uint8_t *out, size_t capacity)
         total += got;
         earn_credit(session, got);
     }
-    if (session->in.len == 0 && session->kept != NULL) {
-        tls_session_drop_input(session);
+    if (session->in.len == 0) {
+        end_of_input(session);
     }
     if (total == 0 && session->status == TLS_FAILED) {
         return MESH_E_TLS;

@@ -13,7 +13,8 @@
 #define SUITES_1_2                                                                                 \
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"     \
     "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
-#define GROUPS "X25519:P-256:P-384"
+#define GROUPS         "X25519:P-256:P-384"
+#define SECURITY_LEVEL 2 /* 112 bits: RSA from 2048, no SHA-1 */
 
 struct building { /* a context on its way */
     const struct tls_options *options;
@@ -56,6 +57,7 @@ static void count_afterwards(const SSL *ssl, int where, int value)
     bool refused = (where & SSL_CB_WRITE) != 0; /* a wish to renegotiate */
 
     (void)value;
+    session->untidy = true;
     if (session->status == TLS_OPEN && (received || refused) &&
         session->afterwards < TLS_AFTERWARDS_MAX) {
         session->afterwards++;
@@ -84,7 +86,7 @@ static bool set_versions(const struct building *building)
 
 static void set_modes(SSL_CTX *ssl)
 {
-    SSL_CTX_set_security_level(ssl, 2);
+    SSL_CTX_set_security_level(ssl, SECURITY_LEVEL);
     SSL_CTX_set_options(ssl, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
                                  SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
     SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
@@ -92,19 +94,23 @@ static void set_modes(SSL_CTX *ssl)
     SSL_CTX_set_info_callback(ssl, count_afterwards);
 }
 
-/* Keys too small and the like show up when a leaf is put to use; better now than in a handshake. */
-static bool try_leaf(const struct tls_leaf *leaf)
+static bool load_leaves_into(const struct building *building, struct tls_names *names,
+                             struct tls_intern *intern, SSL_CTX *trial)
 {
-    SSL_CTX *trial = SSL_CTX_new(TLS_server_method());
-    bool usable;
+    for (uint32_t i = 0; i < building->options->certificate_count; i++) {
+        struct tls_leaf *leaf = &names->leaves[i];
+        const char *wrong = tls_leaf_load(leaf, &building->options->certificates[i], intern);
 
-    if (trial == NULL) {
-        return false;
+        if (wrong != NULL) {
+            return failed_certificate(building, i, wrong);
+        }
+        /* Keys too small and the like show up when a leaf is put to use; better now than in a
+         * handshake. */
+        if (SSL_CTX_use_cert_and_key(trial, leaf->x509, leaf->key, leaf->chain, 1) != 1) {
+            return failed_certificate(building, i, NULL);
+        }
     }
-    SSL_CTX_set_security_level(trial, 2);
-    usable = SSL_CTX_use_cert_and_key(trial, leaf->x509, leaf->key, leaf->chain, 1) == 1;
-    SSL_CTX_free(trial);
-    return usable;
+    return true;
 }
 
 static bool load_leaves(const struct building *building)
@@ -112,21 +118,18 @@ static bool load_leaves(const struct building *building)
     const struct tls_options *options = building->options;
     struct tls_names *names = &building->context->names;
     struct tls_intern *intern = tls_intern_create(options->certificate_count);
-    bool loaded = true;
+    SSL_CTX *trial = SSL_CTX_new(TLS_server_method());
+    bool loaded = false;
 
     names->leaves = OPENSSL_zalloc(options->certificate_count * sizeof(*names->leaves));
-    if (intern == NULL || names->leaves == NULL) {
-        tls_intern_destroy(intern);
-        return failed(building, "out of memory");
+    names->leaf_count = names->leaves == NULL ? 0 : options->certificate_count;
+    if (intern == NULL || trial == NULL || names->leaves == NULL) {
+        (void)failed(building, "out of memory");
+    } else {
+        SSL_CTX_set_security_level(trial, SECURITY_LEVEL);
+        loaded = load_leaves_into(building, names, intern, trial);
     }
-    names->leaf_count = options->certificate_count;
-    for (uint32_t i = 0; i < names->leaf_count && loaded; i++) {
-        const char *wrong = tls_leaf_load(&names->leaves[i], &options->certificates[i], intern);
-
-        if (wrong != NULL || !try_leaf(&names->leaves[i])) {
-            loaded = failed_certificate(building, i, wrong);
-        }
-    }
+    SSL_CTX_free(trial);
     tls_intern_destroy(intern);
     return loaded;
 }

@@ -93,6 +93,7 @@ struct tls_session {
     uint8_t serial[20];
     uint8_t serial_len;
     bool close_sent;
+    bool untidy; /* handshake messages since the buffers were last given back */
 };
 
 struct tls_resume {

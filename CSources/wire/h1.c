@@ -7,7 +7,7 @@
 #include "h1_private.h"
 #include "hdr_names.h"
 #include "scan.h"
-#include "wire/uri.h"
+#include "uri_private.h"
 
 static void h1_open(struct h1_reader *reader, struct bytes in, struct h1_head *head)
 {
@@ -216,6 +216,7 @@ static int h1_read_target(const struct h1_reader *reader)
 static int h1_read_authority(struct h1_reader *reader)
 {
     struct h1_head *head = reader->head;
+    struct bytes around = bytes_of(reader->start, (size_t)(reader->end - reader->start));
     struct bytes host;
     uint16_t port = 0;
 
@@ -223,7 +224,7 @@ static int h1_read_authority(struct h1_reader *reader)
         const struct h1_field *field = &head->fields[reader->first[HDR_HOST]];
 
         if (h1_has_several(reader, HDR_HOST) ||
-            uri_split_authority(h1_value(reader->start, field), &host, &port) != MESH_OK) {
+            uri_split_within(h1_value(reader->start, field), around, &host, &port) != MESH_OK) {
             return MESH_E_SYNTAX;
         }
         if (head->authority.len == 0) {
@@ -235,7 +236,7 @@ static int h1_read_authority(struct h1_reader *reader)
     if (head->form == H1_FORM_ABSOLUTE || head->form == H1_FORM_AUTHORITY) {
         struct bytes authority = h1_slice(reader->start, head->authority);
 
-        if (uri_split_authority(authority, &host, &port) != MESH_OK) {
+        if (uri_split_within(authority, around, &host, &port) != MESH_OK) {
             return MESH_E_SYNTAX;
         }
         if (head->form == H1_FORM_AUTHORITY && port == 0) {

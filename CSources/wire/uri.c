@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "hdr_names.h"
 #include "scan.h"
+#include "uri_private.h"
 
 /* The value of a hexadecimal digit. */
 static inline uint8_t uri_digit(uint8_t c)
@@ -279,12 +280,12 @@ static bool uri_has_double_dot(const uint8_t *at, const uint8_t *end)
     return false;
 }
 
-int uri_split_authority(struct bytes authority, struct bytes *host, uint16_t *port)
+int uri_split_within(struct bytes authority, struct bytes around, struct bytes *host,
+                     uint16_t *port)
 {
     const uint8_t *start = authority.ptr;
-    const uint8_t *end = start + authority.len;
     const uint8_t *stop;
-    const uint8_t *last;
+    bool dot;
 
     if (authority.len == 0) {
         return MESH_E_SYNTAX;
@@ -292,40 +293,53 @@ int uri_split_authority(struct bytes authority, struct bytes *host, uint16_t *po
     if (*start == '[') {
         return uri_split_v6(authority, host, port);
     }
-    stop = scan_host(start, end, start);
+    stop = scan_host(start, around.ptr + around.len, around.ptr);
     /* No label is empty: no dot at the start or beside another one; the last one may be dropped. */
-    if (stop == start || *start == '.') {
+    if (stop == start || *start == '.' || uri_has_double_dot(start, stop)) {
         return MESH_E_SYNTAX;
     }
     if (stop - start > URI_MAX_HOST) {
         return MESH_E_TOO_LONG;
     }
-    last = stop - 1;
-    if (uri_has_double_dot(start, stop)) {
-        return MESH_E_SYNTAX;
-    }
-    *host = bytes_of(start, (size_t)(stop - start) - (*last == '.'));
-    return uri_read_port(bytes_of(stop, (size_t)(end - stop)), port);
+    dot = stop[-1] == '.';
+    *host = bytes_of(start, (size_t)(stop - start) - dot);
+    return uri_read_port(bytes_of(stop, authority.len - (size_t)(stop - start)), port);
 }
 
-/* Copies with letters in lower case, eight bytes at a time. */
+int uri_split_authority(struct bytes authority, struct bytes *host, uint16_t *port)
+{
+    return uri_split_within(authority, authority, host, port);
+}
+
+/* Eight bytes with letters in lower case. */
+static inline uint64_t uri_lower_word(uint64_t x)
+{
+    const uint64_t ones = 0x0101010101010101ULL;
+    uint64_t low = x & 0x7f * ones;                   /* no carry between bytes */
+    uint64_t from_a = low + (0x80 - 'A') * ones;      /* high bit: from `A` on */
+    uint64_t after_z = low + (0x80 - 'Z' - 1) * ones; /* high bit: after `Z` */
+    uint64_t upper = from_a & ~after_z & ~x & 0x80 * ones;
+
+    return x | upper >> 2;
+}
+
+/* Copies with letters in lower case; the last eight bytes may overlap those before. */
 static void uri_lower(uint8_t *out, struct bytes in)
 {
-    size_t at = 0;
-
-    for (; at + 8 <= in.len; at += 8) {
-        const uint64_t ones = 0x0101010101010101ULL;
-        uint64_t x = hdr_load64(in.ptr + at);
-        uint64_t low = x & 0x7f * ones;                   /* no carry between bytes */
-        uint64_t from_a = low + (0x80 - 'A') * ones;      /* high bit: from `A` on */
-        uint64_t after_z = low + (0x80 - 'Z' - 1) * ones; /* high bit: after `Z` */
-        uint64_t upper = ((from_a & ~after_z) & ~x) & 0x80 * ones;
-
-        x |= upper >> 2;
-        memcpy(out + at, &x, 8);
+    if (in.len < 8) {
+        for (size_t at = 0; at < in.len; at++) {
+            out[at] = bytes_lower(in.ptr[at]);
+        }
+        return;
     }
-    for (; at < in.len; at++) {
-        out[at] = bytes_lower(in.ptr[at]);
+    for (size_t at = 0;; at += 8) {
+        size_t from = at + 8 <= in.len ? at : in.len - 8;
+        uint64_t word = uri_lower_word(hdr_load64(in.ptr + from));
+
+        memcpy(out + from, &word, sizeof(word));
+        if (at + 8 >= in.len) {
+            return;
+        }
     }
 }
 

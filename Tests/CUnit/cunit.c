@@ -12,7 +12,7 @@
 
 #include "cunit_private.h"
 
-#define CUNIT_DEADLINE_S     120u /* for one test: a loop that never ends is a failure with a name */
+#define CUNIT_DEADLINE_S     120u /* for one test: an endless loop is a failure with a name */
 #define CUNIT_SHOWN_FAILURES 10u  /* per test; the rest is only counted */
 #define CUNIT_SHOWN_BYTES    160u
 #define CUNIT_DEFAULT_SEED   0x52696e676d657368ULL
@@ -194,7 +194,7 @@ void cunit_skip(const char *format, ...)
 {
     va_list arguments;
 
-    printf("skipped ");
+    printf("SKIPPED ");
     cunit_print_name(stdout, cunit.now);
     printf(": ");
     va_start(arguments, format);

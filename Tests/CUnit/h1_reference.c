@@ -92,129 +92,6 @@ static bool next_item(struct bytes *rest, struct bytes *item)
     return false;
 }
 
-static bool read_port(struct bytes text, bool required)
-{
-    uint32_t value = 0;
-
-    if (text.len == 0) {
-        return !required;
-    }
-    if (text.len > 5) {
-        return false;
-    }
-    for (size_t i = 0; i < text.len; i++) {
-        if (!is_digit(text.ptr[i])) {
-            return false;
-        }
-        value = value * 10 + text.ptr[i] - '0';
-    }
-    return value > 0 && value < 65536;
-}
-
-/* Groups of an IPv6 address: up to eight of one to four digits, `::` once, an IPv4 tail. */
-static bool is_v6(struct bytes text)
-{
-    int groups = 0;
-    bool gap = false;
-    size_t at = 0;
-
-    if (text.len < 2) {
-        return false;
-    }
-    while (at < text.len) {
-        size_t digits = 0;
-        size_t from = at;
-
-        if (text.ptr[at] == ':') {
-            if (at + 1 < text.len && text.ptr[at + 1] == ':') {
-                if (gap) {
-                    return false;
-                }
-                gap = true;
-                at += 2;
-                if (at < text.len && text.ptr[at] == ':') {
-                    return false;
-                }
-                continue;
-            }
-            if (at == 0 || at + 1 == text.len) {
-                return false;
-            }
-            at++;
-            from = at;
-        } else if (groups > 0 && text.ptr[at - 1] != ':') {
-            return false;
-        }
-        while (at < text.len && strchr("0123456789abcdefABCDEF", text.ptr[at]) != NULL &&
-               text.ptr[at] != 0) {
-            at++;
-            digits++;
-        }
-        if (at < text.len && text.ptr[at] == '.') { /* the rest is an IPv4 address */
-            int parts = 0;
-
-            at = from;
-            for (;;) {
-                int value = 0;
-                size_t start = at;
-
-                while (at < text.len && is_digit(text.ptr[at]) && at - start < 4) {
-                    value = value * 10 + text.ptr[at] - '0';
-                    at++;
-                }
-                if (at == start || value > 255 || (at - start > 1 && text.ptr[start] == '0')) {
-                    return false;
-                }
-                parts++;
-                if (at == text.len) {
-                    break;
-                }
-                if (text.ptr[at] != '.' || parts == 4) {
-                    return false;
-                }
-                at++;
-            }
-            groups += 2;
-            return parts == 4 && (gap ? groups <= 7 : groups == 8);
-        }
-        if (digits < 1 || digits > 4) {
-            return false;
-        }
-        groups++;
-    }
-    return gap ? groups <= 7 : groups == 8;
-}
-
-static bool is_authority(struct bytes in, bool port_required)
-{
-    size_t host;
-
-    if (in.len > 0 && in.ptr[0] == '[') {
-        host = find(in, ']');
-        if (host == in.len || host > 46 || !is_v6(bytes_part(in, 1, host))) {
-            return false;
-        }
-        host++;
-        if (host < in.len && in.ptr[host] != ':') {
-            return false;
-        }
-    } else {
-        host = find(in, ':');
-        if (host == 0 || host > 255 || in.ptr[0] == '.') {
-            return false;
-        }
-        for (size_t i = 0; i < host; i++) {
-            int c = in.ptr[i];
-
-            if (!is_digit(c) && !(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && c != '-' &&
-                c != '_' && !(c == '.' && (i + 1 == host || in.ptr[i + 1] != '.'))) {
-                return false;
-            }
-        }
-    }
-    return read_port(bytes_from(in, host < in.len ? host + 1 : host), port_required);
-}
-
 static bool read_field_line(struct bytes line, struct reference_field *field)
 {
     static const char *const names[] = {"host",
@@ -416,7 +293,7 @@ static bool read_target(struct reference_head *head)
     if (is(head->method, "CONNECT")) {
         head->form = H1_FORM_AUTHORITY;
         head->authority = target;
-        return is_authority(target, true);
+        return reference_is_authority(target, true);
     }
     if (is(target, "*")) {
         head->form = H1_FORM_ASTERISK;
@@ -441,7 +318,7 @@ static bool read_target(struct reference_head *head)
             head->form = H1_FORM_ABSOLUTE;
             head->authority = bytes_part(before, scheme, scheme + slash);
             head->path = bytes_from(before, scheme + slash);
-            return is_authority(head->authority, false);
+            return reference_is_authority(head->authority, false);
         }
     }
     return false;
@@ -502,7 +379,7 @@ enum reference_verdict reference_request(struct bytes in, struct reference_head 
     }
     hosts = count_fields(head, "host", &host);
     if (hosts > 1 || (hosts == 0 && head->minor == 1) ||
-        (hosts == 1 && !is_authority(host, false))) {
+        (hosts == 1 && !reference_is_authority(host, false))) {
         return REFERENCE_REFUSED;
     }
     if (head->authority.len == 0) {
@@ -562,110 +439,4 @@ enum reference_verdict reference_response(struct bytes in, struct bytes request_
         head->flags &= ~H1_KEEP_ALIVE;
     }
     return REFERENCE_ACCEPTED;
-}
-
-static bool fields_agree(struct bytes in, const struct h1_head *head,
-                         const struct reference_head *expected, const char **why)
-{
-    *why = "field count";
-    if (head->field_count != expected->field_count) {
-        return false;
-    }
-    *why = "fields";
-    for (size_t i = 0; i < expected->field_count; i++) {
-        const struct h1_field *field = &head->fields[i];
-        const struct reference_field *other = &expected->fields[i];
-        int flags = (other->canonical ? H1_FIELD_CANONICAL : 0) |
-                    (other->nominated ? H1_FIELD_NOMINATED : 0) |
-                    (other->alias ? H1_FIELD_ALIAS : 0);
-
-        if (!bytes_equal(h1_name(in.ptr, field), other->name) ||
-            !bytes_equal(h1_value(in.ptr, field), other->value) || field->flags != flags ||
-            field->id != hdr_find(other->name) ||
-            (head->ids & 1u << field->id) == (field->id == HDR_OTHER)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool heads_agree(struct bytes in, const struct h1_head *head,
-                        const struct reference_head *expected, const char **why)
-{
-    if (!fields_agree(in, head, expected, why)) {
-        return false;
-    }
-    *why = "version, framing, flags or length";
-    if (head->minor != expected->minor || head->framing != expected->framing ||
-        head->flags != expected->flags || head->length != expected->length ||
-        head->content_length != expected->content_length) {
-        return false;
-    }
-    *why = "method, target or its parts";
-    if (head->form != expected->form || head->has_query != expected->has_query ||
-        !bytes_equal(h1_slice(in.ptr, head->method_name), expected->method) ||
-        !bytes_equal(h1_slice(in.ptr, head->target), expected->target) ||
-        !bytes_equal(h1_slice(in.ptr, head->authority), expected->authority) ||
-        !bytes_equal(h1_slice(in.ptr, head->path), expected->path) ||
-        !bytes_equal(h1_slice(in.ptr, head->query), expected->query)) {
-        return false;
-    }
-    *why = "status or reason";
-    return head->status == expected->status &&
-           bytes_equal(h1_slice(in.ptr, head->reason), expected->reason);
-}
-
-/* The verdicts: an incomplete head is refused or waited for, never accepted. */
-static bool verdicts_agree(struct bytes in, int result, enum reference_verdict verdict,
-                           const char **why)
-{
-    switch (verdict) {
-    case REFERENCE_INCOMPLETE:
-        *why = "an incomplete head was accepted, or waited for beyond the limit";
-        return result < 0 || (result == 0 && in.len < H1_MAX_HEAD);
-    case REFERENCE_REFUSED:
-        *why = "a bad head was not refused";
-        return result < 0;
-    case REFERENCE_ACCEPTED:
-        *why = "a good head was not accepted";
-        return result > 0;
-    }
-    return false;
-}
-
-bool reference_agrees_on_request(struct bytes in, const char **why)
-{
-    struct reference_head expected;
-    struct h1_head head;
-    enum reference_verdict verdict = reference_request(in, &expected);
-    int result;
-
-    memset(&head, 0x5a, sizeof(head)); /* nothing left in it may matter */
-    result = h1_parse_request(in, &head);
-    if (!verdicts_agree(in, result, verdict, why)) {
-        return false;
-    }
-    if (result <= 0) {
-        return true;
-    }
-    *why = "method";
-    if (head.method != h1_method_of(expected.method) || (uint32_t)result != head.length) {
-        return false;
-    }
-    return heads_agree(in, &head, &expected, why);
-}
-
-bool reference_agrees_on_response(struct bytes in, struct bytes request_method, const char **why)
-{
-    struct reference_head expected;
-    struct h1_head head;
-    enum reference_verdict verdict = reference_response(in, request_method, &expected);
-    int result;
-
-    memset(&head, 0x5a, sizeof(head));
-    result = h1_parse_response(in, h1_method_of(request_method), &head);
-    if (!verdicts_agree(in, result, verdict, why)) {
-        return false;
-    }
-    return result <= 0 || heads_agree(in, &head, &expected, why);
 }

@@ -48,6 +48,9 @@ enum reference_verdict reference_request(struct bytes in, struct reference_head 
 enum reference_verdict reference_response(struct bytes in, struct bytes request_method,
                                           struct reference_head *head);
 
+/* `host`, `host:port` or `[v6]:port`. */
+bool reference_is_authority(struct bytes in, bool port_required);
+
 /* Whether the two readers agree about `in`; else what they differ in, in `why`. */
 bool reference_agrees_on_request(struct bytes in, const char **why);
 bool reference_agrees_on_response(struct bytes in, struct bytes request_method, const char **why);

@@ -8,36 +8,32 @@ import os
 import time
 
 from load import Load
-from ringmesh import sockets_of
+from ringmesh import listener, service, sockets_of
 from wire import get, wait_for
 
 
-def test_only_its_connections_fail(mesh):
-    pair = mesh()
-    node = pair.node
+def test_only_its_connections_fail(nodes, ports, recorders):
+    web, port = recorders(), ports.take()
+    node = nodes(
+        services=[service("web", web.port)], listeners=[listener("public", port, "web")]
+    ).start()
     victim, other = node.worker_pids()
-    with Load(pair.local, connections=16, host="web") as load:
+    with Load(port, connections=16) as load:
         load.wait_for_more(300)
-        mine = {remote for local, remote in sockets_of(victim) if local == pair.local}
+        mine = {remote for local, remote in sockets_of(victim) if local == port}
         assert 0 < len(mine) < 16, "both workers must serve before one is killed"
         killed = time.monotonic()
         os.kill(victim, 9)
-        fresh = wait_for(
-            lambda: {w["pid"] for w in node.workers() if w["pid"]} - {victim, other},
-            3,
-            "a replacement worker",
-        )
+        wait_for(lambda: len(set(node.worker_pids()) - {victim, other, 0}) == 1, 3, "a new worker")
         back = time.monotonic() - killed
         load.wait_for_more(500)
         time.sleep(0.5)
-    strangers = [f for f in load.failures if f.local_port not in mine and f.at < killed + 0.01]
+    strangers = [f for f in load.failures if f.local_port not in mine]
     assert strangers == [], strangers
-    late = [f for f in load.failures if f.at > killed + 1.0]
-    assert late == [], f"failures a second after the crash: {late}"
-    assert len(load.failures) <= 2 * len(mine), [f.what for f in load.failures]
+    assert len(load.failures) <= len(mine), [f.what for f in load.failures]
+    assert load.slowest < 1.0, f"a request waited {load.slowest:.1f} s for the replacement"
     assert back < 1.5, f"the replacement was seen only after {back:.1f} s"
-    assert node.worker_pids().count(other) == 1, "the other worker was replaced too"
-    assert len(fresh) == 1
+    assert other in node.worker_pids(), "the other worker was replaced too"
 
 
 def test_replacement_serves_without_a_control_plane(mesh):

@@ -192,14 +192,16 @@ def names(source, room, stems):
 
 def guard(source, room):
     stem = stem_of(source.path)
-    expected = (f"{stem}_H" if stem.startswith(f"{room}_") else f"{room}_{stem}_H").upper()
-    text = source.blanked
-    match = re.search(r"#ifndef\s+(\w+)\s+#define\s+(\w+)", text)
+    allowed = [f"{room}_{stem}_H".upper()]
+    if stem.startswith(f"{room}_"):
+        allowed.insert(0, f"{stem}_H".upper())
+    match = re.search(r"#ifndef\s+(\w+)\s+#define\s+(\w+)", source.blanked)
     if not match or match.group(1) != match.group(2):
-        return [source.finding(1, "guard", f"begin with #ifndef {expected} / #define {expected}")]
-    if match.group(1) != expected:
+        advice = f"begin with #ifndef {allowed[0]} / #define {allowed[0]}"
+        return [source.finding(1, "guard", advice)]
+    if match.group(1) not in allowed:
         line = source.line_of(match.start())
-        return [source.finding(line, "guard", f"the guard of this header is {expected}")]
+        return [source.finding(line, "guard", f"the guard of this header is {allowed[0]}")]
     return []
 
 
