@@ -7,6 +7,7 @@
 //   swift-service-lifecycle  controlplane     start and stop order, signals
 //   async-http-client        MeshClient       outbound HTTP, also over unix sockets
 //   swift-nio                MeshClient       TCP probes; byte buffers of the HTTP client
+//   swift-nio-ssl            MeshClient       whom an outbound TLS connection trusts
 //   hummingbird              MeshAdmin        inbound admin HTTP
 //   swift-http-types         MeshAdmin        field names and statuses of hummingbird
 //   swift-certificates       MeshIdentity     mesh CA and leaves
@@ -122,10 +123,12 @@ let swiftTargets: [Target] = [
     swiftRoom(
         "MeshClient",
         [
+            "MeshModel",
             .product(name: "AsyncHTTPClient", package: "async-http-client"),
             .product(name: "NIOCore", package: "swift-nio"),
             .product(name: "NIOPosix", package: "swift-nio"),
             .product(name: "NIOHTTP1", package: "swift-nio"),
+            .product(name: "NIOSSL", package: "swift-nio-ssl"),
         ]),
     swiftRoom("MeshHealth", ["MeshModel", "MeshTelemetry", "MeshClient"]),
     swiftRoom("MeshProcess", ["MeshModel", "MeshTelemetry"]),
@@ -152,8 +155,18 @@ let swiftTargets: [Target] = [
         exclude: ["README.md"], swiftSettings: swiftSettings),
     swiftTests("MeshTelemetry"),
     swiftTests(
+        "MeshClient",
+        [
+            "MeshModel",
+            .product(name: "NIOCore", package: "swift-nio"),
+            .product(name: "NIOPosix", package: "swift-nio"),
+            .product(name: "NIOHTTP1", package: "swift-nio"),
+            .product(name: "NIOSSL", package: "swift-nio-ssl"),
+        ]),
+    swiftTests(
         "MeshIdentity",
         [
+            "MeshModel",
             .product(name: "X509", package: "swift-certificates"),
             .product(name: "Crypto", package: "swift-crypto"),
             .product(name: "SwiftASN1", package: "swift-asn1"),
@@ -179,6 +192,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-http-types", exact: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", exact: "2.37.6"),
         .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
         .package(
             url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1", traits: []),
