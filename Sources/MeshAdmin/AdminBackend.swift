@@ -23,6 +23,8 @@ package protocol AdminBackend: Sendable {
     /// `document` is a service in Consul's shape, JSON or YAML, with or without a `service` wrapper.
     func registerService(document: [UInt8]) async throws -> ChangeReport
     func deregisterService(id: String) async throws -> ChangeReport
+    /// The service that such a document names.
+    func deregisterService(document: [UInt8]) async throws -> ChangeReport
     func createIntention(_ request: IntentionRequest) async throws -> ChangeReport
     func deleteIntention(source: String, destination: String) async throws -> ChangeReport
 }

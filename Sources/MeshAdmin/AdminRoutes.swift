@@ -20,7 +20,8 @@ struct AdminRoutes: Sendable {
         router.add(middleware: ErrorMiddleware())
         addMachineRoutes(router)
         addReads(router.group("status"))
-        addWrites(router.group("v1").add(middleware: WriteGuard(transport: transport, token: token)))
+        addWrites(
+            router.group("v1").add(middleware: WriteGuard(transport: transport, token: token)))
         return router
     }
 
@@ -76,6 +77,10 @@ struct AdminRoutes: Sendable {
         group.put("services") { request, _ in
             let document = try await Self.body(request)
             return Self.answer(try await backend.registerService(document: document))
+        }
+        group.delete("services") { request, _ in
+            let document = try await Self.body(request)
+            return Self.answer(try await backend.deregisterService(document: document))
         }
         group.delete("services/:id") { _, context in
             let raw = try context.parameters.require("id")

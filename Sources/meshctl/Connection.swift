@@ -44,7 +44,9 @@ struct ConnectionOptions: ParsableArguments {
     }
 
     private func token(_ environment: [String: String]) throws -> String? {
-        guard let tokenFile else { return environment["RINGMESH_TOKEN"].flatMap { $0.isEmpty ? nil : $0 } }
+        guard let tokenFile else {
+            return environment["RINGMESH_TOKEN"].flatMap { $0.isEmpty ? nil : $0 }
+        }
         guard let text = try? String(contentsOfFile: tokenFile, encoding: .utf8) else {
             throw MeshError(.invalid, "the token file \(tokenFile) cannot be read")
         }
@@ -56,7 +58,9 @@ struct ConnectionOptions: ParsableArguments {
 struct Connection {
     let client: APIClient
 
-    func read<Value: Decodable>(_ path: String, as type: Value.Type = Value.self) async throws -> Value {
+    func read<Value: Decodable>(_ path: String, as type: Value.Type = Value.self) async throws
+        -> Value
+    {
         try Self.decoded(try await client.request("GET", path))
     }
 

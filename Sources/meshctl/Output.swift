@@ -57,5 +57,7 @@ enum Format {
     static func date(_ date: Date) -> String { date.formatted(.iso8601) }
 
     /// Names in one cell.
-    static func list(_ names: [String]) -> String { names.isEmpty ? "-" : names.joined(separator: ",") }
+    static func list(_ names: [String]) -> String {
+        names.isEmpty ? "-" : names.joined(separator: ",")
+    }
 }

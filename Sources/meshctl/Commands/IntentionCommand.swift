@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import MeshAdminAPI
 import MeshClient
 
@@ -91,7 +92,8 @@ struct IntentionCommand: AsyncParsableCommand {
                 "source", "destination", "action", "precedence", "origin", "description",
                 numbers: [3])
             for intention in intentions {
-                let action = intention.action == "permissions"
+                let action =
+                    intention.action == "permissions"
                     ? "\(intention.permissions) permissions" : intention.action
                 table.add(
                     intention.source, intention.destination, action, "\(intention.precedence)",
@@ -126,7 +128,8 @@ struct IntentionCommand: AsyncParsableCommand {
         }
 
         static func text(_ check: IntentionCheckReport) -> String {
-            let verdict = check.dependsOnRequest
+            let verdict =
+                check.dependsOnRequest
                 ? "depends on the request (a plain connection: \(check.allowed ? "allow" : "deny"))"
                 : check.allowed ? "allow" : "deny"
             let origin = check.origin.map { ", written in \($0)" } ?? ""

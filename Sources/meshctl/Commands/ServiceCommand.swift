@@ -37,7 +37,8 @@ struct ServiceCommand: AsyncParsableCommand {
 
     struct Deregister: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Take a service out of the catalog, by its id or by the file that registered it.")
+            abstract:
+                "Take a service out of the catalog, by its id or by the file that registered it.")
 
         @Argument(help: "Service id, or a file as `register` takes it.", completion: .file())
         var target: String
@@ -46,11 +47,12 @@ struct ServiceCommand: AsyncParsableCommand {
         @OptionGroup var output: OutputOptions
 
         func run() async throws {
-            let id = try ServiceFile.identifier(target)
+            let isFile = target == "-" || FileManager.default.fileExists(atPath: target)
+            let document = isFile ? try ServiceFile.read(target) : nil
+            let path = isFile ? "/v1/services" : URLPath.make("v1", "services", target)
             try await connection.run { connection in
                 try await connection.change(
-                    "DELETE", URLPath.make("v1", "services", id), done: "deregistered \(id)",
-                    output: output)
+                    "DELETE", path, body: document, done: "deregistered \(target)", output: output)
             }
         }
     }
@@ -61,36 +63,10 @@ enum ServiceFile {
     static func read(_ path: String) throws -> [UInt8] {
         if path == "-" { return Array(FileHandle.standardInput.readDataToEndOfFile()) }
         guard let data = FileManager.default.contents(atPath: path) else {
-            Output.error("\(path) cannot be read: give a JSON or YAML file, or - for standard input")
+            Output.error(
+                "\(path) cannot be read: give a JSON or YAML file, or - for standard input")
             throw ExitStatus.failed.code
         }
         return Array(data)
-    }
-
-    /// The id that an argument means: of a file's service, or the argument itself.
-    static func identifier(_ target: String) throws -> String {
-        guard FileManager.default.fileExists(atPath: target) else { return target }
-        let text = String(decoding: try read(target), as: UTF8.self)
-        guard let id = value(of: "id", in: text) ?? value(of: "name", in: text) else {
-            Output.error("\(target) names no service: it has neither id nor name")
-            throw ExitStatus.failed.code
-        }
-        return id
-    }
-
-    /// The first scalar with this key in JSON or YAML, in any of the spellings. Enough to name a service;
-    /// the control plane reads the document itself.
-    static func value(of key: String, in text: String) -> String? {
-        for line in text.split(whereSeparator: { $0 == "\n" || $0 == "," || $0 == "{" || $0 == "}" }) {
-            guard let colon = line.firstIndex(of: ":") else { continue }
-            let trim: (Substring) -> String = {
-                $0.trimmingCharacters(in: CharacterSet(charactersIn: " \t\r\"'-"))
-            }
-            guard trim(line[..<colon]).lowercased() == key else { continue }
-            let value = trim(line[line.index(after: colon)...].drop { $0 == " " })
-            if !value.isEmpty { return line[line.index(after: colon)...]
-                .trimmingCharacters(in: CharacterSet(charactersIn: " \t\r\"'")) }
-        }
-        return nil
     }
 }

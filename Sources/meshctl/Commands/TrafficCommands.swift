@@ -17,7 +17,8 @@ struct RoutesCommand: AsyncParsableCommand {
     }
 
     static func text(_ report: RoutesReport) -> String {
-        var listeners = Table("listener", "address", "kind", "tls", "role", "host", "match", "action")
+        var listeners = Table(
+            "listener", "address", "kind", "tls", "role", "host", "match", "action")
         for listener in report.listeners {
             for route in listener.routes {
                 listeners.add(
@@ -35,7 +36,8 @@ struct RoutesCommand: AsyncParsableCommand {
             }
             if target.endpoints.isEmpty { endpoints.add(target.name, "-", "-", "-", "-", "-") }
         }
-        return "generation \(report.generation)\n\n\(listeners.rendered())\n\n\(endpoints.rendered())"
+        return
+            "generation \(report.generation)\n\n\(listeners.rendered())\n\n\(endpoints.rendered())"
     }
 }
 
@@ -109,7 +111,8 @@ struct StatsCommand: AsyncParsableCommand {
             }
             table.add(
                 listener.name, "\(rate("accepted"))", "\(rate("requests"))", "\(rate("code_5xx"))",
-                "\(rate("denied"))", Format.bytes(rate("bytes_in")), Format.bytes(rate("bytes_out")),
+                "\(rate("denied"))", Format.bytes(rate("bytes_in")),
+                Format.bytes(rate("bytes_out")),
                 "\(listener.counters["open"] ?? 0)")
         }
         return table.rendered()
