@@ -5,6 +5,12 @@
 
 #include "base/err.h"
 
+_Static_assert((int)H1_METHOD_GET == (int)ABI_METHOD_GET &&
+                   (int)H1_METHOD_CONNECT == (int)ABI_METHOD_CONNECT &&
+                   (int)H1_METHOD_PATCH == (int)ABI_METHOD_PATCH &&
+                   (int)H1_METHOD_COUNT == (int)ABI_METHOD_COUNT,
+               "sets of methods in a snapshot have the parser's numbers");
+
 /* --- ends --- */
 
 void l7_count_status(struct proxy *proxy, struct conn *down, uint16_t status)
