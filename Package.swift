@@ -126,7 +126,7 @@ let swiftTargets: [Target] = [
             .product(name: "NIOHTTP1", package: "swift-nio"),
         ]),
     swiftRoom("MeshHealth", ["MeshModel", "MeshTelemetry", "MeshClient"]),
-    swiftRoom("MeshProcess", ["MeshModel", "MeshTelemetry"]),
+    swiftRoom("MeshProcess", ["MeshModel", "MeshTelemetry", "CMeshShm"]),
     swiftRoom(
         "MeshAdmin",
         [
@@ -148,6 +148,8 @@ let swiftTargets: [Target] = [
         name: "meshctl", dependencies: ["MeshModel", "MeshClient", argumentParser],
         exclude: ["README.md"], swiftSettings: swiftSettings),
     swiftTests("MeshTelemetry"),
+    swiftTests("MeshWorkers", ["MeshModel", "MeshProcess", "MeshTelemetry", "CMeshABI", "CMeshShm"]),
+    swiftTests("MeshProcess", ["MeshModel", "MeshTelemetry"]),
     swiftTests(
         "MeshIdentity",
         [
