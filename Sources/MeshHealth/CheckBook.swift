@@ -17,6 +17,7 @@ package struct CheckBook: Sendable {
         var machine: CheckMachine
         var epoch: UInt64
         var attempts = 0
+        var isProven = false
         /// TTL: the service must report before.
         var deadline: ContinuousClock.Instant?
     }
@@ -39,7 +40,9 @@ package struct CheckBook: Sendable {
     /// Every check as it stands, by id.
     package var reports: [CheckReport] {
         entries.values.sorted { $0.spec.id < $1.spec.id }.map {
-            CheckReport(spec: $0.spec, status: $0.machine.status, output: $0.machine.output)
+            CheckReport(
+                spec: $0.spec, status: $0.machine.status, output: $0.machine.output,
+                isProven: $0.isProven)
         }
     }
 
@@ -48,7 +51,8 @@ package struct CheckBook: Sendable {
         entries.values.filter { $0.spec.service == service }.map(\.machine.status)
     }
 
-    /// Makes these the checks. One that is the same as before keeps its status and its schedule.
+    /// Makes these the checks. One that is the same as before goes on undisturbed, one with another
+    /// definition keeps its status until the first result.
     package mutating func configure(
         _ specs: [CheckSpec], now: ContinuousClock.Instant,
         using generator: inout some RandomNumberGenerator
@@ -58,7 +62,10 @@ package struct CheckBook: Sendable {
         for spec in specs where entries[spec.id]?.spec != spec {
             lastEpoch += 1
             var entry = Entry(
-                spec: spec, machine: CheckMachine(spec.definition, now: now), epoch: lastEpoch)
+                spec: spec,
+                machine: CheckMachine(
+                    spec.definition, before: entries[spec.id]?.machine.status, now: now),
+                epoch: lastEpoch)
             if let ttl = spec.definition.ttl {
                 entry.deadline = now + ttl.duration
                 schedule(entry, .ttl, at: now + ttl.duration)
@@ -99,7 +106,11 @@ package struct CheckBook: Sendable {
                 guard let deadline = entry.deadline, deadline <= now else { continue }
                 entry.deadline = nil
                 let ttl = entry.spec.definition.ttl.map { "\($0)" } ?? "ttl"
-                guard entry.machine.expired("no report within \(ttl)", now: now) else { break }
+                let isFirst = !entry.isProven
+                entry.isProven = true
+                guard entry.machine.expired("no report within \(ttl)", now: now) || isFirst else {
+                    break
+                }
                 events.append(.changed(entry.spec.service))
                 scheduleRemoval(entry)
             case .removal:
@@ -146,7 +157,8 @@ package struct CheckBook: Sendable {
         _ entry: inout Entry, now: ContinuousClock.Instant,
         _ change: (inout CheckMachine) -> Bool
     ) -> HealthEvent? {
-        let changed = change(&entry.machine)
+        let changed = change(&entry.machine) || !entry.isProven
+        entry.isProven = true
         entries[entry.spec.id] = entry
         guard changed else { return nil }
         scheduleRemoval(entry)

@@ -14,8 +14,11 @@ package struct CheckMachine: Sendable, Equatable {
     private let successBeforePassing: Int
     private let failuresBeforeCritical: Int
 
-    package init(_ definition: CheckDefinition, now: ContinuousClock.Instant) {
-        status = definition.initialStatus
+    /// A check that goes on under a changed definition keeps the status `before`.
+    package init(
+        _ definition: CheckDefinition, before: CheckStatus? = nil, now: ContinuousClock.Instant
+    ) {
+        status = before ?? definition.initialStatus
         successBeforePassing = definition.successBeforePassing
         failuresBeforeCritical = definition.failuresBeforeCritical
         criticalSince = status == .critical ? now : nil

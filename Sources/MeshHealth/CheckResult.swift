@@ -40,11 +40,13 @@ package struct CheckReport: Sendable, Equatable {
     package var spec: CheckSpec
     package var status: CheckStatus
     package var output: String
+    /// Whether the status comes from a result, not from the definition or from before.
+    package var isProven: Bool
 }
 
 /// What health monitoring tells the catalog.
 package enum HealthEvent: Sendable, Equatable {
-    /// A check of the service has another status.
+    /// A check of the service has another status, or its first result.
     case changed(ServiceID)
     /// The service has been critical for longer than its check allows: it is to be taken out.
     case expired(ServiceID, check: String)

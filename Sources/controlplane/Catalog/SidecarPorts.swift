@@ -2,8 +2,20 @@ import MeshModel
 
 /// The public ports of sidecars that name none: the lowest free one, and the same for a sidecar for as
 /// long as it is known. Pure; kept with the store, so that a restart moves nobody.
-struct SidecarPorts: Sendable, Equatable, Codable {
+struct SidecarPorts: Sendable, Equatable {
     private(set) var ports: [ServiceID: UInt16] = [:]
+
+    init() {}
+
+    /// Ports as they were stored.
+    init(_ plain: [String: UInt16]) {
+        for (id, port) in plain { if let id = try? ServiceID(id) { ports[id] = port } }
+    }
+
+    /// Ports as they are stored.
+    var plain: [String: UInt16] {
+        Dictionary(uniqueKeysWithValues: ports.map { ($0.key.text, $0.value) })
+    }
 
     /// Gives ports to `wanted`, forgets those of services that are gone. Returns who got none.
     ///
