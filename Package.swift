@@ -118,7 +118,12 @@ let swiftTargets: [Target] = [
             .product(name: "SwiftASN1", package: "swift-asn1"),
         ]),
     swiftRoom("MeshStore", ["MeshModel", .product(name: "GRDB", package: "GRDB.swift")]),
-    swiftRoom("MeshTables", ["MeshModel", "MeshAuthz", "MeshDiscovery", "CMeshABI", "CMeshTable"]),
+    swiftRoom(
+        "MeshTables",
+        [
+            "MeshModel", "MeshAuthz", "MeshDiscovery", "CMeshABI", "CMeshBase", "CMeshTable",
+            "CMeshWire",
+        ]),
     swiftRoom("MeshWorkers", ["MeshModel", "MeshTelemetry", "CMeshABI", "CMeshShm"]),
     swiftRoom(
         "MeshClient",
