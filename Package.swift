@@ -115,7 +115,9 @@ let swiftTargets: [Target] = [
             .product(name: "Crypto", package: "swift-crypto"),
             .product(name: "SwiftASN1", package: "swift-asn1"),
         ]),
-    swiftRoom("MeshStore", ["MeshModel", .product(name: "GRDB", package: "GRDB.swift")]),
+    swiftRoom(
+        "MeshStore",
+        ["MeshModel", "MeshIdentity", .product(name: "GRDB", package: "GRDB.swift")]),
     swiftRoom("MeshTables", ["MeshModel", "MeshAuthz", "MeshDiscovery", "CMeshABI", "CMeshTable"]),
     swiftRoom("MeshWorkers", ["MeshModel", "MeshTelemetry", "CMeshABI", "CMeshShm"]),
     swiftRoom(
@@ -151,6 +153,7 @@ let swiftTargets: [Target] = [
         name: "meshctl", dependencies: ["MeshModel", "MeshClient", argumentParser],
         exclude: ["README.md"], swiftSettings: swiftSettings),
     swiftTests("MeshTelemetry"),
+    swiftTests("MeshStore", ["MeshModel", "MeshIdentity"]),
     swiftTests(
         "MeshClient",
         [
