@@ -333,6 +333,44 @@ TEST(accepts_a_burst_with_one_operation)
     ring_destroy(ring);
 }
 
+TEST(accepts_on_many_listeners)
+{
+    enum { LISTENERS = 40, EACH = 3 };
+    struct ring *ring = kit_ring();
+    struct sockaddr_storage addresses[LISTENERS];
+    uint32_t accepted[LISTENERS] = {0};
+    int listeners[LISTENERS];
+    int clients[LISTENERS * EACH];
+
+    for (uint32_t i = 0; i < LISTENERS; i++) {
+        listeners[i] = kit_listener(&addresses[i], EACH);
+        ring_accept(ring, listeners[i], token_of(KIND_ACCEPT, i));
+    }
+    for (uint32_t i = 0; i < LISTENERS * EACH; i++) {
+        const struct sockaddr *address = (const struct sockaddr *)&addresses[i % LISTENERS];
+
+        clients[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        CHECK_INT(connect(clients[i], address, sizeof(struct sockaddr_in)), 0);
+    }
+    for (uint32_t i = 0; i < LISTENERS * EACH; i++) {
+        struct ring_event event = kit_next(ring, KIT_PATIENT);
+
+        if (!CHECK(event.token != 0 && event.result >= 0)) {
+            return;
+        }
+        accepted[ring_token_slot(event.token)]++;
+        ring_event_drop(ring, &event, true);
+    }
+    for (uint32_t i = 0; i < LISTENERS; i++) {
+        CHECK_UINT(accepted[i], EACH);
+        ring_close(ring, listeners[i], false);
+    }
+    for (uint32_t i = 0; i < LISTENERS * EACH; i++) {
+        close(clients[i]);
+    }
+    ring_destroy(ring);
+}
+
 /* A closed listener is gone at once: nobody connects any more, and its port can be bound again. */
 TEST(closed_listener_frees_its_port)
 {

@@ -82,6 +82,8 @@ def build():
     forward = [str(p) for p in sorted(HERE.glob("forward*.c"))]
     base = [compiler(), *FLAGS, *includes]
     subprocess.run([*base, str(HERE / "load.c"), "-o", str(OUT / "load")], check=True)
+    close = [str(HERE / "close.c"), *sources, "-luring", "-o", str(OUT / "close")]
+    subprocess.run([*base, *close], check=True)
     subprocess.run([*base, *forward, *sources, "-luring", "-o", str(OUT / "forward")], check=True)
 
 
@@ -143,6 +145,7 @@ def measure(variant, load, seconds):
                 str(load.rate),
                 str(child.pid),
             ],
+            check=False,
             stdout=subprocess.PIPE,
             timeout=seconds + 30,
         )
@@ -191,6 +194,22 @@ def table(results, loads, variants):
         )
 
 
+def close_costs(rounds):
+    """Microseconds of CPU per ring_close(), by what else is pending and how it finds its own."""
+    costs = {}
+    for pending in (0, 1000, 9000):
+        for way in ("token", "walk"):
+            output = [
+                subprocess.run(
+                    [str(OUT / "close"), str(pending), way], check=True, stdout=subprocess.PIPE
+                ).stdout.decode()
+                for _ in range(rounds)
+            ]
+            values = [float(line.split(": ")[1].split()[0]) for line in output]
+            costs[f"{pending} pending, by {way}"] = statistics.median(values)
+    return costs
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=10)
@@ -223,6 +242,10 @@ def main():
         for sink in sinks:
             sink.__exit__()
     table(results, loads, options.variants)
+    closes = close_costs(options.rounds)
+    print("\nCPU time per ring_close(), median")
+    for name, cost in closes.items():
+        print(f"  {name}: {cost:.1f} us")
     if options.json:
         machine = {
             "kernel": platform.release(),
@@ -232,9 +255,8 @@ def main():
             "rate": options.rate,
             "congestion": "reno",
         }
-        options.json.write_text(
-            json.dumps({"machine": machine, "results": results}, indent=1) + "\n"
-        )
+        document = {"machine": machine, "results": results, "close_us": closes}
+        options.json.write_text(json.dumps(document, indent=1) + "\n")
 
 
 if __name__ == "__main__":
