@@ -46,9 +46,9 @@ SINK_CORE, FORWARD_CORE, LOAD_CORES = "0", "1", "2,3"
 class Workload:
     """What is offered: `rate` 0 is as fast as it goes."""
 
-    def __init__(self, name, mode, sink, size, conns, rate=0, verdict="cpu_ns_each"):
+    def __init__(self, name, mode, sink, size, conns, rate=0):
         self.name, self.mode, self.sink, self.size = name, mode, sink, size
-        self.conns, self.rate, self.verdict = conns, rate, verdict
+        self.conns, self.rate = conns, rate
 
 
 def workloads(rate):
@@ -56,8 +56,8 @@ def workloads(rate):
         Workload("64 B, 1 connection", "pingpong", "echo", "small", 1),
         Workload(f"64 B, 64 connections, {rate}/s", "pingpong", "echo", "small", 64, rate),
         Workload(f"64 B, 512 connections, {rate}/s", "pingpong", "echo", "small", 512, rate),
-        Workload("64 B, 64 connections, full", "pingpong", "echo", "small", 64, 0, "per_second"),
-        Workload("64 B, 512 connections, full", "pingpong", "echo", "small", 512, 0, "per_second"),
+        Workload("64 B, 64 connections, full", "pingpong", "echo", "small", 64),
+        Workload("64 B, 512 connections, full", "pingpong", "echo", "small", 512),
         Workload("bulk up, 4 connections", "up", "discard", "large", 4),
         Workload("bulk down, 4 connections", "down", "source", "large", 4),
     ]
@@ -161,37 +161,39 @@ def verify(variants):
     print("every variant carries 64 MiB both ways unchanged", flush=True)
 
 
-def cell(samples, load):
-    bulk = load.mode in ("up", "down")
-    if load.verdict == "per_second":
-        values, unit = [s["per_second"] / 1e3 for s in samples], "k/s"
-    elif bulk:
-        values, unit = [s["cpu_ns_each"] * 2**20 / 1e3 for s in samples], "us/MiB"
-    else:
-        values, unit = [s["cpu_ns_each"] / 1e3 for s in samples], "us"
-    values.sort()
+def quartiles(values):
+    """First quartile, median, third quartile."""
+    values = sorted(values)
     quarter = len(values) // 4
-    text = (
-        f"{statistics.median(values):.1f} {unit} ({values[quarter]:.1f}–{values[-1 - quarter]:.1f})"
-    )
-    if bulk:
-        text += f", {statistics.median(s['per_second'] for s in samples) / 1e9:.2f} GB/s"
-    return text
+    return [round(v, 2) for v in (values[quarter], statistics.median(values), values[-1 - quarter])]
 
 
-def table(results, loads, variants):
-    print(
-        "\nCPU time of the forwarder per round trip or MiB, or round trips per second:"
-        " median (quartiles)\n"
-    )
+def summary(samples, load):
+    """What is kept of the rounds: CPU microseconds per round trip or MiB, and what was reached."""
+    bulk = load.mode in ("up", "down")
+    unit, scale = ("cpu_us_per_mib", 2**20 / 1e3) if bulk else ("cpu_us", 1 / 1e3)
+    rate, factor = ("gb_per_second", 1e9) if bulk else ("k_per_second", 1e3)
+    return {
+        unit: quartiles([s["cpu_ns_each"] * scale for s in samples]),
+        rate: quartiles([s["per_second"] / factor for s in samples]),
+    }
+
+
+def cell(kept, load):
+    (low, median, high), reached = kept.values()
+    text = f"{median:.1f} ({low:.1f}–{high:.1f})"
+    if load.mode in ("up", "down"):
+        return text + f", {reached[1]:.2f} GB/s"
+    return text if load.rate else text + f", {reached[1]:.1f} k/s"
+
+
+def table(kept, loads, variants):
+    print("\nCPU microseconds of the forwarder per round trip, or per MiB: median (quartiles)\n")
     print("| workload | " + " | ".join(f"{v}: {VARIANTS[v]}" for v in variants) + " |")
     print("|---|" + "---|" * len(variants))
     for load in loads:
-        print(
-            f"| {load.name} | "
-            + " | ".join(cell(results[load.name][v], load) for v in variants)
-            + " |"
-        )
+        cells = [cell(kept[load.name][v], load) for v in variants]
+        print(f"| {load.name} | " + " | ".join(cells) + " |")
 
 
 def close_costs(rounds):
@@ -241,7 +243,11 @@ def main():
     finally:
         for sink in sinks:
             sink.__exit__()
-    table(results, loads, options.variants)
+    kept = {
+        load.name: {v: summary(results[load.name][v], load) for v in options.variants}
+        for load in loads
+    }
+    table(kept, loads, options.variants)
     closes = close_costs(options.rounds)
     print("\nCPU time per ring_close(), median")
     for name, cost in closes.items():
@@ -255,7 +261,7 @@ def main():
             "rate": options.rate,
             "congestion": "reno",
         }
-        document = {"machine": machine, "results": results, "close_us": closes}
+        document = {"machine": machine, "results": kept, "close_us": closes}
         options.json.write_text(json.dumps(document, indent=1) + "\n")
 
 
