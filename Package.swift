@@ -131,7 +131,7 @@ let swiftTargets: [Target] = [
             .product(name: "NIOSSL", package: "swift-nio-ssl"),
         ]),
     swiftRoom("MeshHealth", ["MeshModel", "MeshTelemetry", "MeshClient"]),
-    swiftRoom("MeshProcess", ["MeshModel", "MeshTelemetry"]),
+    swiftRoom("MeshProcess", ["MeshModel", "MeshTelemetry", "CMeshShm"]),
     swiftRoom(
         "MeshAdmin",
         [
@@ -154,6 +154,8 @@ let swiftTargets: [Target] = [
         name: "meshctl", dependencies: ["MeshModel", "MeshAdminAPI", "MeshClient", argumentParser],
         exclude: ["README.md"], swiftSettings: swiftSettings),
     swiftTests("MeshTelemetry"),
+    swiftTests("MeshWorkers", ["MeshModel", "MeshProcess", "MeshTelemetry", "CMeshABI", "CMeshShm"]),
+    swiftTests("MeshProcess", ["MeshModel", "MeshTelemetry"]),
     swiftTests(
         "MeshClient",
         [
