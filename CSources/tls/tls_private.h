@@ -15,9 +15,9 @@
 #define TLS_RECORD_MAX        16384u        /* plaintext of one record (RFC 8446 5.1) */
 #define TLS_OUTPUT_MAX        (1024u << 10) /* ciphertext not yet taken, of one session */
 #define TLS_INPUT_MAX         (256u << 10)  /* ciphertext fed and not yet read, of one session */
-#define TLS_HANDSHAKE_MAX     (256u << 10) /* ciphertext from the peer until the handshake is done */
-#define TLS_CHAIN_BYTES_MAX   (64u << 10)  /* certificates that the peer shows */
-#define TLS_CHAIN_DEPTH       4            /* intermediates between a leaf and its root */
+#define TLS_HANDSHAKE_MAX     (256u << 10)  /* ciphertext from the peer before it is done */
+#define TLS_CHAIN_BYTES_MAX   (64u << 10)   /* certificates that the peer shows */
+#define TLS_CHAIN_DEPTH       4             /* intermediates between a leaf and its root */
 #define TLS_AFTERWARDS_MAX    64u    /* handshake messages after the handshake, see tls_read */
 #define TLS_AFTERWARDS_CREDIT 65536u /* plaintext bytes that pay for one of them */
 #define TLS_NAME_MAX          253u   /* a host name (RFC 1035 2.3.4, in text) */
