@@ -6,6 +6,7 @@
 #define TLS_TLS_PRIVATE_H
 
 #include <openssl/evp.h>
+#include <openssl/provider.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
@@ -104,8 +105,12 @@ struct tls_resume {
     uint8_t name_len;
 };
 
-/* tls_bio.c: the one BIO of the process, and the output scratch. */
+/* What the process has once: library, BIO, output scratch. */
 struct tls_engine {
+    OSSL_LIB_CTX *library;  /* see tls_library.c */
+    OSSL_PROVIDER *nothing; /* held, because the library ends without giving it back */
+    EVP_CIPHER *ticket_cipher;
+    EVP_MD *hash;
     BIO_METHOD *method;
     BIO *bio;
     struct tls_session *current; /* whose call runs */
@@ -116,6 +121,7 @@ struct tls_engine {
 };
 extern struct tls_engine tls_engine;
 
+/* tls_bio.c */
 [[nodiscard]] bool tls_bio_init(void);
 /* Makes `session` the current one; output of another session moves out of the scratch to it. */
 void tls_bio_enter(struct tls_session *session);
