@@ -65,7 +65,7 @@ SWIFT_MODULES = {
 SWIFT_C_MODULES = {
     "CMeshABI": {"MeshTables", "MeshWorkers"},
     "CMeshTable": {"MeshTables"},
-    "CMeshShm": {"MeshWorkers"},
+    "CMeshShm": {"MeshWorkers", "MeshProcess"},
     "CLibYAML": {"MeshConfig"},
 }
 

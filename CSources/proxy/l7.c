@@ -5,6 +5,12 @@
 
 #include "base/err.h"
 
+_Static_assert((int)H1_METHOD_GET == (int)ABI_METHOD_GET &&
+                   (int)H1_METHOD_CONNECT == (int)ABI_METHOD_CONNECT &&
+                   (int)H1_METHOD_PATCH == (int)ABI_METHOD_PATCH &&
+                   (int)H1_METHOD_COUNT == (int)ABI_METHOD_COUNT,
+               "sets of methods in a snapshot have the parser's numbers");
+
 /* --- ends --- */
 
 void l7_count_status(struct proxy *proxy, struct conn *down, uint16_t status)
@@ -393,9 +399,13 @@ static void l7_refuse_head(struct proxy *proxy, struct conn *down, int error)
 
 static size_t l7_on_head(struct proxy *proxy, struct conn *down, struct bytes in)
 {
-    int used = h1_parse_request(in, &proxy->head);
+    int used = 0;
 
+    if (down->stage != L7_IN_HEAD || in.len >= H1_MAX_HEAD || h1_may_progress(in, down->seen)) {
+        used = h1_parse_request(in, &proxy->head);
+    }
     if (used == 0 && in.len < H1_MAX_HEAD) {
+        down->seen = (uint32_t)in.len;
         if (down->stage == L7_AWAIT_HEAD) {
             const struct abi_listener *entry = listener_entry(proxy, listener_of(proxy, down));
 

@@ -1,8 +1,6 @@
-/* The secrets region: private keys and what belongs to them. */
-#include <string.h>
+#include "table/secrets.h"
 
 #include "abi/limits.h"
-#include "table/view.h"
 
 #define TICKET_KEY_SIZE 80u /* of one tls_ticket_key */
 

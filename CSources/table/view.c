@@ -174,10 +174,10 @@ static bool step_section(struct view_walk *walk)
     }
     while (view->_record < count && walk->budget > 0) {
         walk->record = view->_record;
-        walk->budget--;
         if (!view_check_record(walk)) {
             return false;
         }
+        walk->budget--;
         if (view->_part == 0) {
             view->_record++;
         }

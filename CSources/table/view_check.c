@@ -85,10 +85,10 @@ bool view_check_text(struct view_walk *walk, struct abi_text text, const char *w
 
 /* Classes of bytes, a bit each. */
 enum {
-    LINE = 1,  /* may stand in a field value */
-    TOKEN = 2, /* RFC 9110 5.6.2 */
-    LOWER = 4, /* not an upper-case letter */
-    PATH = 8,  /* visible ASCII and all of UTF-8 beyond */
+    LINE = 1,    /* may stand in a field value */
+    TOKEN = 2,   /* RFC 9110 5.6.2 */
+    LOWER = 4,   /* not an upper-case letter */
+    VISIBLE = 8, /* neither control nor blank */
 };
 
 static uint8_t class_of(uint8_t c)
@@ -99,7 +99,7 @@ static uint8_t class_of(uint8_t c)
     bool visible = c > 0x20 && c != 0x7f;
 
     return (uint8_t)((visible || c == ' ' || c == '\t' ? LINE : 0) | (token ? TOKEN : 0) |
-                     (upper ? 0 : LOWER) | (visible ? PATH : 0));
+                     (upper ? 0 : LOWER) | (visible ? VISIBLE : 0));
 }
 
 static bool check_class(struct view_walk *walk, struct abi_text text, uint8_t class,
@@ -136,9 +136,14 @@ bool view_check_lower(struct view_walk *walk, struct abi_text text, const char *
     return check_class(walk, text, LOWER, what);
 }
 
+bool view_check_word(struct view_walk *walk, struct abi_text text, const char *what)
+{
+    return check_class(walk, text, VISIBLE, what);
+}
+
 bool view_check_path(struct view_walk *walk, struct abi_text text, const char *what)
 {
-    return check_class(walk, text, PATH, what) &&
+    return check_class(walk, text, VISIBLE, what) &&
            view_rule(walk, text.len == 0 || walk->view->text[text.at] == '/', ABI_REFUSAL_VALUE,
                      what);
 }

@@ -135,7 +135,7 @@ bool view_check_host(struct view_walk *walk)
                          host->name.at == 0 && host->routes.at == 0 && host->routes.count == 0,
                          ABI_REFUSAL_PADDING, "a free host slot");
     }
-    return view_check_path(walk, host->name, "host name") &&
+    return view_check_word(walk, host->name, "host name") &&
            view_check_lower(walk, host->name, "host name") &&
            view_rule(walk, host->name.len <= 255, ABI_REFUSAL_VALUE, "host name") &&
            view_ref(walk, host->routes, ABI_SECTION_ROUTE_LIST, "routes of a host");

@@ -52,8 +52,8 @@ static inline bool view_index(struct view_walk *walk, uint32_t index, enum abi_s
                      ABI_REFUSAL_REFERENCE, what);
 }
 
-/* Whether a record of many parts goes on with the next: at least one part is done in each call, so
- * view->_part is 0 again only when the record is complete. */
+/* Whether a record of many parts goes on with the next. A call begins with budget, or with part 0,
+ * so it does at least one part: view->_part is 0 again only when the record is complete. */
 static inline bool view_goes_on(const struct view_walk *walk)
 {
     return walk->budget > 0 || walk->view->_part == 0;
@@ -71,6 +71,8 @@ bool view_check_token(struct view_walk *walk, struct abi_text text, bool optiona
                       const char *what);
 /* No upper-case ASCII letters. */
 bool view_check_lower(struct view_walk *walk, struct abi_text text, const char *what);
+/* Neither controls nor blanks. */
+bool view_check_word(struct view_walk *walk, struct abi_text text, const char *what);
 /* Empty or beginning with `/`, without controls and blanks. */
 bool view_check_path(struct view_walk *walk, struct abi_text text, const char *what);
 bool view_check_address(struct view_walk *walk, const struct abi_address *address);

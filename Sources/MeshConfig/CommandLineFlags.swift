@@ -133,8 +133,11 @@ extension DocumentNode {
         let empty = DocumentNode.empty(at: value.location)
         let index = members.firstIndex { $0.folded == FoldedKey(first) }
         if let index {
-            members[index].value = members[index].value.setting(
-                value, at: path.dropFirst(), onlyIfAbsent: onlyIfAbsent)
+            let old = members[index]
+            members[index] = DocumentNode.Member(
+                key: old.key, keyLocation: old.keyLocation,
+                value: old.value.setting(
+                    value, at: path.dropFirst(), onlyIfAbsent: onlyIfAbsent))
         } else {
             let inner =
                 path.count == 1

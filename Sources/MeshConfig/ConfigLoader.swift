@@ -35,7 +35,7 @@ package struct ConfigLoader: Sendable {
         self.checksFiles = checksFiles
     }
 
-    /// Reads flags and the file that `--config.path` names; throws `ConfigProblems` with all of them.
+    /// Reads flags and the file that `--config.path` names; throws all `ConfigProblems`.
     package func load(
         arguments: [String], environment: [String: String]
     ) throws -> LoadedConfiguration {
@@ -59,7 +59,8 @@ package struct ConfigLoader: Sendable {
             text, flags: flags, environment: config.expand ? environment : nil, problems)
     }
 
-    /// Reads a configuration from a text, with flags over it. `environment` is nil to expand nothing.
+    /// Reads a configuration from a text, with flags over it. Nothing is expanded without
+    /// `environment`.
     package func load(
         text: String, source: String, arguments: [String] = [],
         environment: [String: String]? = nil
@@ -122,7 +123,7 @@ package struct ConfigLoader: Sendable {
             if let node = parsed.node, !node.isNull {
                 root = node
             } else {
-                root.location = SourceLocation(source: text.source, line: 1, column: 1)
+                root = .empty(at: SourceLocation(source: text.source, line: 1, column: 1))
             }
         }
         for flag in flags.flags where flag.path.first != "config" {

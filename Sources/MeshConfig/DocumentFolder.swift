@@ -9,6 +9,25 @@ package struct Documents<Value: Sendable & Hashable>: Sendable {
     /// Whether everything that was read is sound.
     package var isSound: Bool { !problems.contains { $0.severity == .error } }
 
+    /// What was defined first of everything that was defined twice, the others told.
+    func withoutRepeats(_ identity: (Value) -> String) -> Documents {
+        var result = Documents(values: [], problems: problems)
+        var seen: [String: SourceLocation] = [:]
+        for owned in values {
+            let name = identity(owned.value)
+            if let first = seen[name] {
+                result.problems.append(
+                    Problem(
+                        .error, "\(name) is defined in \(first) already: keep one of them",
+                        at: owned.location))
+            } else {
+                seen[name] = owned.location
+                result.values.append(owned)
+            }
+        }
+        return result
+    }
+
     /// The single object of an API body; throws every problem when it is not sound.
     package func single() throws -> Value {
         guard isSound, values.count == 1, let first = values.first else {
@@ -31,12 +50,12 @@ package enum DocumentLoader {
 
     /// Every service document of a folder, in the order of the files' names.
     package static func loadServices(directory: String) -> Documents<ServiceDefinition> {
-        load(directory, services)
+        load(directory, services).withoutRepeats(serviceIdentity)
     }
 
     /// Every config-entry document of a folder, in the order of the files' names.
     package static func loadConfigEntries(directory: String) -> Documents<ConfigEntry> {
-        load(directory, configEntries)
+        load(directory, configEntries).withoutRepeats(entryIdentity)
     }
 
     /// The services of one document.
@@ -47,7 +66,7 @@ package enum DocumentLoader {
             node, sink, path in
             SchemaChecker(sink: sink).check(node, ServiceKeys.schema, path)
             return ServiceReader.read(Fields(node: node, schema: ServiceKeys.schema), sink, path)
-        }
+        }.withoutRepeats(serviceIdentity)
     }
 
     /// The config entries of one document.
@@ -59,7 +78,15 @@ package enum DocumentLoader {
         ) { node, sink, path in
             SchemaChecker(sink: sink).checkEntry(node, path)
             return EntryReader.read(node, sink, path)
-        }
+        }.withoutRepeats(entryIdentity)
+    }
+
+    private static func serviceIdentity(_ service: ServiceDefinition) -> String {
+        "service id \(quoted(service.id.text))"
+    }
+
+    private static func entryIdentity(_ entry: ConfigEntry) -> String {
+        "\(entry.kind) \(quoted(entry.key.name))"
     }
 
     /// One intention as the API takes it: source, destination, action or permissions.

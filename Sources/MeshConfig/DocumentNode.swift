@@ -4,7 +4,9 @@ package import MeshModel
 ///
 /// Scalars stay text: what a text means (number, truth, duration) is decided by the key it stands
 /// under, so `version: 1.10` is never turned into 1.1 and `no` is a country where a name is due.
-package struct DocumentNode: Sendable {
+///
+/// A class because trees are walked a lot: a step down copies one reference.
+package final class DocumentNode: Sendable {
     package enum Content: Sendable {
         /// `plain` is false for quoted text and block scalars, which are never null or numbers.
         case scalar(String, plain: Bool)
@@ -17,7 +19,7 @@ package struct DocumentNode: Sendable {
         /// The key without its spelling, kept because every look-up asks for it.
         package let folded: FoldedKey
         package let keyLocation: SourceLocation
-        package var value: DocumentNode
+        package let value: DocumentNode
 
         init(key: String, keyLocation: SourceLocation, value: DocumentNode) {
             self.key = key
@@ -27,11 +29,11 @@ package struct DocumentNode: Sendable {
         }
     }
 
-    package var content: Content
-    package var location: SourceLocation
+    package let content: Content
+    package let location: SourceLocation
     /// The number of nodes here and below, and the longest way down: bounds for aliases.
-    var size: Int
-    var height: Int
+    let size: Int
+    let height: Int
 
     init(_ content: Content, at location: SourceLocation) {
         self.content = content

@@ -10,31 +10,20 @@ struct Fields {
     /// Where relative paths start that stand in no file.
     var folder: String = "."
 
-    private func spec(_ key: String) -> KeySpec {
-        guard let spec = schema.spec(key) else {
-            fatalError("the table of \(schema.name) has no key \(key)")
-        }
-        return spec
-    }
-
     /// The value as written, or nil when there is none.
-    func written(_ key: String) -> DocumentNode? {
-        let spec = spec(key)
-        let found = ([spec.name] + spec.aliases).lazy
-            .compactMap { node.member(FoldedKey($0)) }.first
-        guard let found, !found.value.isNull else { return nil }
-        return found.value
-    }
+    func written(_ key: String) -> DocumentNode? { schema.find(key, in: node).value }
 
     /// The text under the key when it is sound, its example when it is not, else the default.
     private func sound(_ key: String) -> String? {
-        let spec = spec(key)
-        guard let node = written(key) else { return spec.fallback }
-        guard let text = node.text, spec.type.problem(with: text) == nil else {
+        let (spec, value) = schema.find(key, in: node)
+        guard let value else { return spec.fallback }
+        guard let text = value.text, spec.type.problem(with: text) == nil else {
             return spec.example
         }
         return text
     }
+
+    private func spec(_ key: String) -> KeySpec { schema.find(key, in: node).spec }
 
     func text(_ key: String) -> String? { sound(key) }
 

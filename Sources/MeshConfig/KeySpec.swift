@@ -108,6 +108,10 @@ package struct ObjectSchema: Sendable {
     package var name: String
     package var keys: [KeySpec]
     private let byFolded: [FoldedKey: Int]
+    /// By exact name or alias, so that readers in this room do not fold.
+    private let byName: [String: Int]
+    /// The spellings of each key, its name first.
+    private let spellings: [[FoldedKey]]
 
     package init(_ name: String, _ keys: [KeySpec]) {
         self.name = name
@@ -120,7 +124,24 @@ package struct ObjectSchema: Sendable {
             }
         }
         byFolded = table
+        byName = Dictionary(
+            keys.enumerated().flatMap { index, key in
+                ([key.name] + key.aliases).map { ($0, index) }
+            }, uniquingKeysWith: { first, _ in first })
+        spellings = keys.map { key in ([key.name] + key.aliases).map { FoldedKey($0) } }
     }
+
+    /// The key with exactly this name or alias, and its value in a mapping if there is one.
+    func find(_ name: String, in node: DocumentNode) -> (spec: KeySpec, value: DocumentNode?) {
+        guard let index = byName[name] else {
+            fatalError("the table of \(self.name) has no \(name)")
+        }
+        let found = spellings[index].lazy.compactMap { node.member($0) }.first
+        return (keys[index], found.flatMap { $0.value.isNull ? nil : $0.value })
+    }
+
+    /// Whether the table has a key with exactly this name or alias.
+    func has(_ name: String) -> Bool { byName[name] != nil }
 
     /// The key with this name or alias in any spelling.
     package func spec(_ key: String) -> KeySpec? { spec(FoldedKey(key)) }

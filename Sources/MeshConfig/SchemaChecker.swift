@@ -31,7 +31,7 @@ final class ProblemSink {
     }
 }
 
-/// Holds a document against the table of its keys: unknown and repeated keys, wrong kinds of values,
+/// Holds a document against the table of its keys: unknown or repeated keys, wrong kinds of value,
 /// values out of range, missing keys. Nothing is read here, so every mistake is found in one pass.
 struct SchemaChecker {
     let sink: ProblemSink
@@ -179,7 +179,7 @@ struct SchemaChecker {
 }
 
 extension ProblemSink {
-    /// Reports the broken rules of a value that was read from `node`, each at its field. What stands
+    /// Reports the broken rules of a value that was read from `node`, each at its field. What is
     /// on a field that is faulty already is left out.
     func report(
         _ broken: [FieldProblem], in node: DocumentNode, _ schema: ObjectSchema,

@@ -31,7 +31,7 @@ package enum NameLimits {
     package static let trustDomainBytes = 255
 }
 
-/// The rule that most names share: bounded, ASCII letters, digits and a few marks, alphanumeric ends.
+/// The rule that most names share: bounded; letters, digits and a few marks; alphanumeric ends.
 enum NameRule {
     static func check(_ text: String, what: String, marks: String, limit: Int) throws {
         guard !text.isEmpty else {

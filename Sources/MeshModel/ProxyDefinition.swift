@@ -88,7 +88,7 @@ extension UpstreamDefinition: Validated {
 
 /// How a proxy stands between one service and the mesh.
 package struct ProxyDefinition: Hashable, Sendable, Codable {
-    /// The service this proxy is for; nil in a `sidecar_service`, which names it by where it stands.
+    /// The service this proxy is for; nil in a `sidecar_service`, which says it by its place.
     package var destinationServiceName: ServiceName?
     package var destinationServiceID: ServiceID?
     package var localServiceAddress: String

@@ -70,7 +70,7 @@ package struct FieldChecks {
     }
 }
 
-/// A value whose rules span several fields. Documents, API bodies and code are held to the same ones.
+/// A value whose rules span several fields. Documents, API bodies and code share them.
 package protocol Validated {
     /// Reports every rule that the value breaks.
     func validate(_ checks: inout FieldChecks)

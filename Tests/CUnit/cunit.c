@@ -73,6 +73,33 @@ static void cunit_print_name(FILE *out, const struct cunit_test *test)
     fprintf(out, "%.*s/%s", (int)title.len, (const char *)title.ptr, test->name);
 }
 
+/* Visible ASCII as it is, the rest escaped: what a test looks at may be made for terminals. */
+static void cunit_print_escaped(struct bytes in)
+{
+    for (size_t i = 0; i < in.len; i++) {
+        uint8_t c = in.ptr[i];
+
+        if (c == '\r' || c == '\n') {
+            printf(c == '\r' ? "\\r" : "\\n");
+        } else if (c == '"' || c == '\\') {
+            printf("\\%c", c);
+        } else if (c >= 0x20 && c < 0x7f) {
+            putchar(c);
+        } else {
+            printf("\\x%02x", c);
+        }
+    }
+}
+
+static void cunit_print_bytes(const char *label, struct bytes in)
+{
+    bool whole = in.len <= CUNIT_SHOWN_BYTES;
+
+    printf("    %s %zu bytes: \"", label, in.len);
+    cunit_print_escaped(whole ? in : bytes_part(in, 0, CUNIT_SHOWN_BYTES));
+    printf(whole ? "\"\n" : "\"...\n");
+}
+
 /* Counts a failure; true when its details are to be printed. */
 static bool cunit_fail(const char *what, const char *file, int line)
 {
@@ -87,7 +114,9 @@ static bool cunit_fail(const char *what, const char *file, int line)
     }
     printf("  %s:%d: %s\n", file, line, what);
     if (cunit.context[0] != '\0') {
-        printf("    with %s\n", cunit.context);
+        printf("    with ");
+        cunit_print_escaped(cunit_text(cunit.context));
+        printf("\n");
     }
     return true;
 }
@@ -120,25 +149,6 @@ bool cunit_check_uint(uint64_t actual, uint64_t expected, const char *what, cons
                (unsigned long long)expected);
     }
     return actual == expected;
-}
-
-static void cunit_print_bytes(const char *label, struct bytes in)
-{
-    printf("    %s %zu bytes: \"", label, in.len);
-    for (size_t i = 0; i < in.len && i < CUNIT_SHOWN_BYTES; i++) {
-        uint8_t c = in.ptr[i];
-
-        if (c == '\r' || c == '\n') {
-            printf(c == '\r' ? "\\r" : "\\n");
-        } else if (c == '"' || c == '\\') {
-            printf("\\%c", c);
-        } else if (c >= 0x20 && c < 0x7f) {
-            putchar(c);
-        } else {
-            printf("\\x%02x", c);
-        }
-    }
-    printf(in.len > CUNIT_SHOWN_BYTES ? "\"...\n" : "\"\n");
 }
 
 bool cunit_check_bytes(struct bytes actual, struct bytes expected, const char *what,

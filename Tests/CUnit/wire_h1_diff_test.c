@@ -67,6 +67,7 @@ static const char *const splices[] = {
     "@",
     "Transfer-Encoding: chunked\r\n",
     "Connection: x-a\r\n",
+    "Connection: host, via, x-real-ip\r\n",
     "TE",
     "\x7f",
     "/",

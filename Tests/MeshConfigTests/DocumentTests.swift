@@ -125,6 +125,23 @@ import Testing
         #expect(documents.values.map(\.value.kind) == ["service-defaults", "service-router"])
     }
 
+    @Test func whatIsDefinedTwiceIsToldWithTheOtherPlace() throws {
+        let folder = try TemporaryFolder()
+        try folder.write("a.yaml", "[ { name: web }, { name: db }, { name: web } ]")
+        try folder.write("b.yaml", "{ name: other, id: db }")
+        let documents = DocumentLoader.loadServices(directory: folder.path)
+        #expect(documents.values.map(\.value.name.text) == ["web", "db"])
+        #expect(
+            documents.problems.map(\.description) == [
+                "\(folder.path)/a.yaml:1:32: error: service id \"web\" is defined in "
+                    + "\(folder.path)/a.yaml:1:3 already: keep one of them",
+                "\(folder.path)/b.yaml:1:1: error: service id \"db\" is defined in "
+                    + "\(folder.path)/a.yaml:1:18 already: keep one of them",
+            ])
+        let entries = Array("[{kind: mesh, name: a}, {kind: mesh, name: A}]".utf8)
+        #expect(DocumentLoader.configEntries(entries, source: "b").values.count == 1)
+    }
+
     @Test func bodiesOfTheAPIShareTheErrors() throws {
         let body = Array(
             #"{"ID": "web-1", "Name": "web", "Port": 8080, "Check": {"TTL": "30s"}}"#.utf8)

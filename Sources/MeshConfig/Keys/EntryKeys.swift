@@ -25,11 +25,9 @@ package enum EntryKeys {
         if ConfigEntry.carriedKinds.contains(text) { return .carried }
         let all = ConfigEntry.Kind.allCases.map(\.rawValue) + ConfigEntry.carriedKinds.sorted()
         let near = Suggestion.nearest(to: text, among: all)
-        return .unknown(
-            "invalid config entry kind: \(quoted(text)): "
-                + (near.map { "did you mean \($0)?" }
-                    ?? "write one of \(ConfigEntry.Kind.allCases.map(\.rawValue).joined(separator: ", "))"),
-            kind.location)
+        let known = ConfigEntry.Kind.allCases.map(\.rawValue).joined(separator: ", ")
+        let advice = near.map { "did you mean \($0)?" } ?? "write one of \(known)"
+        return .unknown("invalid config entry kind: \(quoted(text)): \(advice)", kind.location)
     }
 
     /// What every entry has.

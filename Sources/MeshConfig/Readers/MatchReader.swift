@@ -12,7 +12,7 @@ enum MatchReader {
         checks.require(
             paths.count <= 1, [],
             "should only contain at most one of path_exact, path_prefix, or path_regex")
-        let hasQuery = fields.schema.spec("query_param") != nil
+        let hasQuery = fields.schema.has("query_param")
         let headers = fields.objects("header").enumerated().map { index, item in
             var inner = FieldChecks()
             let header = header(item, &inner)
@@ -27,7 +27,7 @@ enum MatchReader {
         }
         return HTTPMatch(
             path: paths.first,
-            caseInsensitive: fields.schema.spec("case_insensitive") != nil
+            caseInsensitive: fields.schema.has("case_insensitive")
                 && fields.bool("case_insensitive"),
             headers: headers, query: query,
             methods: fields.texts("methods").map { $0.uppercased() })

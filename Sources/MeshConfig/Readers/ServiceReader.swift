@@ -107,7 +107,7 @@ enum ServiceReader {
     }
 
     private static func proxy(_ fields: Fields) -> ProxyDefinition {
-        let handmade = fields.schema.spec("destination_service_name") != nil
+        let handmade = fields.schema.has("destination_service_name")
         return ProxyDefinition(
             destinationServiceName: handmade
                 ? fields.name("destination_service_name", ServiceName.self) : nil,

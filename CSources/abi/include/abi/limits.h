@@ -16,12 +16,12 @@
 #define LIMIT_SNAPSHOT_SIZE 268435456u /* bytes */
 #define LIMIT_SECRETS_SIZE  134217728u /* bytes */
 #define LIMIT_SECRETS       65536u
-#define LIMIT_LIVE_VIEWS    4u    /* generations that one worker may hold at a time */
-#define LIMIT_FAILOVERS     16u   /* targets tried for one request */
-#define LIMIT_TEXT          8192u /* bytes of one string */
-#define LIMIT_SPLITS        256u  /* legs of one list of splits */
-#define LIMIT_HOST_PROBES   64u   /* slots of a host table that one lookup may visit */
-#define LIMIT_DFA_STATES    4096u /* of one automaton */
+#define LIMIT_LIVE_VIEWS    4u     /* generations that one worker may hold at a time */
+#define LIMIT_FAILOVERS     16u    /* targets tried for one request */
+#define LIMIT_TEXT          16384u /* bytes of one string */
+#define LIMIT_SPLITS        256u   /* legs of one list of splits */
+#define LIMIT_HOST_PROBES   64u    /* slots of a host table that one lookup may visit */
+#define LIMIT_DFA_STATES    4096u  /* of one automaton */
 
 /* --- one worker --- */
 #define LIMIT_CONNECTIONS        65536u /* downstream and upstream together */

@@ -15,6 +15,7 @@
 #include "abi/overlay.h"
 #include "abi/stats.h"
 #include "core/ring.h"
+#include "table/secrets.h"
 #include "table/view.h"
 
 struct proxy;

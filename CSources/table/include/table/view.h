@@ -86,18 +86,4 @@ static inline struct bytes view_blob(const struct view *view, struct abi_ref ref
 uint32_t view_find_listener(const struct view *view, uint64_t key);
 uint32_t view_find_target(const struct view *view, uint64_t key);
 
-/* --- the secrets region --- */
-
-struct secrets {
-    const struct abi_secrets *head;
-    const struct abi_secret *records;
-    size_t size;
-};
-
-[[nodiscard]] bool secrets_open(struct secrets *secrets, const void *bytes, size_t size,
-                                struct view_refusal *refusal);
-/* By binary search; NULL when absent. */
-const struct abi_secret *secrets_find(const struct secrets *secrets, uint64_t id);
-struct bytes secrets_bytes(const struct secrets *secrets, struct abi_ref ref);
-
 #endif

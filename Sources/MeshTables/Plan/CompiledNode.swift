@@ -1,0 +1,55 @@
+import MeshModel
+
+/// Everything that the data plane of one node routes by, before it is written as bytes.
+///
+/// Made by the compilers of the roles, turned into a snapshot by ``SnapshotBuilder``. A plan names
+/// other plans (a split its target, a listener its identity); the builder resolves the names and
+/// refuses what is missing.
+package struct CompiledNode: Hashable, Sendable {
+    /// The mesh's trust domain; empty without a mesh.
+    package var trustDomain: String
+    package var datacenter: String
+    package var node: String
+    package var listeners: [ListenerPlan]
+    package var targets: [TargetPlan]
+    package var identities: [IdentityPlan]
+    /// TLS settings, referred to by ``TLSRef``.
+    package private(set) var tls: [TLSPlan]
+    /// Who may call whom. Policies are compiled for the services that listeners and targets name.
+    package var intentions: [Intention]
+    /// What holds where no intention covers a call.
+    package var intentionsDefault: IntentionAction
+
+    private var tlsIndexes: [TLSPlan: Int]
+
+    package init(
+        node: String, datacenter: String, trustDomain: String = "",
+        listeners: [ListenerPlan] = [], targets: [TargetPlan] = [],
+        identities: [IdentityPlan] = [], intentions: [Intention] = [],
+        intentionsDefault: IntentionAction = .deny
+    ) {
+        self.trustDomain = trustDomain
+        self.datacenter = datacenter
+        self.node = node
+        self.listeners = listeners
+        self.targets = targets
+        self.identities = identities
+        self.tls = []
+        self.intentions = intentions
+        self.intentionsDefault = intentionsDefault
+        self.tlsIndexes = [:]
+    }
+
+    /// The reference to these settings; equal settings are kept once.
+    package mutating func intern(_ plan: TLSPlan) -> TLSRef {
+        if let index = tlsIndexes[plan] { return TLSRef(index: index) }
+        tls.append(plan)
+        tlsIndexes[plan] = tls.count - 1
+        return TLSRef(index: tls.count - 1)
+    }
+}
+
+/// TLS settings of a ``CompiledNode``, as ``CompiledNode/intern(_:)`` returned them.
+package struct TLSRef: Hashable, Sendable {
+    package let index: Int
+}

@@ -1,0 +1,78 @@
+import MeshModel
+
+/// An entry point of the data plane: its socket, who may use it and where everything goes.
+package struct ListenerPlan: Hashable, Sendable {
+    /// What is done with what arrives.
+    package enum Kind: Hashable, Sendable {
+        /// Streams of bytes, divided over targets.
+        case l4([SplitPlan])
+        /// HTTP requests. The first route that matches wins; none: 404.
+        case l7([RoutePlan])
+    }
+
+    /// How the listener takes part in the mesh.
+    package enum Role: Hashable, Sendable {
+        /// A plain entry point.
+        case plain
+        /// Callers prove an identity by mesh TLS, and the intentions of the listener's service
+        /// decide about them.
+        case inbound
+        /// Calls are made with the listener's identity; the intentions of each target decide.
+        case outbound
+    }
+
+    /// Unique among the node's listeners; what people see.
+    package var name: String
+    package var address: AddressPlan
+    package var kind: Kind
+    package var role: Role
+    package var tls: TLSRef?
+    /// The service as which it calls, by its ``IdentityPlan``.
+    package var identity: ServiceName?
+    /// The service whose intentions decide about callers; nil: callers are not checked.
+    package var intentionsOf: ServiceName?
+    package var timeouts: Timeouts
+    /// Per worker; 0 = no bound.
+    package var maxConnections: UInt32
+    /// TCP congestion control of accepted connections; empty = the system's.
+    package var congestion: String
+    /// Pseudonym for `Via`; empty = none is added.
+    package var via: String
+
+    /// Milliseconds; 0 = none where the data plane knows none.
+    package struct Timeouts: Hashable, Sendable {
+        package var head: UInt32
+        package var idle: UInt32
+        package var request: UInt32
+        package var handshake: UInt32
+
+        package init(
+            head: UInt32 = 10_000, idle: UInt32 = 60_000, request: UInt32 = 0,
+            handshake: UInt32 = 10_000
+        ) {
+            self.head = head
+            self.idle = idle
+            self.request = request
+            self.handshake = handshake
+        }
+    }
+
+    package init(
+        name: String, address: AddressPlan, kind: Kind, role: Role = .plain, tls: TLSRef? = nil,
+        identity: ServiceName? = nil, intentionsOf: ServiceName? = nil,
+        timeouts: Timeouts = Timeouts(), maxConnections: UInt32 = 0, congestion: String = "",
+        via: String = ""
+    ) {
+        self.name = name
+        self.address = address
+        self.kind = kind
+        self.role = role
+        self.tls = tls
+        self.identity = identity
+        self.intentionsOf = intentionsOf
+        self.timeouts = timeouts
+        self.maxConnections = maxConnections
+        self.congestion = congestion
+        self.via = via
+    }
+}

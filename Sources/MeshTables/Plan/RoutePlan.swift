@@ -1,0 +1,93 @@
+import MeshModel
+
+/// A part of the traffic that goes to one target.
+package struct SplitPlan: Hashable, Sendable {
+    /// Ten-thousandths. Weights of one list are relative: the builder scales them to the whole and
+    /// leaves out those of 0.
+    package var weight: Int
+    /// The ``TargetPlan/id`` of the destination.
+    package var target: String
+
+    package init(weight: Int, target: String) {
+        self.weight = weight
+        self.target = target
+    }
+
+    /// All of the traffic.
+    package static func all(to target: String) -> [SplitPlan] {
+        [SplitPlan(weight: 10_000, target: target)]
+    }
+}
+
+/// A change of a header on its way.
+package struct HeaderOpPlan: Hashable, Sendable {
+    package enum Kind: Hashable, Sendable {
+        case add(String)
+        case set(String)
+        case remove
+    }
+
+    package var name: String
+    package var kind: Kind
+    package var onResponse: Bool
+
+    package init(name: String, kind: Kind, onResponse: Bool) {
+        self.name = name
+        self.kind = kind
+        self.onResponse = onResponse
+    }
+}
+
+/// When a failed try is repeated on another endpoint.
+package struct RetryConditions: OptionSet, Hashable, Sendable {
+    package let rawValue: UInt32
+    package init(rawValue: UInt32) { self.rawValue = rawValue }
+
+    /// Nothing was sent yet.
+    package static let connect = RetryConditions(rawValue: 1)
+    /// An idempotent request was sent and no byte of an answer came.
+    package static let reset = RetryConditions(rawValue: 2)
+}
+
+/// What is done with the requests that match.
+package struct RoutePlan: Hashable, Sendable {
+    package enum Action: Hashable, Sendable {
+        case forward([SplitPlan])
+        case respond(status: Int, body: String, contentType: String)
+        /// Empty texts keep what the request has.
+        case redirect(status: Int, scheme: String, host: String, path: String)
+    }
+
+    /// A name, `*.example.com` for all names below, or nil for any host.
+    package var host: String?
+    package var match: HTTPMatch
+    package var action: Action
+    package var headerOps: [HeaderOpPlan]
+    /// Replaces a matched prefix or exact path.
+    package var prefixRewrite: String?
+    /// 0 = the listener's.
+    package var requestTimeout: UInt32
+    package var retries: UInt32
+    package var retryOn: RetryConditions
+    /// What a person calls it: "listener public, route 2".
+    package var rule: String
+    /// Where it was written: "ringmesh.yaml:31:9", "config entry service-router/web".
+    package var origin: String
+
+    package init(
+        host: String? = nil, match: HTTPMatch = HTTPMatch(), action: Action,
+        headerOps: [HeaderOpPlan] = [], prefixRewrite: String? = nil, requestTimeout: UInt32 = 0,
+        retries: UInt32 = 0, retryOn: RetryConditions = [], rule: String, origin: String
+    ) {
+        self.host = host
+        self.match = match
+        self.action = action
+        self.headerOps = headerOps
+        self.prefixRewrite = prefixRewrite
+        self.requestTimeout = requestTimeout
+        self.retries = retries
+        self.retryOn = retryOn
+        self.rule = rule
+        self.origin = origin
+    }
+}

@@ -1,0 +1,89 @@
+import MeshModel
+
+/// A resolved destination: one subset of one service in one datacenter, with its endpoints.
+package struct TargetPlan: Hashable, Sendable {
+    package enum Balance: Hashable, Sendable {
+        case roundRobin
+        /// The less loaded of two random choices.
+        case leastRequest
+        case random
+    }
+
+    package enum WireProtocol: Hashable, Sendable {
+        case tcp
+        case http1
+    }
+
+    /// Unique and stable across generations: "web.default.dc1", "v2.web.default.dc1".
+    package var id: String
+    package var service: ServiceName
+    package var endpoints: [EndpointPlan]
+    /// Ids of other targets, tried in order when no endpoint is healthy.
+    package var failover: [String]
+    /// Whether the service's intentions are asked before an endpoint without TLS is dialled from a
+    /// mesh-outbound listener. Set it for mesh services whose instances are dialled directly.
+    package var checksIntentions: Bool
+    /// Server name to ask TLS endpoints for.
+    package var sni: String
+    /// SPIFFE id that TLS endpoints must present.
+    package var expectedID: String
+    package var balance: Balance
+    package var wireProtocol: WireProtocol
+    /// Milliseconds.
+    package var connectTimeout: UInt32
+    /// Per worker; 0 = no bound.
+    package var maxConnections: UInt32
+    /// TCP congestion control of upstream connections; empty = the system's.
+    package var congestion: String
+
+    package init(
+        id: String, service: ServiceName, endpoints: [EndpointPlan] = [], failover: [String] = [],
+        checksIntentions: Bool = false, sni: String = "", expectedID: String = "",
+        balance: Balance = .roundRobin, wireProtocol: WireProtocol = .tcp,
+        connectTimeout: UInt32 = 5_000, maxConnections: UInt32 = 0, congestion: String = ""
+    ) {
+        self.id = id
+        self.service = service
+        self.endpoints = endpoints
+        self.failover = failover
+        self.checksIntentions = checksIntentions
+        self.sni = sni
+        self.expectedID = expectedID
+        self.balance = balance
+        self.wireProtocol = wireProtocol
+        self.connectTimeout = connectTimeout
+        self.maxConnections = maxConnections
+        self.congestion = congestion
+    }
+}
+
+/// One address of a target.
+package struct EndpointPlan: Hashable, Sendable {
+    package var address: AddressPlan
+    /// The instance's id; with node and address it is what health is kept for.
+    package var instance: String
+    package var node: String
+    /// 1 to 65535.
+    package var weight: Int
+    /// Client TLS; nil: plaintext.
+    package var tls: TLSRef?
+
+    package init(
+        address: AddressPlan, instance: String, node: String, weight: Int = 1, tls: TLSRef? = nil
+    ) {
+        self.address = address
+        self.instance = instance
+        self.node = node
+        self.weight = weight
+        self.tls = tls
+    }
+
+    /// What the endpoint is known by across generations, in the overlay and in pools.
+    package var key: UInt64 {
+        var hash = StableHash()
+        hash.combine(instance)
+        hash.combine(node)
+        hash.combine(address)
+        return hash.finish()
+    }
+}

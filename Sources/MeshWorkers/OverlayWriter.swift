@@ -1,0 +1,98 @@
+import CMeshABI
+import MeshModel
+import Synchronization
+
+/// What workers are to think of one endpoint at the moment, besides what the snapshot says.
+package struct EndpointCondition: Sendable, Equatable {
+    /// Fails its checks: not chosen.
+    package var isDown: Bool
+    /// Is leaving: not chosen for new work.
+    package var isDraining: Bool
+    /// Replaces the weight of the snapshot; nil leaves that.
+    package var weight: UInt16?
+
+    /// Healthy, with the weight of the snapshot.
+    package static let normal = EndpointCondition()
+
+    package init(isDown: Bool = false, isDraining: Bool = false, weight: UInt16? = nil) {
+        self.isDown = isDown
+        self.isDraining = isDraining
+        self.weight = weight
+    }
+
+    /// The word of the overlay. A weight of 0 cannot be said there; it means draining.
+    var word: UInt64 {
+        var word: UInt64 = 0
+        if isDown { word |= UInt64(ABI_OVERLAY_DOWN.rawValue) }
+        if isDraining || weight == 0 { word |= UInt64(ABI_OVERLAY_DRAIN.rawValue) }
+        return word | UInt64(weight ?? 0) << UInt64(ABI_OVERLAY_WEIGHT_SHIFT)
+    }
+
+    init(word: UInt64) {
+        let weight = UInt16(truncatingIfNeeded: word >> UInt64(ABI_OVERLAY_WEIGHT_SHIFT))
+        self.init(
+            isDown: word & UInt64(ABI_OVERLAY_DOWN.rawValue) != 0,
+            isDraining: word & UInt64(ABI_OVERLAY_DRAIN.rawValue) != 0,
+            weight: weight == 0 ? nil : weight)
+    }
+}
+
+/// Tells every worker about the health and weight of endpoints, without a new snapshot.
+///
+/// Outlives connections to the data plane: what was set is written again into the overlay of a data
+/// plane that was started anew.
+package final class OverlayWriter: Sendable {
+    private struct State {
+        var mapping: SharedMapping?
+        var words: [UInt32: UInt64] = [:]
+    }
+
+    private let state = Mutex(State())
+
+    package init() {}
+
+    /// Sets the condition of an endpoint slot; takes effect at the next choice in every worker.
+    package func set(_ slot: UInt32, _ condition: EndpointCondition) {
+        precondition(slot < LIMIT_ENDPOINTS, "an overlay slot is below LIMIT_ENDPOINTS")
+        let word = condition.word
+        state.withLock { state in
+            state.words[slot] = word
+            if let mapping = state.mapping { Self.write(word, slot, mapping) }
+        }
+    }
+
+    /// What the workers see in a slot: nil while there is no data plane.
+    package func current(_ slot: UInt32) -> EndpointCondition? {
+        precondition(slot < LIMIT_ENDPOINTS, "an overlay slot is below LIMIT_ENDPOINTS")
+        return state.withLock { state in
+            state.mapping.map { mapping in
+                // The mapping holds LIMIT_ENDPOINTS words behind its header: attach() has checked.
+                let overlay = mapping.start.assumingMemoryBound(to: abi_overlay.self)
+                return EndpointCondition(word: abi_overlay_get(overlay, slot))
+            }
+        }
+    }
+
+    /// Takes the overlay of a data plane: words that were never set here stay as they are.
+    func attach(_ file: Descriptor) throws {
+        let size = Int(overlaySize)
+        let mapping = try SharedMapping(file, size: size, writable: true)
+        let head = mapping.withBytes { $0.loadUnaligned(as: abi_overlay.self) }
+        guard head.magic == ABI_OVERLAY_MAGIC, head.version == ABI_VERSION,
+            head.slots == LIMIT_ENDPOINTS
+        else { throw MeshError(.invalid, "the data plane's overlay has another layout") }
+        state.withLock { state in
+            for (slot, word) in state.words { Self.write(word, slot, mapping) }
+            state.mapping = mapping
+        }
+    }
+
+    private static func write(_ word: UInt64, _ slot: UInt32, _ mapping: SharedMapping) {
+        // The mapping holds LIMIT_ENDPOINTS words behind its header: attach() has checked.
+        abi_overlay_set(mapping.start.assumingMemoryBound(to: abi_overlay.self), slot, word)
+    }
+}
+
+/// Bytes of the overlay; the macro is not a literal and is not imported.
+private let overlaySize =
+    UInt32(MemoryLayout<abi_overlay>.size) + UInt32(MemoryLayout<UInt64>.size) * LIMIT_ENDPOINTS

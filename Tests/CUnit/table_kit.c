@@ -1,0 +1,268 @@
+#include "table_kit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "abi/limits.h"
+#include "abi/overlay.h"
+#include "table/balance.h"
+#include "table/intent.h"
+
+struct snapshot_builder *table_kit_small(void)
+{
+    struct snapshot_builder *b = snapshot_builder_new();
+    uint32_t web = snapshot_builder_target(b, "web", (uint16_t[]){18000, 18001}, 2);
+    struct abi_listener listener;
+
+    listener = snapshot_builder_listener(b, "public", 8080);
+    listener.kind = ABI_LISTENER_L7;
+    listener.route_table = snapshot_builder_route_table(b, snapshot_builder_forward(b, web));
+    snapshot_builder_add(b, ABI_SECTION_LISTENER, &listener);
+    return b;
+}
+
+static void add_tls(struct snapshot_builder *b)
+{
+    uint64_t secret = 77;
+    struct abi_tls tls = {
+        .key = 1,
+        .server = 1,
+        .verify = ABI_TLS_VERIFY_REQUIRE,
+        .mesh = 1,
+        .min_version = 0x0304,
+        .max_version = 0x0304,
+        .certificates = {snapshot_builder_add(b, ABI_SECTION_SECRET_LIST, &secret), 1},
+        .trust = snapshot_builder_blob(b, "trusted", 7),
+        .alpn = snapshot_builder_blob(b, "\x02h2\x08http/1.1", 12),
+        .session_lifetime_s = 3600,
+    };
+
+    snapshot_builder_add(b, ABI_SECTION_TLS, &tls);
+    tls.key = 2;
+    tls.server = 0;
+    snapshot_builder_add(b, ABI_SECTION_TLS, &tls);
+}
+
+static void add_targets(struct snapshot_builder *b)
+{
+    uint32_t web = snapshot_builder_target(b, "web", (uint16_t[]){18000, 18001, 18002}, 3);
+    uint32_t db = snapshot_builder_target(b, "db", (uint16_t[]){19000}, 1);
+    struct abi_target *target = snapshot_builder_record(b, ABI_SECTION_TARGET, web);
+    struct abi_endpoint *endpoint = snapshot_builder_record(b, ABI_SECTION_ENDPOINT, 0);
+    struct abi_text text;
+
+    endpoint[0].weight = 3;
+    target->max_weight = 3;
+    target->policy = 0;
+    target->failover = (struct abi_ref){snapshot_builder_add(b, ABI_SECTION_TARGET_LIST, &db), 1};
+    endpoint[3].tls = 1;
+    endpoint[3].address = (struct abi_address){.family = ABI_FAMILY_UNIX};
+    endpoint[3].address.path = snapshot_builder_text(b, "/run/db.sock");
+    text = snapshot_builder_text(b, "spiffe://test.mesh/ns/default/dc/dc1/svc/db");
+    target = snapshot_builder_record(b, ABI_SECTION_TARGET, db);
+    target->expected_id = text;
+    target->sni = snapshot_builder_text(b, "db.default.dc1.internal.test.mesh");
+    target->balance = ABI_BALANCE_LEAST_REQUEST;
+    target->congestion = snapshot_builder_text(b, "cubic");
+}
+
+/* Two header matches and one of the query, in this order. */
+static struct abi_ref add_matches(struct snapshot_builder *b)
+{
+    struct abi_match header = {.kind = ABI_MATCH_EXACT, .ignore_case = 1, .dfa = ABI_NONE};
+    struct abi_match regex = {.kind = ABI_MATCH_REGEX, .invert = 1};
+    struct abi_match query = {.subject = ABI_MATCH_QUERY, .dfa = ABI_NONE};
+    struct abi_ref ref = {snapshot_builder_count(b, ABI_SECTION_MATCH), 3};
+
+    header.name = snapshot_builder_text(b, "x-version");
+    header.value = snapshot_builder_text(b, "Two");
+    snapshot_builder_add(b, ABI_SECTION_MATCH, &header);
+    regex.name = snapshot_builder_text(b, "user-agent");
+    regex.dfa = snapshot_builder_dfa(b, "bot");
+    regex.value = snapshot_builder_text(b, "bot");
+    snapshot_builder_add(b, ABI_SECTION_MATCH, &regex);
+    query.name = snapshot_builder_text(b, "debug");
+    snapshot_builder_add(b, ABI_SECTION_MATCH, &query);
+    return ref;
+}
+
+static void add_routes(struct snapshot_builder *b)
+{
+    struct abi_route route = snapshot_builder_forward(b, 0);
+    struct abi_header_op op = {.kind = ABI_HEADER_SET, .response = 1};
+    const char *const names[] = {"example.com", "*.example.com", "old.example.com"};
+    struct abi_ref lists[3] = {{0, 2}, {1, 2}, {2, 1}};
+    struct abi_route_table table = {.routes = {0, 4}};
+    uint32_t list[] = {3, 0, 1, 2};
+
+    snapshot_builder_add(b, ABI_SECTION_ROUTE, &route);
+    route.splits = (struct abi_ref){0, 0};
+    route.action = ABI_ACTION_RESPOND;
+    route.status = 403;
+    route.path_kind = ABI_PATH_PREFIX;
+    route.path = snapshot_builder_text(b, "/admin");
+    route.body = snapshot_builder_text(b, "no\r\n");
+    route.content_type = snapshot_builder_text(b, "text/plain");
+    snapshot_builder_add(b, ABI_SECTION_ROUTE, &route);
+    route.body = route.content_type = (struct abi_text){0, 0};
+    route.action = ABI_ACTION_REDIRECT;
+    route.status = 308;
+    route.path_kind = ABI_PATH_EXACT;
+    route.redirect_host = snapshot_builder_text(b, "www.example.com");
+    route.redirect_scheme = snapshot_builder_text(b, "https");
+    snapshot_builder_add(b, ABI_SECTION_ROUTE, &route);
+    route = snapshot_builder_forward(b, 1);
+    route.methods = 1u << ABI_METHOD_GET | 1u << ABI_METHOD_OTHER;
+    route.path_kind = ABI_PATH_REGEX;
+    route.path = snapshot_builder_text(b, "/v1");
+    route.path_dfa = snapshot_builder_dfa(b, "/v1");
+    route.matches = add_matches(b);
+    op.name = snapshot_builder_text(b, "X-Frame-Options");
+    op.value = snapshot_builder_text(b, "deny");
+    route.header_ops = (struct abi_ref){snapshot_builder_add(b, ABI_SECTION_HEADER_OP, &op), 1};
+    route.retries = LIMIT_RETRIES;
+    route.retry_on = ABI_RETRY_CONNECT | ABI_RETRY_RESET;
+    snapshot_builder_add(b, ABI_SECTION_ROUTE, &route);
+    for (uint32_t i = 0; i < 4; i++) {
+        snapshot_builder_add(b, ABI_SECTION_ROUTE_LIST, &list[i]);
+    }
+    table.hosts = snapshot_builder_hosts(b, names, lists, 3);
+    snapshot_builder_add(b, ABI_SECTION_ROUTE_TABLE, &table);
+}
+
+static void add_policies(struct snapshot_builder *b)
+{
+    struct abi_permission permission = {
+        .action = ABI_INTENTION_ALLOW, .path_kind = ABI_PATH_PREFIX, .path_dfa = ABI_NONE};
+    struct abi_intention *intention;
+
+    snapshot_builder_policy(b, "web", (const char *const[]){"api", "-billing", "cron"}, 3, "*");
+    snapshot_builder_policy(b, "*", (const char *const[]){"monitor"}, 1, NULL);
+    permission.path = snapshot_builder_text(b, "/public");
+    snapshot_builder_add(b, ABI_SECTION_PERMISSION, &permission);
+    intention = snapshot_builder_record(b, ABI_SECTION_INTENTION, 2);
+    intention->action = ABI_INTENTION_PERMISSIONS;
+    intention->permissions = (struct abi_ref){0, 1};
+}
+
+static void add_listeners(struct snapshot_builder *b)
+{
+    struct abi_identity identity = {.secret = 77};
+    struct abi_listener listener = snapshot_builder_listener(b, "public", 8080);
+
+    identity.service = snapshot_builder_text(b, "web");
+    identity.spiffe_id = snapshot_builder_text(b, "spiffe://test.mesh/ns/default/dc/dc1/svc/web");
+    snapshot_builder_add(b, ABI_SECTION_IDENTITY, &identity);
+    listener.kind = ABI_LISTENER_L7;
+    listener.route_table = 0;
+    listener.via = snapshot_builder_text(b, "ringmesh");
+    snapshot_builder_add(b, ABI_SECTION_LISTENER, &listener);
+    listener = snapshot_builder_listener(b, "raw", 8081);
+    listener.splits = snapshot_builder_split(b, 0);
+    snapshot_builder_add(b, ABI_SECTION_LISTENER, &listener);
+    listener = snapshot_builder_listener(b, "web inbound", 21000);
+    listener.splits = snapshot_builder_split(b, 0);
+    listener.flags = ABI_LISTENER_MESH_INBOUND;
+    listener.tls = 0;
+    listener.identity = 0;
+    listener.policy = 0;
+    snapshot_builder_add(b, ABI_SECTION_LISTENER, &listener);
+}
+
+struct snapshot_builder *table_kit_everything(void)
+{
+    struct snapshot_builder *b = snapshot_builder_new();
+
+    add_tls(b);
+    add_policies(b);
+    add_targets(b);
+    add_routes(b);
+    add_listeners(b);
+    return b;
+}
+
+static bool next_field(const void *context, uint32_t index, struct route_field *field)
+{
+    const char *const *fields = context;
+
+    for (uint32_t i = 0; i < index; i++, fields += 2) {
+        if (fields[0] == NULL) {
+            return false;
+        }
+    }
+    if (fields[0] == NULL) {
+        return false;
+    }
+    field->name = bytes_of(fields[0], strlen(fields[0]));
+    field->value = bytes_of(fields[1], strlen(fields[1]));
+    return true;
+}
+
+struct route_input table_kit_request(uint32_t method, const char *host, const char *path,
+                                     const char *query, const char *const *fields)
+{
+    static const char *const none[] = {NULL};
+
+    return (struct route_input){
+        .host = bytes_of(host, strlen(host)),
+        .path = bytes_of(path, strlen(path)),
+        .query = bytes_of(query, strlen(query)),
+        .method = 1u << method,
+        .next_field = next_field,
+        .context = fields != NULL ? fields : none,
+    };
+}
+
+static uint32_t load_of(const void *context, uint32_t endpoint)
+{
+    (void)context;
+    return endpoint % 3;
+}
+
+static void use_targets(const struct view *view, const struct abi_overlay *overlay)
+{
+    for (uint32_t i = 0; i < view->counts[ABI_SECTION_TARGET]; i++) {
+        uint32_t cursor = 0xfffffff0u;
+        struct balance_input input = {
+            .overlay = overlay, .cursor = &cursor, .load = load_of, .random = i};
+
+        for (uint32_t n = 0; n < 8; n++) {
+            input.random += 0x123456789abcdefULL;
+            balance_pick(view, &view->targets[i], &input);
+        }
+    }
+}
+
+void table_kit_use(const struct view *view)
+{
+    static struct abi_overlay *overlay;
+    const char *const fields[] = {"X-Version", "two", "User-Agent", "bots", NULL};
+    struct route_input requests[] = {
+        table_kit_request(ABI_METHOD_GET, "a.b.example.com", "/v1", "debug=1&%zz", fields),
+        table_kit_request(ABI_METHOD_PUT, "old.example.com", "/admin/x", "", NULL),
+        table_kit_request(ABI_METHOD_OTHER, "", "/", "%41=+&&=", fields),
+    };
+    struct bytes source =
+        intent_service_of(view, BYTES_LITERAL("spiffe://test.mesh/ns/default/dc/dc1/svc/cron"));
+
+    if (overlay == NULL) {
+        overlay = calloc(1, ABI_OVERLAY_SIZE);
+    }
+    for (uint32_t r = 0; r < 3; r++) {
+        for (uint32_t i = 0; i < view->counts[ABI_SECTION_ROUTE_TABLE]; i++) {
+            uint32_t route = route_find(view, i, &requests[r]);
+
+            if (route != ABI_NONE && view->routes[route].action == ABI_ACTION_FORWARD) {
+                route_split(view, view->routes[route].splits, 5000);
+            }
+        }
+        for (uint32_t i = 0; i < view->counts[ABI_SECTION_POLICY]; i++) {
+            intent_decide(view, i, BYTES_LITERAL("api"));
+            intent_permit(view, i, source, &requests[r]);
+        }
+    }
+    for (uint32_t i = 0; i < view->counts[ABI_SECTION_DFA]; i++) {
+        route_dfa_accepts(view, i, BYTES_LITERAL("/v1/x"));
+    }
+    use_targets(view, overlay);
+}
