@@ -117,7 +117,9 @@ let swiftTargets: [Target] = [
             .product(name: "Crypto", package: "swift-crypto"),
             .product(name: "SwiftASN1", package: "swift-asn1"),
         ]),
-    swiftRoom("MeshStore", ["MeshModel", .product(name: "GRDB", package: "GRDB.swift")]),
+    swiftRoom(
+        "MeshStore",
+        ["MeshModel", "MeshIdentity", .product(name: "GRDB", package: "GRDB.swift")]),
     swiftRoom(
         "MeshTables",
         [
@@ -150,7 +152,7 @@ let swiftTargets: [Target] = [
         dependencies: [
             "MeshModel", "MeshConfig", "MeshTelemetry", "MeshAuthz", "MeshDiscovery",
             "MeshIdentity", "MeshStore", "MeshTables", "MeshWorkers", "MeshClient", "MeshHealth",
-            "MeshProcess", "MeshAdmin", "MeshAdminAPI", argumentParser,
+            "MeshProcess", "MeshAdmin", "MeshAdminAPI", "CMeshABI", argumentParser,
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             .product(name: "UnixSignals", package: "swift-service-lifecycle"),
         ],
@@ -159,6 +161,7 @@ let swiftTargets: [Target] = [
         name: "meshctl", dependencies: ["MeshModel", "MeshAdminAPI", "MeshClient", argumentParser],
         exclude: ["README.md"], swiftSettings: swiftSettings),
     swiftTests("MeshTelemetry"),
+    swiftTests("MeshStore", ["MeshModel", "MeshIdentity"]),
     swiftTests("MeshWorkers", ["MeshModel", "MeshProcess", "MeshTelemetry", "CMeshABI", "CMeshShm"]),
     swiftTests("MeshProcess", ["MeshModel", "MeshTelemetry"]),
     swiftTests(
@@ -179,6 +182,7 @@ let swiftTargets: [Target] = [
             .product(name: "SwiftASN1", package: "swift-asn1"),
         ]),
     swiftTests("MeshModel"),
+    swiftTests("MeshHealth", ["MeshModel"]),
     swiftTests("MeshConfig", ["MeshModel"]),
 ]
 

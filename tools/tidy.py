@@ -50,6 +50,7 @@ SWIFT_MODULES = {
     "AsyncHTTPClient": ("async-http-client", {"MeshClient"}),
     "NIOCore": ("swift-nio", {"MeshClient", "MeshAdmin"}),
     "NIOPosix": ("swift-nio", {"MeshClient"}),
+    "NIOSSL": ("swift-nio-ssl", {"MeshClient"}),
     "NIOHTTP1": ("swift-nio", {"MeshClient"}),
     "Hummingbird": ("hummingbird", {"MeshAdmin"}),
     "HTTPTypes": ("hummingbird", {"MeshAdmin"}),

@@ -1,5 +1,5 @@
 import CMeshShm
-package import Glibc
+import Glibc
 import MeshModel
 
 /// How a process ended.
@@ -25,7 +25,7 @@ package enum ProcessEnd: Sendable, Equatable, CustomStringConvertible {
 /// It gets standard input from nowhere, standard output and error as told, and no other
 /// descriptor.
 package struct ChildProcess: Sendable {
-    package let pid: pid_t
+    package let pid: Int32
 
     /// Starts `program` (a path) with `arguments` behind its name.
     package init(

@@ -26,6 +26,9 @@ struct NodeCompiler {
         compiler.plan.targets = compiler.catalog.targets
         return NodePlan(
             compiled: compiler.plan, secrets: compiler.secrets, health: compiler.health,
+            weights: Dictionary(
+                state.inventory.instances.map { ($0.definition.id, $0.definition.weights) }
+            ) { first, _ in first },
             problems: state.inventory.problems + compiler.problems)
     }
 

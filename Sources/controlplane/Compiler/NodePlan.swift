@@ -7,6 +7,8 @@ struct NodePlan: Sendable {
     var secrets: [SecretPlan]
     /// The instance whose health an endpoint has, by ``EndpointPlan/key``.
     var health: [UInt64: ServiceID]
+    /// The weights of instances.
+    var weights: [ServiceID: ServiceWeights]
     /// What was left out, and why.
     var problems: [Problem]
 }

@@ -29,8 +29,9 @@ actor Pipeline {
     private var waiters: [Waiter] = []
     private var builder = SnapshotBuilder()
     private(set) var slots = SlotTables()
-    /// Slots that came with an adopted data plane: what they say holds until a check knows better.
-    private var adopted: Set<UInt32> = []
+    /// Endpoints that an adopted data plane knew: what it was told of them holds until a check knows
+    /// better.
+    private var adopted: Set<UInt64> = []
     private(set) var published: PublishedNode?
     private var reader: SnapshotReader?
     /// What a data plane runs that this control plane has not published: 0 is nothing.
@@ -155,6 +156,9 @@ actor Pipeline {
                 region.write(into: $0)
             }
         }
+        if published == nil {
+            adopted = Set(plan.health.keys.filter { slots.overlay.current($0) != nil })
+        }
         let image = try builder.build(
             plan.compiled,
             stamp: SnapshotBuilder.Stamp(
@@ -240,8 +244,8 @@ actor Pipeline {
         _ standing: HealthOverlay.Standing
     ) {
         guard let slot = slots.overlay.current(key) else { return }
-        if !standing.isProven, adopted.contains(slot) { return }
-        adopted.remove(slot)
+        if !standing.isProven, adopted.contains(key) { return }
+        adopted.remove(key)
         let weights = node.plan.weights[service] ?? ServiceWeights()
         link.overlay.set(slot, HealthOverlay.condition(standing.status, weights: weights))
     }
@@ -257,8 +261,8 @@ actor Pipeline {
 
     // MARK: - the data plane
 
-    /// Follows the data plane until the task is cancelled.
-    func follow(_ event: DataPlaneEvent) {
+    /// Takes what happens with the data plane.
+    func follow(_ event: DataPlaneEvent) async {
         switch event {
         case .linked(let welcome, let snapshot):
             isLinked = true
@@ -270,10 +274,10 @@ actor Pipeline {
         case .unlinked:
             isLinked = false
             isAcknowledged = false
-        case .worker(let worker):
-            if worker.state == .serving, worker.generation == running, !isAcknowledged {
-                signal.wake()
-            }
+        case .worker:
+            guard !isAcknowledged, published != nil else { return }
+            let workers = await link.status.workers
+            isAcknowledged = !workers.isEmpty && workers.allSatisfy { $0.generation == running }
         case .released: break
         }
     }
@@ -284,7 +288,6 @@ actor Pipeline {
             let mapping = try SharedMapping(snapshot, size: SharedMemory.size(of: snapshot))
             let reader = try mapping.withBytes { try SnapshotReader($0) }
             slots = SlotTables(recovering: reader)
-            adopted = slots.overlay.inUse
             log.info(
                 "adopted a running data plane",
                 metadata: [LogKey.generation: "\(reader.generation)"])
@@ -300,7 +303,6 @@ actor Pipeline {
     private func releaseSlots() async {
         guard running > 1, await link.isReleased(through: running - 1) else { return }
         for slot in slots.release(before: running).overlay {
-            adopted.remove(slot)
             link.overlay.set(slot, .normal)
         }
     }

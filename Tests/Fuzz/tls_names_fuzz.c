@@ -1,16 +1,13 @@
 /* Fuzzes what the room reads by itself: the server_name extension, and the URIs of a certificate.
  * First byte even: an extension; odd: the value of a certificate's URI. What is accepted has the
  * promised shape. */
-#include <stdint.h>
 #include <string.h>
 
 #include <openssl/err.h>
 
 #include "base/err.h"
+#include "fuzz.h"
 #include "tls/tls_private.h"
-#include "tls_kit.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void fuzz_extension(struct bytes in)
 {
@@ -53,15 +50,14 @@ static void fuzz_uri(struct bytes uri)
     ERR_clear_error();
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+FUZZ_TARGET(tls_names)
 {
-    if (size < 2) {
-        return 0;
+    if (in.len < 2) {
+        return;
     }
-    if ((data[0] & 1) == 0) {
-        fuzz_extension(bytes_of(data + 1, size - 1));
+    if ((in.ptr[0] & 1) == 0) {
+        fuzz_extension(bytes_from(in, 1));
     } else {
-        fuzz_uri(bytes_of(data + 1, size - 1));
+        fuzz_uri(bytes_from(in, 1));
     }
-    return 0;
 }

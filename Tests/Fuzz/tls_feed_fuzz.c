@@ -8,27 +8,21 @@
  * Changes are triples (offset u16, xor u8) applied to what the two real sessions say to each other,
  * offsets counted from the last change; so the fuzzer reaches what lies behind the cryptography.
  * Whatever comes, raw bytes never open a session, and plaintext is only what the peer wrote. */
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/err.h"
+#include "fuzz.h"
 #include "tls/tls_private.h"
 #include "tls_kit.h"
-
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct tls_context *server_context;
 static struct tls_context *client_context;
 
-int LLVMFuzzerInitialize(int *argc, char ***argv)
+static void make_contexts(void)
 {
     struct tls_options server = tls_kit_server_options();
     struct tls_options client = tls_kit_client_options();
 
-    (void)argc;
-    (void)argv;
     server.min_version = TLS_VERSION_1_2;
     server.verify = TLS_VERIFY_REQUEST;
     server.alpn = BYTES_LITERAL("\x02h2\x08http/1.1");
@@ -37,7 +31,6 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     client.alpn = BYTES_LITERAL("\x08http/1.1");
     server_context = tls_kit_context(&server);
     client_context = tls_kit_context(&client);
-    return 0;
 }
 
 static void fuzz_raw(struct tls_kit_pair *pair, bool client, struct bytes in, size_t slice)
@@ -129,21 +122,25 @@ static void fuzz_changed(struct tls_kit_pair *pair, struct bytes in, size_t slic
     }
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+FUZZ_TARGET(tls_feed)
 {
     struct tls_kit_pair pair;
-    struct bytes in;
+    struct bytes rest;
+    uint8_t how;
 
-    if (size < 1) {
-        return 0;
+    if (in.len == 0) {
+        return;
     }
-    in = bytes_of(data + 1, size - 1);
+    if (server_context == NULL) {
+        make_contexts();
+    }
+    how = in.ptr[0];
+    rest = bytes_from(in, 1);
     pair = tls_kit_pair(client_context, server_context, BYTES_LITERAL("web.example"), NULL);
-    if ((data[0] & 2) != 0) {
-        fuzz_changed(&pair, in, data[0] >> 2);
+    if ((how & 2) != 0) {
+        fuzz_changed(&pair, rest, how >> 2);
     } else {
-        fuzz_raw(&pair, (data[0] & 1) != 0, in, data[0] >> 2);
+        fuzz_raw(&pair, (how & 1) != 0, rest, how >> 2);
     }
     tls_kit_pair_free(&pair);
-    return 0;
 }
