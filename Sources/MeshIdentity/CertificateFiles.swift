@@ -1,5 +1,5 @@
 package import Foundation
-package import MeshModel
+import MeshModel
 import SwiftASN1
 import X509
 

@@ -41,7 +41,9 @@ struct FolderContents: Sendable, Equatable {
         let taken = Set(sound.map { $0.value[keyPath: id] })
         // A folder that cannot be read at all is reported under its own name.
         let kept = before.filter { owned in
-            faulty.contains { owned.location.source == $0 || owned.location.source.hasPrefix($0 + "/") }
+            faulty.contains {
+                owned.location.source == $0 || owned.location.source.hasPrefix($0 + "/")
+            }
                 && !taken.contains(owned.value[keyPath: id])
         }
         return sound + kept

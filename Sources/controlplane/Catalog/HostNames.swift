@@ -88,7 +88,9 @@ actor HostNames {
             let result = getnameinfo(
                 first.pointee.ai_addr, first.pointee.ai_addrlen, &text, socklen_t(text.count), nil,
                 0, NI_NUMERICHOST)
-            give(result == 0 ? String(cString: text) : nil)
+            let end = text.firstIndex(of: 0) ?? text.endIndex
+            let bytes = text[..<end].map { UInt8(bitPattern: $0) }
+            give(result == 0 ? String(decoding: bytes, as: UTF8.self) : nil)
         }
     }
 }

@@ -48,7 +48,8 @@ struct Inventory: Sendable, Equatable {
         } catch {
             problems.append(
                 Problem(
-                    .error, "the sidecar of \(definition.id): \(error)", at: record.origin.location))
+                    .error, "the sidecar of \(definition.id): \(error)", at: record.origin.location)
+            )
             return nil
         }
     }

@@ -9,7 +9,8 @@ struct ServerCommand: AsyncParsableCommand {
         discussion: FlagHelp.text)
 
     @Argument(
-        parsing: .allUnrecognized, help: ArgumentHelp("Flags of configuration keys.", valueName: "flags"))
+        parsing: .allUnrecognized,
+        help: ArgumentHelp("Flags of configuration keys.", valueName: "flags"))
     var flags: [String] = []
 
     func run() async throws {

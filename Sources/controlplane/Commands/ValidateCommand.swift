@@ -15,7 +15,8 @@ struct ValidateCommand: AsyncParsableCommand {
             """)
 
     @Argument(
-        parsing: .allUnrecognized, help: ArgumentHelp("Flags of configuration keys.", valueName: "flags"))
+        parsing: .allUnrecognized,
+        help: ArgumentHelp("Flags of configuration keys.", valueName: "flags"))
     var flags: [String] = []
 
     func run() async throws {

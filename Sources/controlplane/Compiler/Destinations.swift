@@ -1,5 +1,6 @@
 import CMeshABI
 import MeshModel
+import MeshStore
 import MeshTables
 
 /// What becomes of traffic to a service: through its discovery chain to targets.
@@ -8,24 +9,10 @@ extension NodeCompiler {
     static let retries = LIMIT_RETRIES
     static let retryOn: RetryConditions = [.connect, .reset]
 
-    /// The entry of a kind for a service.
-    func entry(_ kind: ConfigEntry.Kind, _ name: String) -> ConfigEntry? {
-        entries[ConfigEntry.Key(kind: kind.rawValue, name: name)]?.entry
-    }
-
-    /// What a service speaks: by its own entry, else by the defaults of all proxies.
-    func serviceProtocol(of service: ServiceName) -> ServiceProtocol {
-        if case .serviceDefaults(let own) = entry(.serviceDefaults, service.folded) {
-            return own.serviceProtocol ?? .tcp
-        }
-        if case .proxyDefaults(let all) = entry(.proxyDefaults, ProxyDefaults.name) {
-            return all.serviceProtocol ?? .tcp
-        }
-        return .tcp
-    }
-
     /// Whether requests to a service are understood by the data plane; HTTP/2 passes as bytes.
-    func speaksHTTP(_ service: ServiceName) -> Bool { serviceProtocol(of: service) == .http }
+    func speaksHTTP(_ service: ServiceName) -> Bool {
+        ServiceProtocols(entries).of(service) == .http
+    }
 
     /// Where streams to a service go.
     mutating func splits(to service: ServiceName, _ reach: Reach) -> [SplitPlan] {
@@ -64,5 +51,26 @@ extension NodeCompiler {
         }
         catalog.add(plan)
         return id
+    }
+}
+
+/// What services speak: by their own entries, else by the defaults of all proxies.
+struct ServiceProtocols {
+    private let entries: [ConfigEntry.Key: ConfigEntryRecord]
+
+    init(_ entries: [ConfigEntry.Key: ConfigEntryRecord]) { self.entries = entries }
+
+    func of(_ service: ServiceName) -> ServiceProtocol {
+        let own = ConfigEntry.Key(
+            kind: ConfigEntry.Kind.serviceDefaults.rawValue, name: service.folded)
+        if case .serviceDefaults(let entry) = entries[own]?.entry {
+            return entry.serviceProtocol ?? .tcp
+        }
+        let all = ConfigEntry.Key(
+            kind: ConfigEntry.Kind.proxyDefaults.rawValue, name: ProxyDefaults.name)
+        if case .proxyDefaults(let entry) = entries[all]?.entry {
+            return entry.serviceProtocol ?? .tcp
+        }
+        return .tcp
     }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import MeshConfig
 import MeshHealth
 import MeshIdentity
 import MeshModel
@@ -148,7 +149,8 @@ actor IdentityKeeper {
     private func renew() async -> Bool {
         let now = Date()
         var changed = false
-        for (service, entry) in held where entry.schedule.state(now: now) != .fresh(until: entry.schedule.renewal) {
+        for (service, entry) in held
+        where entry.schedule.state(now: now) != .fresh(until: entry.schedule.renewal) {
             do {
                 try await issue(service)
                 changed = true

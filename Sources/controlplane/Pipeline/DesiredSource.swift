@@ -62,9 +62,11 @@ actor DesiredSource {
         let (found, problems) = ListenerCertificates.load(configuration.listeners)
         board.replace(.config, kind: "certificate", problems.map(\.description))
         // Files that are half replaced at this moment: the certificate of before goes on.
-        let merged = found.merging(certificates.filter { name, _ in
-            configuration.listeners.contains { $0.value.name == name && $0.value.tls != nil }
-        }) { new, _ in new }
+        let merged = found.merging(
+            certificates.filter { name, _ in
+                configuration.listeners.contains { $0.value.name == name && $0.value.tls != nil }
+            }
+        ) { new, _ in new }
         defer { certificates = merged }
         return merged != certificates
     }
@@ -115,7 +117,8 @@ actor DesiredSource {
     /// The ports that something on this node claims by itself.
     private func taken(_ records: [ServiceRecord]) -> Set<UInt16> {
         var taken = Set(configuration.listeners.map(\.value.bindAddr.port))
-        taken.formUnion([configuration.admin.bindAddr, configuration.api.bindAddr].compactMap { $0?.port })
+        taken.formUnion(
+            [configuration.admin.bindAddr, configuration.api.bindAddr].compactMap { $0?.port })
         for definition in records.map(\.definition) {
             taken.insert(definition.port)
             let sidecar = definition.connect.sidecarService

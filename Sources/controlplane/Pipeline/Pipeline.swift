@@ -1,6 +1,7 @@
 import Foundation
 import MeshAdminAPI
 import MeshHealth
+import MeshIdentity
 import MeshModel
 import MeshTables
 import MeshTelemetry
@@ -74,6 +75,14 @@ actor Pipeline {
     var notReadyReason: String? {
         if !isLinked { return "the data plane is not connected" }
         return isAcknowledged ? nil : "no snapshot has been acknowledged by every worker yet"
+    }
+
+    /// Returns when every worker has acknowledged a snapshot, or the task is cancelled.
+    func waitUntilReady() async {
+        while notReadyReason != nil, !Task.isCancelled {
+            // A cancelled sleep ends the loop.
+            try? await Task.sleep(for: .milliseconds(50))
+        }
     }
 
     /// The snapshot that was published last, opened with the lookups of the workers.

@@ -34,7 +34,9 @@ final class ProblemBoard: Sendable {
     func replace(_ part: Part, kind: String, _ messages: [String]) {
         entries.withLock { entries in
             let old = entries
-            entries = entries.filter { $0.key.part != part || !$0.key.subject.hasPrefix(kind + " ") }
+            entries = entries.filter {
+                $0.key.part != part || !$0.key.subject.hasPrefix(kind + " ")
+            }
             for message in messages {
                 let key = Key(part: part, subject: "\(kind) \(message)")
                 entries[key] = ProblemReport(

@@ -82,9 +82,7 @@ actor Watchers {
             stamps = Self.stamps(new)
             logs.setFilter(LogFilter(new.log))
             if new.isStartedDifferently(from: configuration) {
-                log.warning(
-                    "changes of node, admin, store, dataplane and mesh.trust_domain take effect at "
-                        + "the next start")
+                log.warning("changes of node, admin, store, dataplane and mesh wait for a restart")
             }
             configuration = new
             board.clear(.config, "reload")
@@ -92,7 +90,8 @@ actor Watchers {
             await pipeline.invalidate()
         } catch {
             board.set(.config, "reload", "the changed configuration is not taken: \(error)")
-            log.error("the changed configuration is not taken", metadata: [LogKey.error: "\(error)"])
+            log.error(
+                "the changed configuration is not taken", metadata: [LogKey.error: "\(error)"])
         }
     }
 }

@@ -4,7 +4,7 @@ import Glibc
 ///
 /// Folders are looked at rather than watched: that works on every file system, and follows the
 /// symbolic links by which mounted configuration is swapped as a whole.
-struct FolderStamp: Sendable, Equatable {
+package struct FolderStamp: Sendable, Equatable {
     private struct File: Sendable, Equatable {
         var name: String
         var inode: UInt64
@@ -16,7 +16,7 @@ struct FolderStamp: Sendable, Equatable {
     private var files: [File] = []
 
     /// The stamp of a folder; that of one that cannot be read differs from every other.
-    init(of folder: String?) {
+    package init(of folder: String?) {
         guard let folder, let listing = opendir(folder) else { return }
         defer { closedir(listing) }
         while let entry = readdir(listing) {
