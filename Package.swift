@@ -120,7 +120,12 @@ let swiftTargets: [Target] = [
     swiftRoom(
         "MeshStore",
         ["MeshModel", "MeshIdentity", .product(name: "GRDB", package: "GRDB.swift")]),
-    swiftRoom("MeshTables", ["MeshModel", "MeshAuthz", "MeshDiscovery", "CMeshABI", "CMeshTable"]),
+    swiftRoom(
+        "MeshTables",
+        [
+            "MeshModel", "MeshAuthz", "MeshDiscovery", "CMeshABI", "CMeshBase", "CMeshTable",
+            "CMeshWire",
+        ]),
     swiftRoom("MeshWorkers", ["MeshModel", "MeshTelemetry", "CMeshABI", "CMeshShm"]),
     swiftRoom(
         "MeshClient",

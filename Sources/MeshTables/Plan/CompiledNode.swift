@@ -1,4 +1,4 @@
-import MeshModel
+package import MeshModel
 
 /// Everything that the data plane of one node routes by, before it is written as bytes.
 ///

@@ -1,4 +1,4 @@
-import MeshModel
+package import MeshModel
 
 /// An entry point of the data plane: its socket, who may use it and where everything goes.
 package struct ListenerPlan: Hashable, Sendable {

@@ -1,4 +1,4 @@
-import MeshModel
+package import MeshModel
 
 /// A part of the traffic that goes to one target.
 package struct SplitPlan: Hashable, Sendable {

@@ -1,4 +1,4 @@
-import MeshModel
+package import MeshModel
 
 /// How connections are secured, on one side.
 package struct TLSPlan: Hashable, Sendable {

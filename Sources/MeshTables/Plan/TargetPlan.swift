@@ -1,4 +1,4 @@
-import MeshModel
+package import MeshModel
 
 /// A resolved destination: one subset of one service in one datacenter, with its endpoints.
 package struct TargetPlan: Hashable, Sendable {

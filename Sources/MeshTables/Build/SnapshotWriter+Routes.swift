@@ -1,0 +1,262 @@
+import CMeshABI
+import CMeshTable
+import MeshModel
+
+extension SnapshotWriter {
+    func writeListeners() {
+        var names: Set<String> = []
+        let ordered = node.listeners.map { (key: Self.key(of: $0), plan: $0) }
+            .sorted { $0.key < $1.key }
+        for (index, entry) in ordered.enumerated() {
+            if !names.insert(entry.plan.name).inserted
+                || (index > 0 && ordered[index - 1].key == entry.key)
+            {
+                refuse("the listener \(entry.plan.name) is there twice")
+            }
+            write(entry.plan, key: entry.key)
+        }
+    }
+
+    /// The socket of an unchanged listener is kept: the key is its name and address.
+    private static func key(of plan: ListenerPlan) -> UInt64 {
+        var hash = StableHash()
+        hash.combine(plan.name)
+        hash.combine(plan.address)
+        return hash.finish()
+    }
+
+    private func write(_ plan: ListenerPlan, key: UInt64) {
+        let name = "listener \(plan.name)"
+        var record = abi_listener()
+        record.key = key
+        record.name = place(plan.name, "the name of a listener")
+        record.address = write(plan.address, name)
+        record.flags =
+            switch plan.role {
+            case .plain: 0
+            case .inbound: UInt8(ABI_LISTENER_MESH_INBOUND.rawValue)
+            case .outbound: UInt8(ABI_LISTENER_MESH_OUTBOUND.rawValue)
+            }
+        if let slot = slots.listeners.slot(for: key, generation: stamp.generation) {
+            record.stats_slot = UInt16(slot)
+        } else {
+            refuse("\(name): all \(LIMIT_LISTENERS) statistics slots are taken")
+        }
+        record.tls = index(of: plan.tls)
+        record.identity = index(ofIdentity: plan.identity, name)
+        record.policy = plan.intentionsOf.map { policy(for: $0) } ?? UInt32.max
+        record.route_table = UInt32.max
+        switch plan.kind {
+        case .l4(let splits):
+            record.kind = UInt8(ABI_LISTENER_L4.rawValue)
+            record.splits = write(splits, name)
+        case .l7(let routes):
+            record.kind = UInt8(ABI_LISTENER_L7.rawValue)
+            record.route_table = UInt32(out.routeTables.count)
+            write(routes)
+            if plan.timeouts.head == 0 { refuse("\(name) has no timeout for request heads") }
+        }
+        record.head_timeout_ms = plan.timeouts.head
+        record.idle_timeout_ms = plan.timeouts.idle
+        record.request_timeout_ms = plan.timeouts.request
+        record.handshake_timeout_ms = plan.timeouts.handshake
+        record.max_connections = plan.maxConnections
+        record.congestion = place(plan.congestion, "the congestion control of \(name)")
+        record.via = place(plan.via, "the pseudonym of \(name)")
+        checkMesh(plan, name)
+        out.listeners.append(record)
+    }
+
+    private func checkMesh(_ plan: ListenerPlan, _ name: String) {
+        let tls = plan.tls.flatMap { $0.index < node.tls.count ? node.tls[$0.index] : nil }
+        if let tls {
+            if !tls.server { refuse("\(name) has the TLS settings of a client") }
+            if plan.timeouts.handshake == 0 { refuse("\(name) has no timeout for handshakes") }
+        }
+        switch plan.role {
+        case .plain: break
+        case .inbound:
+            if tls?.mesh != true { refuse("\(name) is a mesh listener without mesh TLS") }
+            if plan.intentionsOf == nil { refuse("\(name) is a mesh listener without intentions") }
+        case .outbound:
+            if plan.identity == nil { refuse("\(name) calls the mesh without an identity") }
+        }
+        if !plan.via.isEmpty, !HTTPToken.isToken(plan.via) {
+            refuse("\(name): the pseudonym \"\(plan.via)\" has characters that Via may not have")
+        }
+        if !plan.congestion.isEmpty,
+            !HTTPToken.isToken(plan.congestion) || plan.congestion.utf8.count > 15
+        {
+            refuse("\(name): \"\(plan.congestion)\" is not the name of a congestion control")
+        }
+    }
+
+    // MARK: - tables
+
+    /// One route table: the list for any host, then a slot per host with everything that covers it,
+    /// in the order in which the routes were given, so that the first match wins whatever host it
+    /// names.
+    private func write(_ routes: [RoutePlan]) {
+        let indexes = routes.map { write($0) }
+        var patterns = HostPatterns()
+        for (order, route) in routes.enumerated() {
+            if let problem = patterns.add(route.host, order: order) {
+                refuse("\(route.rule) (\(route.origin)): \(problem)")
+            }
+        }
+        var table = abi_route_table()
+        table.routes = writeList(patterns.anyHost, indexes)
+        let hosts = patterns.hosts.map { host in
+            (name: host, routes: writeList(patterns.covering(host), indexes))
+        }
+        table.hosts = writeHosts(hosts)
+        out.routeTables.append(table)
+    }
+
+    private func writeList(_ orders: [Int], _ indexes: [UInt32]) -> abi_ref {
+        if orders.isEmpty { return abi_ref() }
+        let at = UInt32(out.routeList.count)
+        for order in orders { out.routeList.append(indexes[order]) }
+        return abi_ref(at: at, count: UInt32(orders.count))
+    }
+
+    /// An open-addressing table that is at most half full and in which no lookup is long.
+    private func writeHosts(_ hosts: [(name: String, routes: abi_ref)]) -> abi_ref {
+        if hosts.isEmpty { return abi_ref() }
+        var size = 2
+        while size < hosts.count * 2 { size *= 2 }
+        let hashes = hosts.map { StableHash.ofHost($0.name) }
+        search: while true {
+            var slots = [Int?](repeating: nil, count: size)
+            for (index, hash) in hashes.enumerated() {
+                var slot = Int(truncatingIfNeeded: hash) & (size - 1)
+                var probes = 1
+                while slots[slot] != nil {
+                    slot = (slot + 1) & (size - 1)
+                    probes += 1
+                }
+                if probes > LIMIT_HOST_PROBES, size < 1 << 24 {
+                    size *= 2
+                    continue search
+                }
+                slots[slot] = index
+            }
+            let at = UInt32(out.hosts.count)
+            for slot in slots {
+                var record = abi_host()
+                if let slot {
+                    record.name = place(hosts[slot].name, "a host of a route")
+                    record.routes = hosts[slot].routes
+                }
+                out.hosts.append(record)
+            }
+            return abi_ref(at: at, count: UInt32(size))
+        }
+    }
+
+    // MARK: - routes
+
+    private func write(_ plan: RoutePlan) -> UInt32 {
+        let name = "\(plan.rule) (\(plan.origin))"
+        var record = abi_route()
+        writePath(of: plan.match, name, kind: &record.path_kind, path: &record.path) {
+            record.path_dfa = $0
+        }
+        record.methods = methods(plan.match.methods, name)
+        record.matches = matches(of: plan.match, name)
+        writeAction(plan, name, &record)
+        if let rewrite = plan.prefixRewrite {
+            let text = UInt8(ABI_PATH_EXACT.rawValue)...UInt8(ABI_PATH_PREFIX.rawValue)
+            if !text.contains(record.path_kind) {
+                refuse(
+                    "\(name): a prefix_rewrite needs path_exact or path_prefix that minds case")
+            } else if !rewrite.hasPrefix("/") {
+                refuse("\(name): the prefix_rewrite \"\(rewrite)\" does not begin with '/'")
+            }
+            record.prefix_rewrite = place(rewrite, "the rewrite of \(name)")
+            record.rewrites = 1
+        }
+        record.header_ops = write(plan.headerOps, name)
+        record.request_timeout_ms = plan.requestTimeout
+        if plan.retries > LIMIT_RETRIES {
+            refuse("\(name) has \(plan.retries) retries; \(LIMIT_RETRIES) are the limit")
+        }
+        record.retries = plan.retries
+        record.retry_on = plan.retryOn.rawValue
+        record.rule = place(plan.rule, "the name of a route")
+        record.origin = place(plan.origin, "the origin of a route")
+        out.routes.append(record)
+        return UInt32(out.routes.count - 1)
+    }
+
+    private func writeAction(_ plan: RoutePlan, _ name: String, _ record: inout abi_route) {
+        switch plan.action {
+        case .forward(let splits):
+            record.action = UInt8(ABI_ACTION_FORWARD.rawValue)
+            record.splits = write(splits, name)
+        case .respond(let status, let body, let contentType):
+            record.action = UInt8(ABI_ACTION_RESPOND.rawValue)
+            if !(200...599).contains(status) { refuse("\(name) answers \(status): use 200 to 599") }
+            record.status = UInt16(clamping: status)
+            record.body = place(body, "the body of \(name)")
+            record.content_type = line(contentType, "the content type of \(name)")
+        case .redirect(let status, let scheme, let host, let path):
+            record.action = UInt8(ABI_ACTION_REDIRECT.rawValue)
+            if !(301...308).contains(status) { refuse("\(name) redirects by \(status)") }
+            record.status = UInt16(clamping: status)
+            if !scheme.isEmpty, !HTTPToken.isToken(scheme) {
+                refuse("\(name) redirects to the scheme \"\(scheme)\"")
+            }
+            if !path.isEmpty, !Self.isPath(path) {
+                refuse("\(name) redirects to \"\(path)\": a path begins with '/', without blanks")
+            }
+            record.redirect_scheme = place(scheme, "the scheme of \(name)")
+            record.redirect_host = line(host, "the host of \(name)")
+            record.redirect_path = place(path, "the path of \(name)")
+        }
+    }
+
+    private func write(_ ops: [HeaderOpPlan], _ name: String) -> abi_ref {
+        if ops.isEmpty { return abi_ref() }
+        let at = UInt32(out.headerOps.count)
+        for op in ops {
+            var record = abi_header_op()
+            if !HTTPToken.isToken(op.name) { refuse("\(name): \"\(op.name)\" is no header name") }
+            record.name = place(op.name, "a header name of \(name)")
+            record.response = op.onResponse ? 1 : 0
+            switch op.kind {
+            case .add(let value):
+                record.kind = UInt8(ABI_HEADER_ADD.rawValue)
+                record.value = line(value, "the header \(op.name) of \(name)")
+            case .set(let value):
+                record.kind = UInt8(ABI_HEADER_SET.rawValue)
+                record.value = line(value, "the header \(op.name) of \(name)")
+            case .remove:
+                record.kind = UInt8(ABI_HEADER_REMOVE.rawValue)
+            }
+            out.headerOps.append(record)
+        }
+        return abi_ref(at: at, count: UInt32(ops.count))
+    }
+
+    /// Text that is sent in a head.
+    private func line(_ value: String, _ what: @autoclosure () -> String) -> abi_text {
+        if value.utf8.contains(where: { ($0 < 0x20 && $0 != 0x09) || $0 == 0x7f }) {
+            refuse("\(what()) has control characters")
+            return abi_text()
+        }
+        return place(value, what())
+    }
+
+    static func isPath(_ text: String) -> Bool {
+        text.hasPrefix("/") && !text.utf8.contains { $0 <= 0x20 || $0 == 0x7f }
+    }
+}
+
+extension StableHash {
+    /// `hash_bytes` of a host name, by which the data plane looks it up.
+    static func ofHost(_ name: String) -> UInt64 {
+        var name = name
+        return name.withUTF8 { hash_bytes(bytes_of($0.baseAddress, $0.count)) }
+    }
+}

@@ -1,0 +1,207 @@
+import CMeshABI
+import MeshModel
+
+extension SnapshotWriter {
+    func write(_ plan: TargetPlan, key: UInt64) {
+        var record = abi_target()
+        record.key = key
+        record.name = place(plan.id, "the name of a target")
+        record.service = place(plan.service.folded, "a service's name")
+        record.endpoints = write(plan.endpoints, of: plan, maxWeight: &record.max_weight)
+        record.failover = abi_ref(
+            at: UInt32(out.targetList.count), count: UInt32(plan.failover.count))
+        if plan.failover.isEmpty { record.failover.at = 0 }
+        if plan.failover.count > LIMIT_FAILOVERS {
+            refuse(
+                "target \(plan.id) has \(plan.failover.count) failover targets; "
+                    + "\(LIMIT_FAILOVERS) are the limit")
+        }
+        for id in plan.failover {
+            out.targetList.append(index(ofTarget: id, "the failover of \(plan.id)"))
+        }
+        record.policy = plan.checksIntentions ? policy(for: plan.service) : UInt32.max
+        if let slot = slots.targets.slot(for: key, generation: stamp.generation) {
+            record.stats_slot = slot
+        } else {
+            refuse("target \(plan.id): all \(LIMIT_TARGETS) statistics slots are taken")
+        }
+        record.sni = place(plan.sni, "the server name of target \(plan.id)")
+        record.expected_id = place(plan.expectedID, "the identity of target \(plan.id)")
+        record.balance =
+            switch plan.balance {
+            case .roundRobin: UInt8(ABI_BALANCE_ROUND_ROBIN.rawValue)
+            case .leastRequest: UInt8(ABI_BALANCE_LEAST_REQUEST.rawValue)
+            case .random: UInt8(ABI_BALANCE_RANDOM.rawValue)
+            }
+        record.protocol =
+            switch plan.wireProtocol {
+            case .tcp: UInt8(ABI_PROTOCOL_TCP.rawValue)
+            case .http1: UInt8(ABI_PROTOCOL_HTTP1.rawValue)
+            }
+        if plan.connectTimeout == 0 { refuse("target \(plan.id) has no connect timeout") }
+        record.connect_timeout_ms = plan.connectTimeout
+        record.max_connections = plan.maxConnections
+        record.congestion = place(plan.congestion, "the congestion control of \(plan.id)")
+        out.targets.append(record)
+    }
+
+    private func write(
+        _ endpoints: [EndpointPlan], of target: TargetPlan, maxWeight: inout UInt32
+    ) -> abi_ref {
+        let at = UInt32(out.endpoints.count)
+        for endpoint in endpoints {
+            guard (1...65535).contains(endpoint.weight) else {
+                refuse(
+                    "instance \(endpoint.instance) of target \(target.id) has the weight "
+                        + "\(endpoint.weight): use 1 to 65535")
+                continue
+            }
+            var record = abi_endpoint()
+            record.key = endpoint.key
+            record.address = write(endpoint.address, "an endpoint of \(target.id)")
+            record.address.mode = 0
+            record.tls = index(of: endpoint.tls)
+            if let tls = endpoint.tls, tls.index < node.tls.count {
+                check(node.tls[tls.index], ofEndpointOf: target)
+            }
+            record.weight = UInt32(endpoint.weight)
+            maxWeight = max(maxWeight, record.weight)
+            record.instance = place(endpoint.instance, "an instance of \(target.id)")
+            record.node = place(endpoint.node, "the node of an instance of \(target.id)")
+            if let slot = slots.overlay.slot(for: record.key, generation: stamp.generation) {
+                record.overlay_slot = slot
+            } else {
+                refuse("target \(target.id): all \(LIMIT_ENDPOINTS) overlay slots are taken")
+            }
+            out.endpoints.append(record)
+        }
+        let count = UInt32(out.endpoints.count) - at
+        return abi_ref(at: count == 0 ? 0 : at, count: count)
+    }
+
+    private func check(_ tls: TLSPlan, ofEndpointOf target: TargetPlan) {
+        if tls.server { refuse("an endpoint of \(target.id) has the TLS settings of a server") }
+        if tls.mesh, target.expectedID.isEmpty {
+            refuse("target \(target.id) is dialled by mesh TLS without an expected identity")
+        }
+    }
+
+    func write(_ address: AddressPlan, _ what: @autoclosure () -> String) -> abi_address {
+        var record = abi_address()
+        switch address {
+        case .ip(let ip, let port):
+            record.family = UInt8((ip.isV6 ? ABI_FAMILY_IP6 : ABI_FAMILY_IP4).rawValue)
+            record.port = port
+            withUnsafeMutableBytes(of: &record.ip) { bytes in
+                bytes.storeBytes(of: ip.high.bigEndian, as: UInt64.self)
+                bytes.storeBytes(of: ip.low.bigEndian, toByteOffset: 8, as: UInt64.self)
+            }
+            if port == 0 { refuse("\(what()) has no port") }
+        case .unix(let path, let mode):
+            record.family = UInt8(ABI_FAMILY_UNIX.rawValue)
+            record.mode = mode
+            record.path = place(path, what())
+            if !path.hasPrefix("/") || path.utf8.count > 107
+                || path.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7f })
+            {
+                refuse(
+                    "\(what()) has the socket \"\(path)\": use an absolute path of at most 107 "
+                        + "bytes without blanks")
+            }
+            if mode > 0o777 { refuse("\(what()) has a mode beyond 0777") }
+        }
+        return record
+    }
+
+    func writeTLS() {
+        for (index, plan) in node.tls.enumerated() { write(plan, index) }
+    }
+
+    private func write(_ plan: TLSPlan, _ index: Int) {
+        var record = abi_tls()
+        record.server = plan.server ? 1 : 0
+        record.verify =
+            switch plan.verify {
+            case .none: UInt8(ABI_TLS_VERIFY_NONE.rawValue)
+            case .request: UInt8(ABI_TLS_VERIFY_REQUEST.rawValue)
+            case .require: UInt8(ABI_TLS_VERIFY_REQUIRE.rawValue)
+            }
+        record.mesh = plan.mesh ? 1 : 0
+        record.alpn_required = plan.alpnRequired ? 1 : 0
+        record.min_version = plan.minVersion == .v12 ? 0x0303 : 0x0304
+        record.max_version = 0x0304
+        if !plan.certificates.isEmpty {
+            record.certificates = abi_ref(
+                at: UInt32(out.secretList.count), count: UInt32(plan.certificates.count))
+            out.secretList.append(contentsOf: plan.certificates)
+        }
+        let trust = trustBlob(plan.trust)
+        record.trust = trust.place
+        record.key = key(of: plan, trust: trust.hash)
+        var alpn: [UInt8] = []
+        for name in plan.alpn {
+            guard (1...255).contains(name.utf8.count) else {
+                refuse("TLS settings \(index): an ALPN name has 1 to 255 bytes")
+                continue
+            }
+            alpn.append(UInt8(name.utf8.count))
+            alpn.append(contentsOf: name.utf8)
+        }
+        record.alpn = blob(alpn)
+        record.session_lifetime_s = plan.sessionLifetime
+        for (broken, why) in [
+            (plan.server && plan.certificates.isEmpty, "a server needs a certificate"),
+            (plan.certificates.contains(0), "a certificate without a secret"),
+            (plan.verify != .none && plan.trust.isEmpty, "nothing to verify by: add authorities"),
+            (plan.mesh && plan.verify != .require, "mesh TLS must require a certificate"),
+            (plan.alpnRequired && plan.alpn.isEmpty, "ALPN is required and none is named"),
+        ] where broken {
+            refuse("TLS settings \(index): \(why)")
+        }
+        out.tls.append(record)
+    }
+
+    /// Authorities are the same for nearly all settings: they stand once.
+    private func trustBlob(_ bytes: [UInt8]) -> WrittenTrust {
+        if let known = trusts.first(where: { $0.bytes == bytes }) { return known }
+        var hash = StableHash()
+        hash.combine(bytes)
+        let written = WrittenTrust(bytes: bytes, place: blob(bytes), hash: hash.finish())
+        trusts.append(written)
+        return written
+    }
+
+    private func blob(_ bytes: [UInt8]) -> abi_ref {
+        if bytes.isEmpty { return abi_ref() }
+        let ref = abi_ref(at: UInt32(out.blob.count), count: UInt32(bytes.count))
+        out.blob.append(contentsOf: bytes)
+        return ref
+    }
+
+    private func key(of plan: TLSPlan, trust: UInt64) -> UInt64 {
+        var hash = StableHash()
+        hash.combine(plan.server ? 1 : 0)
+        hash.combine(plan.mesh ? 1 : 0)
+        hash.combine(plan.alpnRequired ? 1 : 0)
+        hash.combine(plan.minVersion == .v12 ? 2 : 3)
+        switch plan.verify {
+        case .none: hash.combine(0)
+        case .request: hash.combine(1)
+        case .require: hash.combine(2)
+        }
+        for name in plan.alpn { hash.combine(name) }
+        hash.combine(UInt64(plan.certificates.count))
+        for secret in plan.certificates { hash.combine(secret) }
+        hash.combine(trust)
+        hash.combine(UInt64(plan.sessionLifetime))
+        hash.combine(plan.secretsVersion)
+        return hash.finish()
+    }
+}
+
+/// Authorities that were written to BLOB.
+struct WrittenTrust {
+    let bytes: [UInt8]
+    let place: abi_ref
+    let hash: UInt64
+}

@@ -1,0 +1,212 @@
+import CMeshABI
+import MeshModel
+
+/// One build of a snapshot: the buffers, and what was already written.
+final class SnapshotWriter {
+    let node: CompiledNode
+    let stamp: SnapshotBuilder.Stamp
+    var slots: SlotTables
+    var expressions: RegexCache
+    var out = SnapshotImage.Sections()
+    var text: TextTable
+    let policies: PolicyTable
+    var trusts: [WrittenTrust] = []
+    var policyIndexes: [String: UInt32] = [:]
+    var fallbackIndexes: [Int: UInt32] = [:]
+    var writtenIntentions: [Int: WrittenIntention] = [:]
+    private(set) var problems: [Problem] = []
+
+    private var targetIndexes: [String: UInt32] = [:]
+    private var identityIndexes: [ServiceName: UInt32] = [:]
+    private var automata: [CompiledRegex: UInt32] = [:]
+
+    init(
+        node: CompiledNode, stamp: SnapshotBuilder.Stamp, slots: SlotTables,
+        expressions: RegexCache
+    ) {
+        self.node = node
+        self.stamp = stamp
+        self.slots = slots
+        self.expressions = expressions
+        text = TextTable(expecting: node.targets.count * 12 + node.intentions.count * 2)
+        policies = PolicyTable(node.intentions)
+    }
+
+    func write() throws -> SnapshotImage {
+        guard stamp.generation > 0 else {
+            throw MeshError(.invalid, "a generation of 0 cannot be published")
+        }
+        var head = abi_snapshot()
+        head.generation = stamp.generation
+        head.secrets_generation = stamp.secretsGeneration
+        head.written_at_ms = stamp.writtenAtMilliseconds
+        head.trust_domain = place(node.trustDomain, "the trust domain")
+        head.datacenter = place(node.datacenter, "the datacenter")
+        head.node = place(node.node, "the node's name")
+        reportPolicyProblems()
+        writeTLS()
+        writeIdentities()
+        writeTargets()
+        writeListeners()
+        checkLimits()
+        if !problems.isEmpty { throw PlanError(problems) }
+        out.text = text.bytes
+        let image = SnapshotImage(head: head, sections: out)
+        guard image.size <= Int(LIMIT_SNAPSHOT_SIZE) else {
+            throw PlanError([
+                Problem(
+                    .error,
+                    "the snapshot would have \(image.size) bytes; \(LIMIT_SNAPSHOT_SIZE) are the "
+                        + "limit: spread the services over more nodes")
+            ])
+        }
+        return image
+    }
+
+    // MARK: - what every part uses
+
+    func refuse(_ message: String) {
+        if problems.count < PlanError.limit { problems.append(Problem(.error, message)) }
+    }
+
+    /// The place of a text; `what` names it when it cannot be written.
+    func place(_ value: String, _ what: @autoclosure () -> String) -> abi_text {
+        if let place = text.place(value) { return place }
+        refuse(
+            "\(what()) has \(value.utf8.count) bytes or a NUL character: use at most "
+                + "\(LIMIT_TEXT) bytes of text")
+        return abi_text()
+    }
+
+    func index(ofTarget id: String, _ what: @autoclosure () -> String) -> UInt32 {
+        if let index = targetIndexes[id] { return index }
+        refuse("\(what()) names the target \"\(id)\", which does not exist")
+        return 0
+    }
+
+    func index(of tls: TLSRef?) -> UInt32 {
+        guard let tls else { return UInt32.max }
+        guard tls.index < node.tls.count else {
+            refuse("a reference to TLS settings belongs to another plan")
+            return UInt32.max
+        }
+        return UInt32(tls.index)
+    }
+
+    func index(ofIdentity service: ServiceName?, _ what: @autoclosure () -> String) -> UInt32 {
+        guard let service else { return UInt32.max }
+        if let index = identityIndexes[service] { return index }
+        refuse("\(what()) calls as \(service), whose certificate this node does not have")
+        return UInt32.max
+    }
+
+    /// The record of an automaton; equal ones stand once.
+    func index(of regex: CompiledRegex) -> UInt32 {
+        if let index = automata[regex] { return index }
+        if out.blob.count % 2 == 1 { out.blob.append(0) }
+        let index = UInt32(out.dfas.count)
+        out.dfas.append(
+            abi_dfa(table: UInt64(out.blob.count), states: UInt32(regex.states), _pad0: 0))
+        regex.append(to: &out.blob)
+        automata[regex] = index
+        return index
+    }
+
+    /// The record of an expression's automaton, or none with a problem.
+    func index(
+        ofExpression pattern: String, ignoreCase: Bool, _ what: @autoclosure () -> String
+    ) -> UInt32 {
+        do {
+            return index(of: try expressions.compiled(pattern, ignoreCase: ignoreCase))
+        } catch {
+            refuse("\(what()): \(error)")
+            return UInt32.max
+        }
+    }
+
+    /// Weights scaled to the whole: shares by largest remainder, destinations of 0 left out.
+    func write(_ splits: [SplitPlan], _ what: @autoclosure () -> String) -> abi_ref {
+        let used = splits.filter { $0.weight > 0 }
+        let sum = used.reduce(0) { $0 + $1.weight }
+        let whole = Int(ABI_SPLIT_TOTAL)
+        guard !used.isEmpty, sum <= whole * whole else {
+            refuse("\(what()) has nowhere to send its traffic: give a destination a weight")
+            return abi_ref()
+        }
+        guard used.count <= LIMIT_SPLITS else {
+            refuse("\(what()) has \(used.count) destinations; \(LIMIT_SPLITS) are the limit")
+            return abi_ref()
+        }
+        var shares = used.map { max(1, $0.weight * whole / sum) }
+        let byRemainder = used.indices.sorted {
+            let left = used[$0].weight * whole % sum
+            let right = used[$1].weight * whole % sum
+            return left == right ? $0 < $1 : left > right
+        }
+        var missing = whole - shares.reduce(0, +)
+        for index in byRemainder where missing > 0 {
+            shares[index] += 1
+            missing -= 1
+        }
+        // Shares that were raised to 1 are taken from the greatest.
+        while missing < 0, let greatest = shares.indices.max(by: { shares[$0] < shares[$1] }) {
+            shares[greatest] -= 1
+            missing += 1
+        }
+        let at = UInt32(out.splits.count)
+        for (split, share) in zip(used, shares) {
+            out.splits.append(
+                abi_split(weight: UInt32(share), target: index(ofTarget: split.target, what())))
+        }
+        return abi_ref(at: at, count: UInt32(used.count))
+    }
+
+    // MARK: - sections
+
+    private func writeIdentities() {
+        for identity in node.identities {
+            guard identityIndexes[identity.service] == nil else {
+                refuse("the identity of \(identity.service) is there twice")
+                continue
+            }
+            guard identity.secret != 0 else {
+                refuse("the identity of \(identity.service) has no secret")
+                continue
+            }
+            identityIndexes[identity.service] = UInt32(out.identities.count)
+            out.identities.append(
+                abi_identity(
+                    secret: identity.secret,
+                    service: place(identity.service.folded, "a service's name"),
+                    spiffe_id: place(identity.spiffeID, "the identity of \(identity.service)")))
+        }
+    }
+
+    private func writeTargets() {
+        let ordered = node.targets.map { (key: StableHash.of($0.id), plan: $0) }
+            .sorted { $0.key < $1.key }
+        targetIndexes.reserveCapacity(ordered.count)
+        for (index, entry) in ordered.enumerated() {
+            if index > 0, ordered[index - 1].key == entry.key {
+                refuse("the target \(entry.plan.id) is there twice")
+            }
+            targetIndexes[entry.plan.id] = UInt32(index)
+        }
+        out.targets.reserveCapacity(ordered.count)
+        out.endpoints.reserveCapacity(ordered.reduce(0) { $0 + $1.plan.endpoints.count })
+        for entry in ordered { write(entry.plan, key: entry.key) }
+    }
+
+    private func checkLimits() {
+        for (what, count, limit) in [
+            ("listeners", out.listeners.count, LIMIT_LISTENERS),
+            ("routes", out.routes.count, LIMIT_ROUTES),
+            ("targets", out.targets.count, LIMIT_TARGETS),
+            ("endpoints", out.endpoints.count, LIMIT_ENDPOINTS),
+            ("intentions", out.intentions.count, LIMIT_INTENTIONS),
+            ("TLS settings", out.tls.count, LIMIT_TLS_CONTEXTS),
+        ] where count > limit {
+            refuse("\(count) \(what) on one node; \(limit) are the limit")
+        }
+    }
+}

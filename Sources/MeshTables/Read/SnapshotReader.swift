@@ -1,0 +1,120 @@
+import CMeshABI
+import CMeshBase
+import CMeshTable
+import MeshModel
+
+/// A snapshot opened for reading with the lookups of the data plane itself.
+///
+/// Owns a copy of the bytes: a file that is closed or replaced does not matter to it.
+package final class SnapshotReader: @unchecked Sendable {
+    // Sendable: the bytes are never written after init, and the view only points into them.
+    private let memory: UnsafeMutableRawPointer
+    let view: UnsafeMutablePointer<view>
+
+    /// Bytes of the whole file.
+    package let size: Int
+
+    /// Copies and checks a snapshot; throws ``MeshError`` with the rule that it breaks.
+    package convenience init(_ bytes: UnsafeRawBufferPointer) throws {
+        try self.init(size: bytes.count) { $0.copyMemory(from: bytes) }
+    }
+
+    /// Writes and checks an image.
+    package convenience init(_ image: SnapshotImage) throws {
+        try self.init(size: image.size) { image.write(into: $0) }
+    }
+
+    private init(size: Int, fill: (UnsafeMutableRawBufferPointer) -> Void) throws {
+        memory = .allocate(
+            byteCount: max(size, 1), alignment: Int(ABI_SECTION_ALIGN))
+        self.size = size
+        view = .allocate(capacity: 1)
+        view.initialize(to: CMeshTable.view())
+        fill(UnsafeMutableRawBufferPointer(start: memory, count: size))
+        var refusal = view_refusal()
+        guard view_open(view, memory, size, &refusal) else {
+            throw Self.error(refusal)
+        }
+    }
+
+    deinit {
+        memory.deallocate()
+        view.deallocate()
+    }
+
+    /// What a refusal says, for people.
+    static func error(_ refusal: view_refusal) -> MeshError {
+        let what = refusal.what.map { String(cString: $0) } ?? "unknown"
+        let section =
+            refusal.section < ABI_SECTION_COUNT.rawValue
+            ? "section \(refusal.section), record \(refusal.record)" : "header"
+        return MeshError(.invalid, "the snapshot is not sound: \(what) (\(section))")
+    }
+
+    // MARK: - header
+
+    package var generation: UInt64 { view.pointee.head.pointee.generation }
+    package var secretsGeneration: UInt64 { view.pointee.head.pointee.secrets_generation }
+    package var writtenAtMilliseconds: UInt64 { view.pointee.head.pointee.written_at_ms }
+    package var trustDomain: String { text(view.pointee.head.pointee.trust_domain) }
+    package var datacenter: String { text(view.pointee.head.pointee.datacenter) }
+    package var node: String { text(view.pointee.head.pointee.node) }
+
+    // MARK: - records
+
+    func text(_ place: abi_text) -> String {
+        String(
+            decoding: UnsafeBufferPointer(
+                start: view.pointee.text + Int(place.at), count: Int(place.len)), as: UTF8.self)
+    }
+
+    private func records<Record>(
+        _ start: UnsafePointer<Record>?, _ section: abi_section
+    ) -> UnsafeBufferPointer<Record> {
+        let count = withUnsafeBytes(of: view.pointee.counts) {
+            $0.load(fromByteOffset: Int(section.rawValue) * 4, as: UInt32.self)
+        }
+        return UnsafeBufferPointer(start: start, count: Int(count))
+    }
+
+    var listeners: UnsafeBufferPointer<abi_listener> {
+        records(view.pointee.listeners, ABI_SECTION_LISTENER)
+    }
+    var routeTables: UnsafeBufferPointer<abi_route_table> {
+        records(view.pointee.route_tables, ABI_SECTION_ROUTE_TABLE)
+    }
+    var hosts: UnsafeBufferPointer<abi_host> { records(view.pointee.hosts, ABI_SECTION_HOST) }
+    var routeList: UnsafeBufferPointer<UInt32> {
+        records(view.pointee.route_list, ABI_SECTION_ROUTE_LIST)
+    }
+    var routes: UnsafeBufferPointer<abi_route> { records(view.pointee.routes, ABI_SECTION_ROUTE) }
+    var matches: UnsafeBufferPointer<abi_match> {
+        records(view.pointee.matches, ABI_SECTION_MATCH)
+    }
+    var headerOps: UnsafeBufferPointer<abi_header_op> {
+        records(view.pointee.header_ops, ABI_SECTION_HEADER_OP)
+    }
+    var splits: UnsafeBufferPointer<abi_split> { records(view.pointee.splits, ABI_SECTION_SPLIT) }
+    var targets: UnsafeBufferPointer<abi_target> {
+        records(view.pointee.targets, ABI_SECTION_TARGET)
+    }
+    var targetList: UnsafeBufferPointer<UInt32> {
+        records(view.pointee.target_list, ABI_SECTION_TARGET_LIST)
+    }
+    var endpoints: UnsafeBufferPointer<abi_endpoint> {
+        records(view.pointee.endpoints, ABI_SECTION_ENDPOINT)
+    }
+    var policies: UnsafeBufferPointer<abi_policy> {
+        records(view.pointee.policies, ABI_SECTION_POLICY)
+    }
+    var intentions: UnsafeBufferPointer<abi_intention> {
+        records(view.pointee.intentions, ABI_SECTION_INTENTION)
+    }
+    var permissions: UnsafeBufferPointer<abi_permission> {
+        records(view.pointee.permissions, ABI_SECTION_PERMISSION)
+    }
+    var identities: UnsafeBufferPointer<abi_identity> {
+        records(view.pointee.identities, ABI_SECTION_IDENTITY)
+    }
+    var tls: UnsafeBufferPointer<abi_tls> { records(view.pointee.tls, ABI_SECTION_TLS) }
+}
