@@ -1,4 +1,4 @@
-package import Glibc
+import Glibc
 import MeshModel
 
 /// The data plane as a process: starts one that outlives this process, unless one runs already.
@@ -63,7 +63,7 @@ package struct DataPlaneProcess: Sendable {
     }
 
     /// Process number of the supervisor, from its file; nil without a running data plane.
-    package func pid() -> pid_t? {
+    package func pid() -> Int32? {
         guard isRunning() else { return nil }
         let file = open(options.pidFile, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { return nil }
@@ -71,7 +71,7 @@ package struct DataPlaneProcess: Sendable {
         var bytes = [UInt8](repeating: 0, count: 16)
         let length = read(file, &bytes, bytes.count)
         guard length > 1, bytes[length - 1] == UInt8(ascii: "\n") else { return nil }
-        let number = pid_t(String(decoding: bytes[..<(length - 1)], as: UTF8.self))
+        let number = Int32(String(decoding: bytes[..<(length - 1)], as: UTF8.self))
         return number.flatMap { $0 > 1 ? $0 : nil }
     }
 
