@@ -57,8 +57,8 @@ package struct DataPlaneProcess: Sendable {
         let file = open(options.lockFile, O_RDWR | O_CLOEXEC)
         guard file >= 0 else { return false }
         defer { close(file) }
-        // The lock, if it is had, is given back with the descriptor; a supervisor that starts in this
-        // instant tries for half a second.
+        // The lock, if it is had, is given back with the descriptor; a supervisor that starts in
+        // this instant tries for half a second.
         return flock(file, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK
     }
 
