@@ -162,7 +162,8 @@ let swiftTargets: [Target] = [
         exclude: ["README.md"], swiftSettings: swiftSettings),
     swiftTests("MeshTelemetry"),
     swiftTests("MeshStore", ["MeshModel", "MeshIdentity"]),
-    swiftTests("MeshWorkers", ["MeshModel", "MeshProcess", "MeshTelemetry", "CMeshABI", "CMeshShm"]),
+    swiftTests(
+        "MeshWorkers", ["MeshModel", "MeshProcess", "MeshTelemetry", "CMeshABI", "CMeshShm"]),
     swiftTests("MeshProcess", ["MeshModel", "MeshTelemetry"]),
     swiftTests(
         "MeshClient",

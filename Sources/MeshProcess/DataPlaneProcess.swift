@@ -1,4 +1,4 @@
-package import Glibc
+import Glibc
 import MeshModel
 
 /// The data plane as a process: starts one that outlives this process, unless one runs already.
@@ -57,13 +57,13 @@ package struct DataPlaneProcess: Sendable {
         let file = open(options.lockFile, O_RDWR | O_CLOEXEC)
         guard file >= 0 else { return false }
         defer { close(file) }
-        // The lock, if it is had, is given back with the descriptor; a supervisor that starts in this
-        // instant tries for half a second.
+        // The lock, if it is had, is given back with the descriptor; a supervisor that starts in
+        // this instant tries for half a second.
         return flock(file, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK
     }
 
     /// Process number of the supervisor, from its file; nil without a running data plane.
-    package func pid() -> pid_t? {
+    package func pid() -> Int32? {
         guard isRunning() else { return nil }
         let file = open(options.pidFile, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { return nil }
@@ -71,7 +71,7 @@ package struct DataPlaneProcess: Sendable {
         var bytes = [UInt8](repeating: 0, count: 16)
         let length = read(file, &bytes, bytes.count)
         guard length > 1, bytes[length - 1] == UInt8(ascii: "\n") else { return nil }
-        let number = pid_t(String(decoding: bytes[..<(length - 1)], as: UTF8.self))
+        let number = Int32(String(decoding: bytes[..<(length - 1)], as: UTF8.self))
         return number.flatMap { $0 > 1 ? $0 : nil }
     }
 

@@ -92,7 +92,8 @@ struct ManagedProcessTests {
         let service = process
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await service.run() }
-            #expect(try await eventually { folder.read("out").split(separator: "\n").count == 3 })
+            let seen = try await eventually { folder.read("out").split(separator: "\n").count == 3 }
+            #expect(seen)
             group.cancelAll()
         }
         let last = try #require(folder.read("out").split(separator: "\n").last)
@@ -109,7 +110,8 @@ struct ManagedProcessTests {
         let service = process
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await service.run() }
-            #expect(try await eventually { !folder.read("out").isEmpty })
+            let seen = try await eventually { !folder.read("out").isEmpty }
+            #expect(seen)
             group.cancelAll()
         }
         let pid = try #require(pid_t(folder.read("out").dropLast()))
@@ -120,12 +122,10 @@ struct ManagedProcessTests {
 @Suite(.serialized, .timeLimit(.minutes(1)))
 struct DataPlaneProcessTests {
     private func options(_ folder: TestFolder) throws -> DataPlaneProcess.Options {
-        var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
-        let length = buffer.withUnsafeMutableBytes {
-            readlink(
-                "/proc/self/exe", $0.baseAddress?.assumingMemoryBound(to: CChar.self), $0.count)
-        }
-        let own = String(decoding: buffer[..<length], as: UTF8.self)
+        var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
+        let length = readlink("/proc/self/exe", &buffer, buffer.count)
+        try #require(length > 0)
+        let own = String(decoding: buffer[..<length].map { UInt8(bitPattern: $0) }, as: UTF8.self)
         let slash = try #require(own.lastIndex(of: "/"))
         var options = DataPlaneProcess.Options(
             program: String(own[..<slash]) + "/dataplane", controlSocket: "\(folder.path)/c.sock")

@@ -131,7 +131,7 @@ func get(_ port: UInt16) -> String? {
     }
     guard connected else { return nil }
     let request = "GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"
-    guard send(socket.number, request, request.utf8.count, Int32(MSG_NOSIGNAL.rawValue)) > 0 else {
+    guard send(socket.number, request, request.utf8.count, Int32(MSG_NOSIGNAL)) > 0 else {
         return nil
     }
     var answer: [UInt8] = []

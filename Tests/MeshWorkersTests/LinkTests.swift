@@ -39,7 +39,7 @@ private final class FakeSupervisor: Sendable {
     static func read(_ caller: Descriptor) async throws -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: 4096)
         for _ in 0..<1000 {
-            let length = recv(caller.number, &bytes, bytes.count, Int32(MSG_DONTWAIT.rawValue))
+            let length = recv(caller.number, &bytes, bytes.count, Int32(MSG_DONTWAIT))
             if length > 0 { return Array(bytes[..<length]) }
             try await Task.sleep(for: .milliseconds(5))
         }
