@@ -9,6 +9,7 @@
 //   swift-nio                MeshClient       TCP probes; byte buffers of the HTTP client
 //   swift-nio-ssl            MeshClient       whom an outbound TLS connection trusts
 //   hummingbird              MeshAdmin        inbound admin HTTP
+//   swift-http-types         MeshAdmin        field names and statuses of hummingbird
 //   swift-certificates       MeshIdentity     mesh CA and leaves
 //   swift-crypto             MeshIdentity     keys, sealing of secrets at rest
 //   swift-asn1               MeshIdentity     PEM and DER around swift-certificates
@@ -103,6 +104,7 @@ let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let swiftTargets: [Target] = [
     system("CLibYAML", pkgConfig: "yaml-0.1", apt: "libyaml-dev"),
     swiftRoom("MeshModel"),
+    swiftRoom("MeshAdminAPI"),
     swiftRoom("MeshConfig", ["MeshModel", "CLibYAML"]),
     swiftRoom("MeshTelemetry", [logging]),
     swiftRoom("MeshAuthz", ["MeshModel"]),
@@ -115,7 +117,9 @@ let swiftTargets: [Target] = [
             .product(name: "Crypto", package: "swift-crypto"),
             .product(name: "SwiftASN1", package: "swift-asn1"),
         ]),
-    swiftRoom("MeshStore", ["MeshModel", .product(name: "GRDB", package: "GRDB.swift")]),
+    swiftRoom(
+        "MeshStore",
+        ["MeshModel", "MeshIdentity", .product(name: "GRDB", package: "GRDB.swift")]),
     swiftRoom(
         "MeshTables",
         [
@@ -134,12 +138,13 @@ let swiftTargets: [Target] = [
             .product(name: "NIOSSL", package: "swift-nio-ssl"),
         ]),
     swiftRoom("MeshHealth", ["MeshModel", "MeshTelemetry", "MeshClient"]),
-    swiftRoom("MeshProcess", ["MeshModel", "MeshTelemetry"]),
+    swiftRoom("MeshProcess", ["MeshModel", "MeshTelemetry", "CMeshShm"]),
     swiftRoom(
         "MeshAdmin",
         [
-            "MeshModel", "MeshTelemetry",
+            "MeshModel", "MeshTelemetry", "MeshAdminAPI", logging,
             .product(name: "Hummingbird", package: "hummingbird"),
+            .product(name: "HTTPTypes", package: "swift-http-types"),
             .product(name: "NIOCore", package: "swift-nio"),
         ]),
     .executableTarget(
@@ -147,15 +152,19 @@ let swiftTargets: [Target] = [
         dependencies: [
             "MeshModel", "MeshConfig", "MeshTelemetry", "MeshAuthz", "MeshDiscovery",
             "MeshIdentity", "MeshStore", "MeshTables", "MeshWorkers", "MeshClient", "MeshHealth",
-            "MeshProcess", "MeshAdmin", argumentParser,
+            "MeshProcess", "MeshAdmin", "MeshAdminAPI", "CMeshABI", argumentParser,
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             .product(name: "UnixSignals", package: "swift-service-lifecycle"),
         ],
         exclude: ["README.md"], swiftSettings: swiftSettings),
     .executableTarget(
-        name: "meshctl", dependencies: ["MeshModel", "MeshClient", argumentParser],
+        name: "meshctl", dependencies: ["MeshModel", "MeshAdminAPI", "MeshClient", argumentParser],
         exclude: ["README.md"], swiftSettings: swiftSettings),
     swiftTests("MeshTelemetry"),
+    swiftTests("MeshStore", ["MeshModel", "MeshIdentity"]),
+    swiftTests(
+        "MeshWorkers", ["MeshModel", "MeshProcess", "MeshTelemetry", "CMeshABI", "CMeshShm"]),
+    swiftTests("MeshProcess", ["MeshModel", "MeshTelemetry"]),
     swiftTests(
         "MeshClient",
         [
@@ -174,6 +183,7 @@ let swiftTargets: [Target] = [
             .product(name: "SwiftASN1", package: "swift-asn1"),
         ]),
     swiftTests("MeshModel"),
+    swiftTests("MeshHealth", ["MeshModel"]),
     swiftTests("MeshConfig", ["MeshModel"]),
     swiftTests("MeshTables", ["MeshModel", "CMeshABI", "CMeshBase", "CMeshTable"]),
 ]
@@ -192,6 +202,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-asn1", exact: "1.7.4"),
         .package(url: "https://github.com/apple/swift-certificates", exact: "1.21.1"),
         .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-http-types", exact: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", exact: "2.37.6"),

@@ -50,6 +50,7 @@ SWIFT_MODULES = {
     "AsyncHTTPClient": ("async-http-client", {"MeshClient"}),
     "NIOCore": ("swift-nio", {"MeshClient", "MeshAdmin"}),
     "NIOPosix": ("swift-nio", {"MeshClient"}),
+    "NIOSSL": ("swift-nio-ssl", {"MeshClient"}),
     "NIOHTTP1": ("swift-nio", {"MeshClient"}),
     "Hummingbird": ("hummingbird", {"MeshAdmin"}),
     "HTTPTypes": ("hummingbird", {"MeshAdmin"}),
@@ -64,7 +65,7 @@ SWIFT_MODULES = {
 SWIFT_C_MODULES = {
     "CMeshABI": {"MeshTables", "MeshWorkers"},
     "CMeshTable": {"MeshTables"},
-    "CMeshShm": {"MeshWorkers"},
+    "CMeshShm": {"MeshWorkers", "MeshProcess"},
     "CLibYAML": {"MeshConfig"},
 }
 

@@ -546,6 +546,20 @@ static void conn_on_end(struct proxy *proxy, struct conn *conn)
     conn_tell_end(proxy, conn);
 }
 
+/* No buffer was free. When some are by now the receive is armed again at once; else when one comes
+ * back (conn_feed_starved). */
+static void conn_starve(struct proxy *proxy, struct conn *conn)
+{
+    enum ring_group group = conn_has(conn, CONN_LARGE) ? RING_GROUP_LARGE : RING_GROUP_SMALL;
+
+    if (ring_buffers_free(proxy->ring, group) > 0) {
+        conn_update_receive(proxy, conn);
+    } else if (!conn_has(conn, CONN_READY)) {
+        list_remove(&conn->turn);
+        list_add_last(&proxy->starved, &conn->turn);
+    }
+}
+
 void conn_on_receive(struct proxy *proxy, struct conn *conn, const struct ring_event *event)
 {
     if ((event->flags & RING_EVENT_MORE) == 0) {
@@ -568,10 +582,7 @@ void conn_on_receive(struct proxy *proxy, struct conn *conn, const struct ring_e
         conn_on_end(proxy, conn);
     } else if (event->result == -ENOBUFS) {
         proxy_count(proxy, ABI_WORKER_NO_BUFFERS, 1);
-        if (!conn_has(conn, CONN_READY) && conn->state != CONN_CLOSED) {
-            list_remove(&conn->turn);
-            list_add_last(&proxy->starved, &conn->turn);
-        }
+        conn_starve(proxy, conn);
         return;
     } else if (event->result != -ECANCELED) {
         if (conn->state == CONN_HANDSHAKING) {

@@ -83,6 +83,7 @@ struct conn {
     struct abi_target_stats *target_stats; /* upstream */
     uint64_t since_ms;                     /* when the present wait began: see the user's timeout */
     uint64_t moved_ms;                     /* last byte in or out */
+    uint32_t seen;                         /* bytes of an incomplete head already looked at */
     uint32_t requests;                     /* answered on this connection */
     uint8_t peer_length;                   /* of `peer`; 0: not asked for yet */
     char peer[47]; /* peer's IP address as text, "unix" for a unix socket; not terminated */

@@ -399,9 +399,13 @@ static void l7_refuse_head(struct proxy *proxy, struct conn *down, int error)
 
 static size_t l7_on_head(struct proxy *proxy, struct conn *down, struct bytes in)
 {
-    int used = h1_parse_request(in, &proxy->head);
+    int used = 0;
 
+    if (down->stage != L7_IN_HEAD || in.len >= H1_MAX_HEAD || h1_may_progress(in, down->seen)) {
+        used = h1_parse_request(in, &proxy->head);
+    }
     if (used == 0 && in.len < H1_MAX_HEAD) {
+        down->seen = (uint32_t)in.len;
         if (down->stage == L7_AWAIT_HEAD) {
             const struct abi_listener *entry = listener_entry(proxy, listener_of(proxy, down));
 

@@ -96,8 +96,7 @@ static void run_add(struct l7_out *out, struct l7_run *run, const struct h1_fiel
     run->to = line_end;
 }
 
-/* Copies the fields that stay; bit 1 << id is set in *appended for ids whose values must be merged.
- */
+/* Copies the fields that stay as they are. */
 static void copy_fields(struct l7_out *out, const struct h1_head *head, const uint8_t *start,
                         const uint8_t *fates, bool trusted)
 {
@@ -107,11 +106,8 @@ static void copy_fields(struct l7_out *out, const struct h1_head *head, const ui
         const struct h1_field *field = &head->fields[i];
         uint8_t fate = fates[field->id];
 
-        if ((field->flags & H1_FIELD_NOMINATED) != 0 || fate == FATE_DROP || fate == FATE_APPEND ||
-            (fate == FATE_FORWARDED && !trusted)) {
-            continue;
-        }
-        if (field->id == HDR_OTHER && hdr_is_alias(h1_name(start, field))) {
+        if ((field->flags & (H1_FIELD_NOMINATED | H1_FIELD_ALIAS)) != 0 || fate == FATE_DROP ||
+            fate == FATE_APPEND || (fate == FATE_FORWARDED && !trusted)) {
             continue;
         }
         run_add(out, &run, field);

@@ -75,6 +75,9 @@ struct ring {
  * not be submitted. */
 struct io_uring_sqe *ring_sqe(struct ring *ring);
 
+/* Sets now_ns. */
+void ring_read_clock(struct ring *ring);
+
 /* Zeroed pages that cost nothing until touched, or NULL. */
 void *ring_pages(size_t size);
 void ring_pages_release(void *at, size_t size);

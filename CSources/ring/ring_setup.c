@@ -197,6 +197,7 @@ int ring_create(const struct ring_config *config, struct ring **out, const char 
         ring_destroy(ring);
         return err;
     }
+    ring_read_clock(ring);
     *out = ring;
     return 0;
 }

@@ -23,7 +23,7 @@ static uint32_t ring_ready(const struct ring *ring)
     return io_uring_smp_load_acquire(ring->uring.cq.ktail) - *ring->uring.cq.khead;
 }
 
-static void ring_read_clock(struct ring *ring)
+void ring_read_clock(struct ring *ring)
 {
     struct timespec now;
 

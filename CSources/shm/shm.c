@@ -200,3 +200,8 @@ void shm_close(struct shm_descriptors *descriptors)
     }
     descriptors->count = 0;
 }
+
+int shm_spawn_close_from(posix_spawn_file_actions_t *actions, int first)
+{
+    return -posix_spawn_file_actions_addclosefrom_np(actions, first);
+}

@@ -1,9 +1,6 @@
 /* The engine's doors: bytes in, bytes out. */
 #include "tls/tls.h"
 
-#include <stdio.h>
-
-#include <openssl/crypto.h>
 #include <openssl/err.h>
 
 #include "base/err.h"
@@ -13,28 +10,7 @@
 /* AES-GCM keys are good for 2^24.5 full records (RFC 8446 5.5). */
 uint32_t tls_rekey_after = 1u << 24;
 
-static char library_name[48] = "openssl";
 static uint8_t gather[TLS_RECORD_MAX]; /* small parts on their way into one record */
-
-int tls_init(void)
-{
-    if (tls_engine.bio != NULL) {
-        return MESH_OK;
-    }
-    /* No configuration is read: what the engine does stands in this room. */
-    if (OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1 || !tls_bio_init()) {
-        ERR_clear_error();
-        return MESH_E_TLS;
-    }
-    (void)snprintf(library_name, sizeof(library_name), "openssl %s",
-                   OpenSSL_version(OPENSSL_VERSION_STRING));
-    return MESH_OK;
-}
-
-const char *tls_library(void)
-{
-    return library_name;
-}
 
 /* Own copy of what is unread, with `more` behind it. */
 static bool keep_input(struct tls_session *session, struct bytes more)

@@ -8,8 +8,6 @@
 
 #define SCRATCH_FIRST (32u << 10)
 
-struct tls_engine tls_engine;
-
 static int bio_read(BIO *bio, char *out, size_t capacity, size_t *got)
 {
     struct tls_session *session = tls_engine.current;

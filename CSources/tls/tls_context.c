@@ -118,7 +118,7 @@ static bool load_leaves(const struct building *building)
     const struct tls_options *options = building->options;
     struct tls_names *names = &building->context->names;
     struct tls_intern *intern = tls_intern_create(options->certificate_count);
-    SSL_CTX *trial = SSL_CTX_new(TLS_server_method());
+    SSL_CTX *trial = SSL_CTX_new_ex(tls_engine.library, NULL, TLS_server_method());
     bool loaded = false;
 
     names->leaves = OPENSSL_zalloc(options->certificate_count * sizeof(*names->leaves));
@@ -228,7 +228,7 @@ static bool set_fingerprint(const struct building *building)
     struct tls_context *context = building->context;
     uint8_t role[2] = {context->server, (uint8_t)context->verify};
     EVP_MD_CTX *hash = EVP_MD_CTX_new();
-    bool done = hash != NULL && EVP_DigestInit_ex2(hash, EVP_sha256(), NULL) == 1 &&
+    bool done = hash != NULL && EVP_DigestInit_ex2(hash, tls_engine.hash, NULL) == 1 &&
                 hash_part(hash, bytes_of(role, sizeof(role))) &&
                 hash_part(hash, options->session_context) && hash_part(hash, options->trust);
 
@@ -266,7 +266,8 @@ static bool build(const struct building *building)
     struct tls_context *context = building->context;
     const struct tls_options *options = building->options;
 
-    context->ssl = SSL_CTX_new(options->server ? TLS_server_method() : TLS_client_method());
+    context->ssl = SSL_CTX_new_ex(tls_engine.library, NULL,
+                                  options->server ? TLS_server_method() : TLS_client_method());
     if (context->ssl == NULL) {
         return failed(building, NULL);
     }

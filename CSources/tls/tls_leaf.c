@@ -55,12 +55,13 @@ static X509 *next_certificate(struct bytes *rest, struct bytes *der)
 {
     const unsigned char *at = rest->ptr;
     long len = rest->len > INT32_MAX ? INT32_MAX : (long)rest->len;
-    X509 *x509 = d2i_X509(NULL, &at, len);
+    X509 *x509 = X509_new_ex(tls_engine.library, NULL);
 
-    if (x509 != NULL) {
-        *der = bytes_of(rest->ptr, (size_t)(at - rest->ptr));
-        *rest = bytes_from(*rest, der->len);
+    if (x509 == NULL || d2i_X509(&x509, &at, len) == NULL) { /* which has freed it */
+        return NULL;
     }
+    *der = bytes_of(rest->ptr, (size_t)(at - rest->ptr));
+    *rest = bytes_from(*rest, der->len);
     return x509;
 }
 
@@ -99,7 +100,7 @@ static EVP_PKEY *load_key(struct bytes der)
     if (der.len == 0 || der.len > INT32_MAX) {
         return NULL;
     }
-    key = d2i_AutoPrivateKey(NULL, &at, (long)der.len);
+    key = d2i_AutoPrivateKey_ex(NULL, &at, (long)der.len, tls_engine.library, NULL);
     if (key != NULL && at != der.ptr + der.len) {
         EVP_PKEY_free(key);
         key = NULL;

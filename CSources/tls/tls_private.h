@@ -6,6 +6,7 @@
 #define TLS_TLS_PRIVATE_H
 
 #include <openssl/evp.h>
+#include <openssl/provider.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
@@ -15,9 +16,9 @@
 #define TLS_RECORD_MAX        16384u        /* plaintext of one record (RFC 8446 5.1) */
 #define TLS_OUTPUT_MAX        (1024u << 10) /* ciphertext not yet taken, of one session */
 #define TLS_INPUT_MAX         (256u << 10)  /* ciphertext fed and not yet read, of one session */
-#define TLS_HANDSHAKE_MAX     (256u << 10) /* ciphertext from the peer until the handshake is done */
-#define TLS_CHAIN_BYTES_MAX   (64u << 10)  /* certificates that the peer shows */
-#define TLS_CHAIN_DEPTH       4            /* intermediates between a leaf and its root */
+#define TLS_HANDSHAKE_MAX     (256u << 10)  /* ciphertext from the peer before it is done */
+#define TLS_CHAIN_BYTES_MAX   (64u << 10)   /* certificates that the peer shows */
+#define TLS_CHAIN_DEPTH       4             /* intermediates between a leaf and its root */
 #define TLS_AFTERWARDS_MAX    64u    /* handshake messages after the handshake, see tls_read */
 #define TLS_AFTERWARDS_CREDIT 65536u /* plaintext bytes that pay for one of them */
 #define TLS_NAME_MAX          253u   /* a host name (RFC 1035 2.3.4, in text) */
@@ -104,8 +105,12 @@ struct tls_resume {
     uint8_t name_len;
 };
 
-/* tls_bio.c: the one BIO of the process, and the output scratch. */
+/* What the process has once: library, BIO, output scratch. */
 struct tls_engine {
+    OSSL_LIB_CTX *library;  /* see tls_library.c */
+    OSSL_PROVIDER *nothing; /* held, because the library ends without giving it back */
+    EVP_CIPHER *ticket_cipher;
+    EVP_MD *hash;
     BIO_METHOD *method;
     BIO *bio;
     struct tls_session *current; /* whose call runs */
@@ -116,6 +121,7 @@ struct tls_engine {
 };
 extern struct tls_engine tls_engine;
 
+/* tls_bio.c */
 [[nodiscard]] bool tls_bio_init(void);
 /* Makes `session` the current one; output of another session moves out of the scratch to it. */
 void tls_bio_enter(struct tls_session *session);

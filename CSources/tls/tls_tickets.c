@@ -145,12 +145,13 @@ static int ticket_keys(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIP
                        EVP_MAC_CTX *mac, int sealing)
 {
     const struct tls_context *context = tls_engine.current->context;
-    const EVP_CIPHER *aes = EVP_aes_256_cbc();
+    const EVP_CIPHER *aes = tls_engine.ticket_cipher;
     const struct tls_ticket_key *key = context->tickets;
 
     (void)ssl;
     if (sealing) {
-        if (context->ticket_count == 0 || RAND_bytes(iv, EVP_CIPHER_get_iv_length(aes)) != 1) {
+        if (context->ticket_count == 0 ||
+            RAND_bytes_ex(tls_engine.library, iv, (size_t)EVP_CIPHER_get_iv_length(aes), 0) != 1) {
             return 0;
         }
         memcpy(name, key->name, sizeof(key->name));

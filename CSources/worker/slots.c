@@ -370,7 +370,10 @@ static void slots_ended(struct state *state, uint32_t slot, int status)
     plan = life_ended(&worker->life, worker->started_ms, state->now_ms);
     worker->start_ms = plan.start_ms;
     if (plan.out_of_service) {
-        sockets_close_slot(&state->sockets, slot);
+        /* The last one keeps its sockets: clients that wait are better off than refused ones. */
+        if ((slots_in_service(state) & ~(1ULL << slot)) != 0) {
+            sockets_close_slot(&state->sockets, slot);
+        }
         rollout_forget(&state->rollout, slot);
     }
     slots_set_state(state, slot, plan.out_of_service ? ABI_WORKER_BROKEN : ABI_WORKER_DEAD);

@@ -19,6 +19,7 @@ void sockets_init(struct sockets *sockets, uint32_t slots)
     MUST(slots <= LIMIT_WORKERS);
     sockets->slots = slots;
     sockets->count = 0;
+    sockets->recent_count = 0;
     sockets->open_slots = slots == 64 ? UINT64_MAX : (1ULL << slots) - 1;
 }
 
@@ -275,17 +276,28 @@ static bool sockets_is_single(const struct sockets *sockets, const struct socket
     return true;
 }
 
-/* Whether a socket of ours is bound to the same port, on whatever address. */
-static bool sockets_is_ours(const struct sockets *sockets, const struct sockets_entry *entry)
+static struct sockets_port sockets_port(const struct sockets_entry *entry)
 {
     /* The port stands at the same place for IPv4 and IPv6. */
-    const struct sockaddr_in *wanted = (const struct sockaddr_in *)(const void *)&entry->address;
+    const struct sockaddr_in *address = (const struct sockaddr_in *)(const void *)&entry->address;
+
+    return (struct sockets_port){.family = address->sin_family, .port = address->sin_port};
+}
+
+/* Whether a socket of ours is bound to the same port, on whatever address, or was until lately. */
+static bool sockets_is_ours(const struct sockets *sockets, const struct sockets_entry *entry)
+{
+    struct sockets_port wanted = sockets_port(entry);
 
     for (uint32_t i = 0; i < sockets->count; i++) {
-        const struct sockaddr_in *held =
-            (const struct sockaddr_in *)(const void *)&sockets->entries[i].address;
+        struct sockets_port held = sockets_port(&sockets->entries[i]);
 
-        if (held->sin_family == wanted->sin_family && held->sin_port == wanted->sin_port) {
+        if (held.family == wanted.family && held.port == wanted.port) {
+            return true;
+        }
+    }
+    for (uint32_t i = 0; i < num_min_u32(sockets->recent_count, SOCKETS_RECENT); i++) {
+        if (sockets->recent[i].family == wanted.family && sockets->recent[i].port == wanted.port) {
             return true;
         }
     }
@@ -412,6 +424,7 @@ void sockets_settle(struct sockets *sockets)
         struct sockets_entry *entry = &sockets->entries[i];
 
         if (!entry->committed && !entry->staged) {
+            sockets->recent[sockets->recent_count++ % SOCKETS_RECENT] = sockets_port(entry);
             sockets_close_entry(entry);
             continue;
         }

@@ -34,8 +34,18 @@ struct sockets_entry {
     int fds[LIMIT_WORKERS]; /* -1: none; unix: the same in every slot */
 };
 
+/* Ports that were given up: a worker may hold its copy of such a socket for an instant longer. */
+#define SOCKETS_RECENT 256u
+
+struct sockets_port {
+    sa_family_t family;
+    in_port_t port; /* network byte order */
+};
+
 struct sockets {
     uint32_t slots;
+    uint32_t recent_count; /* ever written; the newest is (recent_count - 1) % SOCKETS_RECENT */
+    struct sockets_port recent[SOCKETS_RECENT];
     uint64_t open_slots; /* slots in service; the others have no socket */
     uint32_t count;
     struct sockets_entry entries[LIMIT_LISTENERS];

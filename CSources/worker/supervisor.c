@@ -446,6 +446,8 @@ int supervisor_run(const struct supervisor_config *config)
                  config->control_socket, sizeof(address.sun_path) - 1);
         return SUPERVISOR_EXIT_CONFIG;
     }
+    /* Whatever whoever started this had open is not for a process that outlives it. */
+    (void)close_range(STDERR_FILENO + 1, ~0u, 0);
     do { /* descriptors 0 to 2 are taken, so that none of ours becomes standard error */
         fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     } while (fd >= 0 && fd <= STDERR_FILENO);

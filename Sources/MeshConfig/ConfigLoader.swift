@@ -5,6 +5,8 @@ package struct ConfigProblems: Error, Sendable, CustomStringConvertible {
     /// In the order of the file; warnings among them.
     package let problems: [Problem]
 
+    package init(problems: [Problem]) { self.problems = problems }
+
     /// One line a problem, `file:line:column: error: key: message`.
     package var description: String { problems.map(\.description).joined(separator: "\n") }
 }

@@ -87,7 +87,7 @@ package actor DataPlaneLink {
             welcome: welcome, workers: workers.values.sorted { $0.id < $1.id }, generation: live)
     }
 
-    /// Statistics of every worker slot; they can be read while the data plane is being connected to.
+    /// Statistics of every worker slot; they stay readable while the data plane is lost.
     package var statistics: [WorkerStatsRegion] {
         regions.values.sorted { $0.worker < $1.worker }
     }

@@ -59,7 +59,7 @@ package final class SharedMapping: @unchecked Sendable {
 
     /// Maps the first `size` bytes.
     package init(_ file: Descriptor, size: Int, writable: Bool = false) throws {
-        // Private where it is only read: kernels before 6.7 refuse a shared mapping of a sealed file.
+        // Private where sealed: kernels before 6.7 refuse a shared mapping of such a file.
         let shared = writable || !SharedMemory.isSealed(file)
         let found = try SharedMemory.size(of: file)
         guard size > 0, found >= size else {

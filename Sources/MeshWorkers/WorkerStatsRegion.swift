@@ -1,4 +1,5 @@
 import CMeshABI
+import Glibc
 import MeshModel
 
 /// The statistics of one worker slot, read while the worker writes them.
@@ -28,6 +29,15 @@ package final class WorkerStatsRegion: Sendable {
     /// CLOCK_MONOTONIC of the newest loop turn, nanoseconds.
     package var heartbeatNanoseconds: UInt64 {
         read(at: MemoryLayout<abi_stats>.offset(of: \.heartbeat_ns))
+    }
+
+    /// Milliseconds since the newest loop turn; nil before the first one.
+    package var heartbeatAgeMilliseconds: UInt64? {
+        var now = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &now)
+        let beat = heartbeatNanoseconds
+        let nanoseconds = UInt64(now.tv_sec) * 1_000_000_000 + UInt64(now.tv_nsec)
+        return beat == 0 || beat > nanoseconds ? nil : (nanoseconds - beat) / 1_000_000
     }
 
     /// Live snapshot of the worker; 0: none.

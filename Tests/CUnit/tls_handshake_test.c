@@ -2,6 +2,7 @@
 #include "cunit.h"
 
 #include "base/err.h"
+#include "tls/tls_private.h"
 #include "tls_kit.h"
 
 #define API_ID "spiffe://td.example/ns/default/dc/dc1/svc/api"
@@ -229,7 +230,10 @@ TEST(context_refuses_what_cannot_work)
 
 TEST(weak_keys_are_refused_at_start)
 {
-    struct tls_kit_cert weak = {X509_new(), EVP_RSA_gen(1024), {0}, {0}};
+    struct tls_kit_cert weak = {X509_new_ex(tls_engine.library, NULL),
+                                EVP_PKEY_Q_keygen(tls_engine.library, NULL, "RSA", (size_t)1024),
+                                {0},
+                                {0}};
     struct tls_options options = tls_kit_server_options();
     struct tls_certificate use;
     struct tls_context *context;

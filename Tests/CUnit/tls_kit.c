@@ -8,6 +8,7 @@
 #include <openssl/x509v3.h>
 
 #include "base/err.h"
+#include "tls/tls_private.h"
 
 static EVP_PKEY *make_key(enum tls_kit_key kind)
 {
@@ -15,12 +16,13 @@ static EVP_PKEY *make_key(enum tls_kit_key kind)
 
     if (kind == TLS_KIT_RSA) {
         if (rsa == NULL) {
-            rsa = EVP_RSA_gen(2048);
+            rsa = EVP_PKEY_Q_keygen(tls_engine.library, NULL, "RSA", (size_t)2048);
         }
         EVP_PKEY_up_ref(rsa);
         return rsa;
     }
-    return kind == TLS_KIT_EC ? EVP_EC_gen("P-256") : EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+    return kind == TLS_KIT_EC ? EVP_PKEY_Q_keygen(tls_engine.library, NULL, "EC", "P-256")
+                              : EVP_PKEY_Q_keygen(tls_engine.library, NULL, "ED25519");
 }
 
 static void add_extension(X509 *x509, X509V3_CTX *context, int nid, const char *value)
@@ -47,6 +49,20 @@ static void add_raw_uri(X509 *x509, struct bytes uri)
     sk_GENERAL_NAME_push(names, name);
     MUST(X509_add1_ext_i2d(x509, NID_subject_alt_name, names, 0, 0) == 1);
     GENERAL_NAMES_free(names);
+}
+
+/* Of the whole public key, by the engine's hash: any value unique to the key will do. */
+static void add_key_identifier(X509 *x509)
+{
+    ASN1_OCTET_STRING *identifier = ASN1_OCTET_STRING_new();
+    const ASN1_BIT_STRING *bits = X509_get0_pubkey_bitstr(x509);
+    unsigned char hash[EVP_MAX_MD_SIZE];
+
+    MUST(EVP_Digest(ASN1_STRING_get0_data(bits), (size_t)ASN1_STRING_length(bits), hash, NULL,
+                    tls_engine.hash, NULL) == 1);
+    MUST(ASN1_OCTET_STRING_set(identifier, hash, 20) == 1);
+    MUST(X509_add1_ext_i2d(x509, NID_subject_key_identifier, identifier, 0, 0) == 1);
+    ASN1_OCTET_STRING_free(identifier);
 }
 
 static void encode(struct tls_kit_cert *cert)
@@ -84,7 +100,7 @@ static void fill(struct tls_kit_cert *cert, const struct tls_kit_spec *spec)
     add_extension(cert->x509, &context, NID_ext_key_usage, spec->extended);
     add_extension(cert->x509, &context, NID_name_constraints, spec->constraints);
     add_extension(cert->x509, &context, NID_subject_alt_name, spec->san);
-    add_extension(cert->x509, &context, NID_subject_key_identifier, "hash");
+    add_key_identifier(cert->x509);
     add_extension(cert->x509, &context, NID_authority_key_identifier,
                   spec->issuer == NULL ? NULL : "keyid");
     if (spec->uri.len > 0) {
@@ -94,7 +110,8 @@ static void fill(struct tls_kit_cert *cert, const struct tls_kit_spec *spec)
 
 struct tls_kit_cert tls_kit_issue(const struct tls_kit_spec *spec)
 {
-    struct tls_kit_cert cert = {X509_new(), make_key(spec->key), {0}, {0}};
+    struct tls_kit_cert cert = {
+        X509_new_ex(tls_engine.library, NULL), make_key(spec->key), {0}, {0}};
     EVP_PKEY *signer = spec->issuer == NULL ? cert.key : spec->issuer->key;
     const EVP_MD *digest = EVP_PKEY_get_base_id(signer) == EVP_PKEY_ED25519 ? NULL : EVP_sha256();
 

@@ -239,6 +239,30 @@ TEST(a_key_cannot_move_to_another_address)
     drop_sockets(sockets);
 }
 
+/* A worker that takes an instant to close its copy must not keep a listener from coming back. */
+TEST(a_listener_that_comes_back_at_once_is_let_in)
+{
+    struct sockets *sockets = make_sockets(1);
+    struct stand_in with = {.used = 0}, without = {.used = 0};
+    char reason[LIMIT_REASON];
+    uint16_t port = free_port();
+    int copy;
+
+    add_ip4(&with, 1, "a", port);
+    finish(&without);
+    CHECK(sockets_stage(sockets, &with.view, reason));
+    CHECK(sockets_listen(sockets, reason));
+    sockets_commit(sockets);
+    copy = dup(sockets->entries[0].fds[0]);
+    CHECK(sockets_stage(sockets, &without.view, reason));
+    sockets_commit(sockets);
+    sockets_settle(sockets);
+    CHECK_UINT(sockets->count, 0);
+    CHECK(sockets_stage(sockets, &with.view, reason));
+    close(copy);
+    drop_sockets(sockets);
+}
+
 TEST(port_zero_is_refused)
 {
     struct sockets *sockets = make_sockets(1);

@@ -109,7 +109,7 @@ const struct ring_stats *ring_stats(const struct ring *ring);
 [[nodiscard]] int ring_wait(struct ring *ring, uint64_t timeout_ns, struct ring_event *events,
                             uint32_t max);
 
-/* CLOCK_MONOTONIC in nanoseconds, read once per ring_wait(). */
+/* CLOCK_MONOTONIC in nanoseconds, read by ring_create() and once per ring_wait(). */
 uint64_t ring_now_ns(const struct ring *ring);
 
 /* --- queued operations; each ends in at least one event with `token` --- */

@@ -6,6 +6,7 @@
 #ifndef SHM_SHM_H
 #define SHM_SHM_H
 
+#include <spawn.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -59,5 +60,10 @@ struct shm_descriptors {
 
 /* Closes the descriptors that are not negative. */
 void shm_close(struct shm_descriptors *descriptors);
+
+/* --- processes --- */
+
+/* A program started with `actions` gets no descriptor from `first` on. 0 or -errno. */
+[[nodiscard]] int shm_spawn_close_from(posix_spawn_file_actions_t *actions, int first);
 
 #endif

@@ -1,0 +1,30 @@
+package import MeshAdminAPI
+package import MeshTelemetry
+
+/// What the admin API asks of the control plane. Reads never wait for the data plane; a change returns
+/// when every worker has acknowledged it, or its deadline has passed.
+package protocol AdminBackend: Sendable {
+    /// nil when ready, else why not.
+    func notReadyReason() async -> String?
+    func metrics() async -> [MetricFamily]
+
+    func status() async throws -> StatusReport
+    func services() async throws -> [ServiceReport]
+    /// Of all services, or of one.
+    func instances(service: String?) async throws -> [InstanceReport]
+    func intentions() async throws -> [IntentionReport]
+    func checkIntention(source: String, destination: String) async throws -> IntentionCheckReport
+    func routes() async throws -> RoutesReport
+    func stats() async throws -> StatsReport
+    func certificates() async throws -> [CertificateReport]
+    func roots() async throws -> [RootReport]
+    func explain(_ request: ExplainRequest) async throws -> ExplainReport
+
+    /// `document` is a service in Consul's shape, JSON or YAML, with or without a `service` wrapper.
+    func registerService(document: [UInt8]) async throws -> ChangeReport
+    func deregisterService(id: String) async throws -> ChangeReport
+    /// The service that such a document names.
+    func deregisterService(document: [UInt8]) async throws -> ChangeReport
+    func createIntention(_ request: IntentionRequest) async throws -> ChangeReport
+    func deleteIntention(source: String, destination: String) async throws -> ChangeReport
+}

@@ -1,0 +1,172 @@
+package import MeshModel
+
+/// All checks of the node: which attempt is due when, what results mean. Pure; the monitor makes
+/// the attempts. Clock and randomness are parameters.
+///
+/// First attempts are spread over a quarter of the interval (a second at most), second ones over
+/// half of it, so that many checks that were registered together are not made together for ever.
+package struct CheckBook: Sendable {
+    /// One attempt to make. `epoch` tells results of a check from those of its predecessor.
+    package struct Attempt: Sendable, Equatable {
+        package var spec: CheckSpec
+        package var epoch: UInt64
+    }
+
+    private struct Entry {
+        var spec: CheckSpec
+        var machine: CheckMachine
+        var epoch: UInt64
+        var attempts = 0
+        var isProven = false
+        /// TTL: the service must report before.
+        var deadline: ContinuousClock.Instant?
+    }
+
+    private enum Due: Sendable {
+        case attempt
+        case ttl
+        case removal
+    }
+
+    private var entries: [String: Entry] = [:]
+    private var queue = DueQueue<(id: String, epoch: UInt64, what: Due)>()
+    private var lastEpoch: UInt64 = 0
+
+    package init() {}
+
+    /// When something is due next.
+    package var next: ContinuousClock.Instant? { queue.next }
+
+    /// Every check as it stands, by id.
+    package var reports: [CheckReport] {
+        entries.values.sorted { $0.spec.id < $1.spec.id }.map {
+            CheckReport(
+                spec: $0.spec, status: $0.machine.status, output: $0.machine.output,
+                isProven: $0.isProven)
+        }
+    }
+
+    /// The checks of one service; empty when it has none.
+    package func statuses(of service: ServiceID) -> [CheckStatus] {
+        entries.values.filter { $0.spec.service == service }.map(\.machine.status)
+    }
+
+    /// Makes these the checks. One that is the same as before goes on undisturbed, one with another
+    /// definition keeps its status until the first result.
+    package mutating func configure(
+        _ specs: [CheckSpec], now: ContinuousClock.Instant,
+        using generator: inout some RandomNumberGenerator
+    ) {
+        let wanted = Set(specs.map(\.id))
+        entries = entries.filter { wanted.contains($0.key) }
+        for spec in specs where entries[spec.id]?.spec != spec {
+            lastEpoch += 1
+            var entry = Entry(
+                spec: spec,
+                machine: CheckMachine(
+                    spec.definition, before: entries[spec.id]?.machine.status, now: now),
+                epoch: lastEpoch)
+            if let ttl = spec.definition.ttl {
+                entry.deadline = now + ttl.duration
+                schedule(entry, .ttl, at: now + ttl.duration)
+            } else {
+                let spread = min(spec.interval / 4, .seconds(1))
+                schedule(
+                    entry, .attempt, at: now + spread * Double.random(in: 0..<1, using: &generator))
+            }
+            entries[spec.id] = entry
+            scheduleRemoval(entry)
+        }
+    }
+
+    private mutating func schedule(_ entry: Entry, _ what: Due, at due: ContinuousClock.Instant) {
+        queue.insert((entry.spec.id, entry.epoch, what), due: due)
+    }
+
+    private mutating func scheduleRemoval(_ entry: Entry) {
+        guard let since = entry.machine.criticalSince,
+            let after = entry.spec.definition.deregisterCriticalServiceAfter
+        else { return }
+        schedule(entry, .removal, at: since + after.duration)
+    }
+
+    /// Attempts that are due, at most `room` of them, and what the passing of time has changed.
+    package mutating func due(
+        now: ContinuousClock.Instant, room: Int
+    ) -> (attempts: [Attempt], events: [HealthEvent]) {
+        var attempts: [Attempt] = []
+        var events: [HealthEvent] = []
+        while attempts.count < room, let (id, epoch, what) = queue.take(now: now) {
+            guard var entry = entries[id], entry.epoch == epoch else { continue }
+            switch what {
+            case .attempt:
+                attempts.append(Attempt(spec: entry.spec, epoch: epoch))
+                continue
+            case .ttl:
+                guard let deadline = entry.deadline, deadline <= now else { continue }
+                entry.deadline = nil
+                let ttl = entry.spec.definition.ttl.map { "\($0)" } ?? "ttl"
+                let isFirst = !entry.isProven
+                entry.isProven = true
+                guard entry.machine.expired("no report within \(ttl)", now: now) || isFirst else {
+                    break
+                }
+                events.append(.changed(entry.spec.service))
+                scheduleRemoval(entry)
+            case .removal:
+                guard let since = entry.machine.criticalSince,
+                    let after = entry.spec.definition.deregisterCriticalServiceAfter,
+                    since + after.duration <= now
+                else { continue }
+                events.append(.expired(entry.spec.service, check: id))
+            }
+            entries[id] = entry
+        }
+        return (attempts, events)
+    }
+
+    /// Takes the result of an attempt and schedules the next one.
+    package mutating func finished(
+        _ attempt: Attempt, _ result: CheckResult, now: ContinuousClock.Instant,
+        using generator: inout some RandomNumberGenerator
+    ) -> HealthEvent? {
+        let id = attempt.spec.id
+        guard var entry = entries[id], entry.epoch == attempt.epoch else { return nil }
+        entry.attempts += 1
+        let share = entry.attempts == 1 ? Double.random(in: 0.5..<1, using: &generator) : 1
+        schedule(entry, .attempt, at: now + entry.spec.interval * share)
+        return take(&entry, now: now) { $0.observed(result, now: now) }
+    }
+
+    /// Takes what a service says about itself through its TTL check.
+    package mutating func reported(
+        check id: String, _ result: CheckResult, now: ContinuousClock.Instant
+    ) throws -> HealthEvent? {
+        guard var entry = entries[id] else {
+            throw MeshError(.notFound, "there is no check \(id) on this node")
+        }
+        guard let ttl = entry.spec.definition.ttl else {
+            throw MeshError(.invalid, "check \(id) is not a TTL check: it is made by the node")
+        }
+        entry.deadline = now + ttl.duration
+        schedule(entry, .ttl, at: now + ttl.duration)
+        return take(&entry, now: now) { $0.observed(result, now: now) }
+    }
+
+    private mutating func take(
+        _ entry: inout Entry, now: ContinuousClock.Instant,
+        _ change: (inout CheckMachine) -> Bool
+    ) -> HealthEvent? {
+        let changed = change(&entry.machine) || !entry.isProven
+        entry.isProven = true
+        entries[entry.spec.id] = entry
+        guard changed else { return nil }
+        scheduleRemoval(entry)
+        return .changed(entry.spec.service)
+    }
+}
+
+extension CheckSpec {
+    /// From the end of one attempt to the start of the next.
+    var interval: Duration { definition.interval?.duration ?? .seconds(10) }
+}

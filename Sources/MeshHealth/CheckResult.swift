@@ -1,0 +1,53 @@
+package import MeshModel
+
+/// What one attempt of a check found, or what a service reported about itself.
+package struct CheckResult: Sendable, Equatable {
+    /// Bytes of output that are kept: it is for people, and comes from outside.
+    package static let outputLimit = 4096
+
+    package var status: CheckStatus
+    /// What was found, in words.
+    package var output: String
+
+    package init(_ status: CheckStatus, _ output: String) {
+        self.status = status
+        self.output = Self.bounded(output)
+    }
+
+    /// The text cut at a character that ends within the limit.
+    static func bounded(_ text: String) -> String {
+        guard text.utf8.count > outputLimit else { return text }
+        return String(decoding: text.utf8.prefix(outputLimit), as: UTF8.self)
+    }
+}
+
+/// A check to keep: whose it is, how it is made.
+package struct CheckSpec: Sendable, Equatable {
+    /// Unique on the node.
+    package var id: String
+    package var service: ServiceID
+    package var definition: CheckDefinition
+
+    package init(id: String, service: ServiceID, definition: CheckDefinition) {
+        self.id = id
+        self.service = service
+        self.definition = definition
+    }
+}
+
+/// A check as it stands.
+package struct CheckReport: Sendable, Equatable {
+    package var spec: CheckSpec
+    package var status: CheckStatus
+    package var output: String
+    /// Whether the status comes from a result, not from the definition or from before.
+    package var isProven: Bool
+}
+
+/// What health monitoring tells the catalog.
+package enum HealthEvent: Sendable, Equatable {
+    /// A check of the service has another status, or its first result.
+    case changed(ServiceID)
+    /// The service has been critical for longer than its check allows: it is to be taken out.
+    case expired(ServiceID, check: String)
+}

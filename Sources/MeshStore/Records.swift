@@ -1,0 +1,89 @@
+package import Foundation
+package import MeshModel
+
+/// A registered service with its history.
+package struct ServiceRecord: Sendable, Hashable {
+    package var definition: ServiceDefinition
+    package var origin: Origin
+    package var createIndex: Index
+    package var modifyIndex: Index
+}
+
+/// A config entry with its history.
+package struct ConfigEntryRecord: Sendable, Hashable {
+    package var entry: ConfigEntry
+    package var origin: Origin
+    package var createIndex: Index
+    package var modifyIndex: Index
+}
+
+/// What names an intention: there is at most one for a source and a destination.
+package struct IntentionKey: Sendable, Hashable {
+    package var source: NamePattern
+    package var destination: NamePattern
+
+    package init(source: NamePattern, destination: NamePattern) {
+        self.source = source
+        self.destination = destination
+    }
+
+    /// A pattern as a column of the database: compared without case.
+    static func column(_ pattern: NamePattern) -> String {
+        switch pattern {
+        case .any: "*"
+        case .exact(let name): name.folded
+        }
+    }
+}
+
+/// A pair of the key/value store.
+package struct KeyValueRecord: Sendable, Hashable {
+    package var key: String
+    package var value: [UInt8]
+    /// Whatever the writer means by it.
+    package var flags: UInt64
+    package var createIndex: Index
+    package var modifyIndex: Index
+}
+
+/// A root of the mesh at rest: its key is sealed.
+struct RootRecord: Sendable, Hashable {
+    var id: String
+    var certificateDER: [UInt8]
+    var crossSignedDER: [[UInt8]]
+    var rotatedOutAt: Date?
+    var sealedKey: [UInt8]
+    var createIndex: Index
+    var modifyIndex: Index
+
+    static func secretName(id: String) -> String { "root/\(id)" }
+}
+
+/// A service's certificate at rest: its key is sealed.
+package struct LeafRecord: Sendable, Hashable {
+    package var id: SpiffeID
+    package var rootID: String
+    package var chainDER: [[UInt8]]
+    package var serial: [UInt8]
+    package var notBefore: Date
+    package var notAfter: Date
+    var sealedKey: [UInt8]
+    package var createIndex: Index
+    package var modifyIndex: Index
+
+    /// Bound to the serial as well: the key of an older leaf does not fit a newer one.
+    static func secretName(id: SpiffeID, serial: [UInt8]) -> String {
+        let digits = serial.map { String($0, radix: 16) }.joined(separator: ":")
+        return "leaf/\(id.uri)/\(digits)"
+    }
+}
+
+/// A secret of another kind at rest, for example ticket keys.
+struct SecretRecord: Sendable, Hashable {
+    var name: String
+    var sealed: [UInt8]
+    var createIndex: Index
+    var modifyIndex: Index
+
+    static func secretName(_ name: String) -> String { "secret/\(name)" }
+}

@@ -1,0 +1,196 @@
+import Foundation
+package import MeshIdentity
+package import MeshModel
+
+/// Everything that the store holds at one index. A value: a copy never changes.
+package struct StoreState: Sendable {
+    /// The index of the last write.
+    package internal(set) var index: Index
+    package internal(set) var files = FileLayer()
+    var storedServices: [ServiceID: ServiceRecord] = [:]
+    var storedEntries: [ConfigEntry.Key: ConfigEntryRecord] = [:]
+    var storedIntentions: [IntentionKey: Intention] = [:]
+    var keyValues: [String: KeyValueRecord] = [:]
+    var rootRecords: [String: RootRecord] = [:]
+    var leafRecords: [SpiffeID: LeafRecord] = [:]
+    var secretRecords: [String: SecretRecord] = [:]
+    var facts: [String: String] = [:]
+    /// Opens what is sealed.
+    let box: SecretBox
+
+    init(index: Index, box: SecretBox) {
+        self.index = index
+        self.box = box
+    }
+
+    mutating func apply(_ change: Change) { set(change, forward: true) }
+    mutating func revert(_ change: Change) { set(change, forward: false) }
+
+    private mutating func set(_ change: Change, forward: Bool) {
+        switch change {
+        case .service(let id, let old, let new): storedServices[id] = forward ? new : old
+        case .entry(let key, let old, let new): storedEntries[key] = forward ? new : old
+        case .intention(let key, let old, let new): storedIntentions[key] = forward ? new : old
+        case .keyValue(let key, let old, let new): keyValues[key] = forward ? new : old
+        case .root(let id, let old, let new): rootRecords[id] = forward ? new : old
+        case .leaf(let id, let old, let new): leafRecords[id] = forward ? new : old
+        case .secret(let name, let old, let new): secretRecords[name] = forward ? new : old
+        case .fact(let name, let old, let new): facts[name] = forward ? new : old
+        case .fileLayer(let old, let new): files = forward ? new : old
+        case .note: break
+        }
+    }
+}
+
+// Catalog and policy: what a file owns lies over what is stored.
+extension StoreState {
+    package func service(_ id: ServiceID) -> ServiceRecord? {
+        files.services[id] ?? storedServices[id]
+    }
+
+    /// Every service, by id.
+    package var services: [ServiceRecord] {
+        storedServices.merging(files.services) { $1 }.values
+            .sorted { $0.definition.id < $1.definition.id }
+    }
+
+    /// A config entry. That of kind `service-intentions` is made of the intentions.
+    package func configEntry(_ key: ConfigEntry.Key) -> ConfigEntryRecord? {
+        guard key.kind == ConfigEntry.Kind.serviceIntentions.rawValue else {
+            return files.entries[key] ?? storedEntries[key]
+        }
+        return Self.entry(of: intentions.filter { IntentionKey.column($0.destination) == key.name })
+    }
+
+    /// Every config entry of a kind, or of all kinds, by kind and name.
+    package func configEntries(kind: String? = nil) -> [ConfigEntryRecord] {
+        let plain = storedEntries.merging(files.entries) { $1 }.values
+        let byDestination = Dictionary(grouping: intentions) {
+            IntentionKey.column($0.destination)
+        }
+        return (plain + byDestination.values.compactMap { Self.entry(of: $0) })
+            .filter { kind == nil || $0.entry.kind == kind }
+            .sorted { $0.entry.key < $1.entry.key }
+    }
+
+    /// Intentions towards one destination, in their order, as the entry that they are to Consul.
+    private static func entry(of intentions: [Intention]) -> ConfigEntryRecord? {
+        guard let first = intentions.first else { return nil }
+        let sources = intentions.map { intention in
+            switch intention.effect {
+            case .action(let action):
+                ServiceIntentions.Source(
+                    name: intention.source, action: action, description: intention.description,
+                    legacyID: intention.id)
+            case .permissions(let permissions):
+                ServiceIntentions.Source(
+                    name: intention.source, permissions: permissions,
+                    description: intention.description, legacyID: intention.id)
+            }
+        }
+        let owner = intentions.first { !$0.origin.acceptsWrites }?.origin ?? .api
+        return ConfigEntryRecord(
+            entry: .serviceIntentions(
+                ServiceIntentions(name: first.destination, sources: sources, meta: first.meta)),
+            origin: owner, createIndex: intentions.map(\.createIndex).min() ?? .zero,
+            modifyIndex: intentions.map(\.modifyIndex).max() ?? .zero)
+    }
+
+    package func intention(_ key: IntentionKey) -> Intention? {
+        files.intentions[key] ?? storedIntentions[key]
+    }
+
+    /// Every intention, in the order in which they are consulted.
+    package var intentions: [Intention] {
+        storedIntentions.merging(files.intentions) { $1 }.values
+            .sorted(by: Intention.consultedBefore)
+    }
+
+    /// The intentions that concern a service as destination, in the order in which they are
+    /// consulted.
+    package func intentions(towards name: ServiceName) -> [Intention] {
+        intentions.filter { $0.destination.covers(name) }
+    }
+
+    /// The intentions that concern a service as source, in the order in which they are consulted.
+    package func intentions(from name: ServiceName) -> [Intention] {
+        intentions.filter { $0.source.covers(name) }
+    }
+}
+
+extension StoreState {
+    package func keyValue(_ key: String) -> KeyValueRecord? { keyValues[key] }
+
+    /// The pairs whose keys begin so, by key.
+    package func keyValues(prefix: String) -> [KeyValueRecord] {
+        keyValues.values.filter { $0.key.utf8.starts(with: prefix.utf8) }
+            .sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
+    }
+
+    /// The keys that begin so, by key; with a separator, those that go on beyond it after the
+    /// prefix are given once, up to and with the separator.
+    package func keys(prefix: String, separator: String = "") -> [String] {
+        var result: [String] = []
+        for record in keyValues(prefix: prefix) {
+            var key = record.key
+            if !separator.isEmpty,
+                let end = key.dropFirst(prefix.count).range(of: separator)?.upperBound
+            {
+                key = String(key[..<end])
+            }
+            if result.last != key { result.append(key) }
+        }
+        return result
+    }
+}
+
+extension StoreState {
+    /// The mesh's authority, with its keys; nil before the first start is through.
+    package func authority() throws -> MeshAuthority? {
+        guard !rootRecords.isEmpty else { return nil }
+        return try MeshAuthority(
+            roots: rootRecords.values.map { record in
+                try AuthorityRoot(
+                    certificateDER: record.certificateDER,
+                    privateKeyDER: box.open(
+                        record.sealedKey, name: RootRecord.secretName(id: record.id)),
+                    crossSignedDER: record.crossSignedDER, rotatedOutAt: record.rotatedOutAt)
+            })
+    }
+
+    /// The certificate of a service with its key.
+    package func leaf(_ id: SpiffeID) throws -> LeafCertificate? {
+        guard let record = leafRecords[id] else { return nil }
+        let name = LeafRecord.secretName(id: id, serial: record.serial)
+        return LeafCertificate(
+            id: id, rootID: record.rootID, chainDER: record.chainDER,
+            privateKeyDER: try box.open(record.sealedKey, name: name), serial: record.serial,
+            notBefore: record.notBefore, notAfter: record.notAfter)
+    }
+
+    /// The certificates of services, by identity, keys left sealed.
+    package var leaves: [LeafRecord] {
+        leafRecords.values.sorted { $0.id.uri < $1.id.uri }
+    }
+
+    /// Another secret.
+    package func secret(_ name: String) throws -> SecretBytes? {
+        try secretRecords[name].map {
+            try box.open($0.sealed, name: SecretRecord.secretName(name))
+        }
+    }
+
+    /// The domain under which this installation issues identities.
+    package var trustDomain: TrustDomain? {
+        facts[Fact.trustDomain].flatMap { try? TrustDomain($0) }
+    }
+
+    /// Made with the database; tells this installation from others.
+    package var installationID: String { facts[Fact.installationID] ?? "" }
+}
+
+/// Names of facts about the installation.
+enum Fact {
+    static let trustDomain = "trust_domain"
+    static let installationID = "installation_id"
+}

@@ -1,0 +1,71 @@
+/// A kind of objects that change and are waited for.
+package enum StoreTopic: String, Sendable, CaseIterable {
+    /// Registered services; the key is the service's name in lower case.
+    case services
+    /// Config entries; the key is `kind/name`.
+    case configEntries
+    /// Intentions; the key is the destination in lower case, or `*`.
+    case intentions
+    /// Roots of the mesh; the key is the root's id.
+    case roots
+    /// Certificates of services; the key is the identity's URI.
+    case leaves
+    /// Pairs of the key/value store; the key is theirs.
+    case keyValues
+    /// Other secrets; the key is their name.
+    case secrets
+    /// Facts about the installation; the key is their name.
+    case facts
+    /// Health of instances, which is never written to disk; the key is the service's name.
+    case health
+}
+
+/// What a waiter waits for.
+package struct Watch: Sendable, Hashable {
+    package enum Scope: Sendable, Hashable {
+        case all
+        case key(String)
+        case prefix(String)
+
+        func covers(_ key: String) -> Bool {
+            switch self {
+            case .all: true
+            case .key(let own): own == key
+            case .prefix(let prefix): key.hasPrefix(prefix)
+            }
+        }
+    }
+
+    package var topics: Set<StoreTopic>
+    package var scope: Scope
+
+    /// One kind, or some objects of it.
+    package init(_ topic: StoreTopic, _ scope: Scope = .all) {
+        self.topics = [topic]
+        self.scope = scope
+    }
+
+    /// Several kinds.
+    package init(_ topics: Set<StoreTopic>) {
+        self.topics = topics
+        self.scope = .all
+    }
+
+    /// Whatever changes.
+    package static let everything = Watch(Set(StoreTopic.allCases))
+
+    func covers(_ touched: Touched) -> Bool {
+        topics.contains(touched.topic) && scope.covers(touched.key)
+    }
+}
+
+/// One object that a write changed.
+struct Touched: Sendable, Hashable {
+    var topic: StoreTopic
+    var key: String
+
+    init(_ topic: StoreTopic, _ key: String) {
+        self.topic = topic
+        self.key = key
+    }
+}

@@ -1,0 +1,62 @@
+import Foundation
+import MeshAdmin
+import MeshAdminAPI
+import MeshConfig
+import MeshHealth
+import MeshIdentity
+import MeshModel
+import MeshStore
+import MeshTelemetry
+import MeshWorkers
+
+/// The admin API of a node: reads from what the parts know, changes through store and pipeline.
+struct NodeBackend: AdminBackend {
+    let configuration: Configuration
+    let store: any StateStore
+    let identity: IdentityKeeper
+    let source: DesiredSource
+    let health: HealthMonitor
+    let pipeline: Pipeline
+    let board: ProblemBoard
+    let startedAt = Date()
+
+    func notReadyReason() async -> String? { await pipeline.notReadyReason }
+
+    func status() async throws -> StatusReport {
+        let link = await pipeline.link.status
+        let reason = await pipeline.notReadyReason
+        let problems = board.all
+        let storeProblem = problems.first { $0.subsystem == ProblemBoard.Part.store.rawValue }
+        return StatusReport(
+            node: configuration.node.name.text, datacenter: configuration.node.datacenter.text,
+            version: Version.text, trustDomain: await identity.authority.trustDomain.text,
+            startedAt: startedAt, ready: reason == nil, readyReason: reason,
+            generation: link.generation, builtGeneration: await pipeline.built,
+            dataplane: DataPlaneReport(
+                connected: link.welcome != nil, pid: link.welcome.map { Int($0.pid) },
+                engine: link.welcome?.engine, version: link.welcome?.program,
+                managed: configuration.dataplane.managed),
+            workers: await workers(link),
+            store: StoreReport(
+                healthy: storeProblem == nil, index: store.snapshot.index.value,
+                error: storeProblem?.message),
+            problems: problems)
+    }
+
+    private func workers(_ link: DataPlaneStatus) async -> [WorkerReport] {
+        let regions = Dictionary(
+            await pipeline.link.statistics.map { ($0.worker, $0) }
+        ) { first, _ in first }
+        return link.workers.map { worker in
+            let region = regions[worker.id]
+            let counters = region?.counters() ?? WorkerCounters()
+            return WorkerReport(
+                id: worker.id, pid: Int(worker.pid), state: worker.state.rawValue,
+                generation: worker.generation, connections: counters.connectionsOpen,
+                upstreamConnections: counters.upstreamOpen,
+                requestsActive: counters.requestsActive, accepted: counters.accepted,
+                starts: counters.starts,
+                heartbeatAgeMs: region?.heartbeatAgeMilliseconds)
+        }
+    }
+}

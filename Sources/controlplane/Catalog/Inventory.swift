@@ -1,0 +1,113 @@
+import MeshHealth
+import MeshModel
+import MeshStore
+
+/// One service of this node with what was made of its definition.
+struct LocalService: Sendable, Equatable {
+    var definition: ServiceDefinition
+    var origin: Origin
+    /// The sidecar that the definition asks for, expanded; for a proxy registered by hand, nil.
+    var sidecar: ServiceDefinition?
+}
+
+/// The services of this node. A value, made of definitions.
+struct Inventory: Sendable, Equatable {
+    private(set) var services: [LocalService] = []
+    private(set) var problems: [Problem] = []
+
+    init() {}
+
+    /// Expands sidecars; `ports` are those of sidecars that name none.
+    init(_ records: [ServiceRecord], ports: SidecarPorts) {
+        for record in records {
+            var service = LocalService(
+                definition: record.definition, origin: record.origin, sidecar: nil)
+            if record.definition.connect.sidecarService != nil {
+                service.sidecar = expand(record, ports)
+            }
+            services.append(service)
+        }
+    }
+
+    private mutating func expand(_ record: ServiceRecord, _ ports: SidecarPorts)
+        -> ServiceDefinition?
+    {
+        let definition = record.definition
+        let own = definition.connect.sidecarService?.port
+        guard own != nil || ports.ports[definition.id] != nil else {
+            problems.append(
+                Problem(
+                    .error,
+                    "no port is left for the sidecar of \(definition.id): give it a port, or make "
+                        + "mesh.sidecar_min_port … mesh.sidecar_max_port wider",
+                    at: record.origin.location))
+            return nil
+        }
+        do {
+            return try definition.sidecar(port: ports.ports[definition.id] ?? 0)
+        } catch {
+            problems.append(
+                Problem(
+                    .error, "the sidecar of \(definition.id): \(error)", at: record.origin.location)
+            )
+            return nil
+        }
+    }
+
+    /// The services whose sidecars need a port from the range.
+    static func withoutPort(_ records: [ServiceRecord]) -> [ServiceID] {
+        records.filter {
+            $0.definition.connect.sidecarService.map { $0.port == nil } ?? false
+        }.map(\.definition.id)
+    }
+
+    /// Every proxy of the node: expanded sidecars and those registered by hand.
+    var proxies: [ServiceDefinition] {
+        services.compactMap(\.sidecar)
+            + services.map(\.definition).filter { $0.kind == .connectProxy }
+    }
+
+    /// Instances that callers look for: everything but proxies.
+    var instances: [LocalService] { services.filter { $0.definition.kind != .connectProxy } }
+
+    /// The proxy in front of an instance.
+    func proxy(of instance: ServiceDefinition) -> ServiceDefinition? {
+        services.first { $0.definition.id == instance.id }?.sidecar
+            ?? services.map(\.definition).first { candidate in
+                guard candidate.kind == .connectProxy, let proxy = candidate.proxy else {
+                    return false
+                }
+                if let id = proxy.destinationServiceID { return id == instance.id }
+                return proxy.destinationServiceName == instance.name
+            }
+    }
+
+    /// Every check of the node.
+    var checks: [CheckSpec] {
+        services.flatMap { service -> [CheckSpec] in
+            let own = service.definition
+            let side = service.sidecar?.checks ?? []
+            // A sidecar is a listener of the data plane; its checks count for the service behind it.
+            return Self.specs(own.checks, of: own.id, for: own.id)
+                + Self.specs(side, of: service.sidecar?.id ?? own.id.sidecar, for: own.id)
+        }
+    }
+
+    private static func specs(
+        _ checks: [CheckDefinition], of named: ServiceID, for service: ServiceID
+    ) -> [CheckSpec] {
+        checks.enumerated().map { index, check in
+            CheckSpec(
+                id: check.identifier(service: named, index: index, count: checks.count),
+                service: service, definition: check)
+        }
+    }
+}
+
+extension Origin {
+    /// The place in a file, if a file owns the object.
+    var location: SourceLocation? {
+        if case .file(let location) = self { return location }
+        return nil
+    }
+}

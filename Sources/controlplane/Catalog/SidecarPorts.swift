@@ -1,0 +1,44 @@
+import MeshModel
+
+/// The public ports of sidecars that name none: the lowest free one, and the same for a sidecar for as
+/// long as it is known. Pure; kept with the store, so that a restart moves nobody.
+struct SidecarPorts: Sendable, Equatable {
+    private(set) var ports: [ServiceID: UInt16] = [:]
+
+    init() {}
+
+    /// Ports as they were stored.
+    init(_ plain: [String: UInt16]) {
+        for (id, port) in plain { if let id = try? ServiceID(id) { ports[id] = port } }
+    }
+
+    /// Ports as they are stored.
+    var plain: [String: UInt16] {
+        Dictionary(uniqueKeysWithValues: ports.map { ($0.key.text, $0.value) })
+    }
+
+    /// Gives ports to `wanted`, forgets those of services that are gone. Returns who got none.
+    ///
+    /// `taken` are ports that something else on the node claims.
+    mutating func assign(
+        _ wanted: [ServiceID], range: ClosedRange<UInt16>, taken: Set<UInt16>
+    ) -> [ServiceID] {
+        let ids = Set(wanted)
+        ports = ports.filter { id, port in
+            ids.contains(id) && range.contains(port) && !taken.contains(port)
+        }
+        var used = taken.union(ports.values)
+        var next = range.lowerBound
+        var without: [ServiceID] = []
+        for id in ids.sorted() where ports[id] == nil {
+            while next < range.upperBound, used.contains(next) { next += 1 }
+            if used.contains(next) {
+                without.append(id)
+            } else {
+                ports[id] = next
+                used.insert(next)
+            }
+        }
+        return without
+    }
+}

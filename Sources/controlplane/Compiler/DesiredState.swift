@@ -1,0 +1,60 @@
+import MeshIdentity
+import MeshModel
+import MeshStore
+
+/// Everything that the snapshot of this node follows from. A value: the compiler has no other input.
+struct DesiredState: Sendable {
+    /// What the configuration says about the whole node.
+    struct Settings: Sendable, Equatable {
+        var node: NodeInfo
+        /// Empty keeps the system's.
+        var congestion: String
+        var intentionsDefault: IntentionAction
+        var leafTTL: MeshDuration
+
+        /// The name of this node in `Via`.
+        var via: String { "ringmesh-\(node.name)" }
+    }
+
+    var settings: Settings
+    var inventory: Inventory
+    var entries: [ConfigEntryRecord]
+    var intentions: [Intention]
+    var listeners: [(definition: ListenerDefinition, origin: Origin)]
+    var mesh: MeshMaterials
+    /// Certificates of plain listeners, by the listener's name; one without is left out.
+    var certificates: [String: ListenerCertificate]
+    /// Addresses of host names that services are registered with.
+    var addresses: [String: String]
+
+    /// The services whose certificates this node needs.
+    var identities: Set<ServiceName> {
+        Self.identities(inventory: inventory, listeners: listeners.map(\.definition))
+    }
+
+    static func identities(
+        inventory: Inventory, listeners: [ListenerDefinition]
+    ) -> Set<ServiceName> {
+        Set(inventory.proxies.compactMap { $0.proxy?.destinationServiceName })
+            .union(listeners.compactMap(\.identity))
+    }
+}
+
+/// What the mesh's authority gave this node.
+struct MeshMaterials: Sendable {
+    var trustDomain: TrustDomain
+    /// The roots that peers are checked against, DER, one behind the other.
+    var trust: [UInt8]
+    var leaves: [ServiceName: LeafCertificate]
+    /// 80 bytes each, the encrypting one first.
+    var ticketKeys: [SecretBytes]
+    /// When the newest of the ticket keys was made, in milliseconds of Unix time.
+    var ticketsVersion: UInt64
+}
+
+/// The certificate of a plain listener, read from its files.
+struct ListenerCertificate: Sendable, Equatable {
+    var identity: CertificateFiles
+    /// Authorities that a client's certificate is checked against; empty asks for none.
+    var clientAuthorities: [UInt8]
+}

@@ -1,0 +1,209 @@
+import Foundation
+import MeshConfig
+import MeshHealth
+import MeshIdentity
+import MeshModel
+import MeshStore
+import MeshTelemetry
+
+/// The identities of this node: the mesh's authority, the certificates of local services, the ticket
+/// keys. Makes what is missing, renews what grows old, keeps it all in the store.
+///
+/// A store that cannot be written is reported and worked around: what was made serves from memory.
+actor IdentityKeeper {
+    private struct Held {
+        var leaf: LeafCertificate
+        var schedule: LeafSchedule
+        var failures = 0
+    }
+
+    private let store: any StateStore
+    private let datacenter: DatacenterName
+    private let leafTTL: TimeInterval
+    private let board: ProblemBoard
+    private let log: Logger
+    private let signal = WakeSignal()
+    private var generator = SystemRandomNumberGenerator()
+    private var held: [ServiceName: Held] = [:]
+    private(set) var authority: MeshAuthority
+    private var tickets: TicketKeyRing
+
+    /// Loads the authority and ticket keys, or makes them at the first start.
+    static func open(
+        store: any StateStore, configuration: Configuration, board: ProblemBoard, log: Logger
+    ) async throws -> IdentityKeeper {
+        var generator = SystemRandomNumberGenerator()
+        let now = Date()
+        let stored = store.snapshot
+        var authority = try stored.authority()
+        if authority == nil {
+            let domain =
+                try configuration.mesh.trustDomain ?? stored.trustDomain
+                ?? .generated(using: &generator)
+            let made = try MeshAuthority.make(trustDomain: domain, now: now, using: &generator)
+            try await store.write { draft in
+                draft.putTrustDomain(domain)
+                try draft.putAuthority(made)
+            }
+            log.info("made the mesh's authority", metadata: ["trust_domain": "\(domain)"])
+            authority = made
+        }
+        guard let authority else { fatalError("an authority was loaded or made") }
+        if let wanted = configuration.mesh.trustDomain, wanted != authority.trustDomain {
+            throw MeshError(
+                .invalid,
+                "mesh.trust_domain is \(wanted), but the store's authority is of "
+                    + "\(authority.trustDomain): remove the key, or start with another store")
+        }
+        let tickets = try TicketStorage.load(stored) ?? TicketKeyRing(now: now, using: &generator)
+        return IdentityKeeper(
+            store: store, configuration: configuration, authority: authority, tickets: tickets,
+            board: board, log: log)
+    }
+
+    private init(
+        store: any StateStore, configuration: Configuration, authority: MeshAuthority,
+        tickets: TicketKeyRing, board: ProblemBoard, log: Logger
+    ) {
+        self.store = store
+        self.datacenter = configuration.node.datacenter
+        self.leafTTL = TimeInterval(configuration.mesh.leafTTL.nanoseconds) / 1e9
+        self.authority = authority
+        self.tickets = tickets
+        self.board = board
+        self.log = log
+    }
+
+    /// What the mesh gives to a node with these services.
+    func materials(for services: Set<ServiceName>) async -> MeshMaterials {
+        for service in services.sorted() where held[service] == nil {
+            await obtain(service)
+        }
+        held = held.filter { services.contains($0.key) }
+        signal.wake()
+        return MeshMaterials(
+            trustDomain: authority.trustDomain,
+            trust: authority.bundle.rootsDER.flatMap { $0 },
+            leaves: held.mapValues(\.leaf), ticketKeys: tickets.keys.map(\.packed),
+            ticketsVersion: tickets.keys[0].createdAt.milliseconds)
+    }
+
+    /// The certificates in use with the times of their renewal.
+    var leaves: [(leaf: LeafCertificate, renewal: Date)] {
+        held.values.map { ($0.leaf, $0.schedule.renewal) }.sorted { $0.0.id.uri < $1.0.id.uri }
+    }
+
+    private func spiffeID(_ service: ServiceName) -> SpiffeID {
+        SpiffeID(trustDomain: authority.trustDomain, datacenter: datacenter, service: service)
+    }
+
+    /// Takes the stored certificate of a service if it still serves, else makes one.
+    private func obtain(_ service: ServiceName) async {
+        do {
+            if let stored = try store.snapshot.leaf(spiffeID(service)) {
+                let schedule = LeafSchedule(stored, using: &generator)
+                let isCurrent = authority.roots.contains { $0.id == stored.rootID }
+                if isCurrent, schedule.state(now: Date()) != .expired {
+                    held[service] = Held(leaf: stored, schedule: schedule)
+                    return
+                }
+            }
+            try await issue(service)
+        } catch {
+            report(service, error)
+        }
+    }
+
+    private func issue(_ service: ServiceName) async throws {
+        let leaf = try authority.issue(
+            spiffeID(service), now: Date(), lifetime: leafTTL, using: &generator)
+        held[service] = Held(leaf: leaf, schedule: LeafSchedule(leaf, using: &generator))
+        log.info("issued a certificate", metadata: [LogKey.service: "\(service)"])
+        do {
+            try await store.write { try $0.putLeaf(leaf) }
+            board.clear(.identity, "leaf \(service.folded)")
+        } catch {
+            report(service, error)
+        }
+    }
+
+    private func report(_ service: ServiceName, _ error: any Error) {
+        log.error(
+            "certificate trouble",
+            metadata: [LogKey.service: "\(service)", LogKey.error: "\(error)"])
+        board.set(.identity, "leaf \(service.folded)", "certificate of \(service): \(error)")
+    }
+
+    // MARK: - renewal
+
+    /// Renews what is due until the task is cancelled; `changed` is told after each renewal.
+    func run(changed: @escaping @Sendable () async -> Void) async {
+        while !Task.isCancelled {
+            if await renew() { await changed() }
+            let next = held.values.map(\.schedule.renewal).reduce(tickets.rotation, min)
+            let pause = Duration.seconds(max(1, next.timeIntervalSinceNow))
+            await signal.wait(until: ContinuousClock.now + min(pause, .seconds(3600)))
+        }
+    }
+
+    private func renew() async -> Bool {
+        let now = Date()
+        var changed = false
+        for (service, entry) in held
+        where entry.schedule.state(now: now) != .fresh(until: entry.schedule.renewal) {
+            do {
+                try await issue(service)
+                changed = true
+            } catch {
+                held[service]?.failures += 1
+                let failures = held[service]?.failures ?? 1
+                held[service]?.schedule.renewalFailed(now: now, failures: failures)
+                report(service, error)
+            }
+        }
+        if tickets.rotate(now: now, using: &generator) {
+            changed = true
+            await keepTickets()
+        }
+        return changed
+    }
+
+    /// Writes the ticket keys down, so that a restart does not void the sessions of clients.
+    func keepTickets() async {
+        let ring = tickets
+        do {
+            try await store.write { try TicketStorage.save(ring, &$0) }
+            board.clear(.identity, "tickets")
+        } catch {
+            log.error("ticket keys are not stored", metadata: [LogKey.error: "\(error)"])
+            board.set(.identity, "tickets", "ticket keys are not stored: \(error)")
+        }
+    }
+}
+
+/// Ticket keys in the store: one sealed secret, times and keys of 88 bytes each.
+enum TicketStorage {
+    private static let name = "ticket-keys"
+    private static let entryBytes = 8 + TicketKey.bytes
+
+    static func load(_ state: StoreState) throws -> TicketKeyRing? {
+        guard let stored = try state.secret(name)?.exposed, !stored.isEmpty,
+            stored.count % entryBytes == 0
+        else { return nil }
+        let keys = try stride(from: 0, to: stored.count, by: entryBytes).map { at in
+            let time = stored[at..<at + 8].reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+            return try TicketKey(
+                packed: SecretBytes(stored[at + 8..<at + entryBytes]),
+                createdAt: Date(timeIntervalSince1970: TimeInterval(time) / 1000))
+        }
+        return TicketKeyRing(keys: keys)
+    }
+
+    static func save(_ ring: TicketKeyRing, _ draft: inout StoreDraft) throws {
+        let bytes = ring.keys.flatMap { key in
+            withUnsafeBytes(of: key.createdAt.milliseconds.bigEndian) { Array($0) }
+                + key.packed.exposed
+        }
+        try draft.putSecret(name, SecretBytes(bytes))
+    }
+}

@@ -1,0 +1,36 @@
+import MeshHealth
+import MeshModel
+import MeshStore
+import MeshTelemetry
+
+/// Brings what checks find to the workers, and takes out services that stay critical.
+struct HealthBridge: Sendable {
+    let health: HealthMonitor
+    let pipeline: Pipeline
+    let store: any StateStore
+    let log: Logger
+
+    /// Runs until the monitor ends.
+    func run() async {
+        for await event in health.events {
+            switch event {
+            case .changed(let service): await pipeline.healthChanged(service)
+            case .expired(let service, let check): await remove(service, check)
+            }
+        }
+    }
+
+    private func remove(_ service: ServiceID, _ check: String) async {
+        do {
+            try await store.write { try $0.removeService(service) }
+            log.warning(
+                "deregistered a service that stayed critical",
+                metadata: [LogKey.service: "\(service)", "check": "\(check)"])
+            await pipeline.invalidate()
+        } catch {
+            log.error(
+                "a service that stays critical is not deregistered",
+                metadata: [LogKey.service: "\(service)", LogKey.error: "\(error)"])
+        }
+    }
+}

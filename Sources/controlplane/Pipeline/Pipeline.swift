@@ -1,0 +1,318 @@
+import Foundation
+import MeshAdminAPI
+import MeshHealth
+import MeshIdentity
+import MeshModel
+import MeshTables
+import MeshTelemetry
+import MeshWorkers
+
+/// Desired → compiled → published → acknowledged.
+///
+/// Changes are counted; one publication is under way at a time and takes in everything that was
+/// changed before it began. Health does not come this way: it goes into the overlay at once.
+actor Pipeline {
+    private struct Waiter {
+        var change: UInt64
+        var continuation: CheckedContinuation<ChangeReport, Never>
+    }
+
+    let link: DataPlaneLink
+    private let source: DesiredSource
+    private let health: HealthMonitor
+    private let generations: GenerationKeeper
+    private let board: ProblemBoard
+    private let log: Logger
+    private let signal = WakeSignal()
+
+    private var changes: UInt64 = 0
+    private var settled: UInt64 = 0
+    private var waiters: [Waiter] = []
+    private var builder = SnapshotBuilder()
+    private(set) var slots = SlotTables()
+    /// Endpoints that an adopted data plane knew: what it was told of them holds until a check knows
+    /// better.
+    private var adopted: Set<UInt64> = []
+    private(set) var published: PublishedNode?
+    private var reader: SnapshotReader?
+    /// What a data plane runs that this control plane has not published: 0 is nothing.
+    private var running: UInt64 = 0
+    private var secretsGeneration: UInt64 = 0
+    private var isLinked = false
+    private var mustPublish = false
+    private var isAcknowledged = false
+    private(set) var built: UInt64 = 0
+    private var retry: ContinuousClock.Instant?
+
+    init(
+        link: DataPlaneLink, source: DesiredSource, health: HealthMonitor,
+        generations: GenerationKeeper, board: ProblemBoard, log: Logger
+    ) {
+        self.link = link
+        self.source = source
+        self.health = health
+        self.generations = generations
+        self.board = board
+        self.log = log
+    }
+
+    /// Something that the snapshot follows from has changed.
+    func invalidate() {
+        changes += 1
+        signal.wake()
+    }
+
+    /// Something has changed; returns when every worker runs it, or it is known how far it came.
+    func settle() async -> ChangeReport {
+        invalidate()
+        let change = changes
+        return await withCheckedContinuation { continuation in
+            waiters.append(Waiter(change: change, continuation: continuation))
+        }
+    }
+
+    /// nil when every worker has acknowledged the first snapshot.
+    var notReadyReason: String? {
+        if !isLinked { return "the data plane is not connected" }
+        return isAcknowledged ? nil : "no snapshot has been acknowledged by every worker yet"
+    }
+
+    /// Returns when every worker has acknowledged a snapshot, or the task is cancelled.
+    func waitUntilReady() async {
+        while notReadyReason != nil, !Task.isCancelled {
+            // A cancelled sleep ends the loop.
+            try? await Task.sleep(for: .milliseconds(50))
+        }
+    }
+
+    /// The snapshot that was published last, opened with the lookups of the workers.
+    func snapshotReader() throws -> SnapshotReader? {
+        if let reader { return reader }
+        guard let published else { return nil }
+        reader = try SnapshotReader(published.image)
+        return reader
+    }
+
+    // MARK: - life
+
+    /// Publishes what changes until the task is cancelled.
+    func run() async {
+        while !Task.isCancelled {
+            await signal.wait(until: retry)
+            if let due = retry, due <= ContinuousClock.now {
+                retry = nil
+                mustPublish = true
+                changes += 1
+            }
+            while settled < changes, !Task.isCancelled { await step() }
+        }
+        for waiter in waiters { waiter.continuation.resume(returning: stored) }
+        waiters = []
+    }
+
+    private var stored: ChangeReport {
+        ChangeReport(outcome: .stored, generation: published?.generation ?? running)
+    }
+
+    private func step() async {
+        let change = changes
+        let state = await source.gather()
+        await health.configure(state.inventory.checks)
+        let plan = NodeCompiler.compile(state)
+        board.replace(.pipeline, kind: "plan", plan.problems.map(\.description))
+        let report = await publish(plan)
+        settled = change
+        let done = waiters.filter { $0.change <= change }
+        waiters.removeAll { $0.change <= change }
+        for waiter in done { waiter.continuation.resume(returning: report) }
+    }
+
+    private func publish(_ plan: NodePlan) async -> ChangeReport {
+        guard isLinked else { return stored }
+        if !mustPublish, let published, published.plan.compiled == plan.compiled,
+            published.plan.secrets == plan.secrets
+        {
+            return ChangeReport(outcome: .live, generation: published.generation)
+        }
+        let generation = await generations.next(above: max(running, built))
+        built = generation
+        do {
+            let (node, files) = try build(plan, generation)
+            await show(node)
+            let outcome = await link.publish(files)
+            return await take(outcome, node, files)
+        } catch {
+            // Nothing was sent: the snapshot of before goes on.
+            log.error(
+                "the snapshot cannot be built",
+                metadata: [LogKey.generation: "\(generation)", LogKey.error: "\(error)"])
+            board.set(.pipeline, "build", "the snapshot cannot be built: \(error)")
+            let refusal = ChangeReport.Refusal(worker: nil, reason: "\(error)")
+            return ChangeReport(
+                outcome: .refused, generation: generation, refusals: [refusal])
+        }
+    }
+
+    private func build(
+        _ plan: NodePlan, _ generation: UInt64
+    ) throws -> (PublishedNode, DataPlaneLink.Files) {
+        var secrets: Descriptor?
+        var secretsGeneration = secretsGeneration
+        if mustPublish || published?.plan.secrets != plan.secrets {
+            secretsGeneration = generation
+            let region = try SecretsBuilder(plan.secrets, generation: generation)
+            secrets = try SharedMemory.sealed(name: "ringmesh-secrets", size: region.size) {
+                region.write(into: $0)
+            }
+        }
+        if published == nil {
+            adopted = Set(plan.health.keys.filter { slots.overlay.current($0) != nil })
+        }
+        let image = try builder.build(
+            plan.compiled,
+            stamp: SnapshotBuilder.Stamp(
+                generation: generation, secretsGeneration: secretsGeneration,
+                writtenAtMilliseconds: Date().milliseconds), slots: &slots)
+        let snapshot = try SharedMemory.sealed(name: "ringmesh-snapshot", size: image.size) {
+            image.write(into: $0)
+        }
+        return (
+            PublishedNode(plan: plan, image: image),
+            DataPlaneLink.Files(
+                generation: generation, snapshot: snapshot, secretsGeneration: secretsGeneration,
+                secrets: secrets)
+        )
+    }
+
+    private func take(
+        _ outcome: PublishOutcome, _ node: PublishedNode, _ files: DataPlaneLink.Files
+    ) async -> ChangeReport {
+        let generation = node.generation
+        switch outcome {
+        case .live, .partial:
+            published = node
+            reader = nil
+            running = generation
+            secretsGeneration = files.secretsGeneration
+            mustPublish = false
+            retry = nil
+            board.clear(.pipeline, "build")
+            board.clear(.pipeline, "publication")
+            await releaseSlots()
+            guard case .partial(let laggards) = outcome else {
+                isAcknowledged = true
+                log.info("snapshot is live", metadata: [LogKey.generation: "\(generation)"])
+                return ChangeReport(outcome: .live, generation: generation)
+            }
+            log.warning(
+                "workers are late with a snapshot",
+                metadata: [LogKey.generation: "\(generation)", "workers": "\(laggards)"])
+            return ChangeReport(outcome: .partial, generation: generation, laggards: laggards)
+        case .refused(let refusals):
+            let reasons = refusals.map { refusal in
+                (refusal.worker.map { "worker \($0): " } ?? "") + refusal.reason
+            }.joined(separator: "; ")
+            log.error(
+                "snapshot is refused",
+                metadata: [LogKey.generation: "\(generation)", LogKey.error: "\(reasons)"])
+            board.set(
+                .pipeline, "publication", "generation \(generation) is refused: \(reasons)")
+            again(after: .seconds(5))
+            return ChangeReport(
+                outcome: .refused, generation: generation,
+                refusals: refusals.map { .init(worker: $0.worker, reason: $0.reason) })
+        case .unknown(let reason):
+            log.warning(
+                "snapshot went nowhere",
+                metadata: [LogKey.generation: "\(generation)", LogKey.error: "\(reason)"])
+            board.set(.pipeline, "publication", "generation \(generation): \(reason)")
+            mustPublish = true
+            again(after: .seconds(1))
+            return ChangeReport(outcome: .stored, generation: generation)
+        }
+    }
+
+    /// What was refused or lost is tried again: a port may be free by then.
+    private func again(after pause: Duration) {
+        retry = ContinuousClock.now + pause
+        signal.wake()
+    }
+
+    // MARK: - health
+
+    /// Tells the workers what is known of every endpoint, before they meet the new ones.
+    private func show(_ node: PublishedNode) async {
+        let overlay = HealthOverlay(await health.reports)
+        for (service, keys) in node.endpoints {
+            for key in keys { show(key, of: service, in: node, overlay[service]) }
+        }
+    }
+
+    private func show(
+        _ key: UInt64, of service: ServiceID, in node: PublishedNode,
+        _ standing: HealthOverlay.Standing
+    ) {
+        guard let slot = slots.overlay.current(key) else { return }
+        if !standing.isProven, adopted.contains(key) { return }
+        adopted.remove(key)
+        let weights = node.plan.weights[service] ?? ServiceWeights()
+        link.overlay.set(slot, HealthOverlay.condition(standing.status, weights: weights))
+    }
+
+    /// The checks of a service say something else now.
+    func healthChanged(_ service: ServiceID) async {
+        let standing = HealthOverlay(await health.reports)[service]
+        guard let published else { return }
+        for key in published.endpoints[service] ?? [] {
+            show(key, of: service, in: published, standing)
+        }
+    }
+
+    // MARK: - the data plane
+
+    /// Takes what happens with the data plane.
+    func follow(_ event: DataPlaneEvent) async {
+        switch event {
+        case .linked(let welcome, let snapshot):
+            isLinked = true
+            running = max(running, welcome.generation)
+            if published == nil, let snapshot { adopt(snapshot) }
+            isAcknowledged = false
+            mustPublish = true
+            invalidate()
+        case .unlinked:
+            isLinked = false
+            isAcknowledged = false
+        case .worker:
+            guard !isAcknowledged, published != nil else { return }
+            let workers = await link.status.workers
+            isAcknowledged = !workers.isEmpty && workers.allSatisfy { $0.generation == running }
+        case .released: break
+        }
+    }
+
+    /// Takes over the slots of the snapshot that is running, so that nothing changes its meaning.
+    private func adopt(_ snapshot: Descriptor) {
+        do {
+            let mapping = try SharedMapping(snapshot, size: SharedMemory.size(of: snapshot))
+            let reader = try mapping.withBytes { try SnapshotReader($0) }
+            slots = SlotTables(recovering: reader)
+            log.info(
+                "adopted a running data plane",
+                metadata: [LogKey.generation: "\(reader.generation)"])
+        } catch {
+            // It serves what it has; from the next snapshot on it is ours.
+            log.warning(
+                "the snapshot of the running data plane cannot be read",
+                metadata: [LogKey.error: "\(error)"])
+        }
+    }
+
+    /// Frees the slots of what no worker knows any more.
+    private func releaseSlots() async {
+        guard running > 1, await link.isReleased(through: running - 1) else { return }
+        for slot in slots.release(before: running).overlay {
+            link.overlay.set(slot, .normal)
+        }
+    }
+}

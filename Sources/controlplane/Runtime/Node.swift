@@ -1,0 +1,201 @@
+import Foundation
+import MeshAdmin
+import MeshClient
+import MeshConfig
+import MeshHealth
+import MeshIdentity
+import MeshModel
+import MeshProcess
+import MeshStore
+import MeshTelemetry
+import MeshWorkers
+import ServiceLifecycle
+import UnixSignals
+
+/// A node from start to end: its parts, in the order in which they start.
+struct Node: Sendable {
+    private let origin: ConfigurationSource
+    private let configuration: Configuration
+    private let folders: FolderContents
+    private let logs: LogSystem
+    private let board = ProblemBoard()
+
+    /// Runs a node until SIGTERM or SIGINT; `ready` is told once when every worker serves.
+    static func run(
+        _ origin: ConfigurationSource, ready: (@Sendable (Configuration) async -> Void)? = nil
+    ) async throws {
+        let (loaded, folders) = try origin.load()
+        let configuration = loaded.configuration
+        try ListenerCertificates.check(configuration.listeners)
+        let logs = LogSystem(filter: LogFilter(configuration.log))
+        logs.bootstrap()
+        let log = logs.logger("node")
+        for warning in loaded.warnings + folders.problems { log.warning("\(warning)") }
+        let node = Node(
+            origin: origin, configuration: configuration, folders: folders, logs: logs)
+        try await node.run(ready: ready)
+    }
+
+    private func run(ready: (@Sendable (Configuration) async -> Void)?) async throws {
+        let process = try DataPlaneKeeper.process(configuration)
+        let store = try await openStore()
+        do {
+            try await serve(store, process, ready)
+        } catch {
+            // The first error is the one to tell.
+            try? await store.close()
+            throw error
+        }
+        try await store.close()
+        logs.logger("node").info("ended")
+    }
+
+    // MARK: - state
+
+    private func openStore() async throws -> SQLiteStore {
+        let store = configuration.store
+        try Self.makeFolder(of: store.keyFile, "store.key_file")
+        try Self.makeFolder(of: store.path, "store.path")
+        try Self.makeFolder(of: configuration.dataplane.controlSocket, "dataplane.control_socket")
+        var generator = SystemRandomNumberGenerator()
+        let key = try SecretKeyFile.loadOrCreate(path: store.keyFile, using: &generator)
+        return try await SQLiteStore.open(path: store.path, key: key)
+    }
+
+    private static func makeFolder(of path: String, _ key: String) throws {
+        let folder = (path as NSString).deletingLastPathComponent
+        guard !folder.isEmpty, !FileManager.default.fileExists(atPath: folder) else { return }
+        do {
+            try FileManager.default.createDirectory(
+                atPath: folder, withIntermediateDirectories: true,
+                attributes: [.posixPermissions: 0o700])
+        } catch {
+            throw MeshError(
+                .system, "the folder of \(key), \(folder), cannot be made: choose another path",
+                cause: error)
+        }
+    }
+
+    /// Who this installation is to its data plane: made with the database, kept as long as it.
+    private static func installation(_ store: any StateStore) throws -> InstallationID {
+        guard let id = UUID(uuidString: store.snapshot.installationID) else {
+            throw MeshError(.corrupt, "the store's installation id is not one: restore a backup")
+        }
+        let bytes = withUnsafeBytes(of: id.uuid) { Array($0) }
+        guard let installation = InstallationID(bytes: bytes) else {
+            throw MeshError(.corrupt, "the store's installation id is empty: restore a backup")
+        }
+        return installation
+    }
+
+    // MARK: - life
+
+    private func serve(
+        _ store: SQLiteStore, _ process: DataPlaneProcess,
+        _ ready: (@Sendable (Configuration) async -> Void)?
+    ) async throws {
+        let identity = try await IdentityKeeper.open(
+            store: store, configuration: configuration, board: board, log: logs.logger("identity"))
+        await identity.keepTickets()
+        let names = HostNames()
+        let source = try DesiredSource(
+            store: store, identity: identity, configuration: configuration, folders: folders,
+            names: names, board: board, log: logs.logger("pipeline"))
+        try await source.take(configuration, folders: folders)
+        let http = OutboundHTTP()
+        let health = HealthMonitor(
+            prober: NetworkProber(http: http), log: logs.logger("health"))
+        let link = DataPlaneLink(
+            path: configuration.dataplane.controlSocket,
+            installation: try Self.installation(store), log: logs.logger("dataplane"))
+        let pipeline = Pipeline(
+            link: link, source: source, health: health,
+            generations: try GenerationKeeper(store: store, board: board), board: board,
+            log: logs.logger("pipeline"))
+        let keeper = DataPlaneKeeper(
+            process: process, isManaged: configuration.dataplane.managed, link: link,
+            pipeline: pipeline, board: board, log: logs.logger("dataplane"))
+        let watchers = Watchers(
+            origin: origin, configuration: configuration, source: source, pipeline: pipeline,
+            logs: logs, board: board)
+        let backend = NodeBackend(
+            configuration: configuration, store: store, identity: identity, source: source,
+            health: health, pipeline: pipeline, board: board)
+        var services = [
+            dataPlane(keeper),
+            NodeService(name: "pipeline") { await pipeline.run() },
+            NodeService(name: "identity") {
+                await identity.run { await pipeline.invalidate() }
+            },
+            NodeService(name: "names") { await names.run { await pipeline.invalidate() } },
+            NodeService(name: "health") {
+                await health.run()
+            } finish: {
+                // Nobody asks any more; what is left of connections goes with the process.
+                try? await http.shutdown()
+            },
+            NodeService(name: "health events") {
+                await HealthBridge(
+                    health: health, pipeline: pipeline, store: store, log: logs.logger("health")
+                ).run()
+            },
+            NodeService(name: "watchers") { await watchers.watch() },
+            NodeService(name: "signals") { await watchers.followSignals() },
+        ]
+        services += try adminServers(backend)
+        if let ready {
+            services.append(
+                NodeService(name: "ready") { [configuration] in
+                    await pipeline.waitUntilReady()
+                    await ready(configuration)
+                    // The service lives as long as the node: its end would end the node.
+                    await WakeSignal().wait()
+                })
+        }
+        try await run(services)
+    }
+
+    private func dataPlane(_ keeper: DataPlaneKeeper) -> NodeService {
+        let limit = configuration.dataplane.drainTimeout.duration + .seconds(5)
+        return NodeService(name: "data plane") {
+            try await keeper.run()
+        } finish: {
+            await keeper.stop(within: limit)
+        }
+    }
+
+    private func adminServers(_ backend: NodeBackend) throws -> [NodeService] {
+        let log = logs.logger("admin")
+        let token = try configuration.admin.tokenFile.map { path in
+            try String(contentsOfFile: path, encoding: .utf8)
+                .trimmingCharacters(in: .whitespacesAndNewlines)
+        }
+        var services: [NodeService] = []
+        if let path = configuration.admin.socket {
+            let server = AdminServer(.unix(path: path), backend: backend, token: token, logger: log)
+            services.append(
+                NodeService(name: "admin socket") {
+                    try await server.run()
+                } finish: {
+                    unlink(path)
+                })
+        }
+        if let address = configuration.admin.bindAddr {
+            let host = address.host.isEmpty ? "::" : address.host
+            let server = AdminServer(
+                .tcp(host: host, port: Int(address.port)), backend: backend, token: token,
+                logger: log)
+            services.append(NodeService(name: "admin port") { try await server.run() })
+        }
+        return services
+    }
+
+    private func run(_ services: [NodeService]) async throws {
+        var group = ServiceGroupConfiguration(
+            services: services.map(\.configuration),
+            gracefulShutdownSignals: [.sigterm, .sigint], logger: logs.logger("lifecycle"))
+        let limit = configuration.server.gracefulShutdownTimeout
+        if limit > .zero { group.maximumGracefulShutdownDuration = limit.duration }
+        try await ServiceGroup(configuration: group).run()
+    }
+}

@@ -1,0 +1,63 @@
+import ArgumentParser
+import MeshAdminAPI
+import MeshClient
+
+struct ServicesCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "services", abstract: "Services with the health of their instances.")
+
+    @OptionGroup var connection: ConnectionOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+        try await connection.run { connection in
+            let services: [ServiceReport] = try await connection.read("/status/services")
+            try output.show(services) { Self.table(services).rendered() }
+        }
+    }
+
+    static func table(_ services: [ServiceReport]) -> Table {
+        var table = Table(
+            "service", "protocol", "instances", "passing", "warning", "critical", "sidecar", "tags",
+            numbers: [2, 3, 4, 5])
+        for service in services {
+            table.add(
+                service.name, service.protocol, "\(service.instances)", "\(service.passing)",
+                "\(service.warning)", "\(service.critical)", service.sidecar ? "yes" : "no",
+                Format.list(service.tags))
+        }
+        return table
+    }
+}
+
+struct InstancesCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "instances",
+        abstract: "Instances with their addresses, checks and where they were written.")
+
+    @Argument(help: "Only of this service.")
+    var service: String?
+
+    @OptionGroup var connection: ConnectionOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+        let query = service.map { [("service", $0)] } ?? []
+        let path = URLPath.make("status", "instances", query: query)
+        try await connection.run { connection in
+            let instances: [InstanceReport] = try await connection.read(path)
+            try output.show(instances) { Self.table(instances).rendered() }
+        }
+    }
+
+    static func table(_ instances: [InstanceReport]) -> Table {
+        var table = Table("instance", "service", "address", "sidecar", "status", "checks", "origin")
+        for instance in instances {
+            let checks = instance.checks.map { "\($0.name)=\($0.status)" }
+            table.add(
+                instance.id, instance.service, instance.address, instance.sidecar ?? "-",
+                instance.status, Format.list(checks), instance.origin)
+        }
+        return table
+    }
+}

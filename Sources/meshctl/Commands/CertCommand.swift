@@ -1,0 +1,66 @@
+import ArgumentParser
+import MeshAdminAPI
+
+struct CertCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "cert", abstract: "Certificates of the mesh.",
+        subcommands: [List.self, Roots.self])
+
+    struct List: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Leaf certificates in use and when they are renewed.")
+
+        @OptionGroup var connection: ConnectionOptions
+        @OptionGroup var output: OutputOptions
+
+        func run() async throws {
+            try await connection.run { connection in
+                let certificates: [CertificateReport] = try await connection.read("/status/certs")
+                try output.show(certificates) { Self.table(certificates).rendered() }
+            }
+        }
+
+        static func table(_ certificates: [CertificateReport]) -> Table {
+            var table = Table("service", "uri", "serial", "not after", "renewed at")
+            for certificate in certificates {
+                table.add(
+                    certificate.service, certificate.uri, certificate.serial,
+                    Format.date(certificate.notAfter), Format.date(certificate.renewAt))
+            }
+            return table
+        }
+    }
+
+    struct Roots: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Roots of the mesh CA.",
+            discussion: "With --pem the active root is printed for other programs' trust stores.")
+
+        @Flag(help: "Print the active root in PEM.")
+        var pem = false
+
+        @OptionGroup var connection: ConnectionOptions
+        @OptionGroup var output: OutputOptions
+
+        func run() async throws {
+            try await connection.run { connection in
+                let roots: [RootReport] = try await connection.read("/status/roots")
+                if pem {
+                    Output.line(roots.filter(\.active).map(\.pem).joined(separator: "\n"))
+                    return
+                }
+                try output.show(roots) { Self.table(roots).rendered() }
+            }
+        }
+
+        static func table(_ roots: [RootReport]) -> Table {
+            var table = Table("root", "name", "active", "not before", "not after")
+            for root in roots {
+                table.add(
+                    root.id, root.name, root.active ? "yes" : "no", Format.date(root.notBefore),
+                    Format.date(root.notAfter))
+            }
+            return table
+        }
+    }
+}

@@ -1,0 +1,120 @@
+import ArgumentParser
+import MeshAdminAPI
+
+struct RoutesCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "routes",
+        abstract: "What the workers run now, read from the published snapshot.")
+
+    @OptionGroup var connection: ConnectionOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+        try await connection.run { connection in
+            let routes: RoutesReport = try await connection.read("/status/routes")
+            try output.show(routes) { Self.text(routes) }
+        }
+    }
+
+    static func text(_ report: RoutesReport) -> String {
+        var listeners = Table(
+            "listener", "address", "kind", "tls", "role", "host", "match", "action")
+        for listener in report.listeners {
+            for route in listener.routes {
+                listeners.add(
+                    listener.name, listener.address, listener.kind, listener.tls, listener.role,
+                    route.host, route.match, route.action)
+            }
+        }
+        var endpoints = Table(
+            "target", "instance", "address", "tls", "healthy", "weight", numbers: [5])
+        for target in report.targets {
+            for endpoint in target.endpoints {
+                endpoints.add(
+                    target.name, endpoint.instance, endpoint.address, endpoint.tls ? "mtls" : "-",
+                    endpoint.healthy ? "yes" : "no", "\(endpoint.weight)")
+            }
+            if target.endpoints.isEmpty { endpoints.add(target.name, "-", "-", "-", "-", "-") }
+        }
+        return
+            "generation \(report.generation)\n\n\(listeners.rendered())\n\n\(endpoints.rendered())"
+    }
+}
+
+struct StatsCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "stats", abstract: "Counters and latencies of listeners and targets.")
+
+    @Flag(help: "Print rates of the last second, every second, until interrupted.")
+    var watch = false
+
+    @OptionGroup var connection: ConnectionOptions
+    @OptionGroup var output: OutputOptions
+
+    func validate() throws {
+        if watch, output.json { throw ValidationError("--watch prints tables: leave out --json") }
+    }
+
+    func run() async throws {
+        try await connection.run { connection in
+            var last: StatsReport = try await connection.read("/status/stats")
+            guard watch else {
+                try output.show(last) { Self.totals(last) }
+                return
+            }
+            while true {
+                try await Task.sleep(for: .seconds(1))
+                let now: StatsReport = try await connection.read("/status/stats")
+                Output.line(Self.rates(from: last, to: now) + "\n")
+                last = now
+            }
+        }
+    }
+
+    static func totals(_ stats: StatsReport) -> String {
+        var listeners = Table(
+            "listener", "accepted", "open", "requests", "2xx", "4xx", "5xx", "denied", "in", "out",
+            "p50", "p99", numbers: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11])
+        for listener in stats.listeners {
+            let count = { (name: String) in listener.counters[name] ?? 0 }
+            listeners.add(
+                listener.name, "\(count("accepted"))", "\(count("open"))", "\(count("requests"))",
+                "\(count("code_2xx"))", "\(count("code_4xx"))", "\(count("code_5xx"))",
+                "\(count("denied"))", Format.bytes(count("bytes_in")),
+                Format.bytes(count("bytes_out")), Format.latency(listener.latency.p50Us),
+                Format.latency(listener.latency.p99Us))
+        }
+        var targets = Table(
+            "target", "connects", "failures", "open", "requests", "retries", "2xx", "5xx", "resets",
+            "p50", "p99", numbers: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
+        for target in stats.targets {
+            let count = { (name: String) in "\(target.counters[name] ?? 0)" }
+            targets.add(
+                target.name, count("connects"), count("connect_failures"), count("open"),
+                count("requests"), count("retries"), count("code_2xx"), count("code_5xx"),
+                count("resets"), Format.latency(target.latency.p50Us),
+                Format.latency(target.latency.p99Us))
+        }
+        return "\(listeners.rendered())\n\n\(targets.rendered())"
+    }
+
+    static func rates(from last: StatsReport, to now: StatsReport) -> String {
+        let before = Dictionary(last.listeners.map { ($0.name, $0) }) { first, _ in first }
+        var table = Table(
+            "listener", "accepted/s", "requests/s", "5xx/s", "denied/s", "in/s", "out/s", "open",
+            numbers: [1, 2, 3, 4, 5, 6, 7])
+        for listener in now.listeners {
+            let rate = { (name: String) -> UInt64 in
+                let old = before[listener.name]?.counters[name] ?? 0
+                let new = listener.counters[name] ?? 0
+                return new >= old ? new - old : new
+            }
+            table.add(
+                listener.name, "\(rate("accepted"))", "\(rate("requests"))", "\(rate("code_5xx"))",
+                "\(rate("denied"))", Format.bytes(rate("bytes_in")),
+                Format.bytes(rate("bytes_out")),
+                "\(listener.counters["open"] ?? 0)")
+        }
+        return table.rendered()
+    }
+}

@@ -1,0 +1,26 @@
+import ArgumentParser
+
+@main
+struct Meshctl: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "meshctl",
+        abstract: "Look at and change a Ringmesh node.",
+        discussion: """
+            Talks to the control plane's admin API, by default over its unix socket on this \
+            machine. Changes return when every worker runs them.
+
+            Examples:
+              meshctl status
+              meshctl intention create --allow api web
+              meshctl explain GET http://127.0.0.1:9191/orders --from api
+              meshctl --generate-completion-script bash > /etc/bash_completion.d/meshctl
+
+            \(ExitStatus.help)
+            """,
+        version: "meshctl 0.1.0",
+        subcommands: [
+            StatusCommand.self, ServicesCommand.self, InstancesCommand.self, ServiceCommand.self,
+            IntentionCommand.self, RoutesCommand.self, StatsCommand.self, CertCommand.self,
+            ExplainCommand.self,
+        ])
+}

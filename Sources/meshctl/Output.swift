@@ -1,0 +1,63 @@
+import ArgumentParser
+import Foundation
+import MeshAdminAPI
+
+/// How a reading command prints what it read.
+struct OutputOptions: ParsableArguments {
+    @Flag(help: "Print JSON for programs instead of a table.")
+    var json = false
+
+    func show(_ value: some Encodable, table: () -> String) throws {
+        if json {
+            let data = try APICoding.encoder(pretty: true).encode(value)
+            Output.line(String(decoding: data, as: UTF8.self))
+        } else {
+            Output.line(table())
+        }
+    }
+}
+
+enum Output {
+    static func line(_ text: String) {
+        FileHandle.standardOutput.write(Data((text + "\n").utf8))
+    }
+
+    static func error(_ text: String) {
+        FileHandle.standardError.write(Data(("meshctl: " + text + "\n").utf8))
+    }
+}
+
+enum Format {
+    /// `1234` µs as `1.2 ms`.
+    static func latency(_ microseconds: UInt64) -> String {
+        switch microseconds {
+        case 0..<1000: "\(microseconds) µs"
+        case 1000..<1_000_000: "\(tenths(microseconds, per: 1000)) ms"
+        default: "\(tenths(microseconds, per: 1_000_000)) s"
+        }
+    }
+
+    /// `1536` bytes as `1.5 KiB`.
+    static func bytes(_ count: UInt64) -> String {
+        var unit: UInt64 = 1
+        var names = ["B", "KiB", "MiB", "GiB", "TiB"][...]
+        while count / unit >= 1024, names.count > 1 {
+            unit *= 1024
+            names.removeFirst()
+        }
+        let name = names.first ?? "B"
+        return unit == 1 ? "\(count) B" : "\(tenths(count, per: unit)) \(name)"
+    }
+
+    private static func tenths(_ value: UInt64, per unit: UInt64) -> String {
+        let whole = value / unit
+        return "\(whole).\((value % unit) * 10 / unit)"
+    }
+
+    static func date(_ date: Date) -> String { date.formatted(.iso8601) }
+
+    /// Names in one cell.
+    static func list(_ names: [String]) -> String {
+        names.isEmpty ? "-" : names.joined(separator: ",")
+    }
+}

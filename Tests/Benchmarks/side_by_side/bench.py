@@ -1,0 +1,229 @@
+"""Ringmesh beside haproxy and nginx: one run, the same backend, one worker on one core each.
+
+Started by tools/bench, which installs the peers, builds everything, and makes the modules of
+Tests/Integration importable.
+"""
+
+import argparse
+import contextlib
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import machine
+import measure
+import report
+import sides
+from ports import Ports
+from rows import LIMITS, ROWS, USUAL
+
+BEGUN = time.monotonic()
+
+
+def say(text):
+    print(f"[{time.monotonic() - BEGUN:4.0f}s] {text}", flush=True)
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="tools/bench", description=__doc__.split("\n")[0])
+    names = ", ".join(row.name for row in ROWS)
+    parser.add_argument("--rows", default="usual", help=f"usual, all, none, or some of: {names}")
+    parser.add_argument(
+        "--memory", default="all", help="all, none, or some of: " + ", ".join(LIMITS)
+    )
+    parser.add_argument("--sides", default="direct,ringmesh,haproxy,nginx")
+    parser.add_argument("--rounds", type=int, default=10, help="interleaved rounds (10)")
+    parser.add_argument("--seconds", type=float, default=2.0, help="of one measurement (2)")
+    parser.add_argument("--rate", type=int, default=20000, help="fixed rate at most (20000/s)")
+    parser.add_argument("--congestion", default="reno", help="of every socket; '' for the default")
+    parser.add_argument("--spin", action="store_true", help="loader and backend never sleep")
+    parser.add_argument("--out", type=Path, help="folder of the results")
+    parser.add_argument("--gate", action="store_true", help="exit 1 when a target is missed")
+    parser.add_argument("--programs", type=Path, required=True, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def chosen(wanted, names, usual):
+    """Names out of `names`: usual, all, none, or a list that is checked."""
+    if wanted in ("usual", "all", "none"):
+        return {"usual": usual, "all": names, "none": []}[wanted]
+    picked = wanted.split(",")
+    unknown = [name for name in picked if name not in names]
+    if unknown:
+        sys.exit(f"bench: unknown: {', '.join(unknown)}; there are: {', '.join(names)}")
+    return picked
+
+
+class Bench:
+    """One run from the first start to the last report."""
+
+    def __init__(self, options, plan, result):
+        self.options = options
+        self.plan = plan
+        self.result = result
+        self.rig = measure.Rig(options.programs, plan, options.spin)
+        self.names = list(result.sides)
+        self.rows = []
+
+    def side(self, name):
+        return sides.KINDS[name](self.plan)
+
+    @contextlib.contextmanager
+    def started(self, name):
+        side = self.side(name)
+        try:
+            side.start()
+            yield side
+        finally:
+            side.stop()
+
+    def void(self, what, side, reason):
+        say(f"  void: {what}, {side}: {reason}")
+        self.result.voids.append((what, side, str(reason)))
+
+    # --- memory ---
+
+    def measure_memory(self, kinds, starts=3):
+        for kind in kinds:
+            self.result.memory[kind] = {}
+        top = min(9000, self.plan.open_files // 2 - 900)
+        counts = (top // 9, top)
+        for name in self.names:
+            if name == "direct":
+                continue
+            say(f"memory of {name}, {starts} fresh starts, up to {top} idle connections")
+            for _ in range(starts):
+                self.measure_memory_once(name, kinds, counts)
+
+    def measure_memory_once(self, name, kinds, counts):
+        samples = self.result.memory
+
+        def note(kind, value):
+            samples[kind].setdefault(name, []).append(value)
+
+        if "size" in kinds and name not in samples["size"]:
+            program = self.side(name).program()
+            note("size", measure.stripped_size(program, self.plan.directory))
+        for kind, entry in (("idle-plain", "h1"), ("idle-tls", "tls"), ("base", None)):
+            if kind not in kinds:
+                continue
+            with self.started(name) as side:
+                try:
+                    if entry is None:
+                        note(kind, measure.rss(side.worker()))
+                    else:
+                        note(kind, measure.idle_memory(self.rig, side, entry, counts))
+                except measure.Void as reason:
+                    self.void(kind, name, reason)
+
+    # --- speed ---
+
+    def run(self, side, row, seconds):
+        try:
+            return self.rig.run(side, row, seconds, self.result.settings["rate"])
+        except measure.Void as reason:
+            self.void(row.name, side.name, reason)
+            return None
+
+    def calibrate(self, running):
+        """Warms every side, and lowers the fixed rate to what the slowest keeps with ease."""
+        speeds = []
+        closed = [row for row in ROWS if row.name in ("h1-64", "l4-64")]
+        for row in closed:
+            for side in running:
+                figures = self.run(side, row, 1.0)
+                if figures and side.name != "direct":
+                    speeds.append(figures["per_second"])
+        if speeds:
+            rate = min(self.options.rate, int(min(speeds) / 2 / 1000) * 1000 or 500)
+            self.result.settings["rate"] = rate
+        say(f"fixed rate {self.result.settings['rate']}/s")
+
+    def measure_speed(self):
+        with contextlib.ExitStack() as stack:
+            running = [stack.enter_context(self.started(name)) for name in self.names]
+            self.calibrate(running)
+            samples = {row.name: {side.name: [] for side in running} for row in self.rows}
+            self.result.rows = [(row, samples[row.name]) for row in self.rows]
+            for number in range(self.options.rounds):
+                self.round(number, running, samples)
+
+    def round(self, number, running, samples):
+        """Every row on every side, another side first each time."""
+        begun = time.monotonic()
+        for row in self.rows:
+            turn = number % len(running)
+            for side in running[turn:] + running[:turn]:
+                if side.name == "direct" and (row.fixed_rate or row.entry == "tls"):
+                    continue
+                figures = self.run(side, row, self.options.seconds)
+                if figures:
+                    samples[row.name][side.name].append(figures)
+        took = time.monotonic() - begun
+        left = (self.options.rounds - number - 1) * took
+        say(f"round {number + 1} of {self.options.rounds}; about {left:.0f} s left")
+
+    def run_all(self, kinds):
+        self.rig.start()
+        try:
+            if kinds:
+                self.measure_memory(kinds)
+            if self.rows:
+                self.measure_speed()
+        finally:
+            self.rig.stop()
+
+
+def prepare(options, directory):
+    """The plan of a run and an empty result."""
+    congestion, own_network = machine.own_network(options.congestion)
+    places = machine.Places(machine.cores())
+    os.sched_setaffinity(0, places.loader)  # for what is not pinned: control plane, this program
+    plan = sides.Plan(directory, Ports(), places, congestion)
+    plan.open_files = machine.open_files()
+    plan.make_certificates()
+    if options.congestion and congestion != options.congestion:
+        say(f"congestion control {options.congestion} cannot be had, all use {congestion}")
+    settings = {
+        "congestion": congestion,
+        "own_network": own_network,
+        "places": places.text(),
+        "spin": options.spin,
+        "rounds": options.rounds,
+        "seconds": options.seconds,
+        "rate": options.rate,
+    }
+    names = chosen(options.sides, list(sides.KINDS), [])
+    versions = {name: sides.KINDS[name](plan).version() for name in names}
+    return plan, report.Result(machine.facts(), settings, versions)
+
+
+def main():
+    options = arguments()
+    names = chosen(options.rows, [row.name for row in ROWS], USUAL)
+    kinds = chosen(options.memory, list(LIMITS), [])
+    with tempfile.TemporaryDirectory(prefix="ringmesh-bench-") as directory:
+        plan, result = prepare(options, directory)
+        bench = Bench(options, plan, result)
+        bench.rows = [row for row in ROWS if row.name in names]
+        if not plan.places.alone:
+            say("fewer than 4 cores: only rows of processor time, the loader saturates first")
+            cores = len(plan.places.available)
+            bench.rows = [row for row in bench.rows if row.needs_cores <= cores]
+        try:
+            bench.run_all(kinds)
+        except KeyboardInterrupt:
+            sys.exit(130)
+        finally:
+            plan.ports.close()
+    folder = options.out or Path(".build-bench") / time.strftime("results-%Y%m%d-%H%M%S")
+    print("\n" + report.write(result, folder))
+    say(f"written to {folder}/: results.md, results.json, chart.svg")
+    if result.voids or (options.gate and result.missed()):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,274 @@
+"""Results as Markdown, JSON and a chart."""
+
+import json
+from html import escape
+
+from rows import LIMITS
+from verdict import Ratio, Spread, judge
+
+DIRECT, OURS = "direct", "ringmesh"
+
+
+class Result:
+    """Everything that was measured, and what follows from it."""
+
+    def __init__(self, facts, settings, sides):
+        self.facts = facts
+        self.settings = settings
+        self.sides = sides  # name -> version
+        self.rows = []  # (row, {side: [figures per round]})
+        self.memory = {}  # kind of LIMITS -> {side: [bytes]}
+        self.voids = []  # (what, side, reason)
+
+    @property
+    def peers(self):
+        return [name for name in self.sides if name not in (DIRECT, OURS)]
+
+    def values(self, row, figures):
+        key = "cpu_ns" if row.fixed_rate else "gb_per_second" if row.bulk else "per_second"
+        return [round_[key] for round_ in figures]
+
+    def complete(self, samples):
+        """Sides without a void measurement."""
+        most = max((len(rounds) for rounds in samples.values()), default=0)
+        return {side: rounds for side, rounds in samples.items() if rounds and len(rounds) == most}
+
+    def best_peer(self, row, samples, key=None):
+        """Name of the peer that is best by median; None when no peer has figures."""
+        smaller = row.fixed_rate or key == "cpu_ns"
+        found = []
+        for name in self.peers:
+            if name in samples:
+                values = [r[key] for r in samples[name]] if key else self.values(row, samples[name])
+                found.append((Spread(values).median, name))
+        return (min(found) if smaller else max(found))[1] if found else None
+
+    def ratio(self, row, samples, key=None):
+        """(best peer, our Ratio against it), or (None, None)."""
+        peer = self.best_peer(row, samples, key)
+        if peer is None or OURS not in samples:
+            return None, None
+        if key:
+            ours, theirs = ([r[key] for r in samples[name]] for name in (OURS, peer))
+        else:
+            ours, theirs = (self.values(row, samples[name]) for name in (OURS, peer))
+        return peer, Ratio(ours, theirs, smaller_is_better=row.fixed_rate or key == "cpu_ns")
+
+    def memory_verdicts(self):
+        for kind, samples in self.memory.items():
+            if OURS in samples:
+                value = Spread(samples[OURS]).median
+                yield kind, value, LIMITS[kind][1], value <= LIMITS[kind][1]
+
+    def missed(self):
+        """Targets that are missed by more than the noise, as text."""
+        found = []
+        for row, samples in self.rows:
+            peer, ratio = self.ratio(row, self.complete(samples))
+            if row.target and ratio and judge(ratio, row.target) == "missed":
+                found.append(f"{row.name}: {ratio.text()} of {peer}, target {row.target}")
+        for kind, value, limit, kept in self.memory_verdicts():
+            if not kept:
+                found.append(f"{LIMITS[kind][0]}: {size(value)}, limit {size(limit)}")
+        return found
+
+
+def size(value):
+    if value >= 1 << 20:
+        return f"{value / (1 << 20):.2f} MiB"
+    return f"{value / 1024:.2f} KiB" if value >= 1024 else f"{value:.0f} B"
+
+
+def figure(row, value):
+    if row.bulk:
+        return f"{value:.2f}"
+    return f"{value:.0f}" if row.fixed_rate else f"{value / 1000:.1f}k"
+
+
+def cell(row, values):
+    spread = Spread(values)
+    return f"{figure(row, spread.median)} ({figure(row, spread.low)}–{figure(row, spread.high)})"
+
+
+def table(head, lines):
+    yield "| " + " | ".join(head) + " |"
+    yield "|" + "---|" * len(head)
+    for line in lines:
+        yield "| " + " | ".join(line) + " |"
+    yield ""
+
+
+def main_table(result):
+    head = ["row", "unit", *result.sides, "ringmesh : best peer", "target"]
+    lines = []
+    for row, samples in result.rows:
+        whole = result.complete(samples)
+        cells = [
+            cell(row, result.values(row, whole[name]))
+            if name in whole and (name != DIRECT or not row.fixed_rate)
+            else ("–" if name == DIRECT else "void")
+            for name in result.sides
+        ]
+        peer, ratio = result.ratio(row, whole)
+        verdict = f"**{ratio.text()}** {peer}" if ratio else "–"
+        target = f"{row.target:.2f} {judge(ratio, row.target)}" if ratio and row.target else "–"
+        lines.append([f"{row.name}: {row.title}", row.unit, *cells, verdict, target])
+    yield from table(head, lines)
+
+
+def cpu_table(result):
+    names = [OURS, *result.peers]
+    lines = []
+    for row, samples in result.rows:
+        whole = result.complete(samples)
+        cells = [
+            f"{Spread(r['cpu_ns'] for r in whole[name]).median:.0f}" if name in whole else "void"
+            for name in names
+        ]
+        peer, ratio = result.ratio(row, whole, "cpu_ns")
+        lines.append([row.name, *cells, f"{ratio.text()} {peer}" if ratio else "–"])
+    yield from table(["CPU ns per request", *names, "best peer : ringmesh"], lines)
+
+
+def detail_table(result):
+    lines = []
+    for row, samples in result.rows:
+        for name, rounds in samples.items():
+            if not rounds:
+                continue
+            middle = {
+                key: Spread(r[key] for r in rounds).median
+                for key in ("p50_us", "p99_us", "proxy_busy", "backend_busy", "loader_busy")
+            }
+            busy = "/".join(
+                f"{100 * middle[key]:.0f}" for key in ("proxy_busy", "backend_busy", "loader_busy")
+            )
+            lines.append(
+                [row.name, name, f"{middle['p50_us']:.0f}", f"{middle['p99_us']:.0f}", busy]
+            )
+    head = ["row", "side", "p50 µs", "p99 µs", "busy %: proxy/backend/loader"]
+    yield from table(head, lines)
+
+
+def memory_table(result):
+    lines = []
+    for kind, samples in result.memory.items():
+        title, limit = LIMITS[kind]
+        cells = [
+            size(Spread(samples[name]).median) if samples.get(name) else "void"
+            for name in result.sides
+            if name != DIRECT
+        ]
+        kept = next((k for what, _, _, k in result.memory_verdicts() if what == kind), False)
+        lines.append([title, *cells, f"≤ {size(limit)} {'kept' if kept else 'missed'}"])
+    names = [name for name in result.sides if name != DIRECT]
+    yield from table(["memory", *names, "limit"], lines)
+
+
+def markdown(result):
+    facts, settings = result.facts, result.settings
+    yield "# Side by side"
+    yield ""
+    yield (
+        f"{facts['cpu']}{', virtual machine' if facts['hypervisor'] else ''}, {facts['cores']} "
+        f"cores, {facts['memory_mib']} MiB, Linux {facts['kernel']}; load average "
+        f"{facts['load_average_at_start']} before the run."
+    )
+    yield ", ".join(f"{name} {version}" for name, version in result.sides.items()) + "."
+    yield (
+        f"Congestion control {settings['congestion']} for every socket"
+        f"{' (network namespace of its own)' if settings['own_network'] else ''}; "
+        f"{settings['places']}; loader and backend {'spin' if settings['spin'] else 'sleep'}; "
+        f"{settings['rounds']} interleaved rounds of {settings['seconds']} s; fixed rate "
+        f"{settings['rate']}/s."
+    )
+    yield ""
+    yield (
+        "Median (quartiles). Ratios are of paired rounds and above 1 where Ringmesh is better; `≈` "
+        "stands where the difference is within the noise and nothing is claimed. Every byte of "
+        "every answer was compared with what the backend sends; a side with an error is void."
+    )
+    yield ""
+    if result.rows:
+        yield from main_table(result)
+        yield from cpu_table(result)
+        yield from detail_table(result)
+    if result.memory:
+        yield from memory_table(result)
+    for what, side, reason in result.voids:
+        yield f"- void: {what}, {side}: {reason}"
+    for line in result.missed():
+        yield f"- missed: {line}"
+
+
+def as_json(result):
+    rows = {}
+    for row, samples in result.rows:
+        peer, ratio = result.ratio(row, result.complete(samples))
+        rows[row.name] = {
+            "title": row.title,
+            "unit": row.unit,
+            "target": row.target,
+            "best_peer": peer,
+            "ratio": ratio.json() if ratio else None,
+            "sides": samples,
+        }
+    return {
+        "machine": result.facts,
+        "settings": result.settings,
+        "sides": result.sides,
+        "rows": rows,
+        "memory": result.memory,
+        "voids": result.voids,
+        "missed": result.missed(),
+    }
+
+
+def chart(result):
+    """Bars of the ratio to the best peer, with the quartiles as a whisker."""
+    bars = []
+    for row, samples in result.rows:
+        peer, ratio = result.ratio(row, result.complete(samples))
+        if ratio:
+            bars.append((f"{row.name} : {peer}", ratio))
+    left, width, step = 170, 460, 30
+    most = max([1.5, *(ratio.spread.high for _, ratio in bars)])
+    height = 60 + step * len(bars)
+    scale = width / most
+    yield (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + width + 90}" height="{height}" '
+        'font-family="sans-serif" font-size="13">'
+    )
+    yield '<rect width="100%" height="100%" fill="white"/>'
+    yield '<text x="10" y="20">Ringmesh against the best peer; grey: within the noise</text>'
+    for number, (label, ratio) in enumerate(bars):
+        top = 34 + number * step
+        low, high = (left + scale * end for end in (ratio.spread.low, ratio.spread.high))
+        colour = "#9a9a9a" if not ratio.claimed else "#2a7f62" if ratio.median > 1 else "#b5543c"
+        yield f'<text x="10" y="{top + 15}">{escape(label)}</text>'
+        yield (
+            f'<rect x="{left}" y="{top}" width="{scale * ratio.median:.1f}" height="20" '
+            f'fill="{colour}"/>'
+        )
+        yield (
+            f'<line x1="{low:.1f}" x2="{high:.1f}" y1="{top + 10}" y2="{top + 10}" '
+            'stroke="black" stroke-width="2"/>'
+        )
+        yield f'<text x="{left + width + 10}" y="{top + 15}">{ratio.median:.2f}</text>'
+    one = left + scale
+    yield (
+        f'<line x1="{one:.1f}" x2="{one:.1f}" y1="28" y2="{height - 20}" stroke="black" '
+        'stroke-dasharray="4 3"/>'
+    )
+    yield f'<text x="{one - 4:.1f}" y="{height - 6}">1</text></svg>'
+
+
+def write(result, directory):
+    """results.md, results.json and chart.svg; the text of the first."""
+    directory.mkdir(parents=True, exist_ok=True)
+    text = "\n".join(markdown(result)) + "\n"
+    (directory / "results.md").write_text(text, encoding="utf-8")
+    data = json.dumps(as_json(result), indent=1, ensure_ascii=False)
+    (directory / "results.json").write_text(data + "\n", encoding="utf-8")
+    (directory / "chart.svg").write_text("\n".join(chart(result)) + "\n", encoding="utf-8")
+    return text

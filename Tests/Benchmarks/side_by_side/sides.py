@@ -1,0 +1,263 @@
+"""The proxies that are compared, each configured for one worker on one core."""
+
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import processes
+import ringmesh
+from certificates import authority, leaf
+from processes import Child, wait_for_port
+
+SEARCH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+LONG = 3600  # seconds: no timeout may strike while idle connections are counted
+
+
+class Plan:
+    """What every side is told: where the backend is, its own ports, certificates, its core."""
+
+    def __init__(self, directory, ports, places, congestion):
+        self.directory = Path(directory)
+        self.ports = ports
+        self.places = places
+        self.congestion = congestion
+        self.backend = {"h1": ports.take(), "l4": ports.take()}
+        self.certificate = self.key = self.ca = None
+        self.open_files = 0
+
+    def make_certificates(self):
+        ca = authority(self.directory)
+        self.ca = ca[0]
+        self.certificate, self.key = leaf(self.directory, "bench", ca, "DNS:bench.test")
+
+
+class Side:
+    """One proxy; `entries` maps the kinds of a row to ports."""
+
+    name = ""
+    entries: dict
+
+    def __init__(self, plan):
+        self.plan = plan
+        self.child = None
+        self.directory = plan.directory / self.name
+        self.directory.mkdir(exist_ok=True)
+
+    def take_ports(self):
+        self.entries = {kind: self.plan.ports.take() for kind in ("h1", "l4", "tls")}
+
+    def launch(self, command):
+        """Starts on the proxies' core and waits until every entry listens."""
+        pinned = ["taskset", "-c", self.plan.places.proxy, *command]
+        self.child = Child(self.name, pinned, self.directory)
+        for port in self.entries.values():
+            wait_for_port(port, self.child)
+
+    def worker(self):
+        """Process id of the one that moves the bytes."""
+        return self.child.pid
+
+    def helpers(self):
+        """Processes besides the worker, whose processor time is told as well."""
+        return []
+
+    def stop(self):
+        if self.child:
+            self.child.terminate()
+
+    def program(self):
+        path = shutil.which(self.name, path=SEARCH)
+        if path is None:
+            raise AssertionError(f"{self.name} is not installed")
+        return path
+
+
+class Direct(Side):
+    """No proxy: what loader and backend can do by themselves."""
+
+    name = "direct"
+
+    def start(self):
+        self.entries = dict(self.plan.backend)
+
+    def version(self):
+        return "no proxy"
+
+    def worker(self):
+        return None
+
+
+class Haproxy(Side):
+    """haproxy as it is fastest, with the header every reverse proxy of the run adds."""
+
+    name = "haproxy"
+
+    def version(self):
+        text = subprocess.check_output([self.program(), "-v"], text=True)
+        return re.search(r"version (\S+)", text).group(1)
+
+    def start(self):
+        self.take_ports()
+        plan = self.plan
+        bundle = self.directory / "bench.pem"
+        bundle.write_bytes(plan.certificate.read_bytes() + plan.key.read_bytes())
+        config = self.directory / "haproxy.cfg"
+        config.write_text(
+            f"""global
+  nbthread 1
+  maxconn {min(9900, (plan.open_files - 200) // 2)}
+  tune.ssl.cachesize 0
+  ssl-default-bind-ciphersuites TLS_AES_128_GCM_SHA256
+  ssl-default-bind-options ssl-min-ver TLSv1.3 no-tls-tickets
+defaults
+  timeout connect 5s
+  timeout client {LONG}s
+  timeout server {LONG}s
+frontend h1
+  mode http
+  option forwardfor
+  bind 127.0.0.1:{self.entries["h1"]}
+  bind 127.0.0.1:{self.entries["tls"]} ssl crt {bundle}
+  default_backend h1
+backend h1
+  mode http
+  http-reuse always
+  server s 127.0.0.1:{plan.backend["h1"]}
+listen l4
+  mode tcp
+  bind 127.0.0.1:{self.entries["l4"]}
+  server s 127.0.0.1:{plan.backend["l4"]}
+""",
+            encoding="ascii",
+        )
+        self.launch([self.program(), "-db", "-f", config])
+
+
+class Nginx(Side):
+    """nginx with the stream module."""
+
+    name = "nginx"
+
+    def version(self):
+        text = subprocess.run([self.program(), "-v"], capture_output=True, text=True, check=True)
+        return re.search(r"nginx/(\S+)", text.stderr).group(1)
+
+    def start(self):
+        self.take_ports()
+        plan = self.plan
+        temporary = "".join(
+            f"  {kind}_temp_path {self.directory}/{kind};\n"
+            for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        )
+        config = self.directory / "nginx.conf"
+        config.write_text(
+            f"""load_module /usr/lib/nginx/modules/ngx_stream_module.so;
+{"user root;" if os.geteuid() == 0 else ""}
+daemon off;
+worker_processes 1;
+worker_rlimit_nofile {plan.open_files};
+pid {self.directory}/nginx.pid;
+error_log stderr crit;
+events {{ worker_connections {plan.open_files - 100}; }}
+http {{
+{temporary}  access_log off;
+  keepalive_timeout {LONG}s;
+  keepalive_requests 1000000000;
+  upstream h1 {{
+    server 127.0.0.1:{plan.backend["h1"]};
+    keepalive 1024;
+    keepalive_requests 1000000000;
+    keepalive_timeout {LONG}s;
+  }}
+  proxy_http_version 1.1;
+  proxy_set_header Connection "";
+  proxy_set_header Host $host;
+  proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+  proxy_buffers 16 64k;
+  proxy_busy_buffers_size 128k;
+  proxy_max_temp_file_size 0;
+  server {{
+    listen 127.0.0.1:{self.entries["h1"]} backlog=4096;
+    listen 127.0.0.1:{self.entries["tls"]} ssl backlog=4096;
+    ssl_certificate {plan.certificate};
+    ssl_certificate_key {plan.key};
+    ssl_protocols TLSv1.3;
+    ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256;
+    ssl_session_tickets off;
+    ssl_session_cache off;
+    location / {{ proxy_pass http://h1; }}
+  }}
+}}
+stream {{
+  proxy_buffer_size 64k;
+  proxy_timeout {LONG}s;
+  server {{
+    listen 127.0.0.1:{self.entries["l4"]} backlog=4096;
+    proxy_pass 127.0.0.1:{plan.backend["l4"]};
+  }}
+}}
+""",
+            encoding="ascii",
+        )
+        self.launch([self.program(), "-e", "stderr", "-c", config])
+
+    def worker(self):
+        return processes.children(self.child.pid)[0]
+
+    def helpers(self):
+        return [self.child.pid]
+
+
+class Ringmesh(Side):
+    """Control plane and data plane as a user starts them: one file of configuration."""
+
+    name = "ringmesh"
+
+    def program(self):
+        return str(ringmesh.binary("dataplane"))
+
+    def version(self):
+        text = subprocess.check_output([self.program(), "--version"], text=True)
+        return text.split()[1]
+
+    def start(self):
+        self.take_ports()
+        plan = self.plan
+        timeouts = {"head": "30s", "idle": f"{LONG}s", "request": "0s"}
+        tls = {"cert": str(plan.certificate), "key": str(plan.key), "min_version": "1.3"}
+        self.node = ringmesh.Node(
+            plan.ports,
+            workers=1,
+            dataplane={"cpus": str(plan.places.proxy), "tcp_congestion": plan.congestion},
+            services=[
+                ringmesh.service("web", plan.backend["h1"]),
+                ringmesh.service("raw", plan.backend["l4"]),
+            ],
+            config_entries=[ringmesh.defaults("web"), ringmesh.defaults("raw", "tcp")],
+            listeners=[
+                ringmesh.listener("h1", self.entries["h1"], "web", timeouts=timeouts),
+                ringmesh.listener("tls", self.entries["tls"], "web", timeouts=timeouts, tls=tls),
+                ringmesh.listener("l4", self.entries["l4"], "raw", kind="l4"),
+            ],
+        )
+        self.node.start()
+        self.child = self.node.control
+        for port in self.entries.values():
+            wait_for_port(port, self.child)
+
+    def worker(self):
+        return processes.children(self.node.supervisor())[0]
+
+    def helpers(self):
+        return [self.node.supervisor(), self.child.pid]
+
+    def stop(self):
+        with contextlib.suppress(AttributeError):
+            self.node.close()
+
+
+KINDS = {kind.name: kind for kind in (Direct, Ringmesh, Haproxy, Nginx)}
+PEERS = ("haproxy", "nginx")

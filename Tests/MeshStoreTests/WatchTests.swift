@@ -1,0 +1,137 @@
+import MeshModel
+import MeshStore
+import Testing
+
+@Suite struct WatchTests {
+    private let store: SQLiteStore
+
+    init() async throws { store = try await .inMemory() }
+
+    private func put(_ key: String, _ value: UInt8) async throws {
+        _ = try await store.write { try $0.putKeyValue(key, [value]) }
+    }
+
+    @Test func aWaiterIsWokenByItsObjectOnly() async throws {
+        try await put("a", 1)
+        let start = store.index(of: Watch(.keyValues, .key("a")))
+        let waiter = Task { try await store.wait(after: start, on: Watch(.keyValues, .key("a"))) }
+        try await put("b", 1)
+        let definition = try service("a")
+        try await store.write { try $0.putService(definition) }
+        #expect(store.index(of: Watch(.keyValues, .key("a"))) == start)
+        try await put("a", 2)
+        let woken = try await waiter.value
+        #expect(woken == store.snapshot.keyValue("a")?.modifyIndex)
+        #expect(woken.value == start.value + 3)
+    }
+
+    @Test func aChangeThatHappenedAlreadyIsSeenAtOnce() async throws {
+        try await put("a", 1)
+        let index = try await store.wait(after: Index(0), on: Watch(.keyValues))
+        #expect(index == store.snapshot.index)
+    }
+
+    @Test func anIndexIsNeverZero() {
+        for topic in StoreTopic.allCases { #expect(store.index(topic) >= 1) }
+    }
+
+    @Test func aDeletedObjectsIndexGoesOn() async throws {
+        try await put("dir/a", 1)
+        try await put("dir/b", 1)
+        let before = store.index(.keyValues, .key("dir/a"))
+        let prefix = Watch(.keyValues, .prefix("dir/"))
+        let start = store.index(of: prefix)
+        let waiter = Task { try await store.wait(after: start, on: prefix) }
+        _ = try await store.write { $0.removeKeyValue("dir/a") }
+        #expect(try await waiter.value == store.snapshot.index)
+        #expect(store.index(.keyValues, .key("dir/a")) > before)
+        #expect(store.index(.keyValues, .key("dir/b")) == start.value)
+        #expect(store.index(.keyValues, .prefix("dir/")) == store.snapshot.index.value)
+    }
+
+    @Test func manyDeletionsAreRememberedAsOneButNoneIsForgotten() async throws {
+        try await put("kept", 1)
+        let kept = store.index(.keyValues, .key("kept"))
+        let absent = store.index(.keyValues, .key("gone-0"))
+        for batch in 0..<10 {
+            try await store.write { draft in
+                for number in 0..<1000 {
+                    _ = try draft.putKeyValue("gone-\(batch * 1000 + number)", [1])
+                }
+            }
+            try await store.write { $0.removeKeyValues(prefix: "gone-") }
+        }
+        #expect(store.index(.keyValues, .key("gone-0")) > absent)
+        #expect(store.index(.keyValues, .key("gone-9999")) == store.snapshot.index.value)
+        #expect(store.index(.keyValues, .key("kept")) == kept)
+    }
+
+    @Test func intentionsAndServicesWakeByNameWhateverTheCase() async throws {
+        let watches = [
+            Watch(.intentions, .key("db")), Watch(.configEntries, .key("service-intentions/db")),
+            Watch(.services, .key("db")), .everything,
+        ]
+        let one = try intention("web", "DB")
+        let two = try service("Db")
+        let start = store.snapshot.index
+        try await store.write { draft in
+            try draft.putIntention(one, replace: false)
+            try draft.putService(two)
+        }
+        for watch in watches {
+            #expect(try await store.wait(after: start, on: watch) == start.next)
+        }
+    }
+
+    @Test func aRenamedServiceWakesThoseOfBothNames() async throws {
+        let old = try service("old", id: "s1")
+        let new = try service("new", id: "s1")
+        try await store.write { try $0.putService(old) }
+        let start = store.snapshot.index
+        try await store.write { try $0.putService(new) }
+        #expect(store.index(.services, .key("old")) == start.value + 1)
+        #expect(store.index(.services, .key("new")) == start.value + 1)
+    }
+
+    @Test func notesWakeAndLeaveNothing() async throws {
+        let start = store.snapshot.index
+        let watch = Watch(.health, .key("web"))
+        let waiter = Task { try await store.wait(after: start, on: watch) }
+        try await store.write { $0.note(.health, key: "web") }
+        #expect(try await waiter.value == start.next)
+    }
+
+    @Test func waitingEndsWithTheTaskAndWithTheLimit() async throws {
+        let far = Index(1_000_000)
+        let waiter = Task { try await store.wait(after: far, on: .everything) }
+        waiter.cancel()
+        await #expect(throws: CancellationError.self) { try await waiter.value }
+        let index = try await store.wait(after: far, on: .everything, upTo: .milliseconds(10))
+        #expect(index == store.snapshot.index)
+    }
+
+    @Test func aSlowReaderOfChangesSeesTheLast() async throws {
+        let start = store.snapshot.index
+        for value in 1...5 as ClosedRange<UInt8> { try await put("a", value) }
+        var iterator = store.changes(on: Watch(.keyValues), after: start).makeAsyncIterator()
+        #expect(await iterator.next() == Index(start.value + 5))
+        let next = Task { [iterator] in
+            var iterator = iterator
+            return await iterator.next()
+        }
+        try await put("a", 6)
+        #expect(await next.value == Index(start.value + 6))
+    }
+
+    @Test func everyWaiterOfManyIsWoken() async throws {
+        let start = store.snapshot.index
+        let woken = await withTaskGroup(of: Index?.self) { group in
+            for _ in 0..<500 {
+                group.addTask { try? await store.wait(after: start, on: Watch(.keyValues)) }
+            }
+            _ = try? await put("a", 1)
+            return await group.reduce(into: [Index?]()) { $0.append($1) }
+        }
+        #expect(woken.count == 500 && woken.allSatisfy { $0 == start.next })
+    }
+}
