@@ -1,8 +1,10 @@
 /* HTTP/1.1 exchanges; private to the room. The files in the order of a request's life:
- *   l7.c      client side: head, phases route - authorize - choose - connect, body
- *   l7head.c  heads rewritten for the next hop
- *   l7up.c    upstream side: answer head, body, failures and tries
- *   answer.c  answers of our own */
+ *   l7_client.c  client side: heads and bodies as they arrive, time limits
+ *   l7.c         phases route - authorize - choose - connect, and the ends
+ *   l7head.c     heads rewritten for the next hop
+ *   l7_body.c    bodies framed again
+ *   l7up.c       upstream side: answer head, body, failures and tries
+ *   answer.c     answers of our own */
 #ifndef PROXY_L7_H
 #define PROXY_L7_H
 
@@ -63,6 +65,10 @@ size_t l7head_response(struct proxy *proxy, struct request *request, const uint8
 /* The Date of now. */
 struct bytes l7head_date(struct proxy *proxy);
 
+/* A complete head in proxy.head, parsed from `start`: the request begins. */
+void l7_begin(struct proxy *proxy, struct conn *down, const uint8_t *start);
+/* A head that cannot be read: answered without a request of its own. */
+void l7_refuse(struct proxy *proxy, struct conn *down, uint16_t status, enum abi_outcome outcome);
 /* The exchange goes on once its upstream is connected. */
 void l7_upstream_ready(struct proxy *proxy, struct request *request);
 /* It failed: answers if nothing was answered, else cuts the client off. */
