@@ -185,6 +185,7 @@ let swiftTargets: [Target] = [
     swiftTests("MeshModel"),
     swiftTests("MeshHealth", ["MeshModel"]),
     swiftTests("MeshConfig", ["MeshModel"]),
+    swiftTests("MeshTables", ["MeshModel", "CMeshABI", "CMeshBase", "CMeshTable"]),
 ]
 
 let package = Package(
@@ -221,4 +222,17 @@ if Context.environment["MESH_C_ONLY"] != nil {
     package.dependencies = []
     package.targets = cTargets
     package.products.removeAll { $0.name != "dataplane" }
+}
+
+// The benchmark of snapshots, with nothing but the rooms it measures: see tools/bench-snapshot.
+if Context.environment["MESH_BENCH_SNAPSHOT"] != nil {
+    let rooms = ["MeshModel", "MeshAuthz", "MeshDiscovery", "MeshTables"]
+    package.dependencies = []
+    package.targets = cTargets + swiftTargets.filter { rooms.contains($0.name) }
+    package.targets.append(
+        .executableTarget(
+            name: "snapshot-bench", dependencies: ["MeshModel", "MeshTables"],
+            path: "Tests/Benchmarks/snapshot", swiftSettings: swiftSettings,
+            linkerSettings: [.linkedLibrary("m")]))
+    package.products = []
 }

@@ -89,23 +89,42 @@ enum {
     TOKEN = 2,   /* RFC 9110 5.6.2 */
     LOWER = 4,   /* not an upper-case letter */
     VISIBLE = 8, /* neither control nor blank */
+    MARK = LINE | LOWER | VISIBLE,
+    TCHAR = MARK | TOKEN,
 };
 
-static uint8_t class_of(uint8_t c)
-{
-    bool upper = (uint8_t)(c - 'A') < 26;
-    bool alnum = (uint8_t)(bytes_lower(c) - 'a') < 26 || (uint8_t)(c - '0') < 10;
-    bool token = alnum || (c != 0 && strchr("!#$%&'*+-.^_`|~", c) != NULL);
-    bool visible = c > 0x20 && c != 0x7f;
-
-    return (uint8_t)((visible || c == ' ' || c == '\t' ? LINE : 0) | (token ? TOKEN : 0) |
-                     (upper ? 0 : LOWER) | (visible ? VISIBLE : 0));
-}
+static const uint8_t classes[256] = {
+    [0 ... 0x08] = LOWER,
+    [0x0a ... 0x1f] = LOWER,
+    ['\t'] = LINE | LOWER,
+    [' '] = LINE | LOWER,
+    ['!'] = TCHAR,
+    ['"'] = MARK,
+    ['#' ... '\''] = TCHAR,
+    ['(' ... ')'] = MARK,
+    ['*' ... '+'] = TCHAR,
+    [','] = MARK,
+    ['-' ... '.'] = TCHAR,
+    ['/'] = MARK,
+    ['0' ... '9'] = TCHAR,
+    [':' ... '@'] = MARK,
+    ['A' ... 'Z'] = LINE | VISIBLE | TOKEN,
+    ['[' ... ']'] = MARK,
+    ['^' ... '`'] = TCHAR,
+    ['a' ... 'z'] = TCHAR,
+    ['{'] = MARK,
+    ['|'] = TCHAR,
+    ['}'] = MARK,
+    ['~'] = TCHAR,
+    [0x7f] = LOWER,
+    [0x80 ... 0xff] = MARK, /* parts of characters beyond ASCII */
+};
 
 static bool check_class(struct view_walk *walk, struct abi_text text, uint8_t class,
                         const char *what)
 {
     const uint8_t *at;
+    uint8_t all = class;
 
     if (!view_check_text(walk, text, what)) {
         return false;
@@ -113,11 +132,9 @@ static bool check_class(struct view_walk *walk, struct abi_text text, uint8_t cl
     at = walk->view->text + text.at;
     walk->budget -= text.len / 64;
     for (uint32_t i = 0; i < text.len; i++) {
-        if (!view_rule(walk, (class_of(at[i]) & class) == class, ABI_REFUSAL_VALUE, what)) {
-            return false;
-        }
+        all &= classes[at[i]];
     }
-    return true;
+    return view_rule(walk, all == class, ABI_REFUSAL_VALUE, what);
 }
 
 bool view_check_line(struct view_walk *walk, struct abi_text text, const char *what)

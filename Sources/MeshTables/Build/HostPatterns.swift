@@ -14,16 +14,17 @@ struct HostPatterns {
             anyHost.append(order)
             return nil
         }
-        var name = host.lowercased()
-        if name.hasSuffix("."), name.utf8.count > 1 { name.removeLast() }
-        let bare = name.hasPrefix("*.") ? name.dropFirst(2) : name[...]
-        guard !bare.isEmpty, name.utf8.count <= 255, !bare.contains("*"),
-            !bare.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7f || $0 == 0x2f })
-        else {
+        let isLower = !host.utf8.contains { (0x41...0x5a).contains($0) }
+        var name = isLower ? host : host.lowercased()
+        if name.utf8.last == 0x2e, name.utf8.count > 1 { name.removeLast() }
+        let isWildcard = name.utf8.starts(with: "*.".utf8)
+        let bare = name.utf8.dropFirst(isWildcard ? 2 : 0)
+        let bad = bare.contains { $0 <= 0x20 || $0 == 0x7f || $0 == 0x2f || $0 == 0x2a }
+        guard !bare.isEmpty, name.utf8.count <= 255, !bad else {
             return "\"\(host)\" is not a host: write example.com or *.example.com"
         }
         let isNew: Bool
-        if name.hasPrefix("*.") {
+        if isWildcard {
             isNew = wildcard[name.dropFirst()] == nil
             wildcard[name.dropFirst(), default: []].append(order)
         } else {
@@ -39,7 +40,7 @@ struct HostPatterns {
     func covering(_ host: String) -> [Int] {
         var lists = [anyHost]
         var rest: Substring
-        if host.hasPrefix("*.") {
+        if host.utf8.first == 0x2a {
             rest = host.dropFirst()
             lists.append(wildcard[rest] ?? [])
         } else {
@@ -48,7 +49,7 @@ struct HostPatterns {
         }
         // `*.example.com` covers a.example.com and *.a.example.com, but neither example.com nor
         // itself once more.
-        while let dot = rest.dropFirst().firstIndex(of: ".") {
+        while !wildcard.isEmpty, let dot = rest.utf8.dropFirst().firstIndex(of: 0x2e) {
             rest = rest[dot...]
             if let list = wildcard[rest] { lists.append(list) }
         }

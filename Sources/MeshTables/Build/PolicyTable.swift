@@ -6,9 +6,9 @@ import MeshModel
 /// Consul's precedence: exact to exact (9), any to exact (8), exact to any (6), any to any (5).
 /// The first that covers the caller decides. So a service with an intention for any caller never
 /// asks the wildcard destinations; one without takes their callers besides its own.
-struct PolicyTable {
+struct PolicyTable: Sendable {
     /// What decides about one service. Indexes are into ``intentions``.
-    struct Policy: Equatable {
+    struct Policy: Equatable, Sendable {
         /// Exact callers, sorted by folded name.
         var exact: [Int] = []
         /// The intention for every other caller.
@@ -54,11 +54,11 @@ struct PolicyTable {
     }
 
     /// Whether the service has intentions of its own.
-    func hasOwn(_ service: ServiceName) -> Bool { byDestination[service.folded] != nil }
+    func hasOwn(_ folded: String) -> Bool { byDestination[folded] != nil }
 
     /// What decides about calls to this service.
-    func policy(for service: ServiceName) -> Policy {
-        guard let own = byDestination[service.folded] else { return shared }
+    func policy(for folded: String) -> Policy {
+        guard let own = byDestination[folded] else { return shared }
         guard own.fallback == nil else { return own }
         return Policy(exact: merged(own.exact, shared.exact), fallback: shared.fallback)
     }

@@ -1,70 +1,77 @@
-import MeshModel
-
 /// Gives small numbers to 64-bit keys, the same ones as long as a key is in use.
 ///
 /// A slot whose key is gone is given to another key only when every worker has released the last
 /// generation that used it: until then a worker may still read or count through it.
 package struct SlotAllocator: Sendable {
-    private struct Entry {
-        var slot: UInt32
-        /// The newest generation that has the key.
-        var generation: UInt64
-    }
-
-    private var entries: [UInt64: Entry] = [:]
+    private var slots: [UInt64: UInt32] = [:]
+    /// By slot: its key, and the newest generation that has it. A free slot has generation 0.
+    private var uses: [(key: UInt64, generation: UInt64)] = []
     private var free: [UInt32] = []
-    private var next: UInt32 = 0
     package let capacity: UInt32
 
     package init(capacity: UInt32) { self.capacity = capacity }
 
     /// Slots in use, or not yet released.
-    package var count: Int { entries.count }
+    package var count: Int { slots.count }
 
     /// The slot of a key in this generation, or nil when all are taken.
     package mutating func slot(for key: UInt64, generation: UInt64) -> UInt32? {
-        if let index = entries.index(forKey: key) {
-            entries.values[index].generation = generation
-            return entries.values[index].slot
+        if let slot = slots[key] {
+            uses[Int(slot)].generation = generation
+            return slot
         }
         let slot: UInt32
         if let reused = free.popLast() {
             slot = reused
-        } else if next < capacity {
-            slot = next
-            next += 1
+            uses[Int(slot)] = (key, generation)
+        } else if uses.count < capacity {
+            slot = UInt32(uses.count)
+            uses.append((key, generation))
         } else {
             return nil
         }
-        entries[key] = Entry(slot: slot, generation: generation)
+        slots[key] = slot
         return slot
     }
 
+    /// Notes that this generation uses a slot that the key has already. False when it has not.
+    mutating func keep(_ slot: UInt32, for key: UInt64, generation: UInt64) -> Bool {
+        guard Int(slot) < uses.count, uses[Int(slot)].key == key,
+            uses[Int(slot)].generation != 0
+        else { return false }
+        uses[Int(slot)].generation = generation
+        return true
+    }
+
     /// The slot that a key has now.
-    package func current(_ key: UInt64) -> UInt32? { entries[key]?.slot }
+    package func current(_ key: UInt64) -> UInt32? { slots[key] }
 
     /// Frees the slots of keys that no generation from `oldest` on uses; returns them, so that their
     /// owner can clear what was kept there.
     package mutating func release(before oldest: UInt64) -> [UInt32] {
-        let gone = entries.filter { $0.value.generation < oldest }
-        for key in gone.keys { entries[key] = nil }
-        let slots = gone.values.map(\.slot).sorted()
-        free.append(contentsOf: slots.reversed())
-        return slots
+        var freed: [UInt32] = []
+        for slot in uses.indices where (1..<max(oldest, 1)).contains(uses[slot].generation) {
+            slots[uses[slot].key] = nil
+            uses[slot] = (0, 0)
+            freed.append(UInt32(slot))
+        }
+        free.append(contentsOf: freed.reversed())
+        return freed
     }
 
-    /// Takes over a key of a running snapshot; false when the slot cannot be had.
+    /// Takes over a key of a running snapshot; false when the slot is another's.
     mutating func adopt(key: UInt64, slot: UInt32, generation: UInt64) -> Bool {
-        if let entry = entries[key] { return entry.slot == slot }
+        if let known = slots[key] { return known == slot }
         guard slot < capacity else { return false }
-        entries[key] = Entry(slot: slot, generation: generation)
+        while uses.count <= Int(slot) { uses.append((0, 0)) }
+        guard uses[Int(slot)].generation == 0 else { return false }
+        uses[Int(slot)] = (key, generation)
+        slots[key] = slot
         return true
     }
 
     /// Ends a series of adopt(): everything else is free.
     mutating func finishAdopting() {
-        let taken = Set(entries.values.map(\.slot))
-        next = (taken.max() ?? 0) + (taken.isEmpty ? 0 : 1)
-        free = (0..<next).filter { !taken.contains($0) }.reversed()
+        free = uses.indices.reversed().filter { uses[$0].generation == 0 }.map { UInt32($0) }
     }
 }

@@ -2,49 +2,59 @@ import CMeshABI
 import MeshModel
 
 extension SnapshotWriter {
-    /// What a request's path must be. Without regard to case, texts become automata.
-    func writePath(
-        of match: HTTPMatch, _ name: String, kind: inout UInt8, path: inout abi_text,
-        setAutomaton: (UInt32) -> Void
-    ) {
+    /// What a request's path must be, as records have it.
+    struct PathRecord {
+        var kind = UInt8(ABI_PATH_ANY.rawValue)
+        var text = abi_text()
         var automaton = UInt32.max
+    }
+
+    /// Without regard to case, texts become automata too.
+    mutating func path(of match: HTTPMatch, _ name: @autoclosure () -> String) -> PathRecord {
+        var record = PathRecord()
         switch match.path {
-        case nil:
-            kind = UInt8(ABI_PATH_ANY.rawValue)
-        case .exact(let text), .prefix(let text):
-            var isExact = false
-            if case .exact = match.path { isExact = true }
-            if !Self.isPath(text) {
-                refuse("\(name): the path \"\(text)\" does not begin with '/', or has blanks")
-            }
-            path = place(text, "the path of \(name)")
-            if match.caseInsensitive {
-                kind = UInt8(ABI_PATH_REGEX.rawValue)
-                do {
-                    let regex = try expressions.compiledText(text, isPrefix: !isExact)
-                    automaton = index(of: regex)
-                } catch { refuse("\(name): \(error)") }
-            } else {
-                kind = UInt8((isExact ? ABI_PATH_EXACT : ABI_PATH_PREFIX).rawValue)
-            }
+        case nil: break
+        case .exact(let text):
+            record = path(text, isPrefix: false, ignoreCase: match.caseInsensitive, name())
+        case .prefix(let text):
+            record = path(text, isPrefix: true, ignoreCase: match.caseInsensitive, name())
         case .regex(let pattern):
-            kind = UInt8(ABI_PATH_REGEX.rawValue)
-            if pattern.isEmpty { refuse("\(name): the expression for the path is empty") }
-            path = place(pattern, "the path of \(name)")
-            automaton = index(
+            if pattern.isEmpty { refuse("\(name()): the expression for the path is empty") }
+            record.kind = UInt8(ABI_PATH_REGEX.rawValue)
+            record.text = place(pattern, "the path of \(name())")
+            record.automaton = index(
                 ofExpression: pattern, ignoreCase: match.caseInsensitive,
-                "\(name): path_regex \"\(pattern)\"")
+                "\(name()): path_regex \"\(pattern)\"")
         }
-        setAutomaton(automaton)
+        return record
+    }
+
+    private mutating func path(
+        _ text: String, isPrefix: Bool, ignoreCase: Bool, _ name: @autoclosure () -> String
+    ) -> PathRecord {
+        if !Self.isPath(text) {
+            refuse("\(name()): the path \"\(text)\" does not begin with '/', or has blanks")
+        }
+        var record = PathRecord()
+        record.text = place(text, "the path of \(name())")
+        record.kind = UInt8((isPrefix ? ABI_PATH_PREFIX : ABI_PATH_EXACT).rawValue)
+        if ignoreCase {
+            record.kind = UInt8(ABI_PATH_REGEX.rawValue)
+            do {
+                record.automaton = index(
+                    of: try memory.expressions.compiledText(text, isPrefix: isPrefix))
+            } catch { refuse("\(name()): \(error)") }
+        }
+        return record
     }
 
     /// The set of methods; empty = any. Methods without a number cannot be told apart.
-    func methods(_ names: [String], _ what: String) -> UInt32 {
+    mutating func methods(_ names: [String], _ what: @autoclosure () -> String) -> UInt32 {
         var set: UInt32 = 0
         for name in names {
             guard let number = Self.methodNumbers[name.uppercased()] else {
                 refuse(
-                    "\(what): the method \(name) cannot be matched: use "
+                    "\(what()): the method \(name) cannot be matched: use "
                         + Self.methodNumbers.keys.sorted().joined(separator: ", "))
                 continue
             }
@@ -62,29 +72,29 @@ extension SnapshotWriter {
         "PATCH": ABI_METHOD_PATCH.rawValue,
     ]
 
-    func matches(of match: HTTPMatch, _ name: String) -> abi_ref {
+    mutating func matches(of match: HTTPMatch, _ name: @autoclosure () -> String) -> abi_ref {
         let count = match.headers.count + match.query.count
         if count == 0 { return abi_ref() }
         let at = UInt32(out.matches.count)
         for header in match.headers {
             if !HTTPToken.isToken(header.name) {
-                refuse("\(name): \"\(header.name)\" is not a header name")
+                refuse("\(name()): \"\(header.name)\" is not a header name")
             }
             write(
                 header.match, subject: UInt8(ABI_MATCH_HEADER.rawValue),
                 name: header.name.lowercased(), flags: (header.invert, header.ignoreCase),
-                "\(name): header \(header.name)")
+                "\(name()): header \(header.name)")
         }
         for parameter in match.query {
-            if parameter.name.isEmpty { refuse("\(name): a query parameter without a name") }
+            if parameter.name.isEmpty { refuse("\(name()): a query parameter without a name") }
             write(
                 parameter.match, subject: UInt8(ABI_MATCH_QUERY.rawValue), name: parameter.name,
-                flags: (false, false), "\(name): query parameter \(parameter.name)")
+                flags: (false, false), "\(name()): query parameter \(parameter.name)")
         }
         return abi_ref(at: at, count: UInt32(count))
     }
 
-    private func write(
+    private mutating func write(
         _ match: TextMatch, subject: UInt8, name: String,
         flags: (invert: Bool, ignoreCase: Bool), _ what: String
     ) {

@@ -2,12 +2,68 @@ import CMeshABI
 import MeshModel
 
 extension SnapshotWriter {
-    /// The record that decides about calls to a service. Services without intentions of their own
-    /// share one, whose destination is `*`.
-    func policy(for service: ServiceName) -> UInt32 {
-        let destination = policies.hasOwn(service) ? service.folded : "*"
-        if let index = policyIndexes[destination] { return index }
-        let policy = policies.policy(for: service)
+    /// Writes the policies of these services, or takes over what the build before wrote. Comes
+    /// first: the part stands at the beginning of every section it has records in.
+    mutating func writePolicies(for needed: [String]) {
+        let action = action(node.intentionsDefault)
+        var before = memory.policies
+        memory.policies = nil
+        if let part = before, part.needed == needed, part.defaultAction == action,
+            part.table.intentions == node.intentions
+        {
+            takeOver(part)
+            return
+        }
+        let isSame = before?.table.intentions == node.intentions
+        let table = isSame ? before?.table : nil
+        before = nil
+        var part = PolicyPart(
+            table: table ?? PolicyTable(node.intentions), defaultAction: action, needed: needed)
+        report(part.table)
+        var cache = IntentionCache()
+        part.indexes.reserveCapacity(needed.count)
+        for service in needed {
+            let destination = part.table.hasOwn(service) ? service : "*"
+            guard part.indexes[destination] == nil else { continue }
+            part.indexes[destination] = UInt32(out.policies.count)
+            write(part.table.policy(for: service), of: part.table, destination, &cache)
+        }
+        part.policies = out.policies
+        part.intentions = out.intentions
+        part.permissions = out.permissions
+        part.matches = out.matches
+        part.dfas = out.dfas
+        part.blob = out.blob
+        part.automata = automata
+        part.expressions = memory.expressions.used
+        memory.policies = part
+    }
+
+    private mutating func takeOver(_ part: PolicyPart) {
+        out.policies = part.policies
+        out.intentions = part.intentions
+        out.permissions = part.permissions
+        out.matches = part.matches
+        out.dfas = part.dfas
+        out.blob = part.blob
+        automata = part.automata
+        memory.expressions.keep(part.expressions)
+        memory.policies = part
+    }
+
+    private mutating func report(_ table: PolicyTable) {
+        for index in table.repeated {
+            let intention = table.intentions[index]
+            refuse(
+                "the intention \(intention.source) => \(intention.destination) "
+                    + "(\(intention.origin)) is there twice: remove one")
+        }
+    }
+
+    private mutating func write(
+        _ policy: PolicyTable.Policy, of table: PolicyTable, _ destination: String,
+        _ cache: inout IntentionCache
+    ) {
         var record = abi_policy()
         var hash = StableHash()
         hash.combine(destination)
@@ -19,47 +75,38 @@ extension SnapshotWriter {
                 at: UInt32(out.intentions.count), count: UInt32(policy.exact.count))
         }
         for index in policy.exact {
-            let written = intention(index)
+            let written = intention(index, of: table, &cache)
             out.intentions.append(written.record)
             hash.combine(written.hash)
         }
         record.fallback = UInt32.max
-        if let fallback = policy.fallback {
-            record.fallback = fallbackRecord(fallback)
-            hash.combine(intention(fallback).hash)
+        if let index = policy.fallback {
+            let written = intention(index, of: table, &cache)
+            hash.combine(written.hash)
+            // An intention for any caller stands once, however many policies fall back to it.
+            if let known = cache.fallbacks[index] {
+                record.fallback = known
+            } else {
+                record.fallback = UInt32(out.intentions.count)
+                cache.fallbacks[index] = record.fallback
+                out.intentions.append(written.record)
+            }
         }
         record.key = hash.finish()
         out.policies.append(record)
-        let index = UInt32(out.policies.count - 1)
-        policyIndexes[destination] = index
-        return index
-    }
-
-    func reportPolicyProblems() {
-        for index in policies.repeated {
-            let intention = policies.intentions[index]
-            refuse(
-                "the intention \(intention.source) => \(intention.destination) "
-                    + "(\(intention.origin)) is there twice: remove one")
-        }
-    }
-
-    /// An intention for any caller stands once, however many policies fall back to it.
-    private func fallbackRecord(_ index: Int) -> UInt32 {
-        if let written = fallbackIndexes[index] { return written }
-        out.intentions.append(intention(index).record)
-        let written = UInt32(out.intentions.count - 1)
-        fallbackIndexes[index] = written
-        return written
     }
 
     private func action(_ action: IntentionAction) -> UInt8 {
         UInt8((action == .allow ? ABI_INTENTION_ALLOW : ABI_INTENTION_DENY).rawValue)
     }
 
-    private func intention(_ index: Int) -> WrittenIntention {
-        if let written = writtenIntentions[index] { return written }
-        let plan = policies.intentions[index]
+    private mutating func intention(
+        _ index: Int, of table: PolicyTable, _ cache: inout IntentionCache
+    ) -> WrittenIntention {
+        let plan = table.intentions[index]
+        let isExact = plan.destination != .any
+        // Those of one destination are needed once; wildcard ones by many policies.
+        if !isExact, let written = cache.written[index] { return written }
         var record = abi_intention()
         var hash = StableHash()
         let source = PolicyTable.source(plan)
@@ -84,19 +131,20 @@ extension SnapshotWriter {
             for permission in list { write(permission, name, &hash) }
         }
         let written = WrittenIntention(record: record, hash: hash.finish())
-        writtenIntentions[index] = written
+        if !isExact { cache.written[index] = written }
         return written
     }
 
-    private func write(_ plan: Permission, _ name: String, _ hash: inout StableHash) {
+    private mutating func write(_ plan: Permission, _ name: String, _ hash: inout StableHash) {
         var record = abi_permission()
         if plan.token != nil {
             refuse("\(name) asks for a token, which this version does not check: remove jwt")
         }
         record.action = action(plan.action)
-        writePath(of: plan.http, name, kind: &record.path_kind, path: &record.path) {
-            record.path_dfa = $0
-        }
+        let path = path(of: plan.http, name)
+        record.path_kind = path.kind
+        record.path = path.text
+        record.path_dfa = path.automaton
         record.methods = methods(plan.http.methods, name)
         record.matches = matches(of: plan.http, name)
         out.permissions.append(record)
@@ -106,8 +154,14 @@ extension SnapshotWriter {
     }
 }
 
+/// What one writing of policies has written already.
+private struct IntentionCache {
+    var written: [Int: WrittenIntention] = [:]
+    var fallbacks: [Int: UInt32] = [:]
+}
+
 /// An intention's record, and the hash of all that it decides.
-struct WrittenIntention {
+private struct WrittenIntention {
     let record: abi_intention
     let hash: UInt64
 }

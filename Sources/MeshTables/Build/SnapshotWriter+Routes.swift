@@ -3,17 +3,19 @@ import CMeshTable
 import MeshModel
 
 extension SnapshotWriter {
-    func writeListeners() {
+    mutating func writeListeners() {
         var names: Set<String> = []
         let ordered = node.listeners.map { (key: Self.key(of: $0), plan: $0) }
             .sorted { $0.key < $1.key }
+        let before = memory.routes
+        memory.routes = [:]
         for (index, entry) in ordered.enumerated() {
             if !names.insert(entry.plan.name).inserted
                 || (index > 0 && ordered[index - 1].key == entry.key)
             {
                 refuse("the listener \(entry.plan.name) is there twice")
             }
-            write(entry.plan, key: entry.key)
+            write(entry.plan, key: entry.key, known: before[entry.key])
         }
     }
 
@@ -25,7 +27,7 @@ extension SnapshotWriter {
         return hash.finish()
     }
 
-    private func write(_ plan: ListenerPlan, key: UInt64) {
+    private mutating func write(_ plan: ListenerPlan, key: UInt64, known: RoutePart?) {
         let name = "listener \(plan.name)"
         var record = abi_listener()
         record.key = key
@@ -44,7 +46,8 @@ extension SnapshotWriter {
         }
         record.tls = index(of: plan.tls)
         record.identity = index(ofIdentity: plan.identity, name)
-        record.policy = plan.intentionsOf.map { policy(for: $0) } ?? UInt32.max
+        record.policy =
+            plan.intentionsOf.flatMap { memory.policies?.index(of: $0.folded) } ?? UInt32.max
         record.route_table = UInt32.max
         switch plan.kind {
         case .l4(let splits):
@@ -53,7 +56,18 @@ extension SnapshotWriter {
         case .l7(let routes):
             record.kind = UInt8(ABI_LISTENER_L7.rawValue)
             record.route_table = UInt32(out.routeTables.count)
-            write(routes)
+            let places = RoutePart.Places(out)
+            if let known, known.plans == routes, takeOver(known) {
+                memory.routes[key] = known
+            } else {
+                let table = write(routes)
+                if problems.isEmpty {
+                    let part = RoutePart(
+                        plans: routes, places: places, table: table, out: out,
+                        targetKeys: targetKeys)
+                    if !part.hasAutomata { memory.routes[key] = part }
+                }
+            }
             if plan.timeouts.head == 0 { refuse("\(name) has no timeout for request heads") }
         }
         record.head_timeout_ms = plan.timeouts.head
@@ -61,13 +75,13 @@ extension SnapshotWriter {
         record.request_timeout_ms = plan.timeouts.request
         record.handshake_timeout_ms = plan.timeouts.handshake
         record.max_connections = plan.maxConnections
-        record.congestion = place(plan.congestion, "the congestion control of \(name)")
+        record.congestion = congestion(plan.congestion, name)
         record.via = place(plan.via, "the pseudonym of \(name)")
         checkMesh(plan, name)
         out.listeners.append(record)
     }
 
-    private func checkMesh(_ plan: ListenerPlan, _ name: String) {
+    private mutating func checkMesh(_ plan: ListenerPlan, _ name: String) {
         let tls = plan.tls.flatMap { $0.index < node.tls.count ? node.tls[$0.index] : nil }
         if let tls {
             if !tls.server { refuse("\(name) has the TLS settings of a client") }
@@ -84,11 +98,6 @@ extension SnapshotWriter {
         if !plan.via.isEmpty, !HTTPToken.isToken(plan.via) {
             refuse("\(name): the pseudonym \"\(plan.via)\" has characters that Via may not have")
         }
-        if !plan.congestion.isEmpty,
-            !HTTPToken.isToken(plan.congestion) || plan.congestion.utf8.count > 15
-        {
-            refuse("\(name): \"\(plan.congestion)\" is not the name of a congestion control")
-        }
     }
 
     // MARK: - tables
@@ -96,8 +105,10 @@ extension SnapshotWriter {
     /// One route table: the list for any host, then a slot per host with everything that covers it,
     /// in the order in which the routes were given, so that the first match wins whatever host it
     /// names.
-    private func write(_ routes: [RoutePlan]) {
-        let indexes = routes.map { write($0) }
+    private mutating func write(_ routes: [RoutePlan]) -> abi_route_table {
+        var indexes: [UInt32] = []
+        indexes.reserveCapacity(routes.count)
+        for route in routes { indexes.append(write(route)) }
         var patterns = HostPatterns()
         for (order, route) in routes.enumerated() {
             if let problem = patterns.add(route.host, order: order) {
@@ -106,14 +117,50 @@ extension SnapshotWriter {
         }
         var table = abi_route_table()
         table.routes = writeList(patterns.anyHost, indexes)
-        let hosts = patterns.hosts.map { host in
-            (name: host, routes: writeList(patterns.covering(host), indexes))
+        var hosts: [(name: String, routes: abi_ref)] = []
+        hosts.reserveCapacity(patterns.hosts.count)
+        for host in patterns.hosts {
+            hosts.append((host, writeList(patterns.covering(host), indexes)))
         }
         table.hosts = writeHosts(hosts)
         out.routeTables.append(table)
+        return table
     }
 
-    private func writeList(_ orders: [Int], _ indexes: [UInt32]) -> abi_ref {
+    /// Writes what the build before wrote for the same routes, moved to where it stands now; false,
+    /// and nothing written, when a target is gone.
+    private mutating func takeOver(_ part: RoutePart) -> Bool {
+        let places = RoutePart.Places(out)
+        let from = part.places
+        var splits = part.splits
+        for at in splits.indices {
+            guard let target = index(ofTargetKey: part.targets[at]) else { return false }
+            splits[at].target = target
+        }
+        out.splits.append(contentsOf: splits)
+        out.matches.append(contentsOf: part.matches)
+        out.headerOps.append(contentsOf: part.headerOps)
+        for var route in part.routes {
+            route.matches = route.matches.moved(from: from.matches, to: places.matches)
+            route.header_ops = route.header_ops.moved(from: from.headerOps, to: places.headerOps)
+            route.splits = route.splits.moved(from: from.splits, to: places.splits)
+            out.routes.append(route)
+        }
+        for route in part.routeList {
+            out.routeList.append(UInt32(Int(route) - from.routes + places.routes))
+        }
+        for var host in part.hosts {
+            host.routes = host.routes.moved(from: from.routeList, to: places.routeList)
+            out.hosts.append(host)
+        }
+        var table = part.table
+        table.routes = table.routes.moved(from: from.routeList, to: places.routeList)
+        table.hosts = table.hosts.moved(from: from.hosts, to: places.hosts)
+        out.routeTables.append(table)
+        return true
+    }
+
+    private mutating func writeList(_ orders: [Int], _ indexes: [UInt32]) -> abi_ref {
         if orders.isEmpty { return abi_ref() }
         let at = UInt32(out.routeList.count)
         for order in orders { out.routeList.append(indexes[order]) }
@@ -121,7 +168,7 @@ extension SnapshotWriter {
     }
 
     /// An open-addressing table that is at most half full and in which no lookup is long.
-    private func writeHosts(_ hosts: [(name: String, routes: abi_ref)]) -> abi_ref {
+    private mutating func writeHosts(_ hosts: [(name: String, routes: abi_ref)]) -> abi_ref {
         if hosts.isEmpty { return abi_ref() }
         var size = 2
         while size < hosts.count * 2 { size *= 2 }
@@ -156,12 +203,13 @@ extension SnapshotWriter {
 
     // MARK: - routes
 
-    private func write(_ plan: RoutePlan) -> UInt32 {
+    private mutating func write(_ plan: RoutePlan) -> UInt32 {
         let name = "\(plan.rule) (\(plan.origin))"
         var record = abi_route()
-        writePath(of: plan.match, name, kind: &record.path_kind, path: &record.path) {
-            record.path_dfa = $0
-        }
+        let path = path(of: plan.match, name)
+        record.path_kind = path.kind
+        record.path = path.text
+        record.path_dfa = path.automaton
         record.methods = methods(plan.match.methods, name)
         record.matches = matches(of: plan.match, name)
         writeAction(plan, name, &record)
@@ -189,7 +237,8 @@ extension SnapshotWriter {
         return UInt32(out.routes.count - 1)
     }
 
-    private func writeAction(_ plan: RoutePlan, _ name: String, _ record: inout abi_route) {
+    private mutating func writeAction(_ plan: RoutePlan, _ name: String, _ record: inout abi_route)
+    {
         switch plan.action {
         case .forward(let splits):
             record.action = UInt8(ABI_ACTION_FORWARD.rawValue)
@@ -216,7 +265,7 @@ extension SnapshotWriter {
         }
     }
 
-    private func write(_ ops: [HeaderOpPlan], _ name: String) -> abi_ref {
+    private mutating func write(_ ops: [HeaderOpPlan], _ name: String) -> abi_ref {
         if ops.isEmpty { return abi_ref() }
         let at = UInt32(out.headerOps.count)
         for op in ops {
@@ -240,7 +289,7 @@ extension SnapshotWriter {
     }
 
     /// Text that is sent in a head.
-    private func line(_ value: String, _ what: @autoclosure () -> String) -> abi_text {
+    mutating func line(_ value: String, _ what: @autoclosure () -> String) -> abi_text {
         if value.utf8.contains(where: { ($0 < 0x20 && $0 != 0x09) || $0 == 0x7f }) {
             refuse("\(what()) has control characters")
             return abi_text()
@@ -258,5 +307,20 @@ extension StableHash {
     static func ofHost(_ name: String) -> UInt64 {
         var name = name
         return name.withUTF8 { hash_bytes(bytes_of($0.baseAddress, $0.count)) }
+    }
+}
+
+extension abi_ref {
+    /// The same records after their section's part has moved; an empty reference stays empty.
+    fileprivate func moved(from old: Int, to new: Int) -> abi_ref {
+        count == 0 ? self : abi_ref(at: UInt32(Int(at) - old + new), count: count)
+    }
+}
+
+extension RoutePart.Places {
+    fileprivate init(_ out: SnapshotImage.Sections) {
+        self.init(
+            routes: out.routes.count, matches: out.matches.count, headerOps: out.headerOps.count,
+            routeList: out.routeList.count, hosts: out.hosts.count, splits: out.splits.count)
     }
 }

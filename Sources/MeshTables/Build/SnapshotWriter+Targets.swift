@@ -2,31 +2,65 @@ import CMeshABI
 import MeshModel
 
 extension SnapshotWriter {
-    func write(_ plan: TargetPlan, key: UInt64) {
+    /// Writes a target; what it leaves to the next build. `known` is what the build before left.
+    mutating func write(_ plan: TargetPlan, key: UInt64, known: TargetPart?) -> TargetPart {
+        var part: TargetPart
+        if let known, known.plan == plan, keepSlots(of: known) {
+            part = known
+        } else {
+            var record = self.record(of: plan, key: key)
+            let endpoints = self.endpoints(of: plan, maxWeight: &record.max_weight)
+            part = TargetPart(key: key, plan: plan, record: record, endpoints: endpoints)
+        }
+        var record = part.record
+        if !part.endpoints.isEmpty {
+            record.endpoints = abi_ref(
+                at: UInt32(out.endpoints.count), count: UInt32(part.endpoints.count))
+            out.endpoints.append(contentsOf: part.endpoints)
+        }
+        if !plan.failover.isEmpty {
+            record.failover = abi_ref(
+                at: UInt32(out.targetList.count), count: UInt32(plan.failover.count))
+        }
+        for id in plan.failover {
+            out.targetList.append(index(ofTarget: id, "the failover of \(plan.id)"))
+        }
+        record.policy =
+            plan.checksIntentions
+            ? memory.policies?.index(of: plan.service.folded) ?? UInt32.max : UInt32.max
+        out.targets.append(record)
+        return part
+    }
+
+    /// Notes that this generation uses the slots of a part; false when they are no longer its own.
+    private mutating func keepSlots(of part: TargetPart) -> Bool {
+        for endpoint in part.endpoints
+        where !slots.overlay.keep(
+            endpoint.overlay_slot, for: endpoint.key, generation: stamp.generation)
+        {
+            return false
+        }
+        return slots.targets.keep(
+            part.record.stats_slot, for: part.key, generation: stamp.generation)
+    }
+
+    private mutating func record(of plan: TargetPlan, key: UInt64) -> abi_target {
         var record = abi_target()
         record.key = key
         record.name = place(plan.id, "the name of a target")
         record.service = place(plan.service.folded, "a service's name")
-        record.endpoints = write(plan.endpoints, of: plan, maxWeight: &record.max_weight)
-        record.failover = abi_ref(
-            at: UInt32(out.targetList.count), count: UInt32(plan.failover.count))
-        if plan.failover.isEmpty { record.failover.at = 0 }
         if plan.failover.count > LIMIT_FAILOVERS {
             refuse(
                 "target \(plan.id) has \(plan.failover.count) failover targets; "
                     + "\(LIMIT_FAILOVERS) are the limit")
         }
-        for id in plan.failover {
-            out.targetList.append(index(ofTarget: id, "the failover of \(plan.id)"))
-        }
-        record.policy = plan.checksIntentions ? policy(for: plan.service) : UInt32.max
         if let slot = slots.targets.slot(for: key, generation: stamp.generation) {
             record.stats_slot = slot
         } else {
             refuse("target \(plan.id): all \(LIMIT_TARGETS) statistics slots are taken")
         }
-        record.sni = place(plan.sni, "the server name of target \(plan.id)")
-        record.expected_id = place(plan.expectedID, "the identity of target \(plan.id)")
+        record.sni = line(plan.sni, "the server name of target \(plan.id)")
+        record.expected_id = line(plan.expectedID, "the identity of target \(plan.id)")
         record.balance =
             switch plan.balance {
             case .roundRobin: UInt8(ABI_BALANCE_ROUND_ROBIN.rawValue)
@@ -41,15 +75,16 @@ extension SnapshotWriter {
         if plan.connectTimeout == 0 { refuse("target \(plan.id) has no connect timeout") }
         record.connect_timeout_ms = plan.connectTimeout
         record.max_connections = plan.maxConnections
-        record.congestion = place(plan.congestion, "the congestion control of \(plan.id)")
-        out.targets.append(record)
+        record.congestion = congestion(plan.congestion, "target \(plan.id)")
+        return record
     }
 
-    private func write(
-        _ endpoints: [EndpointPlan], of target: TargetPlan, maxWeight: inout UInt32
-    ) -> abi_ref {
-        let at = UInt32(out.endpoints.count)
-        for endpoint in endpoints {
+    private mutating func endpoints(
+        of target: TargetPlan, maxWeight: inout UInt32
+    ) -> [abi_endpoint] {
+        var records: [abi_endpoint] = []
+        records.reserveCapacity(target.endpoints.count)
+        for endpoint in target.endpoints {
             guard (1...65535).contains(endpoint.weight) else {
                 refuse(
                     "instance \(endpoint.instance) of target \(target.id) has the weight "
@@ -73,20 +108,26 @@ extension SnapshotWriter {
             } else {
                 refuse("target \(target.id): all \(LIMIT_ENDPOINTS) overlay slots are taken")
             }
-            out.endpoints.append(record)
+            records.append(record)
         }
-        let count = UInt32(out.endpoints.count) - at
-        return abi_ref(at: count == 0 ? 0 : at, count: count)
+        return records
     }
 
-    private func check(_ tls: TLSPlan, ofEndpointOf target: TargetPlan) {
+    mutating func congestion(_ name: String, _ what: @autoclosure () -> String) -> abi_text {
+        if !name.isEmpty, !HTTPToken.isToken(name) || name.utf8.count > 15 {
+            refuse("\(what()): \"\(name)\" is not the name of a congestion control")
+        }
+        return place(name, what())
+    }
+
+    private mutating func check(_ tls: TLSPlan, ofEndpointOf target: TargetPlan) {
         if tls.server { refuse("an endpoint of \(target.id) has the TLS settings of a server") }
         if tls.mesh, target.expectedID.isEmpty {
             refuse("target \(target.id) is dialled by mesh TLS without an expected identity")
         }
     }
 
-    func write(_ address: AddressPlan, _ what: @autoclosure () -> String) -> abi_address {
+    mutating func write(_ address: AddressPlan, _ what: @autoclosure () -> String) -> abi_address {
         var record = abi_address()
         switch address {
         case .ip(let ip, let port):
@@ -113,11 +154,11 @@ extension SnapshotWriter {
         return record
     }
 
-    func writeTLS() {
+    mutating func writeTLS() {
         for (index, plan) in node.tls.enumerated() { write(plan, index) }
     }
 
-    private func write(_ plan: TLSPlan, _ index: Int) {
+    private mutating func write(_ plan: TLSPlan, _ index: Int) {
         var record = abi_tls()
         record.server = plan.server ? 1 : 0
         record.verify =
@@ -162,7 +203,7 @@ extension SnapshotWriter {
     }
 
     /// Authorities are the same for nearly all settings: they stand once.
-    private func trustBlob(_ bytes: [UInt8]) -> WrittenTrust {
+    private mutating func trustBlob(_ bytes: [UInt8]) -> WrittenTrust {
         if let known = trusts.first(where: { $0.bytes == bytes }) { return known }
         var hash = StableHash()
         hash.combine(bytes)
@@ -171,7 +212,7 @@ extension SnapshotWriter {
         return written
     }
 
-    private func blob(_ bytes: [UInt8]) -> abi_ref {
+    private mutating func blob(_ bytes: [UInt8]) -> abi_ref {
         if bytes.isEmpty { return abi_ref() }
         let ref = abi_ref(at: UInt32(out.blob.count), count: UInt32(bytes.count))
         out.blob.append(contentsOf: bytes)

@@ -2,37 +2,30 @@ import CMeshABI
 import MeshModel
 
 /// One build of a snapshot: the buffers, and what was already written.
-final class SnapshotWriter {
+struct SnapshotWriter {
     let node: CompiledNode
     let stamp: SnapshotBuilder.Stamp
     var slots: SlotTables
-    var expressions: RegexCache
+    var memory: SnapshotBuilder.Memory
     var out = SnapshotImage.Sections()
-    var text: TextTable
-    let policies: PolicyTable
+    var problems: [Problem] = []
     var trusts: [WrittenTrust] = []
-    var policyIndexes: [String: UInt32] = [:]
-    var fallbackIndexes: [Int: UInt32] = [:]
-    var writtenIntentions: [Int: WrittenIntention] = [:]
-    private(set) var problems: [Problem] = []
+    var automata: [CompiledRegex: UInt32] = [:]
 
-    private var targetIndexes: [String: UInt32] = [:]
+    private(set) var targetKeys: [UInt64] = []
     private var identityIndexes: [ServiceName: UInt32] = [:]
-    private var automata: [CompiledRegex: UInt32] = [:]
 
     init(
         node: CompiledNode, stamp: SnapshotBuilder.Stamp, slots: SlotTables,
-        expressions: RegexCache
+        memory: SnapshotBuilder.Memory
     ) {
         self.node = node
         self.stamp = stamp
         self.slots = slots
-        self.expressions = expressions
-        text = TextTable(expecting: node.targets.count * 12 + node.intentions.count * 2)
-        policies = PolicyTable(node.intentions)
+        self.memory = memory
     }
 
-    func write() throws -> SnapshotImage {
+    mutating func write() throws -> SnapshotImage {
         guard stamp.generation > 0 else {
             throw MeshError(.invalid, "a generation of 0 cannot be published")
         }
@@ -43,14 +36,15 @@ final class SnapshotWriter {
         head.trust_domain = place(node.trustDomain, "the trust domain")
         head.datacenter = place(node.datacenter, "the datacenter")
         head.node = place(node.node, "the node's name")
-        reportPolicyProblems()
+        let order = targetOrder()
+        writePolicies(order)
         writeTLS()
         writeIdentities()
-        writeTargets()
+        writeTargets(order)
         writeListeners()
         checkLimits()
         if !problems.isEmpty { throw PlanError(problems) }
-        out.text = text.bytes
+        out.text = memory.text.bytes
         let image = SnapshotImage(head: head, sections: out)
         guard image.size <= Int(LIMIT_SNAPSHOT_SIZE) else {
             throw PlanError([
@@ -65,26 +59,37 @@ final class SnapshotWriter {
 
     // MARK: - what every part uses
 
-    func refuse(_ message: String) {
+    mutating func refuse(_ message: String) {
         if problems.count < PlanError.limit { problems.append(Problem(.error, message)) }
     }
 
     /// The place of a text; `what` names it when it cannot be written.
-    func place(_ value: String, _ what: @autoclosure () -> String) -> abi_text {
-        if let place = text.place(value) { return place }
+    mutating func place(_ value: String, _ what: @autoclosure () -> String) -> abi_text {
+        if let place = memory.text.place(value) { return place }
         refuse(
             "\(what()) has \(value.utf8.count) bytes or a NUL character: use at most "
                 + "\(LIMIT_TEXT) bytes of text")
         return abi_text()
     }
 
-    func index(ofTarget id: String, _ what: @autoclosure () -> String) -> UInt32 {
-        if let index = targetIndexes[id] { return index }
+    /// The record of the target with this key.
+    func index(ofTargetKey key: UInt64) -> UInt32? {
+        var low = 0
+        var high = targetKeys.count
+        while low < high {
+            let middle = (low + high) / 2
+            if targetKeys[middle] < key { low = middle + 1 } else { high = middle }
+        }
+        return low < targetKeys.count && targetKeys[low] == key ? UInt32(low) : nil
+    }
+
+    mutating func index(ofTarget id: String, _ what: @autoclosure () -> String) -> UInt32 {
+        if let index = index(ofTargetKey: StableHash.of(id)) { return index }
         refuse("\(what()) names the target \"\(id)\", which does not exist")
         return 0
     }
 
-    func index(of tls: TLSRef?) -> UInt32 {
+    mutating func index(of tls: TLSRef?) -> UInt32 {
         guard let tls else { return UInt32.max }
         guard tls.index < node.tls.count else {
             refuse("a reference to TLS settings belongs to another plan")
@@ -93,7 +98,9 @@ final class SnapshotWriter {
         return UInt32(tls.index)
     }
 
-    func index(ofIdentity service: ServiceName?, _ what: @autoclosure () -> String) -> UInt32 {
+    mutating func index(ofIdentity service: ServiceName?, _ what: @autoclosure () -> String)
+        -> UInt32
+    {
         guard let service else { return UInt32.max }
         if let index = identityIndexes[service] { return index }
         refuse("\(what()) calls as \(service), whose certificate this node does not have")
@@ -101,7 +108,7 @@ final class SnapshotWriter {
     }
 
     /// The record of an automaton; equal ones stand once.
-    func index(of regex: CompiledRegex) -> UInt32 {
+    mutating func index(of regex: CompiledRegex) -> UInt32 {
         if let index = automata[regex] { return index }
         if out.blob.count % 2 == 1 { out.blob.append(0) }
         let index = UInt32(out.dfas.count)
@@ -113,11 +120,11 @@ final class SnapshotWriter {
     }
 
     /// The record of an expression's automaton, or none with a problem.
-    func index(
+    mutating func index(
         ofExpression pattern: String, ignoreCase: Bool, _ what: @autoclosure () -> String
     ) -> UInt32 {
         do {
-            return index(of: try expressions.compiled(pattern, ignoreCase: ignoreCase))
+            return index(of: try memory.expressions.compiled(pattern, ignoreCase: ignoreCase))
         } catch {
             refuse("\(what()): \(error)")
             return UInt32.max
@@ -125,7 +132,7 @@ final class SnapshotWriter {
     }
 
     /// Weights scaled to the whole: shares by largest remainder, destinations of 0 left out.
-    func write(_ splits: [SplitPlan], _ what: @autoclosure () -> String) -> abi_ref {
+    mutating func write(_ splits: [SplitPlan], _ what: @autoclosure () -> String) -> abi_ref {
         let used = splits.filter { $0.weight > 0 }
         let sum = used.reduce(0) { $0 + $1.weight }
         let whole = Int(ABI_SPLIT_TOTAL)
@@ -163,7 +170,7 @@ final class SnapshotWriter {
 
     // MARK: - sections
 
-    private func writeIdentities() {
+    private mutating func writeIdentities() {
         for identity in node.identities {
             guard identityIndexes[identity.service] == nil else {
                 refuse("the identity of \(identity.service) is there twice")
@@ -182,22 +189,48 @@ final class SnapshotWriter {
         }
     }
 
-    private func writeTargets() {
-        let ordered = node.targets.map { (key: StableHash.of($0.id), plan: $0) }
-            .sorted { $0.key < $1.key }
-        targetIndexes.reserveCapacity(ordered.count)
-        for (index, entry) in ordered.enumerated() {
-            if index > 0, ordered[index - 1].key == entry.key {
-                refuse("the target \(entry.plan.id) is there twice")
-            }
-            targetIndexes[entry.plan.id] = UInt32(index)
+    /// The targets by key: the order of their section.
+    private mutating func targetOrder() -> [(key: UInt64, index: Int)] {
+        var order = node.targets.indices.map { (StableHash.of(node.targets[$0].id), $0) }
+        order.sort { $0.0 < $1.0 }
+        targetKeys = order.map(\.0)
+        for at in order.indices.dropFirst() where targetKeys[at] == targetKeys[at - 1] {
+            refuse("the target \(node.targets[order[at].1].id) is there twice")
         }
-        out.targets.reserveCapacity(ordered.count)
-        out.endpoints.reserveCapacity(ordered.reduce(0) { $0 + $1.plan.endpoints.count })
-        for entry in ordered { write(entry.plan, key: entry.key) }
+        return order.map { (key: $0.0, index: $0.1) }
     }
 
-    private func checkLimits() {
+    /// Policies are written for all services that listeners and targets name.
+    private mutating func writePolicies(_ order: [(key: UInt64, index: Int)]) {
+        var needed: [String] = []
+        for entry in order where node.targets[entry.index].checksIntentions {
+            needed.append(node.targets[entry.index].service.folded)
+        }
+        for listener in node.listeners {
+            if let service = listener.intentionsOf { needed.append(service.folded) }
+        }
+        writePolicies(for: needed)
+    }
+
+    private mutating func writeTargets(_ order: [(key: UInt64, index: Int)]) {
+        let shapes = node.tls.map { TLSShape(server: $0.server, mesh: $0.mesh) }
+        let before = shapes == memory.tls ? memory.targets : []
+        var old = 0
+        var parts: [TargetPart] = []
+        memory.targets = []
+        parts.reserveCapacity(order.count)
+        out.targets.reserveCapacity(order.count)
+        out.endpoints.reserveCapacity(before.reduce(0) { $0 + $1.endpoints.count } + 64)
+        for entry in order {
+            while old < before.count, before[old].key < entry.key { old += 1 }
+            let known = old < before.count && before[old].key == entry.key ? before[old] : nil
+            parts.append(write(node.targets[entry.index], key: entry.key, known: known))
+        }
+        memory.targets = parts
+        memory.tls = shapes
+    }
+
+    private mutating func checkLimits() {
         for (what, count, limit) in [
             ("listeners", out.listeners.count, LIMIT_LISTENERS),
             ("routes", out.routes.count, LIMIT_ROUTES),

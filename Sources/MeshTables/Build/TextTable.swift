@@ -1,7 +1,7 @@
 import CMeshABI
 
 /// The TEXT section while it is written: every text stands once.
-struct TextTable {
+struct TextTable: Sendable {
     private(set) var bytes: [UInt8] = []
     private var entries: [abi_text] = []
     /// Open addressing: index of an entry + 1, or 0. A power of two, at most half full.

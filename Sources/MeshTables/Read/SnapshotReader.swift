@@ -42,6 +42,16 @@ package final class SnapshotReader: @unchecked Sendable {
         view.deallocate()
     }
 
+    /// Checks a snapshot where it lies, as a worker does before it takes it; throws ``MeshError``
+    /// with the rule that it breaks. `bytes` are aligned to 16.
+    package static func check(_ bytes: UnsafeRawBufferPointer) throws {
+        var view = CMeshTable.view()
+        var refusal = view_refusal()
+        guard view_open(&view, bytes.baseAddress, bytes.count, &refusal) else {
+            throw error(refusal)
+        }
+    }
+
     /// What a refusal says, for people.
     static func error(_ refusal: view_refusal) -> MeshError {
         let what = refusal.what.map { String(cString: $0) } ?? "unknown"

@@ -1,12 +1,13 @@
 /// Automata of earlier builds: an expression that is still there is not compiled again.
 struct RegexCache: Sendable {
-    private enum Key: Hashable {
+    enum Key: Hashable, Sendable {
         case pattern(String, ignoreCase: Bool)
         case text(String, isPrefix: Bool)
     }
 
     private var automata: [Key: CompiledRegex] = [:]
-    private var used: Set<Key> = []
+    /// Asked for since the last dropUnused().
+    private(set) var used: Set<Key> = []
 
     mutating func compiled(_ pattern: String, ignoreCase: Bool) throws -> CompiledRegex {
         try automaton(.pattern(pattern, ignoreCase: ignoreCase)) {
@@ -29,6 +30,9 @@ struct RegexCache: Sendable {
         automata[key] = made
         return made
     }
+
+    /// Notes that these are still needed.
+    mutating func keep(_ keys: Set<Key>) { used.formUnion(keys) }
 
     /// Forgets what was not asked for since the last call.
     mutating func dropUnused() {

@@ -66,15 +66,24 @@ struct RegexParser {
         var parts: [RegexNode] = []
         while let scalar = next, scalar != "|", scalar != ")" {
             if take("\\Q") {
-                while at < pattern.count, !take("\\E") {
-                    parts.append(try parseCounted(literal(pattern[at], advance: true)))
-                }
+                parts += try parseQuoted()
                 continue
             }
             guard let atom = try parseAtom() else { continue }
             parts.append(try parseCounted(atom))
         }
         return parts.isEmpty ? .empty : parts.count == 1 ? parts[0] : .sequence(parts)
+    }
+
+    /// Plain characters up to `\E`; a count behind it is the last one's.
+    private mutating func parseQuoted() throws -> [RegexNode] {
+        var parts: [RegexNode] = []
+        while let scalar = next, !take("\\E") {
+            parts.append(literal(scalar))
+            at += 1
+        }
+        if let last = parts.popLast() { parts.append(try parseCounted(last)) }
+        return parts
     }
 
     /// One element without its count; nil for a change of flags.
@@ -95,12 +104,13 @@ struct RegexParser {
             let newline = CharacterRanges([0x0a...0x0a])
             return (flags.dotAll ? CharacterRanges() : newline).inverted.node
         case "*", "+", "?": throw problem("nothing to repeat for \(scalar)")
-        default: return literal(scalar, advance: true)
+        default:
+            at += 1
+            return literal(scalar)
         }
     }
 
-    private mutating func literal(_ scalar: Unicode.Scalar, advance: Bool = false) -> RegexNode {
-        if advance { at += 1 }
+    private func literal(_ scalar: Unicode.Scalar) -> RegexNode {
         let ranges = CharacterRanges([scalar.value...scalar.value])
         return (flags.ignoreCase ? ranges.ignoringCase : ranges).node
     }
