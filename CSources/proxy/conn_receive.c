@@ -16,7 +16,8 @@ void conn_update_receive(struct proxy *proxy, struct conn *conn)
     uint64_t token;
 
     if (conn_has(conn, CONN_ARMED | CONN_PAUSED | CONN_ENDED | CONN_BROKEN | CONN_SPLICING) ||
-        conn->state < CONN_HANDSHAKING || conn->state > CONN_LINGERING) {
+        conn->state < CONN_HANDSHAKING || conn->state > CONN_LINGERING ||
+        conn->in.length >= CONN_HELD_MAX) {
         return;
     }
     token = conn_token(proxy, conn, PROXY_KIND_RECEIVE);
@@ -107,7 +108,6 @@ static void conn_hold(struct proxy *proxy, struct conn *conn, struct bytes in)
         return;
     }
     if (conn->in.length >= CONN_HELD_MAX || conn_has(conn, CONN_PAUSED)) {
-        conn->flags |= CONN_PAUSED;
         conn_cancel_receive(proxy, conn);
     }
 }
@@ -268,8 +268,10 @@ void conn_on_receive(struct proxy *proxy, struct conn *conn, const struct ring_e
         conn_on_end(proxy, conn);
     } else if (event->result == -ENOBUFS) {
         proxy_count(proxy, ABI_WORKER_NO_BUFFERS, 1);
-        conn_starve(proxy, conn);
-        return;
+        if (!conn_has(conn, CONN_SPLICING)) {
+            conn_starve(proxy, conn);
+            return;
+        }
     } else if (event->result != -ECANCELED) {
         if (conn->state == CONN_HANDSHAKING) {
             conn->ops->failed(proxy, conn, ABI_OUTCOME_TLS);
