@@ -1,4 +1,5 @@
 import MeshConfig
+import MeshHealth
 import MeshModel
 import Testing
 

@@ -1,9 +1,9 @@
 import MeshConfig
-import MeshHealth
 import MeshModel
 import MeshWorkers
 import Testing
 
+@testable import MeshHealth
 @testable import controlplane
 
 @Suite struct OverlayTests {

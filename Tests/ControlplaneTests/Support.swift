@@ -1,9 +1,9 @@
 import Foundation
 import MeshIdentity
 import MeshModel
-import MeshStore
 import MeshTables
 
+@testable import MeshStore
 @testable import controlplane
 
 /// Makes desired states for tests, with real certificates.

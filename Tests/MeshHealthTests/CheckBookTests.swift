@@ -30,12 +30,20 @@ import Testing
             CheckDefinition(ttl: .seconds(30), deregisterCriticalServiceAfter: after))
     }
 
+    private func events(
+        _ book: inout CheckBook, after seconds: Int
+    ) -> [HealthEvent] { book.due(now: start + .seconds(seconds), room: 9).events }
+
+    private func attempts(
+        _ book: inout CheckBook, after pause: Duration, room: Int = 100
+    ) -> [CheckBook.Attempt] { book.due(now: start + pause, room: room).attempts }
+
     @Test func firstAttemptsAreSpreadOverAQuarterOfTheInterval() throws {
         var dice = Dice()
         var book = CheckBook()
         let specs = try (0..<100).map { try tcp("c\($0)", interval: .seconds(2)) }
         book.configure(specs, now: start, using: &dice)
-        #expect(book.due(now: start + .milliseconds(1), room: 100).attempts.count < 20)
+        #expect(attempts(&book, after: .milliseconds(1)).count < 20)
         let half = book.due(now: start + .milliseconds(250), room: 100).attempts.count
         #expect((20...80).contains(half))
         _ = book.due(now: start + .milliseconds(500), room: 100)
@@ -47,7 +55,8 @@ import Testing
         var book = CheckBook()
         book.configure(try (0..<10).map { try tcp("c\($0)") }, now: start, using: &dice)
         let now = start + .seconds(5)
-        let sizes = [4, 4, 4].map { book.due(now: now, room: $0).attempts.count }
+        var sizes: [Int] = []
+        for room in [4, 4, 4] { sizes.append(book.due(now: now, room: room).attempts.count) }
         #expect(sizes == [4, 4, 2])
     }
 
@@ -57,7 +66,8 @@ import Testing
         book.configure([try tcp("c")], now: start, using: &dice)
         for round in 0..<3 {
             let now = try #require(book.next)
-            let attempt = try #require(book.due(now: now, room: 1).attempts.first)
+            let due = book.due(now: now, room: 1).attempts
+            let attempt = try #require(due.first)
             let event = book.finished(
                 attempt, CheckResult(.passing, "ok"), now: now, using: &dice)
             #expect((event != nil) == (round == 0))
@@ -75,7 +85,8 @@ import Testing
         var book = CheckBook()
         book.configure([try tcp("c")], now: start, using: &dice)
         #expect(book.reports.first?.isProven == false)
-        let attempt = try #require(book.due(now: start + .seconds(3), room: 1).attempts.first)
+        let due = attempts(&book, after: .seconds(3), room: 1)
+        let attempt = try #require(due.first)
         let event = book.finished(
             attempt, CheckResult(.critical, "refused"), now: start, using: &dice)
         #expect(event == .changed(try #require(web)))
@@ -85,7 +96,8 @@ import Testing
         var dice = Dice()
         var book = CheckBook()
         book.configure([try tcp("c")], now: start, using: &dice)
-        let attempt = try #require(book.due(now: start + .seconds(3), room: 1).attempts.first)
+        let due = attempts(&book, after: .seconds(3), room: 1)
+        let attempt = try #require(due.first)
         book.configure([try tcp("c", interval: .seconds(3))], now: start, using: &dice)
         let event = book.finished(
             attempt, CheckResult(.passing, ""), now: start, using: &dice)
@@ -97,7 +109,8 @@ import Testing
         var dice = Dice()
         var book = CheckBook()
         book.configure([try tcp("c")], now: start, using: &dice)
-        let attempt = try #require(book.due(now: start + .seconds(3), room: 1).attempts.first)
+        let due = attempts(&book, after: .seconds(3), room: 1)
+        let attempt = try #require(due.first)
         _ = book.finished(attempt, CheckResult(.passing, ""), now: start, using: &dice)
         book.configure([try tcp("c", interval: .seconds(3))], now: start, using: &dice)
         #expect(book.reports.first?.status == .passing)
@@ -120,9 +133,9 @@ import Testing
         let event = try book.reported(
             check: "t", CheckResult(.passing, "fine"), now: start + .seconds(20))
         #expect(event == .changed(try #require(web)))
-        #expect(book.due(now: start + .seconds(49), room: 9).events == [])
+        #expect(events(&book, after: 49) == [])
         #expect(
-            book.due(now: start + .seconds(50), room: 9).events == [.changed(try #require(web))])
+            events(&book, after: 50) == [.changed(try #require(web))])
         #expect(book.reports.first?.status == .critical)
     }
 
@@ -130,11 +143,10 @@ import Testing
         var dice = Dice()
         var book = CheckBook()
         book.configure([try tcp("c")], now: start, using: &dice)
-        #expect(throws: MeshError.self) {
-            try book.reported(check: "c", CheckResult(.passing, ""), now: start)
-        }
-        #expect(throws: MeshError.self) {
-            try book.reported(check: "none", CheckResult(.passing, ""), now: start)
+        for id in ["c", "none"] {
+            #expect(throws: MeshError.self) {
+                try book.reported(check: id, CheckResult(.passing, ""), now: start)
+            }
         }
     }
 
@@ -144,9 +156,9 @@ import Testing
         book.configure([try ttl("t", after: .seconds(60))], now: start, using: &dice)
         _ = try book.reported(check: "t", CheckResult(.passing, ""), now: start)
         _ = book.due(now: start + .seconds(30), room: 9)
-        #expect(book.due(now: start + .seconds(89), room: 9).events == [])
+        #expect(events(&book, after: 89) == [])
         #expect(
-            book.due(now: start + .seconds(90), room: 9).events
+            events(&book, after: 90)
                 == [.expired(try #require(web), check: "t")])
     }
 
@@ -157,7 +169,7 @@ import Testing
         _ = book.due(now: start + .seconds(30), room: 9)
         _ = try book.reported(check: "t", CheckResult(.passing, ""), now: start + .seconds(59))
         #expect(
-            !book.due(now: start + .seconds(61), room: 9).events.contains(
+            !events(&book, after: 61).contains(
                 .expired(try #require(web), check: "t")))
     }
 
@@ -169,6 +181,6 @@ import Testing
         var taken: [Int] = []
         while let item = queue.take(now: start + .seconds(1)) { taken.append(item) }
         #expect(taken == dues.sorted())
-        #expect(queue.take(now: start) == nil)
+        #expect(queue.count == 0)
     }
 }

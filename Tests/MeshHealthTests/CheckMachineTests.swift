@@ -13,6 +13,10 @@ import Testing
                 failuresBeforeCritical: failures), now: start)
     }
 
+    private func saw(_ machine: inout CheckMachine, _ status: CheckStatus) -> Bool {
+        machine.observed(CheckResult(status, ""), now: start)
+    }
+
     @Test func beginsCriticalUnlessToldOtherwise() {
         #expect(machine().status == .critical)
         #expect(machine().criticalSince == start)
@@ -25,11 +29,11 @@ import Testing
     func turnsAfterResultsInARow(threshold: Int, needed: Int) {
         var machine = machine(successes: threshold, failures: threshold)
         for result in 1...needed {
-            #expect(machine.observed(CheckResult(.passing, ""), now: start) == (result == needed))
+            #expect(saw(&machine, .passing) == (result == needed))
         }
         #expect(machine.status == .passing)
         for result in 1...needed {
-            #expect(machine.observed(CheckResult(.critical, ""), now: start) == (result == needed))
+            #expect(saw(&machine, .critical) == (result == needed))
         }
         #expect(machine.status == .critical)
     }
@@ -37,15 +41,16 @@ import Testing
     @Test func aResultOfTheOtherKindStartsTheCountAgain() {
         var machine = machine(successes: 3)
         for status in [CheckStatus.passing, .passing, .critical, .passing, .passing] {
-            #expect(!machine.observed(CheckResult(status, ""), now: start))
+            #expect(!saw(&machine, status))
         }
-        #expect(machine.observed(CheckResult(.passing, ""), now: start))
+        #expect(saw(&machine, .passing))
     }
 
     @Test func aMissedReportIsCriticalAtOnce() {
         var machine = machine(failures: 5)
-        _ = machine.observed(CheckResult(.passing, ""), now: start)
-        #expect(machine.expired("no report", now: start + .seconds(1)))
+        _ = saw(&machine, .passing)
+        let isTold = machine.expired("no report", now: start + .seconds(1))
+        #expect(isTold)
         #expect(machine.status == .critical)
         #expect(machine.output == "no report")
         #expect(machine.criticalSince == start + .seconds(1))
