@@ -183,7 +183,13 @@ let swiftTargets: [Target] = [
             .product(name: "SwiftASN1", package: "swift-asn1"),
         ]),
     swiftTests("MeshModel"),
-    swiftTests("MeshHealth", ["MeshModel"]),
+    swiftTests("MeshHealth", ["MeshModel", "MeshTelemetry"]),
+    .testTarget(
+        name: "ControlplaneTests",
+        dependencies: [
+            "controlplane", "MeshModel", "MeshConfig", "MeshIdentity", "MeshStore", "MeshTables",
+            "MeshHealth", "MeshWorkers",
+        ], swiftSettings: swiftSettings),
     swiftTests("MeshConfig", ["MeshModel"]),
     swiftTests("MeshAuthz", ["MeshModel"]),
     swiftTests("MeshDiscovery", ["MeshModel"]),

@@ -1,8 +1,10 @@
 /* HTTP/1.1 exchanges; private to the room. The files in the order of a request's life:
- *   l7.c      client side: head, phases route - authorize - choose - connect, body
- *   l7head.c  heads rewritten for the next hop
- *   l7up.c    upstream side: answer head, body, failures and tries
- *   answer.c  answers of our own */
+ *   l7_client.c  client side: heads and bodies as they arrive, time limits
+ *   l7.c         phases route - authorize - choose - connect, and the ends
+ *   l7head.c     heads rewritten for the next hop
+ *   l7_body.c    bodies framed again
+ *   l7up.c       upstream side: answer head, body, failures and tries
+ *   answer.c     answers of our own */
 #ifndef PROXY_L7_H
 #define PROXY_L7_H
 
@@ -35,6 +37,8 @@ struct l7_gather {
     struct conn *to;
     uint32_t count;
     uint32_t sizes;
+    uint32_t small_from; /* proxy.small: small pieces that will be one chunk */
+    uint32_t small_to;
     struct bytes parts[L7_GATHER_PARTS];
     uint8_t size_lines[L7_GATHER_SIZES][20];
 };
@@ -45,6 +49,8 @@ static inline void l7_gather_start(struct l7_gather *gather, struct conn *to)
     gather->to = to;
     gather->count = 0;
     gather->sizes = 0;
+    gather->small_from = 0;
+    gather->small_to = 0;
 }
 
 /* Body bytes through a decoder into a write: returns bytes used, or < 0 (MESH_E_*). *data counts
@@ -63,6 +69,10 @@ size_t l7head_response(struct proxy *proxy, struct request *request, const uint8
 /* The Date of now. */
 struct bytes l7head_date(struct proxy *proxy);
 
+/* A complete head in proxy.head, parsed from `start`: the request begins. */
+void l7_begin(struct proxy *proxy, struct conn *down, const uint8_t *start);
+/* A head that cannot be read: answered without a request of its own. */
+void l7_refuse(struct proxy *proxy, struct conn *down, uint16_t status, enum abi_outcome outcome);
 /* The exchange goes on once its upstream is connected. */
 void l7_upstream_ready(struct proxy *proxy, struct request *request);
 /* It failed: answers if nothing was answered, else cuts the client off. */

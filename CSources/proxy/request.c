@@ -1,19 +1,5 @@
+/* One exchange: taken, counted, given back. */
 #include "request.h"
-
-void generation_use(struct proxy_generation *generation)
-{
-    generation->users++;
-}
-
-void generation_leave(struct proxy *proxy, struct proxy_generation *generation)
-{
-    MUST(generation->users > 0);
-    generation->users--;
-    if (generation->users == 0 && generation->retired) {
-        tables_release(generation);
-        proxy->config.released(proxy->config.context, generation);
-    }
-}
 
 struct request *request_create(struct proxy *proxy, struct conn *down)
 {

@@ -3,6 +3,7 @@
 #define PROXY_REQUEST_H
 
 #include "conn.h"
+#include "generation.h"
 #include "table/route.h"
 #include "wire/h1body.h"
 
@@ -61,9 +62,6 @@ void request_end(struct proxy *proxy, struct request *request, enum abi_outcome 
 
 /* The generation is no longer needed: the upstream is connected. */
 void request_unpin(struct proxy *proxy, struct request *request);
-
-void generation_use(struct proxy_generation *generation);
-void generation_leave(struct proxy *proxy, struct proxy_generation *generation);
 
 static inline bool request_has(const struct request *request, uint32_t flag)
 {
@@ -142,9 +140,12 @@ uint64_t authz_digest(const struct view *view, const struct abi_listener *entry)
 /* Examines connections of changed listeners again, a bounded number; true while some are left. */
 bool authz_reexamine(struct proxy *proxy);
 
-/* --- l4.c, relay.c --- */
+/* --- l4.c --- */
 
 extern const struct conn_ops l4_ops;
+
+/* --- relay.c --- */
+
 /* Both connections of the request carry bytes from now on. */
 void relay_start(struct proxy *proxy, struct request *request);
 

@@ -18,7 +18,7 @@ enum StoreFailure {
         case .SQLITE_BUSY, .SQLITE_LOCKED:
             return MeshError(
                 .locked,
-                "another process holds \(name), nothing was changed: try again, or find the "
+                "\(name) is locked by another process, nothing was changed: try again, or find the "
                     + "process with 'fuser \(name)'")
         case .SQLITE_CORRUPT, .SQLITE_NOTADB:
             return MeshError(

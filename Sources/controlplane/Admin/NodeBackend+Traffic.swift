@@ -2,19 +2,59 @@ import MeshAdminAPI
 import MeshModel
 import MeshTables
 import MeshTelemetry
+import MeshWorkers
 
+/// What the workers count, and what they run.
 extension NodeBackend {
-    func metrics() async -> [MetricFamily] { [] }
+    func metrics() async -> [MetricFamily] {
+        let own = registry.collect()
+        // A snapshot that cannot be opened is told by /status; the rest is still worth reading.
+        let counters = (try? await counters()) ?? TrafficCounters([], nil)
+        let generation = await pipeline.link.status.generation
+        return own + TrafficMetrics.families(counters, generation: generation)
+    }
+
+    private func counters() async throws -> TrafficCounters {
+        TrafficCounters(
+            await pipeline.link.statistics, try await pipeline.snapshotReader())
+    }
+
+    func stats() async throws -> StatsReport {
+        let counters = try await counters()
+        return StatsReport(
+            listeners: counters.listeners.map { name, listener in
+                StatsReport.Listener(
+                    name: name,
+                    counters: Self.dictionary(
+                        listener.named.map { ($0.name, $0.value) }
+                            + listener.byClass.map { ("responses_\($0.name)", $0.value) }),
+                    outcomes: Self.dictionary(listener.byOutcome),
+                    latency: listener.latency.report)
+            },
+            targets: counters.targets.map { target in
+                StatsReport.Target(
+                    name: target.name,
+                    counters: Self.dictionary(
+                        target.counters.named.map { ($0.name, $0.value) }
+                            + target.counters.byClass.map { ("responses_\($0.name)", $0.value) }),
+                    latency: target.counters.latency.report)
+            },
+            workers: counters.workers.map { worker in
+                StatsReport.Worker(
+                    id: worker.id,
+                    counters: Self.dictionary(worker.counters.named.map { ($0.name, $0.value) }))
+            })
+    }
+
+    private static func dictionary(_ pairs: [(name: String, value: UInt64)]) -> [String: UInt64] {
+        Dictionary(pairs.map { ($0.name, $0.value) }) { first, _ in first }
+    }
 
     func checkIntention(source: String, destination: String) async throws -> IntentionCheckReport {
         throw MeshError(.unavailable, "not yet")
     }
 
     func routes() async throws -> RoutesReport {
-        throw MeshError(.unavailable, "not yet")
-    }
-
-    func stats() async throws -> StatsReport {
         throw MeshError(.unavailable, "not yet")
     }
 

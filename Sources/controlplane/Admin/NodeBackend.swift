@@ -18,6 +18,7 @@ struct NodeBackend: AdminBackend {
     let health: HealthMonitor
     let pipeline: Pipeline
     let board: ProblemBoard
+    let registry: MetricsRegistry
     let startedAt = Date()
 
     func notReadyReason() async -> String? { await pipeline.notReadyReason }

@@ -12,8 +12,12 @@ struct DesiredState: Sendable {
         var intentionsDefault: IntentionAction
         var leafTTL: MeshDuration
 
-        /// The name of this node in `Via`.
-        var via: String { "ringmesh-\(node.name)" }
+        /// The name of a listener in `Via`. Each has its own: a request that passes two sidecars of one
+        /// node is no loop, one that passes the same listener twice is.
+        func via(_ listener: String) -> String {
+            let name = listener.map { $0 == ":" ? "-" : $0 }
+            return "ringmesh-\(node.name)-\(String(name))"
+        }
     }
 
     var settings: Settings

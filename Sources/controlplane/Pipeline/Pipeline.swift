@@ -22,6 +22,7 @@ actor Pipeline {
     private let health: HealthMonitor
     private let generations: GenerationKeeper
     private let board: ProblemBoard
+    private let metrics: PipelineMetrics
     private let log: Logger
     private let signal = WakeSignal()
 
@@ -46,13 +47,14 @@ actor Pipeline {
 
     init(
         link: DataPlaneLink, source: DesiredSource, health: HealthMonitor,
-        generations: GenerationKeeper, board: ProblemBoard, log: Logger
+        generations: GenerationKeeper, board: ProblemBoard, metrics: PipelineMetrics, log: Logger
     ) {
         self.link = link
         self.source = source
         self.health = health
         self.generations = generations
         self.board = board
+        self.metrics = metrics
         self.log = log
     }
 
@@ -118,7 +120,9 @@ actor Pipeline {
         let change = changes
         let state = await source.gather()
         await health.configure(state.inventory.checks)
+        let start = ContinuousClock.now
         let plan = NodeCompiler.compile(state)
+        metrics.compile.observe((ContinuousClock.now - start) / .seconds(1))
         board.replace(.pipeline, kind: "plan", plan.problems.map(\.description))
         let report = await publish(plan)
         settled = change
@@ -137,9 +141,13 @@ actor Pipeline {
         let generation = await generations.next(above: max(running, built))
         built = generation
         do {
+            let begun = ContinuousClock.now
             let (node, files) = try build(plan, generation)
+            metrics.build.observe((ContinuousClock.now - begun) / .seconds(1))
             await show(node)
+            let start = ContinuousClock.now
             let outcome = await link.publish(files)
+            metrics.published(outcome, took: ContinuousClock.now - start)
             return await take(outcome, node, files)
         } catch {
             // Nothing was sent: the snapshot of before goes on.

@@ -46,7 +46,8 @@ extension NodeCompiler {
                             retryOn: Self.retryOn, rule: rule, origin: text(origin))
                     ]) : .l4(SplitPlan.all(to: target)), role: .inbound, tls: tls,
                 identity: service, intentionsOf: service, timeouts: timeouts(http: http),
-                congestion: state.settings.congestion, via: http ? state.settings.via : ""),
+                congestion: state.settings.congestion,
+                via: http ? state.settings.via(sidecar.id.text) : ""),
             origin)
     }
 
@@ -114,7 +115,7 @@ extension NodeCompiler {
             ListenerPlan(
                 name: name, address: address, kind: kind, role: .outbound, identity: service,
                 timeouts: timeouts(http: http), congestion: state.settings.congestion,
-                via: http ? state.settings.via : ""), origin)
+                via: http ? state.settings.via(name) : ""), origin)
     }
 
     private mutating func localEnd(

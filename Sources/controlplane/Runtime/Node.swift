@@ -19,6 +19,7 @@ struct Node: Sendable {
     private let folders: FolderContents
     private let logs: LogSystem
     private let board = ProblemBoard()
+    private let registry = MetricsRegistry()
 
     /// Runs a node until SIGTERM or SIGINT; `ready` is told once when every worker serves.
     static func run(
@@ -111,7 +112,7 @@ struct Node: Sendable {
         let pipeline = Pipeline(
             link: link, source: source, health: health,
             generations: try GenerationKeeper(store: store, board: board), board: board,
-            log: logs.logger("pipeline"))
+            metrics: PipelineMetrics(registry), log: logs.logger("pipeline"))
         let keeper = DataPlaneKeeper(
             process: process, isManaged: configuration.dataplane.managed, link: link,
             pipeline: pipeline, board: board, log: logs.logger("dataplane"))
@@ -120,7 +121,7 @@ struct Node: Sendable {
             logs: logs, board: board)
         let backend = NodeBackend(
             configuration: configuration, store: store, identity: identity, source: source,
-            health: health, pipeline: pipeline, board: board)
+            health: health, pipeline: pipeline, board: board, registry: registry)
         var services = [
             dataPlane(keeper),
             NodeService(name: "pipeline") { await pipeline.run() },

@@ -1,0 +1,186 @@
+/* The sending side of a connection: at once, or stored until the socket takes it. */
+#include <poll.h>
+
+#include "base/err.h"
+#include "conn_parts.h"
+
+#define CONN_LINGER_MS 2000u
+
+static void conn_flush_shut(struct proxy *proxy, struct conn *conn);
+
+/* Sends the stored output; arms POLLOUT when the socket is full. */
+static void conn_flush(struct proxy *proxy, struct conn *conn)
+{
+    while (conn->out.length > 0) {
+        struct iovec parts[64];
+        int count = spill_parts(&conn->out, parts, 64);
+        ssize_t sent = ring_send(proxy->ring, conn->fd, parts, count);
+
+        if (sent < 0) {
+            conn_fail(proxy, conn);
+            return;
+        }
+        if (sent == 0) {
+            break;
+        }
+        conn->moved_ms = proxy->now_ms;
+        spill_consume(&conn->out, &proxy->blocks, (size_t)sent);
+    }
+    if (conn->out.length > 0) {
+        if (!conn_has(conn, CONN_WRITABLE_ARMED)) {
+            conn->flags |= CONN_WRITABLE_ARMED;
+            ring_poll(proxy->ring, conn->fd, POLLOUT, conn_token(proxy, conn, PROXY_KIND_WRITABLE));
+        }
+        return;
+    }
+    conn_flush_shut(proxy, conn);
+}
+
+static void conn_store(struct proxy *proxy, struct conn *conn, struct bytes bytes)
+{
+    if (spill_append(&conn->out, &proxy->blocks, bytes) != MESH_OK) {
+        proxy_count(proxy, ABI_WORKER_SHED, 1);
+        conn_fail(proxy, conn);
+    }
+}
+
+/* Bytes for the socket, as they are. */
+static void conn_send(struct proxy *proxy, struct conn *conn, const struct bytes *parts,
+                      uint32_t count)
+{
+    struct iovec iov[64];
+    size_t total = 0;
+    ssize_t sent = 0;
+
+    MUST(count <= 64);
+    if (conn_has(conn, CONN_BROKEN)) {
+        return;
+    }
+    if (conn->out.length == 0) {
+        for (uint32_t i = 0; i < count; i++) {
+            iov[i] = (struct iovec){(void *)(uintptr_t)parts[i].ptr, parts[i].len};
+            total += parts[i].len;
+        }
+        sent = ring_send(proxy->ring, conn->fd, iov, (int)count);
+        if (sent < 0) {
+            conn_fail(proxy, conn);
+            return;
+        }
+        conn->moved_ms = proxy->now_ms;
+        if ((size_t)sent == total) {
+            return;
+        }
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        size_t skip = (size_t)sent < parts[i].len ? (size_t)sent : parts[i].len;
+
+        sent -= (ssize_t)skip;
+        conn_store(proxy, conn, bytes_from(parts[i], skip));
+    }
+    if (!conn_has(conn, CONN_BROKEN)) {
+        conn_flush(proxy, conn);
+    }
+}
+
+void conn_send_tls(struct proxy *proxy, struct conn *conn)
+{
+    struct bytes out = tls_output(conn->tls);
+
+    if (out.len > 0) {
+        conn_send(proxy, conn, &out, 1);
+        tls_output_taken(conn->tls);
+    }
+}
+
+void conn_write(struct proxy *proxy, struct conn *conn, const struct bytes *parts, uint32_t count)
+{
+    if (conn->state != CONN_OPEN || conn_has(conn, CONN_BROKEN | CONN_SHUT)) {
+        return;
+    }
+    if (conn->tls == NULL) {
+        conn_send(proxy, conn, parts, count);
+        return;
+    }
+    if (tls_write(conn->tls, parts, count) != MESH_OK) {
+        conn_fail(proxy, conn);
+        return;
+    }
+    conn_send_tls(proxy, conn);
+}
+
+bool conn_is_full(struct conn *conn)
+{
+    if (conn->out.length < LIMIT_SPILL_HIGH) {
+        return false;
+    }
+    conn->flags |= CONN_TOLD_FULL;
+    return true;
+}
+
+/* The output is sent: what was waiting for that. */
+static void conn_flush_shut(struct proxy *proxy, struct conn *conn)
+{
+    if (conn_has(conn, CONN_SHUT) && !conn_has(conn, CONN_SHUT_SENT)) {
+        conn->flags |= CONN_SHUT_SENT;
+        ring_shutdown_write(proxy->ring, conn->fd);
+    }
+    if (conn_has(conn, CONN_FINISHING) && conn->state == CONN_OPEN) {
+        if (conn_has(conn, CONN_ENDED)) {
+            conn_close(proxy, conn, false);
+            return;
+        }
+        conn->state = CONN_LINGERING;
+        spill_clear(&conn->in, &proxy->blocks);
+        conn->flags &= ~(uint32_t)CONN_PAUSED;
+        conn_arm_timer(proxy, conn, CONN_LINGER_MS);
+        conn_update_receive(proxy, conn);
+    }
+}
+
+void conn_shut(struct proxy *proxy, struct conn *conn)
+{
+    if (conn->state != CONN_OPEN || conn_has(conn, CONN_SHUT)) {
+        return;
+    }
+    if (conn->tls != NULL) {
+        tls_close_write(conn->tls);
+        conn_send_tls(proxy, conn);
+    }
+    conn->flags |= CONN_SHUT;
+    if (conn->out.length == 0 && !conn_has(conn, CONN_BROKEN)) {
+        conn_flush_shut(proxy, conn);
+    }
+}
+
+void conn_finish(struct proxy *proxy, struct conn *conn)
+{
+    if (conn->state != CONN_OPEN) {
+        conn_close(proxy, conn, false);
+        return;
+    }
+    conn->flags |= CONN_FINISHING;
+    if (conn_has(conn, CONN_SHUT)) {
+        if (conn->out.length == 0) {
+            conn_flush_shut(proxy, conn);
+        }
+        return;
+    }
+    conn_shut(proxy, conn);
+}
+
+void conn_on_writable(struct proxy *proxy, struct conn *conn)
+{
+    conn->flags &= ~(uint32_t)CONN_WRITABLE_ARMED;
+    if (conn->state == CONN_CLOSED || conn_has(conn, CONN_BROKEN)) {
+        return;
+    }
+    conn_flush(proxy, conn);
+    if (conn->bulk_to != NULL && conn->out.length == 0) {
+        bulk_run(proxy, conn->bulk_to);
+    }
+    if (conn->state != CONN_CLOSED && conn_has(conn, CONN_TOLD_FULL) &&
+        conn->out.length <= LIMIT_SPILL_LOW && !conn_has(conn, CONN_BROKEN)) {
+        conn->flags &= ~(uint32_t)CONN_TOLD_FULL;
+        conn->ops->drained(proxy, conn);
+    }
+}

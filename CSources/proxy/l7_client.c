@@ -1,0 +1,282 @@
+/* HTTP/1.1, client side: heads and bodies as they arrive, time limits, ends. */
+#include "base/err.h"
+#include "l7.h"
+
+static void l7_refuse_head(struct proxy *proxy, struct conn *down, int error)
+{
+    uint16_t status = h1_refusal_status(error, &proxy->head);
+
+    l7_refuse(proxy, down, status,
+              status == 414 || status == 431 ? ABI_OUTCOME_TOO_LARGE : ABI_OUTCOME_BAD_REQUEST);
+}
+
+static size_t l7_on_head(struct proxy *proxy, struct conn *down, struct bytes in)
+{
+    int used = 0;
+
+    if (down->stage != L7_IN_HEAD || in.len >= H1_MAX_HEAD || h1_may_progress(in, down->seen)) {
+        used = h1_parse_request(in, &proxy->head);
+    }
+    if (used == 0 && in.len < H1_MAX_HEAD) {
+        down->seen = (uint32_t)in.len;
+        if (down->stage == L7_AWAIT_HEAD) {
+            const struct abi_listener *entry = listener_entry(proxy, listener_of(proxy, down));
+
+            down->stage = L7_IN_HEAD;
+            down->since_ms = proxy->now_ms;
+            if (entry != NULL) {
+                conn_arm_timer(proxy, down, entry->head_timeout_ms);
+            }
+        }
+        return 0;
+    }
+    if (used <= 0) {
+        l7_refuse_head(proxy, down, used == 0 ? MESH_E_TOO_LONG : used);
+        return in.len;
+    }
+    abi_stat_add(&listener_of(proxy, down)->stats->counters[ABI_LISTENER_BYTES_IN], (uint64_t)used);
+    l7_begin(proxy, down, in.ptr);
+    return (size_t)used;
+}
+
+static size_t l7_on_body(struct proxy *proxy, struct conn *down, struct bytes in)
+{
+    struct request *request = down->user;
+    struct l7_gather gather;
+    uint64_t data = 0;
+    int64_t used;
+
+    l7_gather_start(&gather, request->up);
+    used = l7_pass_body(proxy, &request->request_body, in, request_has(request, REQUEST_CHUNK_UP),
+                        &request->big_head, &gather, &data);
+    if (used < 0) {
+        /* The upstream must never see a complete message. */
+        l7_fail(proxy, request, ABI_OUTCOME_BAD_REQUEST);
+        return in.len;
+    }
+    request->flags |= data > 0 ? (uint32_t)REQUEST_BODY_SENT : 0;
+    l7_gather_flush(proxy, &gather);
+    abi_stat_add(&listener_of(proxy, down)->stats->counters[ABI_LISTENER_BYTES_IN], data);
+    abi_stat_add(&request->target_stats->counters[ABI_TARGET_BYTES_OUT], data);
+    if (h1body_is_done(&request->request_body)) {
+        request->flags |= REQUEST_BODY_DONE;
+        down->stage = L7_AWAIT_ANSWER;
+        if (request_has(request, REQUEST_ANSWER_DONE)) {
+            l7_done(proxy, request, ABI_OUTCOME_OK);
+        }
+    } else if (conn_is_full(request->up)) {
+        conn_pause(down);
+    }
+    return (size_t)used;
+}
+
+static size_t l7_data(struct proxy *proxy, struct conn *down, struct bytes in)
+{
+    switch ((enum l7_stage)down->stage) {
+    case L7_AWAIT_HEAD:
+    case L7_IN_HEAD:
+        return l7_on_head(proxy, down, in);
+    case L7_IN_BODY:
+        return l7_on_body(proxy, down, in);
+    case L7_AWAIT_UPSTREAM:
+    case L7_AWAIT_ANSWER:
+        conn_pause(down); /* the next request waits for this one's answer */
+        return 0;
+    case L7_ENDING:
+        return in.len;
+    }
+    return in.len;
+}
+
+void l7_upstream_ready(struct proxy *proxy, struct request *request)
+{
+    struct conn *down = request->down;
+    struct bytes parts[4];
+    uint32_t count = 0;
+
+    if (request->head_length > 0) {
+        parts[count++] = bytes_of(request->head, request->head_length);
+    } else {
+        struct iovec stored[4];
+        int pieces = spill_parts(&request->big_head, stored, 4);
+
+        for (int i = 0; i < pieces; i++) {
+            parts[count++] = bytes_of(stored[i].iov_base, stored[i].iov_len);
+        }
+    }
+    request->flags |= REQUEST_SENT;
+    request->sent_ns = ring_now_ns(proxy->ring);
+    request->up->stage = 0;
+    abi_stat_add(&request->target_stats->counters[ABI_TARGET_REQUESTS], 1);
+    conn_write(proxy, request->up, parts, count);
+    conn_offer(proxy, request->up);
+    request_unpin(proxy, request);
+    if (request_has(request, REQUEST_BODY_DONE)) {
+        down->stage = L7_AWAIT_ANSWER;
+        return;
+    }
+    /* A head that is sent again would need its body again: from here on it cannot be. */
+    spill_clear(&request->big_head, &proxy->blocks);
+    down->stage = L7_IN_BODY;
+    down->since_ms = proxy->now_ms;
+    conn_offer(proxy, down);
+}
+
+static void l7_opened(struct proxy *proxy, struct conn *down)
+{
+    struct listener *listener = listener_of(proxy, down);
+    const struct abi_listener *entry = listener_entry(proxy, listener);
+
+    down->stage = L7_AWAIT_HEAD;
+    down->since_ms = proxy->now_ms;
+    if (down->tls == NULL) {
+        return;
+    }
+    abi_stat_add(&listener->stats->counters[ABI_LISTENER_HANDSHAKES], 1);
+    abi_stat_add(&listener->stats->counters[ABI_LISTENER_HANDSHAKES_RESUMED],
+                 tls_resumed(down->tls) ? 1 : 0);
+    if (entry != NULL) {
+        conn_arm_timer(proxy, down, entry->head_timeout_ms);
+    }
+}
+
+static void l7_abort(struct proxy *proxy, struct conn *down, enum abi_outcome outcome)
+{
+    struct request *request = down->user;
+
+    if (request != NULL) {
+        upstream_leave(proxy, request, false);
+        request_end(proxy, request, outcome);
+    }
+    conn_close(proxy, down, outcome != ABI_OUTCOME_OK);
+}
+
+static void l7_ended(struct proxy *proxy, struct conn *down)
+{
+    switch ((enum l7_stage)down->stage) {
+    case L7_AWAIT_HEAD:
+        conn_finish(proxy, down);
+        break;
+    case L7_IN_HEAD:
+        l7_refuse(proxy, down, 400, ABI_OUTCOME_BAD_REQUEST);
+        break;
+    case L7_IN_BODY:
+    case L7_AWAIT_UPSTREAM:
+    case L7_AWAIT_ANSWER:
+        if (!request_has(down->user, REQUEST_BODY_DONE)) {
+            /* Cut short: what the upstream has must not look complete. */
+            l7_fail(proxy, down->user, ABI_OUTCOME_BAD_REQUEST);
+        } else {
+            /* Half-closed after its request: the answer is still wanted. */
+            ((struct request *)down->user)->flags |= REQUEST_CLOSE_DOWN;
+        }
+        break;
+    case L7_ENDING:
+        break;
+    }
+}
+
+static void l7_drained(struct proxy *proxy, struct conn *down)
+{
+    struct request *request = down->user;
+
+    if (request != NULL && request->up != NULL) {
+        conn_offer(proxy, request->up);
+    }
+}
+
+static void l7_failed(struct proxy *proxy, struct conn *down, enum abi_outcome outcome)
+{
+    struct listener *listener = listener_of(proxy, down);
+
+    if (outcome == ABI_OUTCOME_TLS) {
+        abi_stat_add(&listener->stats->counters[ABI_LISTENER_HANDSHAKES_FAILED], 1);
+    }
+    if (down->user == NULL) {
+        abi_stat_add(&listener->stats->outcomes[outcome], 1);
+    }
+    l7_abort(proxy, down, outcome);
+}
+
+void l7_request_timeout(struct proxy *proxy, struct request *request)
+{
+    if (request_has(request, REQUEST_CLOSE_DOWN) && request_has(request, REQUEST_ANSWERED)) {
+        l7_abort(proxy, request->down, ABI_OUTCOME_REQUEST_TIMEOUT);
+        return;
+    }
+    request->flags |= REQUEST_CLOSE_DOWN;
+    l7_fail(proxy, request, ABI_OUTCOME_REQUEST_TIMEOUT);
+}
+
+/* What the connection is waiting for, and since when. 0: nothing that has a limit. */
+static uint64_t l7_deadline(struct conn *down, const struct abi_listener *entry,
+                            enum abi_outcome *outcome)
+{
+    *outcome = ABI_OUTCOME_IDLE_TIMEOUT;
+    switch ((enum l7_stage)down->stage) {
+    case L7_AWAIT_HEAD:
+        if (down->requests == 0) {
+            return down->since_ms + entry->head_timeout_ms;
+        }
+        return entry->idle_timeout_ms == 0 ? 0 : down->since_ms + entry->idle_timeout_ms;
+    case L7_IN_HEAD:
+        *outcome = ABI_OUTCOME_HEAD_TIMEOUT;
+        return down->since_ms + entry->head_timeout_ms;
+    case L7_IN_BODY:
+        if (!conn_has(down, CONN_PAUSED) && entry->idle_timeout_ms != 0) {
+            return down->moved_ms + entry->idle_timeout_ms;
+        }
+        break;
+    case L7_AWAIT_UPSTREAM:
+    case L7_AWAIT_ANSWER:
+    case L7_ENDING:
+        break;
+    }
+    /* An answer that the client does not read. */
+    if (down->out.length > 0 && entry->idle_timeout_ms != 0) {
+        *outcome = ABI_OUTCOME_CLIENT_GONE;
+        return down->moved_ms + entry->idle_timeout_ms;
+    }
+    return 0;
+}
+
+static void l7_timeout(struct proxy *proxy, struct conn *down)
+{
+    const struct abi_listener *entry = listener_entry(proxy, listener_of(proxy, down));
+    enum abi_outcome outcome = ABI_OUTCOME_IDLE_TIMEOUT;
+    uint64_t deadline;
+
+    if (down->state == CONN_HANDSHAKING) {
+        l7_failed(proxy, down, ABI_OUTCOME_TLS);
+        return;
+    }
+    if (entry == NULL) {
+        l7_abort(proxy, down, ABI_OUTCOME_DRAINED);
+        return;
+    }
+    deadline = l7_deadline(down, entry, &outcome);
+    if (deadline == 0 || deadline > proxy->now_ms) {
+        uint64_t wait_ms = deadline == 0 ? entry->idle_timeout_ms : deadline - proxy->now_ms;
+
+        conn_arm_timer(proxy, down, wait_ms == 0 ? 60000 : wait_ms);
+        return;
+    }
+    if (outcome == ABI_OUTCOME_HEAD_TIMEOUT) {
+        l7_refuse(proxy, down, 408, outcome);
+    } else if (down->stage == L7_IN_BODY && down->user != NULL) {
+        l7_fail(proxy, down->user, outcome);
+    } else {
+        abi_stat_add(&listener_of(proxy, down)->stats->outcomes[outcome],
+                     down->user == NULL ? 1 : 0);
+        l7_abort(proxy, down, outcome == ABI_OUTCOME_CLIENT_GONE ? outcome : ABI_OUTCOME_OK);
+    }
+}
+
+const struct conn_ops l7_ops = {
+    .opened = l7_opened,
+    .data = l7_data,
+    .ended = l7_ended,
+    .drained = l7_drained,
+    .failed = l7_failed,
+    .timeout = l7_timeout,
+};

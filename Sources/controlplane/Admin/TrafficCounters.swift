@@ -1,0 +1,126 @@
+import MeshAdminAPI
+import MeshTables
+import MeshWorkers
+
+/// What all workers have counted, added up by name.
+struct TrafficCounters: Sendable {
+    struct Worker: Sendable {
+        var id: Int
+        var generation: UInt64
+        var counters: WorkerCounters
+    }
+
+    struct Target: Sendable {
+        var name: String
+        var service: String
+        var counters: TargetCounters
+
+        /// Whether anything was ever sent there.
+        var isUsed: Bool { counters.connects > 0 || counters.requests > 0 }
+    }
+
+    private(set) var listeners: [(name: String, counters: ListenerCounters)] = []
+    private(set) var targets: [Target] = []
+    private(set) var workers: [Worker] = []
+
+    /// Reads the regions; only slots that the snapshot names are touched.
+    init(_ regions: [WorkerStatsRegion], _ reader: SnapshotReader?) {
+        workers = regions.map {
+            Worker(id: $0.worker, generation: $0.generation, counters: $0.counters())
+        }
+        guard let reader else { return }
+        for named in reader.listenerSlots {
+            var sum = ListenerCounters()
+            for region in regions { sum += region.listener(named.slot) }
+            listeners.append((named.name, sum))
+        }
+        for named in reader.targetSlots {
+            var sum = TargetCounters()
+            for region in regions { sum += region.target(named.slot) }
+            targets.append(Target(name: named.name, service: named.service, counters: sum))
+        }
+    }
+}
+
+extension WorkerCounters {
+    /// Members with the names that people and programs see.
+    var named: [(name: String, isGauge: Bool, value: UInt64)] {
+        [
+            ("connections_open", true, connectionsOpen), ("upstream_open", true, upstreamOpen),
+            ("upstream_idle", true, upstreamIdle), ("requests_active", true, requestsActive),
+            ("tls_open", true, tlsOpen), ("accepted", false, accepted),
+            ("accept_errors", false, acceptErrors), ("shed", false, shed),
+            ("turns", false, turns), ("events", false, events),
+            ("stale_events", false, staleEvents), ("no_buffers", false, noBuffers),
+            ("spliced_bytes", false, splicedBytes), ("spill_blocks", true, spillBlocks),
+            ("spill_blocks_high", true, spillBlocksHigh),
+            ("connections_high", true, connectionsHigh), ("requests_high", true, requestsHigh),
+            ("views_live", true, viewsLive), ("reauthorized_closed", false, reauthorizedClosed),
+            ("starts", false, starts),
+        ]
+    }
+}
+
+extension ListenerCounters {
+    /// Members with the names that people and programs see; codes, outcomes and latency apart.
+    var named: [(name: String, isGauge: Bool, value: UInt64)] {
+        [
+            ("accepted", false, accepted), ("open", true, open), ("bytes_in", false, bytesIn),
+            ("bytes_out", false, bytesOut), ("handshakes", false, handshakes),
+            ("handshakes_resumed", false, handshakesResumed),
+            ("handshakes_failed", false, handshakesFailed), ("denied", false, denied),
+            ("requests", false, requests),
+        ]
+    }
+
+    /// Answers by class of their status.
+    var byClass: [(name: String, value: UInt64)] {
+        codes.enumerated().map { ("\($0.offset + 1)xx", $0.element) }
+    }
+
+    /// Ends of requests and connections by outcome; those that never happened are left out.
+    var byOutcome: [(name: String, value: UInt64)] {
+        zip(RequestOutcome.allCases, outcomes).filter { $0.1 > 0 }.map { ($0.0.rawValue, $0.1) }
+    }
+}
+
+extension TargetCounters {
+    /// Members with the names that people and programs see; codes and latency apart.
+    var named: [(name: String, isGauge: Bool, value: UInt64)] {
+        [
+            ("connects", false, connects), ("connect_failures", false, connectFailures),
+            ("open", true, open), ("requests", false, requests), ("retries", false, retries),
+            ("bytes_in", false, bytesIn), ("bytes_out", false, bytesOut),
+            ("resets", false, resets),
+        ]
+    }
+
+    /// Answers by class of their status.
+    var byClass: [(name: String, value: UInt64)] {
+        codes.enumerated().map { ("\($0.offset + 2)xx", $0.element) }
+    }
+}
+
+extension LatencyHistogram {
+    /// The distribution as the API tells it: percentiles are upper bounds of their buckets.
+    var report: StatsReport.Latency {
+        StatsReport.Latency(
+            count: count, sumUs: sumMicroseconds, p50Us: percentile(50), p90Us: percentile(90),
+            p99Us: percentile(99))
+    }
+
+    private func percentile(_ share: UInt64) -> UInt64 {
+        let total = count
+        guard total > 0 else { return 0 }
+        let rank = (total * share + 99) / 100
+        var seen: UInt64 = 0
+        for (bucket, number) in counts.enumerated() {
+            seen += number
+            guard seen >= rank else { continue }
+            // The last bucket has no bound: the one before it is the least that can be said.
+            let bound = Self.upperBound(bucket) ?? Self.upperBound(bucket - 1) ?? 0
+            return UInt64(bound.rounded(.up))
+        }
+        return 0
+    }
+}

@@ -1,0 +1,104 @@
+import MeshTelemetry
+import MeshWorkers
+
+/// Counters of the workers as families of metrics. Label values are names that the configuration has:
+/// what clients invent never becomes one.
+struct TrafficMetrics {
+    private var order: [String] = []
+    private var families: [String: MetricFamily] = [:]
+
+    static func families(_ counters: TrafficCounters, generation: UInt64) -> [MetricFamily] {
+        var metrics = TrafficMetrics()
+        metrics.add(
+            "ringmesh_snapshot_generation", "Generation of the snapshot that is live.", .gauge, [:],
+            .number(Double(generation)))
+        for worker in counters.workers { metrics.add(worker) }
+        for (name, listener) in counters.listeners { metrics.add(name, listener) }
+        for target in counters.targets where target.isUsed { metrics.add(target) }
+        return metrics.order.compactMap { metrics.families[$0] }
+    }
+
+    private mutating func add(
+        _ name: String, _ help: String, _ kind: MetricFamily.Kind, _ labels: MetricLabels,
+        _ value: MetricValue
+    ) {
+        if families[name] == nil {
+            order.append(name)
+            families[name] = MetricFamily(name: name, help: help, kind: kind)
+        }
+        families[name]?.samples.append(MetricSample(value, labels: labels))
+    }
+
+    private mutating func add(
+        _ prefix: String, _ subject: String, _ labels: MetricLabels,
+        _ members: [(name: String, isGauge: Bool, value: UInt64)]
+    ) {
+        for member in members {
+            let words = member.name.replacing("_", with: " ")
+            add(
+                "\(prefix)_\(member.name)" + (member.isGauge ? "" : "_total"),
+                "\(subject): \(words).", member.isGauge ? .gauge : .counter, labels,
+                member.isGauge ? .number(Double(member.value)) : .count(member.value))
+        }
+    }
+
+    private mutating func add(_ worker: TrafficCounters.Worker) {
+        let labels: MetricLabels = ["worker": "\(worker.id)"]
+        add("ringmesh_worker", "Of one worker", labels, worker.counters.named)
+        add(
+            "ringmesh_worker_snapshot_generation", "Generation that a worker runs.", .gauge, labels,
+            .number(Double(worker.generation)))
+    }
+
+    private mutating func add(_ name: String, _ listener: ListenerCounters) {
+        add("ringmesh_listener", "Of one listener", ["listener": name], listener.named)
+        for (code, value) in listener.byClass {
+            add(
+                "ringmesh_listener_responses_total", "Answers by class of status.", .counter,
+                ["listener": name, "code": code], .count(value))
+        }
+        for (outcome, value) in listener.byOutcome {
+            add(
+                "ringmesh_listener_outcomes_total", "How requests and connections ended.", .counter,
+                ["listener": name, "outcome": outcome], .count(value))
+        }
+        add(
+            "ringmesh_listener_request_duration_seconds",
+            "From the first byte of a request to the last of its answer.", .histogram,
+            ["listener": name], .histogram(Self.histogram(listener.latency)))
+    }
+
+    private mutating func add(_ target: TrafficCounters.Target) {
+        let labels: MetricLabels = ["target": target.name, "service": target.service]
+        add("ringmesh_target", "Of one target", labels, target.counters.named)
+        for (code, value) in target.counters.byClass {
+            add(
+                "ringmesh_target_responses_total", "Answers of upstreams by class of status.",
+                .counter,
+                ["target": target.name, "service": target.service, "code": code], .count(value))
+        }
+        add(
+            "ringmesh_target_response_duration_seconds",
+            "From the head sent to the head of the answer.", .histogram, labels,
+            .histogram(Self.histogram(target.counters.latency)))
+    }
+
+    /// Every second bucket, from 64 µs to a minute: enough to tell where time goes.
+    private static func histogram(_ latency: LatencyHistogram) -> HistogramValue {
+        var bounds: [Double] = []
+        var counts: [UInt64] = []
+        var gathered: UInt64 = 0
+        for (bucket, number) in latency.counts.enumerated() {
+            gathered += number
+            guard bucket % 2 == 0, let bound = LatencyHistogram.upperBound(bucket),
+                bound >= 64, bound <= 67_108_864
+            else { continue }
+            bounds.append(bound / 1_000_000)
+            counts.append(gathered)
+            gathered = 0
+        }
+        return HistogramValue(
+            bounds: bounds, counts: counts + [gathered],
+            sum: Double(latency.sumMicroseconds) / 1_000_000)
+    }
+}

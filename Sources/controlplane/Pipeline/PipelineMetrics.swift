@@ -1,0 +1,35 @@
+import MeshTelemetry
+import MeshWorkers
+
+/// How long the way of a change takes, and how publications end.
+struct PipelineMetrics: Sendable {
+    let compile: Histogram
+    let build: Histogram
+    private let publish: Histogram
+    private let registry: MetricsRegistry
+
+    init(_ registry: MetricsRegistry) {
+        self.registry = registry
+        compile = registry.histogram(
+            "ringmesh_pipeline_compile_seconds", "From desired state to plan.")
+        build = registry.histogram(
+            "ringmesh_pipeline_build_seconds", "From plan to sealed snapshot.")
+        publish = registry.histogram(
+            "ringmesh_pipeline_publish_seconds", "From publication to the last acknowledgement.")
+    }
+
+    func published(_ outcome: PublishOutcome, took duration: Duration) {
+        publish.observe(duration / .seconds(1))
+        let name =
+            switch outcome {
+            case .live: "live"
+            case .partial: "partial"
+            case .refused: "refused"
+            case .unknown: "unknown"
+            }
+        registry.counter(
+            "ringmesh_pipeline_publications_total", "Publications by how they ended.",
+            ["outcome": name]
+        ).increment()
+    }
+}
