@@ -65,6 +65,9 @@ SWIFT_MODULES = {
 SWIFT_C_MODULES = {
     "CMeshABI": {"MeshTables", "MeshWorkers"},
     "CMeshTable": {"MeshTables"},
+    # What the lookups take: slices, and the normal form of a request that is explained.
+    "CMeshBase": {"MeshTables"},
+    "CMeshWire": {"MeshTables"},
     "CMeshShm": {"MeshWorkers", "MeshProcess"},
     "CLibYAML": {"MeshConfig"},
 }
