@@ -1,0 +1,47 @@
+/* HTTP exchanges over loopback: what the client and the upstream see, to the byte where it
+ * matters. */
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "proxy_kit.h"
+
+#define GET "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+static struct proxy_kit *kit_of(uint32_t endpoints)
+{
+    struct proxy_kit *kit = proxy_kit_new();
+    uint32_t web = proxy_kit_target(kit, "web", endpoints);
+
+    proxy_kit_l7(kit, snapshot_builder_forward(kit->builder, web));
+    return kit;
+}
+
+static struct proxy_kit *started(uint32_t endpoints)
+{
+    struct proxy_kit *kit = kit_of(endpoints);
+
+    proxy_kit_start(kit);
+    return kit;
+}
+
+TEST(one_exchange_and_the_next_on_the_same_connections)
+{
+    struct proxy_kit *kit = started(1);
+    int client = proxy_kit_client(kit, 0);
+    int up;
+
+    proxy_kit_send(client, GET);
+    up = proxy_kit_accept(kit, 0);
+    for (int i = 0; i < 3; i++) {
+        (void)proxy_kit_until(kit, up, "\r\n\r\n");
+        proxy_kit_send(up, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+        (void)proxy_kit_until(kit, client, "\r\n\r\nok");
+        proxy_kit_send(client, GET);
+    }
+    (void)proxy_kit_until(kit, up, "\r\n\r\n");
+    CHECK(proxy_kit_is_alone(kit, 0));
+    close(up);
+    close(client);
+    proxy_kit_free(kit);
+}
