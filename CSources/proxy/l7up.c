@@ -12,7 +12,7 @@ static bool l7up_may_repeat(const struct request *request)
 {
     return request_has(request, REQUEST_BODY_DONE) && !request_has(request, REQUEST_BODY_SENT) &&
            !request_has(request, REQUEST_ANSWERED | REQUEST_UPGRADE) &&
-           h1_is_idempotent((enum h1_method)request->method) &&
+           request->up->in.length == 0 && h1_is_idempotent((enum h1_method)request->method) &&
            (request_has(request, REQUEST_REUSED) ||
             ((request->retry_on & ABI_RETRY_RESET) != 0 && request->retries > 0));
 }

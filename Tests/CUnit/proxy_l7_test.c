@@ -45,3 +45,30 @@ TEST(one_exchange_and_the_next_on_the_same_connections)
     close(client);
     proxy_kit_free(kit);
 }
+
+TEST(a_head_that_ends_within_is_the_end_of_waiting)
+{
+    struct proxy_kit *kit = started(1);
+    int client = proxy_kit_client(kit, 0);
+    int up;
+
+    /* The upstream dies in the middle of its head: nobody may wait for the rest. */
+    proxy_kit_send(client, GET);
+    up = proxy_kit_accept(kit, 0);
+    (void)proxy_kit_until(kit, up, "\r\n\r\n");
+    proxy_kit_send(up, "HTTP/1.1 200 OK\r\ncontent-le");
+    proxy_kit_settle(kit);
+    close(up);
+    CHECK(
+        bytes_has_prefix(proxy_kit_until(kit, client, "\r\n\r\n"), BYTES_LITERAL("HTTP/1.1 502 ")));
+    close(client);
+
+    /* A client does: it hears so at once, not when its time is over. */
+    client = proxy_kit_client(kit, 0);
+    proxy_kit_send(client, "GET / HTTP/1.1\r\nHo");
+    proxy_kit_settle(kit);
+    shutdown(client, SHUT_WR);
+    CHECK(bytes_has_prefix(proxy_kit_rest(kit, client, NULL), BYTES_LITERAL("HTTP/1.1 400 ")));
+    close(client);
+    proxy_kit_free(kit);
+}
