@@ -142,7 +142,7 @@ let swiftTargets: [Target] = [
     swiftRoom(
         "MeshAdmin",
         [
-            "MeshModel", "MeshTelemetry", "MeshAdminAPI", logging,
+            "MeshModel", "MeshTelemetry", "MeshAdminAPI",
             .product(name: "Hummingbird", package: "hummingbird"),
             .product(name: "HTTPTypes", package: "swift-http-types"),
             .product(name: "NIOCore", package: "swift-nio"),
@@ -181,6 +181,12 @@ let swiftTargets: [Target] = [
             .product(name: "X509", package: "swift-certificates"),
             .product(name: "Crypto", package: "swift-crypto"),
             .product(name: "SwiftASN1", package: "swift-asn1"),
+        ]),
+    swiftTests(
+        "MeshAdmin",
+        [
+            "MeshModel", "MeshAdminAPI", "MeshTelemetry", "MeshClient",
+            .product(name: "NIOCore", package: "swift-nio"),
         ]),
     swiftTests("MeshModel"),
     swiftTests("MeshHealth", ["MeshModel", "MeshTelemetry"]),
