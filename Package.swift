@@ -188,6 +188,10 @@ let swiftTargets: [Target] = [
             "MeshModel", "MeshAdminAPI", "MeshTelemetry", "MeshClient",
             .product(name: "NIOCore", package: "swift-nio"),
         ]),
+    .testTarget(
+        name: "MeshctlTests",
+        dependencies: ["meshctl", "MeshAdmin", "MeshAdminAPI", "MeshClient", "MeshModel"],
+        swiftSettings: swiftSettings),
     swiftTests("MeshModel"),
     swiftTests("MeshHealth", ["MeshModel", "MeshTelemetry"]),
     .testTarget(
