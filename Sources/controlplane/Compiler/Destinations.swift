@@ -36,8 +36,7 @@ extension NodeCompiler {
         let datacenter = state.settings.node.datacenter.text
         let id = "\(service.folded).default.\(datacenter)\(reach.suffix)"
         guard !catalog.contains(id) else { return id }
-        let instances = state.inventory.instances.filter { $0.definition.name == service }
-        let endpoints = instances.compactMap { endpoint($0, reach) }
+        let endpoints = state.inventory.instances(of: service).compactMap { endpoint($0, reach) }
         var plan = TargetPlan(
             id: id, service: service, endpoints: endpoints,
             wireProtocol: reach.http ? .http1 : .tcp,
