@@ -191,7 +191,13 @@ let swiftTargets: [Target] = [
             "MeshHealth", "MeshWorkers",
         ], swiftSettings: swiftSettings),
     swiftTests("MeshConfig", ["MeshModel"]),
-    swiftTests("MeshTables", ["MeshModel", "CMeshABI", "CMeshBase", "CMeshTable"]),
+    swiftTests("MeshAuthz", ["MeshModel"]),
+    swiftTests("MeshDiscovery", ["MeshModel"]),
+    swiftTests(
+        "MeshTables", ["MeshModel", "MeshAuthz", "CMeshABI", "CMeshBase", "CMeshTable"]),
+    .testTarget(
+        name: "ABITests", dependencies: ["CMeshABI"], exclude: ["LAYOUT.golden"],
+        swiftSettings: swiftSettings),
 ]
 
 let package = Package(

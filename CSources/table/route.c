@@ -247,7 +247,7 @@ static const struct abi_host *find_slot(const struct view *view, struct abi_ref 
     return NULL;
 }
 
-/* The routes for a host: its own slot, else that of the longest `*.suffix`, else the table's. */
+/* A host's own slot, else that of the longest `*.suffix`, else the table's list. */
 static struct abi_ref routes_of_host(const struct view *view, const struct abi_route_table *table,
                                      struct bytes host)
 {
@@ -265,14 +265,17 @@ static struct abi_ref routes_of_host(const struct view *view, const struct abi_r
     return slot != NULL ? slot->routes : table->routes;
 }
 
-uint32_t route_find(const struct view *view, uint32_t route_table, const struct route_input *input)
+struct abi_ref route_candidates(const struct view *view, uint32_t route_table, struct bytes host)
 {
     const struct abi_route_table *table = &view->route_tables[route_table];
-    struct abi_ref list = table->routes;
 
-    if (table->hosts.count > 0) {
-        list = routes_of_host(view, table, input->host);
-    }
+    return table->hosts.count == 0 ? table->routes : routes_of_host(view, table, host);
+}
+
+uint32_t route_find(const struct view *view, uint32_t route_table, const struct route_input *input)
+{
+    struct abi_ref list = route_candidates(view, route_table, input->host);
+
     for (uint32_t i = 0; i < list.count; i++) {
         uint32_t index = view->route_list[list.at + i];
         const struct abi_route *route = &view->routes[index];

@@ -27,6 +27,9 @@ struct route_input {
 /* Index of the route in ROUTE, or ABI_NONE. */
 uint32_t route_find(const struct view *view, uint32_t route_table, const struct route_input *input);
 
+/* The routes that are asked about a host, in order: a range of ROUTE_LIST. */
+struct abi_ref route_candidates(const struct view *view, uint32_t route_table, struct bytes host);
+
 /* Whether one route matches, for explanations; `why_not` (may be NULL) gets static text. */
 bool route_matches(const struct view *view, const struct abi_route *route,
                    const struct route_input *input, const char **why_not);

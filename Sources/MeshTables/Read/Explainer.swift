@@ -1,0 +1,288 @@
+import CMeshABI
+import CMeshBase
+import CMeshTable
+import MeshModel
+
+/// Runs a request through the tables with the lookups that the workers use, and notes each decision.
+package struct Explainer {
+    private let reader: SnapshotReader
+    /// The word of an overlay slot; 0 is healthy.
+    private let overlay: (UInt32) -> UInt64
+    private var phases: [Explanation.Phase] = []
+
+    package init(_ reader: SnapshotReader, overlay: @escaping (UInt32) -> UInt64 = { _ in 0 }) {
+        self.reader = reader
+        self.overlay = overlay
+    }
+
+    /// The decisions about a request. What a client could not even send throws ``MeshError``.
+    package func explain(_ request: ExplainedRequest) throws -> Explanation {
+        var explainer = self
+        let outcome = try explainer.run(request)
+        return Explanation(
+            generation: reader.generation, phases: explainer.phases, outcome: outcome)
+    }
+
+    private mutating func note(
+        _ phase: Explanation.Phase.Name, _ verdict: Explanation.Phase.Verdict, _ detail: String,
+        rule: String? = nil, origin: String? = nil
+    ) {
+        phases.append(
+            Explanation.Phase(
+                phase: phase, verdict: verdict, detail: detail, rule: rule, origin: origin))
+    }
+
+    private mutating func run(_ request: ExplainedRequest) throws -> String {
+        let input: RequestInput
+        do {
+            input = try RequestInput(request)
+        } catch {
+            note(.normalize, .refused, "\(error)")
+            return "400"
+        }
+        guard let listener = try listener(request, port: input.port) else {
+            return "connection refused"
+        }
+        let source = source(request, listener)
+        if let refusal = connect(listener, source) { return refusal }
+        guard listener.kind == UInt8(ABI_LISTENER_L7.rawValue) else {
+            return explainSplits(listener.splits, "the listener", source, listener, nil)
+        }
+        note(.normalize, .matched, "host \"\(input.host)\", path \(input.path)")
+        let route = route(listener, input)
+        if let refusal = authorize(listener.policy, source, input, "callers of the listener") {
+            return refusal
+        }
+        guard let route else { return "404" }
+        switch abi_action(rawValue: UInt32(route.action)) {
+        case ABI_ACTION_RESPOND: return "\(route.status)"
+        case ABI_ACTION_REDIRECT: return "\(route.status) to \(Self.location(route, reader))"
+        default:
+            return explainSplits(
+                route.splits, reader.text(route.rule), source, listener, input)
+        }
+    }
+
+    // MARK: - listener and identity
+
+    private mutating func listener(
+        _ request: ExplainedRequest, port: UInt16
+    ) throws -> abi_listener? {
+        if let name = request.listener {
+            guard let found = reader.listeners.first(where: { reader.text($0.name) == name })
+            else { throw MeshError(.notFound, "there is no listener \"\(name)\"") }
+            note(.listener, .matched, describe(found))
+            return found
+        }
+        let found = reader.listeners.filter {
+            $0.address.family != UInt8(ABI_FAMILY_UNIX.rawValue) && $0.address.port == port
+        }
+        guard let first = found.first else {
+            note(.listener, .none, "nothing listens on port \(port)")
+            return nil
+        }
+        if found.count > 1 {
+            throw MeshError(
+                .invalid,
+                "several listeners have port \(port): name one of "
+                    + found.map { reader.text($0.name) }.sorted().joined(separator: ", "))
+        }
+        note(.listener, .matched, describe(first))
+        return first
+    }
+
+    private func describe(_ listener: abi_listener) -> String {
+        "\(reader.text(listener.name)) on \(reader.address(listener.address))"
+    }
+
+    /// Who the data plane takes the caller for: a folded name, or empty.
+    private mutating func source(_ request: ExplainedRequest, _ listener: abi_listener) -> String {
+        if listener.flags & UInt8(ABI_LISTENER_MESH_OUTBOUND.rawValue) != 0 {
+            let identity = reader.identities[Int(listener.identity)]
+            let service = reader.text(identity.service)
+            note(.identity, .matched, "calls as \(service): \(reader.text(identity.spiffe_id))")
+            return service
+        }
+        guard listener.flags & UInt8(ABI_LISTENER_MESH_INBOUND.rawValue) != 0 else {
+            note(.identity, .none, "callers of this listener have no identity")
+            return ""
+        }
+        guard var from = request.from, !from.isEmpty else {
+            note(.identity, .refused, "a mesh listener asks for a certificate: name the caller")
+            return ""
+        }
+        guard from.contains("://") else {
+            note(.identity, .matched, "the caller is \(from)")
+            return from.lowercased()
+        }
+        let service = from.withUTF8 { bytes in
+            let name = intent_service_of(reader.view, bytes_of(bytes.baseAddress, bytes.count))
+            return String(
+                decoding: UnsafeBufferPointer(start: name.ptr, count: name.len), as: UTF8.self)
+        }
+        if service.isEmpty {
+            note(.identity, .none, "\(from) is no service of \(reader.trustDomain)")
+        } else {
+            note(.identity, .matched, "\(from) is the service \(service)")
+        }
+        return service.lowercased()
+    }
+
+    // MARK: - intentions
+
+    /// What a connection meets before its first byte; the outcome when it ends there.
+    private mutating func connect(_ listener: abi_listener, _ source: String) -> String? {
+        let inbound = listener.flags & UInt8(ABI_LISTENER_MESH_INBOUND.rawValue) != 0
+        if inbound, phases.last?.verdict == .refused { return "connection refused by TLS" }
+        guard listener.policy != ABI_NONE else { return nil }
+        let decision = decide(listener.policy, source)
+        let asks = decision.verdict == INTENT_ASK_PERMISSIONS
+        let isL7 = listener.kind == UInt8(ABI_LISTENER_L7.rawValue)
+        if asks, isL7 { return nil }
+        note(decision, of: listener.policy, phase: .intention, "the connection")
+        return decision.verdict == INTENT_ALLOW ? nil : "connection closed"
+    }
+
+    private func decide(_ policy: UInt32, _ source: String) -> intent_decision {
+        var source = source
+        return source.withUTF8 {
+            intent_decide(reader.view, policy, bytes_of($0.baseAddress, $0.count))
+        }
+    }
+
+    /// The policy's word on a request, or on a connection when there is none; the outcome when it is
+    /// denied.
+    private mutating func authorize(
+        _ policy: UInt32, _ source: String, _ input: RequestInput?, _ what: String
+    ) -> String? {
+        guard policy != ABI_NONE else { return nil }
+        var decision = decide(policy, source)
+        if let input {
+            var source = source
+            var request = input.input
+            decision = source.withUTF8 {
+                intent_permit(
+                    reader.view, policy, bytes_of($0.baseAddress, $0.count), &request)
+            }
+        }
+        note(decision, of: policy, phase: .authorize, what)
+        if decision.verdict == INTENT_ALLOW { return nil }
+        return input == nil ? "connection closed" : "403"
+    }
+
+    private mutating func note(
+        _ decision: intent_decision, of policy: UInt32, phase: Explanation.Phase.Name,
+        _ what: String
+    ) {
+        let verdict: Explanation.Phase.Verdict =
+            decision.verdict == INTENT_ALLOW ? .allow : .deny
+        let destination = reader.text(reader.policies[Int(policy)].destination)
+        guard decision.intention != ABI_NONE else {
+            note(
+                phase, verdict,
+                "\(what): no intention covers the call to \(destination); the default decides",
+                rule: "default")
+            return
+        }
+        let intention = reader.intentions[Int(decision.intention)]
+        var detail = what
+        if decision.permission != ABI_NONE {
+            let first = Int(intention.permissions.at)
+            detail += ": permission \(Int(decision.permission) - first + 1)"
+        } else if decision.verdict == INTENT_ASK_PERMISSIONS {
+            detail += ": its permissions are about requests"
+        } else if intention.permissions.count > 0 {
+            detail += ": no permission covers the request; the default decides"
+        }
+        note(
+            phase, verdict, detail,
+            rule: "\(reader.text(intention.source)) => \(reader.text(intention.destination)) "
+                + "(precedence \(intention.precedence))",
+            origin: reader.text(intention.origin))
+    }
+
+    // MARK: - routes
+
+    private mutating func route(_ listener: abi_listener, _ input: RequestInput) -> abi_route? {
+        var request = input.input
+        let found = route_find(reader.view, listener.route_table, &request)
+        let list = route_candidates(reader.view, listener.route_table, request.host)
+        for place in list.at..<list.at + list.count {
+            let index = reader.routeList[Int(place)]
+            var record = reader.routes[Int(index)]
+            if index == found {
+                note(
+                    .route, .matched, reader.describe(record), rule: reader.text(record.rule),
+                    origin: reader.text(record.origin))
+                return record
+            }
+            var why: UnsafePointer<CChar>?
+            _ = route_matches(reader.view, &record, &request, &why)
+            note(
+                .route, .passed, why.map { String(cString: $0) } ?? "",
+                rule: reader.text(record.rule), origin: reader.text(record.origin))
+        }
+        note(.route, .none, "no route matches")
+        return nil
+    }
+
+    private static func location(_ route: abi_route, _ reader: SnapshotReader) -> String {
+        func part(_ text: abi_text, _ otherwise: String) -> String {
+            text.len == 0 ? otherwise : reader.text(text)
+        }
+        return part(route.redirect_scheme, "scheme:") + " " + part(route.redirect_host, "host")
+            + " " + part(route.redirect_path, "path")
+    }
+
+    // MARK: - targets
+
+    /// Every target that the splits lead to; the outcome, for the most of the traffic.
+    private mutating func explainSplits(
+        _ splits: abi_ref, _ what: String, _ source: String, _ listener: abi_listener,
+        _ input: RequestInput?
+    ) -> String {
+        let records = (splits.at..<splits.at + splits.count).map { reader.splits[Int($0)] }
+        var outcomes: [(weight: UInt32, outcome: String)] = []
+        for split in records.sorted(by: { $0.weight > $1.weight }) {
+            let target = reader.targets[Int(split.target)]
+            let name = reader.text(target.name)
+            let share = Double(split.weight) * 100 / Double(ABI_SPLIT_TOTAL)
+            note(.split, .matched, "\(share) % of the traffic goes to \(name)", rule: what)
+            let outbound = listener.flags & UInt8(ABI_LISTENER_MESH_OUTBOUND.rawValue) != 0
+            if outbound, let refusal = authorize(target.policy, source, input, "calls of \(name)") {
+                outcomes.append((split.weight, refusal))
+            } else {
+                outcomes.append((split.weight, choose(target, input != nil)))
+            }
+        }
+        return outcomes.first?.outcome ?? "503"
+    }
+
+    /// The healthy endpoints of a target, or of the first failover target that has some.
+    private mutating func choose(_ target: abi_target, _ isRequest: Bool) -> String {
+        let failover = (target.failover.at..<target.failover.at + target.failover.count).map {
+            reader.targets[Int(reader.targetList[Int($0)])]
+        }
+        for candidate in [target] + failover {
+            let range = candidate.endpoints.at..<candidate.endpoints.at + candidate.endpoints.count
+            let up = range.filter {
+                let slot = reader.endpoints[Int($0)].overlay_slot
+                let down = UInt64(ABI_OVERLAY_DOWN.rawValue | ABI_OVERLAY_DRAIN.rawValue)
+                return overlay(slot) & down == 0
+            }
+            let name = reader.text(candidate.name)
+            if up.isEmpty {
+                note(
+                    .choose, .none, "\(name): none of \(range.count) endpoints takes new work")
+                continue
+            }
+            let shown = up.prefix(8).map { reader.describe(reader.endpoints[Int($0)]) }
+            note(
+                .choose, .matched,
+                "\(name): \(up.count) of \(range.count) endpoints: "
+                    + shown.joined(separator: ", ") + (up.count > 8 ? ", …" : ""))
+            return "forwarded to \(name)"
+        }
+        return isRequest ? "503" : "connection closed"
+    }
+}
