@@ -113,7 +113,8 @@ struct Inventory: Sendable, Equatable {
         services.flatMap { service -> [CheckSpec] in
             let own = service.definition
             let side = service.sidecar?.checks ?? []
-            // A sidecar is a listener of the data plane; its checks count for the service behind it.
+            // A sidecar is a listener of the data plane; its checks count for the service behind
+            // it.
             return Self.specs(own.checks, of: own.id, for: own.id)
                 + Self.specs(side, of: service.sidecar?.id ?? own.id.sidecar, for: own.id)
         }

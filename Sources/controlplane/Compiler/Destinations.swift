@@ -1,4 +1,3 @@
-import CMeshABI
 import MeshModel
 import MeshStore
 import MeshTables
@@ -6,7 +5,7 @@ import MeshTables
 /// What becomes of traffic to a service: through its discovery chain to targets.
 extension NodeCompiler {
     /// A try that fails before anything can have happened is repeated elsewhere.
-    static let retries = LIMIT_RETRIES
+    static let retries = RoutePlan.greatestRetries
     static let retryOn: RetryConditions = [.connect, .reset]
 
     /// Whether requests to a service are understood by the data plane; HTTP/2 passes as bytes.
