@@ -37,6 +37,8 @@ struct l7_gather {
     struct conn *to;
     uint32_t count;
     uint32_t sizes;
+    uint32_t small_from; /* proxy.small: small pieces that will be one chunk */
+    uint32_t small_to;
     struct bytes parts[L7_GATHER_PARTS];
     uint8_t size_lines[L7_GATHER_SIZES][20];
 };
@@ -47,6 +49,8 @@ static inline void l7_gather_start(struct l7_gather *gather, struct conn *to)
     gather->to = to;
     gather->count = 0;
     gather->sizes = 0;
+    gather->small_from = 0;
+    gather->small_to = 0;
 }
 
 /* Body bytes through a decoder into a write: returns bytes used, or < 0 (MESH_E_*). *data counts

@@ -4,12 +4,13 @@
 #include "base/err.h"
 #include "l7.h"
 
+#define L7_SMALL_PIECE 256u /* copying so little costs less than a part of its own */
+
 void l7_gather_flush(struct proxy *proxy, struct l7_gather *gather)
 {
     if (gather->count > 0) {
         conn_write(proxy, gather->to, gather->parts, gather->count);
-        gather->count = 0;
-        gather->sizes = 0;
+        l7_gather_start(gather, gather->to);
     }
 }
 
@@ -21,7 +22,7 @@ void l7_gather_add(struct proxy *proxy, struct l7_gather *gather, struct bytes p
     gather->parts[gather->count++] = part;
 }
 
-static void l7_gather_chunk(struct proxy *proxy, struct l7_gather *gather, struct bytes data)
+static void l7_gather_whole(struct proxy *proxy, struct l7_gather *gather, struct bytes data)
 {
     uint8_t *line;
 
@@ -32,6 +33,39 @@ static void l7_gather_chunk(struct proxy *proxy, struct l7_gather *gather, struc
     l7_gather_add(proxy, gather, bytes_of(line, h1body_put_size(line, data.len)));
     l7_gather_add(proxy, gather, data);
     l7_gather_add(proxy, gather, BYTES_LITERAL("\r\n"));
+}
+
+/* The small pieces so far become one chunk. */
+static void l7_gather_small(struct proxy *proxy, struct l7_gather *gather)
+{
+    struct bytes run =
+        bytes_of(proxy->small + gather->small_from, gather->small_to - gather->small_from);
+    uint32_t to = gather->small_to;
+
+    if (run.len > 0) {
+        gather->small_from = to;
+        l7_gather_whole(proxy, gather, run);
+        if (gather->small_to == 0) { /* flushed in between: `run` is a part again, keep its bytes */
+            gather->small_from = to;
+            gather->small_to = to;
+        }
+    }
+}
+
+/* A piece of data as a chunk; a sender's many tiny chunks become few. */
+static void l7_gather_chunk(struct proxy *proxy, struct l7_gather *gather, struct bytes data)
+{
+    if (data.len > L7_SMALL_PIECE) {
+        l7_gather_small(proxy, gather);
+        l7_gather_whole(proxy, gather, data);
+        return;
+    }
+    if (gather->small_to + data.len > PROXY_SCRATCH_SIZE) {
+        l7_gather_small(proxy, gather);
+        l7_gather_flush(proxy, gather);
+    }
+    memcpy(proxy->small + gather->small_to, data.ptr, data.len);
+    gather->small_to += (uint32_t)data.len;
 }
 
 /* The last chunk with the trailers that may be forwarded. */
@@ -95,6 +129,9 @@ int64_t l7_pass_body(struct proxy *proxy, struct h1body *body, struct bytes in, 
         if (count == 0 && step.kind == H1BODY_MORE) {
             break;
         }
+    }
+    if (chunk) {
+        l7_gather_small(proxy, gather);
     }
     if (h1body_is_done(body) && chunk) {
         int result = l7_gather_end(proxy, gather, trailers);

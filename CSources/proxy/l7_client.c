@@ -54,7 +54,7 @@ static size_t l7_on_body(struct proxy *proxy, struct conn *down, struct bytes in
         l7_fail(proxy, request, ABI_OUTCOME_BAD_REQUEST);
         return in.len;
     }
-    request->flags |= data > 0 ? (uint32_t)REQUEST_BODY_SENT : 0;
+    request->flags |= used > 0 ? (uint32_t)REQUEST_BODY_SENT : 0;
     l7_gather_flush(proxy, &gather);
     abi_stat_add(&listener_of(proxy, down)->stats->counters[ABI_LISTENER_BYTES_IN], data);
     abi_stat_add(&request->target_stats->counters[ABI_TARGET_BYTES_OUT], data);

@@ -10,7 +10,8 @@
  * does no harm. */
 static bool l7up_may_repeat(const struct request *request)
 {
-    return request_has(request, REQUEST_BODY_DONE) && !request_has(request, REQUEST_BODY_SENT) &&
+    return request->up->in.length == 0 && request_has(request, REQUEST_BODY_DONE) &&
+           !request_has(request, REQUEST_BODY_SENT) &&
            !request_has(request, REQUEST_ANSWERED | REQUEST_UPGRADE) &&
            h1_is_idempotent((enum h1_method)request->method) &&
            (request_has(request, REQUEST_REUSED) ||

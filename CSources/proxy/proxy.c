@@ -33,13 +33,14 @@ static int proxy_take_memory(struct proxy *proxy)
     proxy->cursors = proxy_pages(LIMIT_TARGETS * sizeof(uint32_t));
     proxy->loads = proxy_pages(LIMIT_ENDPOINTS * sizeof(uint32_t));
     proxy->idles = proxy_pages(LIMIT_ENDPOINTS * sizeof(uint32_t));
-    proxy->scratch = proxy_pages(3 * (size_t)PROXY_SCRATCH_SIZE);
+    proxy->scratch = proxy_pages(4 * (size_t)PROXY_SCRATCH_SIZE);
     if (proxy->listeners == NULL || proxy->cursors == NULL || proxy->loads == NULL ||
         proxy->idles == NULL || proxy->scratch == NULL) {
         return MESH_E_NO_MEMORY;
     }
     proxy->plain = proxy->scratch + PROXY_SCRATCH_SIZE;
     proxy->linear = proxy->plain + PROXY_SCRATCH_SIZE;
+    proxy->small = proxy->linear + PROXY_SCRATCH_SIZE;
     return MESH_OK;
 }
 
@@ -126,7 +127,7 @@ void proxy_destroy(struct proxy *proxy)
         munmap(proxy->idles, LIMIT_ENDPOINTS * sizeof(uint32_t));
     }
     if (proxy->scratch != NULL) {
-        munmap(proxy->scratch, 3 * (size_t)PROXY_SCRATCH_SIZE);
+        munmap(proxy->scratch, 4 * (size_t)PROXY_SCRATCH_SIZE);
     }
     munmap(proxy, sizeof(*proxy));
 }

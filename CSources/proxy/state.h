@@ -78,6 +78,7 @@ struct proxy {
     uint8_t *scratch;               /* heads are rewritten here; PROXY_SCRATCH_SIZE */
     uint8_t *plain;                 /* decrypted input; PROXY_SCRATCH_SIZE */
     uint8_t *linear;                /* held input in one piece; PROXY_SCRATCH_SIZE */
+    uint8_t *small;                 /* small pieces of a body, gathered; PROXY_SCRATCH_SIZE */
     struct h1_head head;            /* of the message being handled */
     uint8_t host[URI_MAX_HOST + 1]; /* normal form of its host */
     uint8_t path[H1_MAX_TARGET];    /* normal form of its path, when it differs */

@@ -17,9 +17,7 @@ from wire import Recorder, get
 LANES = 6
 
 # case id -> why it is not passed yet. Shrinks only.
-NOT_YET = {
-    "conn-identity-header-spoof": "no forward-auth stage exists that sets X-Auth-User",
-}
+NOT_YET = {}
 # Cases that need a listener of their own; played by the tests below.
 OWN_SETUP = {"rs-connect-refused", "rs-connect-blackhole"}
 

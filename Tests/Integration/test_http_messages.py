@@ -41,7 +41,8 @@ def test_bodies_both_ways(edge, size, framing):
 
     def answer(request, client):
         if framing == "length":
-            return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (size, request.body)
+            length = len(request.body)
+            return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (length, request.body)
         head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
         return head + chunked(request.body, random.Random(1))
 

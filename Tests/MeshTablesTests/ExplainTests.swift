@@ -1,0 +1,151 @@
+import CMeshABI
+import MeshModel
+import Testing
+
+@testable import MeshTables
+
+@Suite struct ExplainTests {
+    /// A public listener with routes, a sidecar's inbound and an outbound one.
+    private func node() throws -> CompiledNode {
+        let (web, api) = (try ServiceName("web"), try ServiceName("api"))
+        var node = CompiledNode(node: "node-1", datacenter: "dc1", trustDomain: "test.mesh")
+        let server = node.intern(
+            TLSPlan(
+                server: true, verify: .require, mesh: true, certificates: [7], trust: [1]))
+        node.targets = [
+            try Plans.target("web", ports: [18000, 18001]),
+            try Plans.target("api", ports: [18002]),
+        ]
+        node.targets[0].checksIntentions = true
+        node.targets[0].failover = ["api.default.dc1"]
+        node.identities = [
+            IdentityPlan(
+                service: api, spiffeID: "spiffe://test.mesh/ns/default/dc/dc1/svc/api", secret: 7)
+        ]
+        let toWeb = RoutePlan(
+            action: .forward(SplitPlan.all(to: "web.default.dc1")), rule: "route 3", origin: "y:3")
+        node.listeners = [
+            ListenerPlan(
+                name: "public", address: Plans.loopback(8080),
+                kind: .l7([
+                    RoutePlan(
+                        host: "*.example.com", match: HTTPMatch(path: .prefix("/admin")),
+                        action: .respond(status: 403, body: "", contentType: ""), rule: "route 1",
+                        origin: "y:1"),
+                    RoutePlan(
+                        host: "old.example.com",
+                        action: .redirect(
+                            status: 308, scheme: "", host: "www.example.com", path: ""),
+                        rule: "route 2", origin: "y:2"), toWeb,
+                ])),
+            ListenerPlan(
+                name: "web inbound", address: Plans.loopback(21000), kind: .l7([toWeb]),
+                role: .inbound, tls: server, intentionsOf: web),
+            ListenerPlan(
+                name: "api to web", address: Plans.loopback(9191), kind: .l7([toWeb]),
+                role: .outbound, identity: api),
+            ListenerPlan(
+                name: "raw", address: Plans.loopback(7000),
+                kind: .l4(SplitPlan.all(to: "web.default.dc1"))),
+        ]
+        node.intentions = [
+            Intention(
+                source: .exact(api), destination: .exact(web),
+                effect: .permissions([
+                    Permission(action: .deny, http: HTTPMatch(path: .prefix("/secret"))),
+                    Permission(action: .allow, http: HTTPMatch(path: .prefix("/"))),
+                ]), origin: .file(SourceLocation(source: "y", line: 9, column: 5))),
+            try Plans.intention("cron", "web", .allow),
+        ]
+        return node
+    }
+
+    private func explain(
+        _ url: String, from: String? = nil, listener: String? = nil, down: Set<UInt32> = []
+    ) throws -> Explanation {
+        let explainer = Explainer(try Plans.reader(try node())) { down.contains($0) ? 1 : 0 }
+        return try explainer.explain(
+            ExplainedRequest(method: "GET", url: url, from: from, listener: listener))
+    }
+
+    @Test func theDecidingRouteAndThePassedOnesAreNamed() throws {
+        let found = try explain("http://a.example.com:8080/x/../y?z")
+        #expect(found.outcome == "forwarded to web.default.dc1")
+        let routes = found.phases.filter { $0.phase == .route }
+        #expect(routes.map(\.verdict) == [.passed, .matched])
+        #expect(routes[0].detail == "the path does not match")
+        #expect(routes[1].origin == "y:3")
+        #expect(found.phases.contains { $0.detail == "host \"a.example.com\", path /y" })
+        #expect(try explain("http://a.example.com:8080/admin/x").outcome == "403")
+        #expect(
+            try explain("http://old.example.com:8080/").outcome.hasPrefix("308 to"))
+    }
+
+    @Test func callersOfASidecarAreJudged() throws {
+        let id = "spiffe://test.mesh/ns/default/dc/dc1/svc/api"
+        let good = try explain("http://x:21000/", from: id)
+        #expect(good.outcome == "forwarded to web.default.dc1")
+        let allowed = good.phases.first { $0.phase == .authorize }
+        #expect(allowed?.verdict == .allow)
+        #expect(allowed?.rule == "api => web (precedence 9)")
+        #expect(allowed?.detail == "callers of the listener: permission 2")
+        #expect(allowed?.origin == "y:9:5")
+        #expect(try explain("http://x:21000/secret/1", from: "API").outcome == "403")
+        #expect(try explain("http://x:21000/", from: "cron").outcome.hasPrefix("forwarded"))
+        #expect(try explain("http://x:21000/", from: "other").outcome == "connection closed")
+        #expect(try explain("http://x:21000/").outcome == "connection refused by TLS")
+        let stranger = try explain(
+            "http://x:21000/", from: "spiffe://other.mesh/ns/default/dc/dc1/svc/api")
+        #expect(stranger.outcome == "connection closed")
+    }
+
+    @Test func callsOfAnIdentityAreJudgedByTheTarget() throws {
+        #expect(try explain("http://web:9191/").outcome == "forwarded to web.default.dc1")
+        let denied = try explain("http://web:9191/secret")
+        #expect(denied.outcome == "403")
+        #expect(denied.phases.last?.detail == "calls of web.default.dc1: permission 1")
+    }
+
+    @Test func healthDecidesAboutEndpoints() throws {
+        let reader = try Plans.reader(try node())
+        let slots = Dictionary(
+            uniqueKeysWithValues: reader.endpoints.map {
+                (reader.text($0.instance), $0.overlay_slot)
+            })
+        let (first, second, third) = try (
+            #require(slots["web-18000"]), #require(slots["web-18001"]), #require(slots["api-18002"])
+        )
+        let one = try explain("http://x:8080/", down: [first])
+        #expect(one.phases.last?.detail.contains("1 of 2 endpoints: web-18001") == true)
+        let failed = try explain("http://x:8080/", down: [first, second])
+        #expect(failed.outcome == "forwarded to api.default.dc1")
+        #expect(try explain("http://x:8080/", down: [first, second, third]).outcome == "503")
+        #expect(
+            try explain("http://x:7000/", down: [first, second, third]).outcome
+                == "connection closed")
+    }
+
+    @Test func whatCannotBeAskedIsTold() throws {
+        #expect(try explain("http://x:1/").outcome == "connection refused")
+        #expect(try explain("http://x:8080/%2f").outcome == "400")
+        #expect(throws: MeshError.self) { try explain("http://x:8080/", listener: "none") }
+        #expect(try explain("ftp://x/").outcome == "400")
+        #expect(try explain("/y", listener: "public").outcome == "forwarded to web.default.dc1")
+    }
+
+    @Test func theDumpListsWhatRuns() throws {
+        let dump = SnapshotDump(try Plans.reader(try node())) { $0 == 0 ? 2 : 0 }
+        #expect(dump.listeners.map(\.name) == ["api to web", "public", "raw", "web inbound"])
+        let open = dump.listeners[1]
+        #expect(open.routes.map(\.rule) == ["route 1", "route 2", "route 3"])
+        #expect(open.routes[0].hosts == ["*.example.com", "old.example.com"])
+        #expect(open.routes[0].match == "path begins with /admin")
+        #expect(open.routes[2].hosts == ["*"])
+        #expect(dump.listeners[2].splits == "web.default.dc1")
+        #expect(dump.listeners[3].tls == "mtls")
+        #expect(dump.listeners[3].role == "mesh-inbound")
+        #expect(dump.targets.map(\.name) == ["api.default.dc1", "web.default.dc1"])
+        #expect(dump.targets.flatMap(\.endpoints).count { !$0.healthy } == 1)
+        #expect(dump.targets[1].failover == ["api.default.dc1"])
+    }
+}

@@ -1,0 +1,71 @@
+import CMeshABI
+import MeshModel
+import Testing
+
+@testable import MeshTables
+
+@Suite struct SlotTests {
+    @Test func aKeyKeepsItsSlot() {
+        var slots = SlotAllocator(capacity: 4)
+        #expect(slots.slot(for: 10, generation: 1) == 0)
+        #expect(slots.slot(for: 11, generation: 1) == 1)
+        #expect(slots.slot(for: 10, generation: 2) == 0)
+        #expect(slots.current(11) == 1)
+        #expect(slots.current(12) == nil)
+    }
+
+    /// A slot goes to another key only after the last generation that used it is released.
+    @Test func slotsAreReusedAfterTheirGenerationIsReleased() {
+        var slots = SlotAllocator(capacity: 2)
+        #expect(slots.slot(for: 10, generation: 1) == 0)
+        #expect(slots.slot(for: 11, generation: 1) == 1)
+        #expect(slots.slot(for: 11, generation: 2) == 1)
+        #expect(slots.slot(for: 12, generation: 2) == nil)
+        #expect(slots.release(before: 1) == [])
+        #expect(slots.slot(for: 12, generation: 2) == nil)
+        #expect(slots.release(before: 2) == [0])
+        #expect(slots.slot(for: 12, generation: 3) == 0)
+        #expect(slots.current(10) == nil)
+        #expect(slots.release(before: 3) == [1])
+        #expect(slots.count == 1)
+    }
+
+    @Test func slotsAreRecoveredFromARunningSnapshot() throws {
+        var builder = SnapshotBuilder()
+        var slots = SlotTables()
+        var node = try Plans.small()
+        node.targets += try ["a", "b", "c"].map { try Plans.target($0, ports: [1, 2]) }
+        _ = try builder.build(node, stamp: Plans.stamp(1), slots: &slots)
+        node.targets.remove(at: 2)
+        let image = try builder.build(node, stamp: Plans.stamp(2), slots: &slots)
+        let reader = try SnapshotReader(image)
+
+        var recovered = SlotTables(recovering: reader)
+        #expect(recovered.overlay.count == 6)
+        for endpoint in reader.endpoints {
+            #expect(recovered.overlay.current(endpoint.key) == endpoint.overlay_slot)
+        }
+        #expect(recovered.listeners.current(reader.listeners[0].key) == 0)
+        // A new control plane builds on: what stays has its slots, what is new takes free ones.
+        var other = SnapshotBuilder()
+        node.targets.append(try Plans.target("new", ports: [1]))
+        let next = try SnapshotReader(
+            other.build(node, stamp: Plans.stamp(3), slots: &recovered))
+        let taken = next.endpoints.map(\.overlay_slot)
+        #expect(Set(taken).count == taken.count)
+        for endpoint in reader.endpoints {
+            #expect(recovered.overlay.current(endpoint.key) == endpoint.overlay_slot)
+        }
+    }
+
+    /// Health is kept by instance, node and address: the same endpoint in two targets has one slot.
+    @Test func anEndpointHasOneSlotInAllTargets() throws {
+        var node = try Plans.small()
+        var twin = node.targets[0]
+        twin.id = "v2.web.default.dc1"
+        node.targets.append(twin)
+        let reader = try Plans.reader(node)
+        #expect(reader.endpoints.count == 4)
+        #expect(Set(reader.endpoints.map(\.overlay_slot)).count == 2)
+    }
+}

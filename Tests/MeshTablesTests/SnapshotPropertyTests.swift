@@ -1,0 +1,277 @@
+import CMeshABI
+import CMeshTable
+import MeshModel
+import Testing
+
+@testable import MeshTables
+
+/// Random plans: what the builder takes, the data plane accepts; what it takes over from the build
+/// before is what it would have written.
+@Suite struct SnapshotPropertyTests {
+    private struct RandomPlans {
+        var chance: SeededGenerator
+        var names: [ServiceName]
+
+        init(seed: UInt64) throws {
+            chance = SeededGenerator(seed: seed)
+            names = try (0..<12).map { try ServiceName("service-\($0)") }
+        }
+
+        mutating func pick<Element>(_ elements: [Element]) -> Element {
+            elements[Int.random(in: 0..<elements.count, using: &chance)]
+        }
+
+        mutating func flip() -> Bool { Bool.random(using: &chance) }
+
+        mutating func number(_ range: ClosedRange<Int>) -> Int {
+            Int.random(in: range, using: &chance)
+        }
+
+        mutating func node() throws -> CompiledNode {
+            var node = CompiledNode(
+                node: "node-1", datacenter: "dc1", trustDomain: "test.mesh",
+                intentionsDefault: flip() ? .allow : .deny)
+            let client = node.intern(
+                TLSPlan(server: false, verify: .require, mesh: true, trust: [1, 2, 3]))
+            let server = node.intern(
+                TLSPlan(
+                    server: true, verify: .require, mesh: true, alpn: ["h2", "http/1.1"],
+                    certificates: [7, 9], trust: [1, 2, 3]))
+            node.identities = names.prefix(3).map {
+                IdentityPlan(service: $0, spiffeID: "spiffe://test.mesh/\($0.folded)", secret: 7)
+            }
+            node.targets = names.prefix(number(1...names.count)).map {
+                target($0, client)
+            }
+            let ids = node.targets.map(\.id)
+            for index in node.targets.indices where flip() {
+                node.targets[index].failover = [pick(ids)]
+            }
+            node.listeners = (0..<number(1...5)).map { listener($0, ids, server) }
+            var pairs: Set<String> = []
+            for _ in 0..<number(0...30) {
+                let intention = intention()
+                if pairs.insert("\(intention.source)>\(intention.destination)").inserted {
+                    node.intentions.append(intention)
+                }
+            }
+            return node
+        }
+
+        private mutating func target(_ service: ServiceName, _ tls: TLSRef) -> TargetPlan {
+            let address = [
+                AddressPlan.unix(path: "/run/\(service.folded).sock", mode: 0),
+                .ip(IPAddress(v6High: 0x2001_0db8, low: 1), port: 80), Plans.loopback(8000),
+            ]
+            return TargetPlan(
+                id: "\(service.folded).default.dc1", service: service,
+                endpoints: (0..<number(0...4)).map { number in
+                    EndpointPlan(
+                        address: pick(address), instance: "\(service.folded)-\(number)",
+                        node: "node-\(self.number(1...3))", weight: self.number(1...9),
+                        tls: flip() ? tls : nil)
+                }, checksIntentions: flip(), sni: flip() ? "web.internal" : "",
+                expectedID: "spiffe://test.mesh/\(service.folded)",
+                balance: pick([.roundRobin, .leastRequest, .random]),
+                wireProtocol: pick([.tcp, .http1]), congestion: pick(["", "cubic", "bbr"]))
+        }
+
+        private mutating func splits(_ ids: [String]) -> [SplitPlan] {
+            (0..<number(1...4)).map { SplitPlan(weight: $0 + number(1...9999), target: pick(ids)) }
+        }
+
+        private mutating func listener(
+            _ index: Int, _ ids: [String], _ tls: TLSRef
+        ) -> ListenerPlan {
+            let isL7 = flip()
+            var plan = ListenerPlan(
+                name: "listener-\(index)", address: Plans.loopback(UInt16(9000 + index)),
+                kind: isL7
+                    ? .l7((0..<number(0...8)).map { route($0, ids) }) : .l4(splits(ids)),
+                via: pick(["", "ringmesh"]))
+            switch number(0...2) {
+            case 0:
+                plan.role = .inbound
+                plan.tls = tls
+                plan.intentionsOf = pick(names)
+            case 1:
+                plan.role = .outbound
+                plan.identity = names[0]
+            default: break
+            }
+            return plan
+        }
+
+        private mutating func match() -> HTTPMatch {
+            let texts = [
+                TextMatch.present, .exact("a"), .prefix("b"), .suffix("c"), .contains("d"),
+                .regex("[a-z]+"),
+            ]
+            return HTTPMatch(
+                path: pick([
+                    nil, .exact("/a"), .prefix("/b"), .regex("/c/[0-9]+"), .regex("/d|/e.*"),
+                ]), caseInsensitive: flip(),
+                headers: flip()
+                    ? [HeaderMatch(name: "X-Test", match: pick(texts), invert: flip())] : [],
+                query: flip() ? [QueryMatch(name: "q", match: pick(texts))] : [],
+                methods: flip() ? ["GET", "post"] : [])
+        }
+
+        private mutating func route(_ index: Int, _ ids: [String]) -> RoutePlan {
+            var plan = RoutePlan(
+                host: pick([nil, "a.example.com", "*.example.com", "*.com", "b.org"]),
+                match: match(), action: .forward(splits(ids)), rule: "route \(index)",
+                origin: "test:\(index)")
+            switch number(0...3) {
+            case 0: plan.action = .respond(status: 403, body: "no\n", contentType: "text/plain")
+            case 1: plan.action = .redirect(status: 308, scheme: "https", host: "", path: "/x")
+            default:
+                plan.retries = UInt32(number(0...3))
+                plan.retryOn = [.connect]
+            }
+            if flip() {
+                plan.headerOps = [
+                    HeaderOpPlan(name: "X-A", kind: .set("1"), onResponse: flip()),
+                    HeaderOpPlan(name: "X-B", kind: .remove, onResponse: flip()),
+                ]
+            }
+            return plan
+        }
+
+        private mutating func intention() -> Intention {
+            let source: NamePattern = number(0...4) == 0 ? .any : .exact(pick(names))
+            let destination: NamePattern = number(0...4) == 0 ? .any : .exact(pick(names))
+            if destination != .any, number(0...3) == 0 {
+                return Intention(
+                    source: source, destination: destination,
+                    effect: .permissions([
+                        Permission(action: .deny, http: match()),
+                        Permission(action: .allow, http: match()),
+                    ]))
+            }
+            return Intention(
+                source: source, destination: destination,
+                effect: .action(flip() ? .allow : .deny))
+        }
+
+        /// A small change of a plan.
+        mutating func change(_ node: inout CompiledNode) throws {
+            switch number(0...5) {
+            case 0: node.targets.shuffle(using: &chance)
+            case 1: if !node.targets.isEmpty { node.targets[0].connectTimeout += 1 }
+            case 2: node.intentions.shuffle(using: &chance)
+            case 3: _ = node.intentions.popLast()
+            case 4: node.listeners.shuffle(using: &chance)
+            default: node = try self.node()
+            }
+        }
+    }
+
+    @Test(arguments: 0..<60)
+    func randomPlansAreAccepted(seed: UInt64) throws {
+        var plans = try RandomPlans(seed: seed)
+        var builder = SnapshotBuilder()
+        var slots = SlotTables()
+        var node = try plans.node()
+        for generation in 1...8 {
+            let stamp = Plans.stamp(UInt64(generation))
+            let image = try builder.build(node, stamp: stamp, slots: &slots)
+            let reader = try SnapshotReader(image)
+            // A builder without memory, with the same slots, makes what says the same.
+            var fresh = SnapshotBuilder()
+            var sameSlots = slots
+            let other = try SnapshotReader(
+                fresh.build(node, stamp: stamp, slots: &sameSlots))
+            #expect(SnapshotDump(reader) == SnapshotDump(other))
+            #expect(Self.slots(reader) == Self.slots(other))
+            #expect(Self.policies(reader) == Self.policies(other))
+            try plans.change(&node)
+        }
+    }
+
+    private static func slots(_ reader: SnapshotReader) -> [UInt64: UInt32] {
+        Dictionary(
+            reader.endpoints.map { ($0.key, $0.overlay_slot) }
+                + reader.targets.map { ($0.key, $0.stats_slot) }
+                + reader.listeners.map { ($0.key, UInt32($0.stats_slot)) }
+        ) { first, _ in first }
+    }
+
+    private static func policies(_ reader: SnapshotReader) -> [String: [String]] {
+        Dictionary(
+            uniqueKeysWithValues: reader.policies.map { policy in
+                let range = policy.intentions.at..<policy.intentions.at + policy.intentions.count
+                let intentions = range.map { reader.intentions[Int($0)] }.map {
+                    "\(reader.text($0.source))>\(reader.text($0.destination)) \($0.action)"
+                }
+                let fallback =
+                    policy.fallback == ABI_NONE
+                    ? "none" : "\(reader.intentions[Int(policy.fallback)].action)"
+                return (
+                    reader.text(policy.destination), intentions + [fallback, "\(policy.key)"]
+                )
+            })
+    }
+
+    /// The first match of the merged lists is the first match of all routes, whatever host it names.
+    @Test func hostTablesKeepTheOrderOfRoutes() throws {
+        var chance = SeededGenerator(seed: 11)
+        let patterns: [String?] = [
+            nil, "a.com", "*.com", "b.a.com", "*.a.com", "x.org", "*.x.org", "*.b.a.com",
+        ]
+        let hosts = ["a.com", "b.a.com", "c.b.a.com", "q.com", "x.org", "y.x.org", "none", ""]
+        let methods = ["GET", "PUT"]
+        for _ in 0..<200 {
+            let routes = (0..<Int.random(in: 0...10, using: &chance)).map { index in
+                RoutePlan(
+                    host: patterns.randomElement(using: &chance) ?? nil,
+                    match: HTTPMatch(
+                        methods: Bool.random(using: &chance)
+                            ? [] : [methods.randomElement(using: &chance) ?? "GET"]),
+                    action: .respond(status: 200 + index, body: "", contentType: ""),
+                    rule: "\(index)", origin: "")
+            }
+            var node = try Plans.small()
+            node.listeners[0].kind = .l7(routes)
+            let reader = try Plans.reader(node)
+            for host in hosts {
+                for method in methods {
+                    let expected = routes.first { route in
+                        (route.match.methods.isEmpty || route.match.methods == [method])
+                            && Self.covers(route.host, host)
+                    }
+                    let request = ExplainedRequest(
+                        method: method, url: "/",
+                        headers: host.isEmpty ? [] : [.init(name: "host", value: host)])
+                    let input = try RequestInput(request)
+                    var record = input.input
+                    let found = withExtendedLifetime(input) { route_find(reader.view, 0, &record) }
+                    let rule = found == ABI_NONE ? nil : reader.text(reader.routes[Int(found)].rule)
+                    #expect(rule == expected?.rule, "\(host) \(method) of \(routes.map(\.host))")
+                }
+            }
+        }
+    }
+
+    private static func covers(_ pattern: String?, _ host: String) -> Bool {
+        guard let pattern else { return true }
+        guard pattern.hasPrefix("*") else { return pattern == host }
+        return host.hasSuffix(pattern.dropFirst()) && host.count > pattern.count - 1
+    }
+
+    @Test func splitsAreScaledToTheWhole() throws {
+        let cases: [([Int], [UInt32])] = [
+            ([1], [10_000]), ([50, 50], [5000, 5000]), ([1, 1, 1], [3334, 3333, 3333]),
+            ([6667, 1667, 1667], [6666, 1667, 1667]), ([0, 3, 0], [10_000]),
+            ([10_000_00, 1], [9999, 1]), ([9999, 1], [9999, 1]),
+            ([1_000_000, 1, 1], [9998, 1, 1]),
+        ]
+        for (weights, expected) in cases {
+            var node = try Plans.small()
+            node.listeners[0].kind = .l4(
+                weights.map { SplitPlan(weight: $0, target: "web.default.dc1") })
+            let reader = try Plans.reader(node)
+            #expect(reader.splits.map(\.weight) == expected, "\(weights)")
+        }
+    }
+}

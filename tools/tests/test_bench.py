@@ -1,0 +1,260 @@
+"""Proves that tools/bench claims nothing out of noise, and that its loader notices every answer
+that is not as the backend sent it: a proxy that loses or mixes up bytes must not look fast.
+"""
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+BENCH = ROOT / "Tests/Benchmarks/side_by_side"
+sys.path.insert(0, str(BENCH))
+
+import verdict  # noqa: E402
+
+# --- what may be claimed ---
+
+
+def ratio(ours, theirs, **more):
+    return verdict.Ratio(ours, theirs, **more)
+
+
+def test_a_clear_difference_is_claimed():
+    found = ratio([130, 132, 128, 131, 129], [100, 101, 99, 100, 102])
+    assert found.claimed
+    assert found.text() == "1.30 (1.29–1.31)"
+
+
+def test_overlapping_samples_claim_nothing():
+    found = ratio([100, 110, 90, 105, 95], [98, 108, 91, 103, 97])
+    assert not found.claimed
+    assert found.text().startswith("≈ ")
+
+
+def test_steady_pairs_of_wandering_samples_claim_nothing():
+    """The machine drifted more than the sides differ: the samples overlap, the ratios do not."""
+    theirs = [50, 60, 70, 80, 90, 100]
+    found = ratio([value * 1.05 for value in theirs], theirs)
+    assert found.spread.low > 1
+    assert not found.claimed
+
+
+def test_one_disturbed_round_does_not_undo_a_claim():
+    found = ratio([130, 131, 30, 129, 132, 130, 131], [100, 101, 99, 100, 102, 98, 100])
+    assert found.claimed
+    assert 1.29 < found.median < 1.31
+
+
+@pytest.mark.parametrize(("rounds", "claimed"), [(4, False), (5, True), (6, True)])
+def test_claims_need_rounds(rounds, claimed):
+    assert ratio([200] * rounds, [100] * rounds).claimed is claimed
+
+
+def test_smaller_can_be_better():
+    found = ratio([50] * 5, [100] * 5, smaller_is_better=True)
+    assert found.median == 2
+    assert found.claimed
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([1.0] * 5, verdict.REACHED),
+        ([0.99] * 5, verdict.MISSED),
+        ([0.97, 0.98, 0.99, 1.01, 1.02], verdict.OPEN),
+    ],
+)
+def test_targets(values, expected):
+    assert verdict.judge(ratio(values, [1.0] * 5), 1.0) == expected
+
+
+# --- the loader against proxies that do wrong ---
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory):
+    compiler = shutil.which("cc") or shutil.which("clang")
+    if compiler is None or shutil.which("make") is None:
+        pytest.skip("no C compiler or no make")
+    folder = tmp_path_factory.mktemp("bench")
+    made = subprocess.run(
+        ["make", "-f", BENCH / "Makefile", f"OUT={folder}", f"CC={compiler}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert made.returncode == 0, made.stderr
+    return folder
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+def backend(programs):
+    http, exchange = free_port(), free_port()
+    command = [programs / "backend", "--http", str(http), "--exchange", str(exchange)]
+    child = subprocess.Popen(command)
+    end = time.monotonic() + 5
+    while time.monotonic() < end:
+        try:
+            socket.create_connection(("127.0.0.1", exchange), 0.5).close()
+            break
+        except OSError:
+            time.sleep(0.02)
+    yield {False: http, True: exchange}
+    child.terminate()
+    child.wait(5)
+
+
+class Liar:
+    """Passes everything on, and every answer through `change`."""
+
+    def __init__(self, target, change):
+        self.target, self.change = target, change
+        self.socket = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.port = self.socket.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                down, _ = self.socket.accept()
+            except OSError:
+                return
+            up = socket.create_connection(("127.0.0.1", self.target))
+            for pair in ((down, up, None), (up, down, self.change)):
+                threading.Thread(target=self.copy, args=pair, daemon=True).start()
+
+    @staticmethod
+    def copy(source, sink, change):
+        try:
+            while data := source.recv(65536):
+                sink.sendall(change(data) if change else data)
+        except OSError:
+            pass
+        for sock in (source, sink):
+            try:
+                sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+
+def load(programs, port, exchange, **options):
+    command = [programs / "load", "--port", port, "--connections", 4]
+    command += ["--seconds", 0.4, "--warmup", 0.1]
+    command += ["--exchange", "--up", 48, "--down", 64] if exchange else ["--down", 128]
+    for name, value in options.items():
+        command += [f"--{name}", value]
+    done = subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, timeout=40, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def through(programs, backend, change, exchange):
+    liar = Liar(backend[exchange], change)
+    try:
+        return load(programs, liar.port, exchange)
+    finally:
+        liar.socket.close()
+
+
+def same(data):
+    return data
+
+
+def flipped(data):
+    return data[:-5] + bytes([data[-5] ^ 1]) + data[-4:]
+
+
+def shortened(data):
+    return data[:-1]
+
+
+def doubled(data):
+    return data + data
+
+
+def refused(data):
+    return b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"
+
+
+def chunked(data):
+    head, _, body = data.partition(b"\r\n\r\n")
+    head = head.replace(b"Content-Length: 128", b"Transfer-Encoding: chunked")
+    return head + b"\r\n\r\n80\r\n" + body + b"\r\n0\r\n\r\n"
+
+
+class Mixer:
+    """Answers an old answer, of whichever connection: right in form, wrong in content."""
+
+    def __init__(self):
+        self.kept = b""
+
+    def __call__(self, data):
+        old, self.kept = self.kept or data, data
+        return old
+
+
+@pytest.mark.parametrize("exchange", [False, True])
+def test_an_honest_proxy_has_no_errors(programs, backend, exchange):
+    said = through(programs, backend, same, exchange)
+    assert said["requests"] > 0
+    assert not any(said["errors"].values())
+    assert said["bytes"] == said["requests"] * (112 if exchange else 128)
+
+
+@pytest.mark.parametrize(
+    ("change", "exchange", "error"),
+    [
+        (flipped, False, "body"),
+        (flipped, True, "body"),
+        (doubled, False, "head"),
+        (doubled, True, "head"),
+        (refused, False, "head"),
+        (chunked, False, "head"),
+        (Mixer(), False, "body"),
+        (Mixer(), True, "head"),
+    ],
+)
+def test_wrong_answers_are_errors(programs, backend, change, exchange, error):
+    said = through(programs, backend, change, exchange)
+    assert said["errors"][error] > 0, said
+
+
+@pytest.mark.parametrize("exchange", [False, True])
+def test_lost_bytes_are_errors(programs, backend, exchange):
+    """The rest of a short answer never comes: owed for longer than a second, it is stalled."""
+    liar = Liar(backend[exchange], shortened)
+    said = load(programs, liar.port, exchange, seconds=1.2)
+    liar.socket.close()
+    assert said["errors"]["stalled"] == 4, said
+
+
+def test_a_fixed_rate_is_kept(programs, backend):
+    said = load(programs, backend[False], False, rate=500, seconds=1)
+    assert 480 <= said["requests"] <= 520
+    assert not any(said["errors"].values())
+
+
+def test_idle_connections_are_counted_and_asked_again(programs, backend):
+    child = subprocess.Popen(
+        [programs / "load", "--idle", "--port", str(backend[False]), "--connections", "20"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    said, _ = child.communicate("5\n20\ncheck\n", timeout=20)
+    assert said.splitlines() == ["open 5", "open 20", "answered 20 dropped 0"]
