@@ -1,4 +1,3 @@
-
 /// A request to be explained, as a client would send it.
 package struct ExplainedRequest: Hashable, Sendable, Codable {
     package var method: String

@@ -86,7 +86,8 @@ enum DevHints {
         lines.append("  meshctl status")
         if configuration.services.isEmpty {
             lines += [
-                "  echo 'service: { name: web, port: 8080, connect: { sidecar_service: {} } }' > web.yaml",
+                "  echo 'service: { name: web, port: 8080, connect: { sidecar_service: {} } }' "
+                    + "> web.yaml",
                 "  meshctl service register web.yaml", "  meshctl intention create --allow api web",
             ]
         } else {

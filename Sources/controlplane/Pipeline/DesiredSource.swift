@@ -92,6 +92,9 @@ actor DesiredSource {
             leafTTL: configuration.mesh.leafTTL)
     }
 
+    /// What holds where no intention covers a call.
+    var intentionsDefault: IntentionAction { configuration.mesh.intentionsDefault }
+
     /// The services of the node, their sidecars expanded.
     func inventory(_ stored: StoreState) async -> Inventory {
         let records = stored.services

@@ -5,8 +5,8 @@ import MeshProcess
 import MeshTelemetry
 import MeshWorkers
 
-/// Sees to it that there is a data plane, if it is this installation's to start, and that the pipeline
-/// knows what happens with it.
+/// Sees to it that there is a data plane, if it is this installation's to start, and that the
+/// pipeline knows what happens with it.
 struct DataPlaneKeeper: Sendable {
     let process: DataPlaneProcess
     let isManaged: Bool
