@@ -14,6 +14,9 @@ static size_t l7_on_head(struct proxy *proxy, struct conn *down, struct bytes in
 {
     int used = 0;
 
+    if (down->stage == L7_IN_HEAD && in.len < down->seen) {
+        return 0; /* the head lies across blocks: it is offered in one piece next */
+    }
     if (down->stage != L7_IN_HEAD || in.len >= H1_MAX_HEAD || h1_may_progress(in, down->seen)) {
         used = h1_parse_request(in, &proxy->head);
     }

@@ -30,7 +30,11 @@ final class StoreLock: Sendable {
 
     func release() {
         fd.withLock { fd in
-            if let open = fd { close(open) }
+            if let open = fd {
+                // A child between fork and exec may hold a copy: closing ours would not unlock.
+                _ = flock(open, LOCK_UN)
+                close(open)
+            }
             fd = nil
         }
     }

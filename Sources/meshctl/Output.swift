@@ -18,12 +18,15 @@ struct OutputOptions: ParsableArguments {
 }
 
 enum Output {
+    /// To standard output. Names and texts of others in it have been made printable.
     static func line(_ text: String) {
         FileHandle.standardOutput.write(Data((text + "\n").utf8))
     }
 
     static func error(_ text: String) {
-        FileHandle.standardError.write(Data(("meshctl: " + text + "\n").utf8))
+        let lines = text.split(separator: "\n").map { Printable.text(String($0)) }
+        FileHandle.standardError.write(
+            Data(("meshctl: " + lines.joined(separator: "\n  ") + "\n").utf8))
     }
 }
 

@@ -1,5 +1,6 @@
 /* HTTP exchanges over loopback: what the client and the upstream see, to the byte where it
  * matters. */
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -95,6 +96,56 @@ TEST(a_body_is_never_left_out_of_a_second_try)
     CHECK(
         bytes_has_prefix(proxy_kit_until(kit, client, "\r\n\r\n"), BYTES_LITERAL("HTTP/1.1 502 ")));
     CHECK(proxy_kit_is_alone(kit, 0));
+    close(client);
+    proxy_kit_free(kit);
+}
+
+#define POST_HEAD 52u
+
+/* A POST of `length` bytes in all; its body ends in "END". */
+static void fill_post(uint8_t *to, size_t length)
+{
+    char head[POST_HEAD + 1];
+
+    CHECK_INT(snprintf(head, sizeof(head),
+                       "POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: %05zu\r\n\r\n",
+                       length - POST_HEAD),
+              POST_HEAD);
+    memset(to, 'x', length);
+    memcpy(to, head, POST_HEAD);
+    memcpy(to + length - 3, "END", 3);
+}
+
+TEST(a_held_head_may_lie_across_blocks)
+{
+    static uint8_t ahead[SPILL_BLOCK_SIZE + 200];
+    struct proxy_kit *kit = started(1);
+    int client = proxy_kit_client(kit, 0);
+    size_t post = SPILL_BLOCK_SIZE - 100;
+    int up;
+
+    /* While the first request waits, the second is held whole and the third to a part: its first
+     * hundred bytes end one block, the rest begins the next. */
+    proxy_kit_send(client, GET);
+    up = proxy_kit_accept(kit, 0);
+    (void)proxy_kit_until(kit, up, "\r\n\r\n");
+    fill_post(ahead, post);
+    memset(ahead + post, 'y', sizeof(ahead) - post);
+    memcpy(ahead + post, "GET /c HTTP/1.1\r\nHost: a\r\nX: ", 29);
+    proxy_kit_send_bytes(client, bytes_of(ahead, sizeof(ahead)));
+    proxy_kit_settle(kit);
+    proxy_kit_send(up, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+    (void)proxy_kit_until(kit, up, "END");
+    proxy_kit_send(up, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+    proxy_kit_settle(kit);
+
+    /* Byte by byte to its end. */
+    for (uint32_t i = 0; i < 4; i++) {
+        proxy_kit_send_bytes(client, bytes_of(&"\r\n\r\n"[i], 1));
+        proxy_kit_settle(kit);
+    }
+    (void)proxy_kit_until(kit, up, "\r\n\r\n");
+    close(up);
     close(client);
     proxy_kit_free(kit);
 }

@@ -12,7 +12,7 @@ struct ServicesCommand: AsyncParsableCommand {
     func run() async throws {
         try await connection.run { connection in
             let services: [ServiceReport] = try await connection.read("/status/services")
-            try output.show(services) { Self.table(services).rendered() }
+            try output.show(services) { Self.table(services).rendered(orElse: "no services") }
         }
     }
 
@@ -46,7 +46,9 @@ struct InstancesCommand: AsyncParsableCommand {
         let path = URLPath.make("status", "instances", query: query)
         try await connection.run { connection in
             let instances: [InstanceReport] = try await connection.read(path)
-            try output.show(instances) { Self.table(instances).rendered() }
+            try output.show(instances) {
+                Self.table(instances).rendered(orElse: "no instances")
+            }
         }
     }
 

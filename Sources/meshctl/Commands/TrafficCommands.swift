@@ -37,7 +37,13 @@ struct RoutesCommand: AsyncParsableCommand {
             if target.endpoints.isEmpty { endpoints.add(target.name, "-", "-", "-", "-", "-") }
         }
         return
-            "generation \(report.generation)\n\n\(listeners.rendered())\n\n\(endpoints.rendered())"
+            """
+            generation \(report.generation)
+
+            \(listeners.rendered(orElse: "no listeners"))
+
+            \(endpoints.rendered(orElse: "no targets"))
+            """
     }
 }
 
@@ -62,10 +68,14 @@ struct StatsCommand: AsyncParsableCommand {
                 try output.show(last) { Self.totals(last) }
                 return
             }
+            let clock = ContinuousClock()
+            var lastRead = clock.now
             while true {
-                try await Task.sleep(for: .seconds(1))
+                try await clock.sleep(for: .seconds(1))
                 let now: StatsReport = try await connection.read("/status/stats")
-                Output.line(Self.rates(from: last, to: now) + "\n")
+                let elapsed = clock.now - lastRead
+                lastRead = clock.now
+                Output.line(Self.rates(from: last, to: now, seconds: elapsed / .seconds(1)) + "\n")
                 last = now
             }
         }
@@ -95,26 +105,32 @@ struct StatsCommand: AsyncParsableCommand {
                 count("resets"), Format.latency(target.latency.p50Us),
                 Format.latency(target.latency.p99Us))
         }
-        return "\(listeners.rendered())\n\n\(targets.rendered())"
+        return """
+            \(listeners.rendered(orElse: "no listeners"))
+
+            \(targets.rendered(orElse: "no targets"))
+            """
     }
 
-    static func rates(from last: StatsReport, to now: StatsReport) -> String {
+    /// `seconds` lie between the two readings.
+    static func rates(from last: StatsReport, to now: StatsReport, seconds: Double) -> String {
         let before = Dictionary(last.listeners.map { ($0.name, $0) }) { first, _ in first }
         var table = Table(
             "listener", "accepted/s", "requests/s", "5xx/s", "denied/s", "in/s", "out/s", "open",
             numbers: [1, 2, 3, 4, 5, 6, 7])
         for listener in now.listeners {
+            let count = { (name: String) in listener.counters[name] ?? 0 }
             let rate = { (name: String) -> UInt64 in
                 let old = before[listener.name]?.counters[name] ?? 0
-                let new = listener.counters[name] ?? 0
-                return new >= old ? new - old : new
+                // A data plane that was started again counts from zero.
+                let grown = count(name) >= old ? count(name) - old : count(name)
+                return UInt64((Double(grown) / max(seconds, 0.001)).rounded())
             }
             table.add(
-                listener.name, "\(rate("accepted"))", "\(rate("requests"))", "\(rate("code_5xx"))",
-                "\(rate("denied"))", Format.bytes(rate("bytes_in")),
-                Format.bytes(rate("bytes_out")),
-                "\(listener.counters["open"] ?? 0)")
+                listener.name, "\(rate("accepted"))", "\(rate("requests"))",
+                "\(rate("code_5xx"))", "\(rate("denied"))", Format.bytes(rate("bytes_in")),
+                Format.bytes(rate("bytes_out")), "\(count("open"))")
         }
-        return table.rendered()
+        return table.rendered(orElse: "no listeners")
     }
 }
