@@ -10,8 +10,8 @@ struct DevCommand: AsyncParsableCommand {
         abstract: "Runs a node on loopback with temporary state, to try things out.",
         usage: "controlplane dev [--config.path FILE] [--KEY VALUE ...]",
         discussion: """
-            State, keys and sockets are in a temporary folder that is removed at the end. Says what
-            to try once every worker serves. Ctrl-C ends it.
+            State, keys and sockets are in a temporary folder that is removed at the end. Says \
+            what to try once every worker serves. Ctrl-C ends it.
             """)
 
     @Argument(

@@ -145,7 +145,7 @@ struct Node: Sendable {
         return [
             NodeService(name: "health") {
                 await health.run()
-            } finish: {
+            } finish: { _ in
                 // Nobody asks any more; what is left of connections goes with the process.
                 try? await http.shutdown()
             },
@@ -181,8 +181,8 @@ struct Node: Sendable {
         let limit = configuration.dataplane.drainTimeout.duration + .seconds(5)
         return NodeService(name: "data plane") {
             try await keeper.run()
-        } finish: {
-            await keeper.stop(within: limit)
+        } finish: { end in
+            await keeper.stop(end, within: limit)
         }
     }
 
@@ -196,9 +196,9 @@ struct Node: Sendable {
         if let path = configuration.admin.socket {
             let server = AdminServer(.unix(path: path), backend: backend, token: token, logger: log)
             services.append(
-                NodeService(name: "admin socket") {
-                    try await server.run()
-                } finish: {
+                NodeService(name: "admin socket", knowsShutdown: true) {
+                    try await Self.listening(on: "admin.socket \(path)") { try await server.run() }
+                } finish: { _ in
                     unlink(path)
                 })
         }
@@ -207,9 +207,29 @@ struct Node: Sendable {
             let server = AdminServer(
                 .tcp(host: host, port: Int(address.port)), backend: backend, token: token,
                 logger: log)
-            services.append(NodeService(name: "admin port") { try await server.run() })
+            services.append(
+                NodeService(name: "admin port", knowsShutdown: true) {
+                    try await Self.listening(on: "admin.bind_addr \(address)") {
+                        try await server.run()
+                    }
+                })
         }
         return services
+    }
+
+    /// Names the address in what a server throws.
+    private static func listening(
+        on address: String, _ serve: () async throws -> Void
+    ) async throws {
+        do {
+            try await serve()
+        } catch let error as MeshError {
+            throw error
+        } catch let error as CancellationError {
+            throw error
+        } catch {
+            throw MeshError(.system, "\(address) cannot be served", cause: error)
+        }
     }
 
     private func run(_ services: [NodeService]) async throws {
