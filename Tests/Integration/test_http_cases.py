@@ -19,7 +19,6 @@ LANES = 6
 # case id -> why it is not passed yet. Shrinks only.
 NOT_YET = {
     "conn-identity-header-spoof": "no forward-auth stage exists that sets X-Auth-User",
-    "rs-reset-mid-headers": "a GET whose answer breaks off in its head is asked again",
 }
 # Cases that need a listener of their own; played by the tests below.
 OWN_SETUP = {"rs-connect-refused", "rs-connect-blackhole"}
