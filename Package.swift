@@ -142,7 +142,7 @@ let swiftTargets: [Target] = [
     swiftRoom(
         "MeshAdmin",
         [
-            "MeshModel", "MeshTelemetry", "MeshAdminAPI", logging,
+            "MeshModel", "MeshTelemetry", "MeshAdminAPI",
             .product(name: "Hummingbird", package: "hummingbird"),
             .product(name: "HTTPTypes", package: "swift-http-types"),
             .product(name: "NIOCore", package: "swift-nio"),
@@ -152,7 +152,7 @@ let swiftTargets: [Target] = [
         dependencies: [
             "MeshModel", "MeshConfig", "MeshTelemetry", "MeshAuthz", "MeshDiscovery",
             "MeshIdentity", "MeshStore", "MeshTables", "MeshWorkers", "MeshClient", "MeshHealth",
-            "MeshProcess", "MeshAdmin", "MeshAdminAPI", "CMeshABI", argumentParser,
+            "MeshProcess", "MeshAdmin", "MeshAdminAPI", argumentParser,
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             .product(name: "UnixSignals", package: "swift-service-lifecycle"),
         ],
@@ -182,6 +182,16 @@ let swiftTargets: [Target] = [
             .product(name: "Crypto", package: "swift-crypto"),
             .product(name: "SwiftASN1", package: "swift-asn1"),
         ]),
+    swiftTests(
+        "MeshAdmin",
+        [
+            "MeshModel", "MeshAdminAPI", "MeshTelemetry", "MeshClient",
+            .product(name: "NIOCore", package: "swift-nio"),
+        ]),
+    .testTarget(
+        name: "MeshctlTests",
+        dependencies: ["meshctl", "MeshAdmin", "MeshAdminAPI", "MeshClient", "MeshModel"],
+        swiftSettings: swiftSettings),
     swiftTests("MeshModel"),
     swiftTests("MeshHealth", ["MeshModel", "MeshTelemetry"]),
     .testTarget(

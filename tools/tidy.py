@@ -65,7 +65,7 @@ SWIFT_MODULES = {
 SWIFT_C_MODULES = {
     "CMeshABI": {"MeshTables", "MeshWorkers"},
     "CMeshTable": {"MeshTables"},
-    # What the lookups take: slices, and the normal form of a request that is explained.
+    # Explanations ask the C lookups themselves, with hosts and paths in the form the workers use.
     "CMeshBase": {"MeshTables"},
     "CMeshWire": {"MeshTables"},
     "CMeshShm": {"MeshWorkers", "MeshProcess"},

@@ -183,10 +183,8 @@ void conn_run_ready(struct proxy *proxy)
         conn_deliver_held(proxy, conn); /* it may start a bulk transfer, which goes behind it */
         if (conn->state == CONN_OPEN && conn->bulk_from != NULL) {
             bulk_run(proxy, conn->bulk_from);
-        } else if (conn->state == CONN_OPEN && conn_has(conn, CONN_ENDED)) {
-            if (conn->in.length == 0) {
-                conn_tell_end(proxy, conn);
-            }
+        } else if (conn_has(conn, CONN_ENDED)) {
+            conn_tell_end(proxy, conn);
         } else if (conn->state == CONN_OPEN) {
             conn_update_receive(proxy, conn);
         }

@@ -48,7 +48,8 @@ struct conn_ops {
     /* Input; returns how much was used. The rest is held and offered again, with more behind it,
      * after the next input or conn_offer(). */
     size_t (*data)(struct proxy *proxy, struct conn *conn, struct bytes in);
-    /* The peer's end of stream, after all input was used. */
+    /* The peer's end of stream, after all input was offered: what the user left of it is all that
+     * will ever come. */
     void (*ended)(struct proxy *proxy, struct conn *conn);
     /* Output fell below LIMIT_SPILL_LOW after conn_is_full() had been true. */
     void (*drained)(struct proxy *proxy, struct conn *conn);

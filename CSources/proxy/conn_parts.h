@@ -11,7 +11,7 @@ void conn_make_ready(struct proxy *proxy, struct conn *conn);
 void conn_cancel_receive(struct proxy *proxy, struct conn *conn);
 /* Gives the user what is held. */
 void conn_deliver_held(struct proxy *proxy, struct conn *conn);
-/* Tells the end of stream once all input before it was used. */
+/* Tells the end of stream, once, after all input before it was offered. */
 void conn_tell_end(struct proxy *proxy, struct conn *conn);
 /* Sends what the TLS session wants to say. */
 void conn_send_tls(struct proxy *proxy, struct conn *conn);

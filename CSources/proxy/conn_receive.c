@@ -143,16 +143,23 @@ static void conn_deliver(struct proxy *proxy, struct conn *conn, struct bytes in
 
 void conn_tell_end(struct proxy *proxy, struct conn *conn)
 {
-    if (conn->state == CONN_LINGERING) {
-        conn_close(proxy, conn, false);
-        return;
-    }
-    if (conn->state == CONN_OPEN && conn->in.length == 0 && !conn_has(conn, CONN_PAUSED) &&
-        !conn_has(conn, CONN_END_TOLD)) {
+    /* The user has had its chance at what is held: what it left, nothing will complete any more. */
+    if (conn->state == CONN_OPEN && !conn_has(conn, CONN_PAUSED | CONN_END_TOLD)) {
         conn->flags |= CONN_END_TOLD;
         conn->ops->ended(proxy, conn);
-    } else if (conn->state == CONN_OPEN && !conn_has(conn, CONN_END_TOLD) && conn->in.length > 0) {
+    }
+}
+
+/* The peer's end of stream has come: it is told behind what is held. */
+static void conn_note_end(struct proxy *proxy, struct conn *conn)
+{
+    conn->flags |= CONN_ENDED;
+    if (conn->state == CONN_LINGERING) {
+        conn_close(proxy, conn, false);
+    } else if (conn->in.length > 0) {
         conn_make_ready(proxy, conn);
+    } else {
+        conn_tell_end(proxy, conn);
     }
 }
 
@@ -188,8 +195,7 @@ static void conn_on_ciphertext(struct proxy *proxy, struct conn *conn, struct by
     }
     conn_send_tls(proxy, conn); /* key updates and alerts that reading made */
     if (tls_status_of(conn->tls) == TLS_PEER_CLOSED && !conn_has(conn, CONN_ENDED)) {
-        conn->flags |= CONN_ENDED;
-        conn_tell_end(proxy, conn);
+        conn_note_end(proxy, conn);
     }
 }
 
@@ -228,8 +234,7 @@ static void conn_on_end(struct proxy *proxy, struct conn *conn)
         conn_fail(proxy, conn);
         return;
     }
-    conn->flags |= CONN_ENDED;
-    conn_tell_end(proxy, conn);
+    conn_note_end(proxy, conn);
 }
 
 /* No buffer was free. When some are by now the receive is armed again at once; else when one comes

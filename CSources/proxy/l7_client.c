@@ -14,6 +14,9 @@ static size_t l7_on_head(struct proxy *proxy, struct conn *down, struct bytes in
 {
     int used = 0;
 
+    if (down->stage == L7_IN_HEAD && in.len < down->seen) {
+        return 0; /* the head lies across blocks: it is offered in one piece next */
+    }
     if (down->stage != L7_IN_HEAD || in.len >= H1_MAX_HEAD || h1_may_progress(in, down->seen)) {
         used = h1_parse_request(in, &proxy->head);
     }
@@ -54,7 +57,7 @@ static size_t l7_on_body(struct proxy *proxy, struct conn *down, struct bytes in
         l7_fail(proxy, request, ABI_OUTCOME_BAD_REQUEST);
         return in.len;
     }
-    request->flags |= data > 0 ? (uint32_t)REQUEST_BODY_SENT : 0;
+    request->flags |= used > 0 ? (uint32_t)REQUEST_BODY_SENT : 0;
     l7_gather_flush(proxy, &gather);
     abi_stat_add(&listener_of(proxy, down)->stats->counters[ABI_LISTENER_BYTES_IN], data);
     abi_stat_add(&request->target_stats->counters[ABI_TARGET_BYTES_OUT], data);

@@ -14,7 +14,7 @@ enum request_flag {
     REQUEST_L4 = 1,
     REQUEST_REUSED = 2,        /* its upstream connection came from the pool */
     REQUEST_SENT = 4,          /* the head went to the upstream */
-    REQUEST_BODY_SENT = 8,     /* so did body bytes: it cannot be sent again */
+    REQUEST_BODY_SENT = 8,     /* so did some of the body: it cannot be sent again */
     REQUEST_BODY_DONE = 16,    /* the request body is complete */
     REQUEST_ANSWERED = 32,     /* a final response head went to the client */
     REQUEST_ANSWER_DONE = 64,  /* the response is complete */
@@ -85,7 +85,7 @@ enum upstream_result upstream_start(struct proxy *proxy, struct request *request
 enum upstream_result upstream_retry(struct proxy *proxy, struct request *request,
                                     enum abi_outcome outcome, const struct conn_ops *ops);
 
-/* Lets request.up go: back to the pool, or closed. */
+/* Lets request.up go: back to the pool, or closed; an unfinished stream is reset. */
 void upstream_leave(struct proxy *proxy, struct request *request, bool reusable);
 
 /* --- uppool.c --- */

@@ -1,8 +1,8 @@
 package import MeshAdminAPI
 package import MeshTelemetry
 
-/// What the admin API asks of the control plane. Reads never wait for the data plane; a change returns
-/// when every worker has acknowledged it, or its deadline has passed.
+/// What the admin API asks of the control plane. Reads never wait for the data plane; a change
+/// returns when every worker has acknowledged it, or its deadline has passed.
 package protocol AdminBackend: Sendable {
     /// nil when ready, else why not.
     func notReadyReason() async -> String?
@@ -20,7 +20,8 @@ package protocol AdminBackend: Sendable {
     func roots() async throws -> [RootReport]
     func explain(_ request: ExplainRequest) async throws -> ExplainReport
 
-    /// `document` is a service in Consul's shape, JSON or YAML, with or without a `service` wrapper.
+    /// `document` is a service in Consul's shape, JSON or YAML, with or without a `service`
+    /// wrapper.
     func registerService(document: [UInt8]) async throws -> ChangeReport
     func deregisterService(id: String) async throws -> ChangeReport
     /// The service that such a document names.

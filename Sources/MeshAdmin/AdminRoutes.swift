@@ -8,98 +8,171 @@ import NIOCore
 
 /// Paths of the admin API and what each asks of the backend.
 struct AdminRoutes: Sendable {
+    typealias Handler = @Sendable @concurrent (Request, AdminContext) async throws -> Response
+    /// Methods of one path.
+    typealias Methods = [HTTPRequest.Method: Handler]
+
     /// Bytes of a request body.
     static let bodyLimit = 1 << 20
 
-    let backend: any AdminBackend
-    let transport: AdminTransport
-    let token: String?
+    /// Methods that are answered 405 where a path does not have them; any other is a 404.
+    private static let knownMethods: [HTTPRequest.Method] = [
+        .get, .head, .post, .put, .patch, .delete, .options,
+    ]
 
-    func router() -> Router<BasicRequestContext> {
-        let router = Router(context: BasicRequestContext.self)
+    let backend: any AdminBackend
+    let guards: AccessGuard
+
+    func router() -> Router<AdminContext> {
+        let router = Router(context: AdminContext.self)
+        let guards = guards
         router.add(middleware: ErrorMiddleware())
-        addMachineRoutes(router)
-        addReads(router.group("status"))
-        addWrites(
-            router.group("v1").add(middleware: WriteGuard(transport: transport, token: token)))
+        Self.add(probes(), to: router)
+        let readers = router.group().add(
+            middleware: GuardMiddleware { request, context in
+                try guards.checkRead(by: context.remoteAddress, request)
+            })
+        Self.add(reads(), to: readers)
+        let writers = router.group().add(
+            middleware: GuardMiddleware { request, _ in try guards.checkWrite(request) })
+        Self.add(writes(), to: writers)
         return router
     }
 
-    private func addMachineRoutes(_ router: Router<BasicRequestContext>) {
-        let backend = backend
-        router.get("health") { _, _ in
-            AdminErrors.json(HealthReport(status: "ok"))
-        }
-        router.get("ready") { _, _ in
-            guard let reason = await backend.notReadyReason() else {
-                return AdminErrors.json(HealthReport(status: "ready"))
+    private static func add(
+        _ paths: [String: Methods], to router: some RouterMethods<AdminContext>
+    ) {
+        for (path, methods) in paths {
+            for (method, handler) in methods {
+                router.on(RouterPath(path), method: method, use: handler)
             }
-            return AdminErrors.json(
-                HealthReport(status: "not ready", reason: reason), status: .serviceUnavailable)
-        }
-        router.get("metrics") { _, _ in
-            var headers = HTTPFields()
-            headers[.contentType] = MetricsText.contentType
-            let text = MetricsText.render(await backend.metrics())
-            return Response(
-                status: .ok, headers: headers,
-                body: .init(byteBuffer: ByteBuffer(string: text)))
+            if let get = methods[.get] {
+                router.on(RouterPath(path), method: .head) { request, context in
+                    try await get(request, context).createHeadResponse()
+                }
+            }
+            var allowed = Set(methods.keys)
+            if allowed.contains(.get) { allowed.insert(.head) }
+            let allow = allowed.map(\.rawValue).sorted().joined(separator: ", ")
+            for method in knownMethods where !allowed.contains(method) {
+                router.on(RouterPath(path), method: method) { request, _ in
+                    var response = AdminErrors.response(
+                        status: .methodNotAllowed, code: "method_not_allowed",
+                        message: "\(request.uri.path) takes \(allow)")
+                    response.headers[.allow] = allow
+                    return response
+                }
+            }
         }
     }
 
-    private func addReads(_ group: RouterGroup<BasicRequestContext>) {
+    /// For load balancers and service managers; open to everybody who can connect.
+    private func probes() -> [String: Methods] {
         let backend = backend
-        group.get { _, _ in AdminErrors.json(try await backend.status()) }
-        group.get("services") { _, _ in AdminErrors.json(try await backend.services()) }
-        group.get("instances") { request, _ in
-            let service = request.uri.queryParameters["service"].map(String.init)
-            return AdminErrors.json(try await backend.instances(service: service))
-        }
-        group.get("intentions") { _, _ in AdminErrors.json(try await backend.intentions()) }
-        group.get("intentions/check") { request, _ in
-            let pair = try Self.pair(of: request)
-            return AdminErrors.json(
-                try await backend.checkIntention(
-                    source: pair.source, destination: pair.destination))
-        }
-        group.get("routes") { _, _ in AdminErrors.json(try await backend.routes()) }
-        group.get("stats") { _, _ in AdminErrors.json(try await backend.stats()) }
-        group.get("certs") { _, _ in AdminErrors.json(try await backend.certificates()) }
-        group.get("roots") { _, _ in AdminErrors.json(try await backend.roots()) }
-        group.post("explain") { request, _ in
-            let asked: ExplainRequest = try await Self.decoded(request)
-            return AdminErrors.json(try await backend.explain(asked))
-        }
+        return [
+            "health": [
+                .get: { _, _ in AdminErrors.json(HealthReport(status: "ok")) }
+            ],
+            "ready": [
+                .get: { _, _ in
+                    guard let reason = await backend.notReadyReason() else {
+                        return AdminErrors.json(HealthReport(status: "ready"))
+                    }
+                    return AdminErrors.json(
+                        HealthReport(status: "not ready", reason: reason),
+                        status: .serviceUnavailable)
+                }
+            ],
+        ]
     }
 
-    private func addWrites(_ group: RouterGroup<BasicRequestContext>) {
+    private func reads() -> [String: Methods] {
         let backend = backend
-        group.put("services") { request, _ in
-            let document = try await Self.body(request)
-            return Self.answer(try await backend.registerService(document: document))
-        }
-        group.delete("services") { request, _ in
-            let document = try await Self.body(request)
-            return Self.answer(try await backend.deregisterService(document: document))
-        }
-        group.delete("services/:id") { _, context in
-            let raw = try context.parameters.require("id")
-            return Self.answer(
-                try await backend.deregisterService(id: raw.removingPercentEncoding ?? raw))
-        }
-        group.post("intentions") { request, _ in
-            let wanted: IntentionRequest = try await Self.decoded(request)
-            return Self.answer(try await backend.createIntention(wanted))
-        }
-        group.delete("intentions") { request, _ in
-            let pair = try Self.pair(of: request)
-            return Self.answer(
-                try await backend.deleteIntention(
-                    source: pair.source, destination: pair.destination))
-        }
+        return [
+            "metrics": [
+                .get: { _, _ in
+                    let text = MetricsText.render(await backend.metrics())
+                    return Response(
+                        status: .ok, headers: [.contentType: MetricsText.contentType],
+                        body: .init(byteBuffer: ByteBuffer(string: text)))
+                }
+            ],
+            "status": Self.read { try await backend.status() },
+            "status/services": Self.read { try await backend.services() },
+            "status/instances": [
+                .get: { request, _ in
+                    let service = request.uri.queryParameters["service"].map(String.init)
+                    return AdminErrors.json(try await backend.instances(service: service))
+                }
+            ],
+            "status/intentions": Self.read { try await backend.intentions() },
+            "status/intentions/check": [
+                .get: { request, _ in
+                    let pair = try Self.pair(of: request)
+                    return AdminErrors.json(
+                        try await backend.checkIntention(
+                            source: pair.source, destination: pair.destination))
+                }
+            ],
+            "status/routes": Self.read { try await backend.routes() },
+            "status/stats": Self.read { try await backend.stats() },
+            "status/certs": Self.read { try await backend.certificates() },
+            "status/roots": Self.read { try await backend.roots() },
+            "status/explain": [
+                .post: { request, _ in
+                    let asked: ExplainRequest = try await Self.decoded(request)
+                    return AdminErrors.json(try await backend.explain(asked))
+                }
+            ],
+        ]
     }
 
-    /// 200 when it is live everywhere, 202 when somebody is late, 409 when the data plane refused it.
+    private static func read<Value: Encodable & Sendable>(
+        _ value: @escaping @Sendable () async throws -> Value
+    ) -> Methods {
+        [.get: { _, _ in AdminErrors.json(try await value()) }]
+    }
+
+    private func writes() -> [String: Methods] {
+        let backend = backend
+        return [
+            "v1/services": [
+                .put: { request, _ in
+                    let document = try await Self.body(request)
+                    return Self.answer(try await backend.registerService(document: document))
+                },
+                .delete: { request, _ in
+                    let document = try await Self.body(request)
+                    return Self.answer(try await backend.deregisterService(document: document))
+                },
+            ],
+            "v1/services/:id": [
+                .delete: { _, context in
+                    // The router splits the path as it was sent: escapes are still in it.
+                    let raw = try context.parameters.require("id")
+                    guard let id = raw.removingPercentEncoding else {
+                        throw MeshError(.invalid, "the service id \(raw) is not encoded well")
+                    }
+                    return Self.answer(try await backend.deregisterService(id: id))
+                }
+            ],
+            "v1/intentions": [
+                .post: { request, _ in
+                    let wanted: IntentionRequest = try await Self.decoded(request)
+                    return Self.answer(try await backend.createIntention(wanted))
+                },
+                .delete: { request, _ in
+                    let pair = try Self.pair(of: request)
+                    return Self.answer(
+                        try await backend.deleteIntention(
+                            source: pair.source, destination: pair.destination))
+                },
+            ],
+        ]
+    }
+
+    /// 200 when it is live everywhere, 202 when somebody is late, 409 when the data plane
+    /// refused it.
     private static func answer(_ change: ChangeReport) -> Response {
         switch change.outcome {
         case .live: AdminErrors.json(change)

@@ -1,7 +1,7 @@
-import Foundation
+import Glibc
 import Hummingbird
-package import Logging
 import MeshModel
+package import MeshTelemetry
 import NIOCore
 
 /// The admin API on one address. A node runs two: a unix socket and a TCP address.
@@ -10,6 +10,11 @@ package struct AdminServer: Sendable {
         case tcp(host: String, port: Int)
         case unix(path: String)
     }
+
+    /// Open connections per address; more wait in the kernel's queue.
+    static let connectionLimit = 256
+    /// A connection on which nothing happens for this long is closed.
+    static let idleTimeout = TimeAmount.seconds(60)
 
     private let address: Address
     private let backend: any AdminBackend
@@ -27,71 +32,53 @@ package struct AdminServer: Sendable {
     }
 
     /// Serves until the task is cancelled or the surrounding service group shuts down.
-    package func run() async throws {
+    /// `whenListening` is called once with the port, 0 for a socket.
+    package func run(whenListening: @escaping @Sendable (Int) -> Void = { _ in }) async throws {
         switch address {
         case .tcp(let host, let port):
-            try await serve(.hostname(host, port: port), transport: .network)
+            try await serve(
+                .hostname(host, port: port), transport: .network, whenListening: whenListening)
         case .unix(let path):
-            try Self.prepareSocket(path)
-            try await serve(.unixDomainSocket(path: path), transport: .socket) {
-                chmod(path, 0o600)
+            let socket = AdminSocket(path: path)
+            try socket.prepare()
+            // Whoever connects before the file has its mode would keep his connection.
+            let mask = PrivateFiles()
+            defer { mask.end() }
+            try await serve(.unixDomainSocket(path: path), transport: .socket) { port in
+                mask.end()
+                socket.restrict()
+                whenListening(port)
             }
         }
     }
 
     private func serve(
         _ bind: BindAddress, transport: AdminTransport,
-        whenRunning: @escaping @Sendable () -> Void = {}
+        whenListening: @escaping @Sendable (Int) -> Void
     ) async throws {
-        let routes = AdminRoutes(backend: backend, transport: transport, token: token)
+        let routes = AdminRoutes(
+            backend: backend, guards: AccessGuard(transport: transport, token: token))
         let application = Application(
             router: routes.router(),
-            configuration: .init(address: bind, serverName: "ringmesh"),
-            onServerRunning: { _ in whenRunning() },
+            server: .http1(configuration: .init(idleTimeout: Self.idleTimeout)),
+            configuration: .init(
+                address: bind, serverName: "ringmesh",
+                availableConnectionsDelegate: .maximum(Self.connectionLimit, logger: logger)),
+            onServerRunning: { whenListening($0.localAddress?.port ?? 0) },
             logger: logger)
-        try await application.run()
+        do {
+            try await application.run()
+        } catch let error as IOError {
+            throw MeshError(.system, Self.words(for: error, address))
+        }
     }
 
-    /// Makes the socket's folder and removes what a killed predecessor left, unless somebody listens.
-    static func prepareSocket(_ path: String) throws {
-        let folder = (path as NSString).deletingLastPathComponent
-        if !folder.isEmpty {
-            do {
-                try FileManager.default.createDirectory(
-                    atPath: folder, withIntermediateDirectories: true)
-            } catch {
-                throw MeshError(
-                    .system,
-                    "the folder of admin.socket, \(folder), cannot be made: choose another path",
-                    cause: error)
-            }
-        }
-        guard FileManager.default.fileExists(atPath: path) else { return }
-        if UnixSocketProbe.answers(path) {
-            throw MeshError(.conflict, "\(path) is in use: another control plane is running")
-        }
-        unlink(path)
-    }
-}
-
-/// Whether somebody accepts connections on a unix socket.
-enum UnixSocketProbe {
-    static func answers(_ path: String) -> Bool {
-        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
-        guard descriptor >= 0 else { return false }
-        defer { close(descriptor) }
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        let capacity = MemoryLayout.size(ofValue: address.sun_path)
-        guard path.utf8.count < capacity else { return false }
-        withUnsafeMutableBytes(of: &address.sun_path) { room in
-            room.copyBytes(from: path.utf8)
-        }
-        let length = socklen_t(MemoryLayout<sockaddr_un>.size)
-        return withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                connect(descriptor, $0, length) == 0
-            }
+    private static func words(for error: IOError, _ address: Address) -> String {
+        let reason = String(cString: strerror(error.errnoCode))
+        return switch address {
+        case .tcp(let host, let port):
+            "admin.bind_addr \(host):\(port) cannot be listened on: \(reason)"
+        case .unix(let path): "admin.socket \(path) cannot be listened on: \(reason)"
         }
     }
 }

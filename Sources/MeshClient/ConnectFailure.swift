@@ -61,7 +61,7 @@ enum ConnectFailure {
         case ECONNREFUSED: MeshError(.unavailable, "connection refused at \(subject)")
         case ENOENT: MeshError(.unavailable, "there is no socket at \(subject)")
         case EACCES, EPERM:
-            MeshError(.unavailable, "no permission to connect to \(subject): use another user")
+            MeshError(.denied, "no permission to connect to \(subject): use another user")
         case ECONNRESET, EPIPE:
             MeshError(.unavailable, "\(subject) broke the connection off")
         default:

@@ -15,6 +15,8 @@ package struct MeshError: Error, Sendable {
         package static let conflict = Code(rawValue: "conflict")
         /// A configuration file owns the object; an API write to it is refused.
         package static let ownedByFile = Code(rawValue: "owned_by_file")
+        /// The caller may not do this.
+        package static let denied = Code(rawValue: "denied")
         /// Something this operation needs is not there at the moment; trying again may help.
         package static let unavailable = Code(rawValue: "unavailable")
         /// The deadline passed.

@@ -1,5 +1,10 @@
 import Glibc
-import MeshModel
+package import MeshModel
+
+extension MeshError.Code {
+    /// The kernel lacks or forbids what the data plane needs.
+    package static let kernel = Self(rawValue: "kernel")
+}
 
 /// The data plane as a process: starts one that outlives this process, unless one runs already.
 ///
@@ -91,6 +96,7 @@ package struct DataPlaneProcess: Sendable {
         switch end {
         case .exited(0): return .started
         case .exited(75) where isRunning(): return .adopted  // another start was faster
+        case .exited(69): throw MeshError(.kernel, Self.explain(end, options))
         default: throw MeshError(.unavailable, Self.explain(end, options))
         }
     }

@@ -65,11 +65,15 @@ extension StoreState {
     /// Every config entry of a kind, or of all kinds, by kind and name.
     package func configEntries(kind: String? = nil) -> [ConfigEntryRecord] {
         let plain = storedEntries.merging(files.entries) { $1 }.values
-        let byDestination = Dictionary(grouping: intentions) {
-            IntentionKey.column($0.destination)
+        var all = plain.filter { kind == nil || $0.entry.kind == kind }
+        // Intentions may be many: they are gathered only when they are asked for.
+        if kind == nil || kind == ConfigEntry.Kind.serviceIntentions.rawValue {
+            let byDestination = Dictionary(grouping: intentions) {
+                IntentionKey.column($0.destination)
+            }
+            all += byDestination.values.compactMap { Self.entry(of: $0) }
         }
-        return (plain + byDestination.values.compactMap { Self.entry(of: $0) })
-            .filter { kind == nil || $0.entry.kind == kind }
+        return all
             .sorted { $0.entry.key < $1.entry.key }
     }
 

@@ -21,7 +21,7 @@ package struct EndpointCondition: Sendable, Equatable {
     }
 
     /// The word of the overlay. A weight of 0 cannot be said there; it means draining.
-    var word: UInt64 {
+    package var word: UInt64 {
         var word: UInt64 = 0
         if isDown { word |= UInt64(ABI_OVERLAY_DOWN.rawValue) }
         if isDraining || weight == 0 { word |= UInt64(ABI_OVERLAY_DRAIN.rawValue) }

@@ -24,23 +24,31 @@ struct ConnectionOptions: ParsableArguments {
 
     /// Runs `body` with a connection; errors are printed and become exit codes.
     func run(_ body: (Connection) async throws -> Void) async throws {
+        let (address, token) = try target(ProcessInfo.processInfo.environment)
         do {
             try await OutboundHTTP.withClient { http in
-                try await body(try self.connection(over: http))
+                try await body(
+                    Connection(client: APIClient(address, token: token, http: http)))
             }
         } catch let error as MeshError {
             Output.error(error.description)
-            throw ExitStatus(of: error).code
+            throw ExitStatus(onTheWay: error).code
+        } catch let error as ErrorAnswer {
+            Output.error(error.report.message)
+            throw ExitStatus(answered: error.report).code
         }
     }
 
-    private func connection(over http: OutboundHTTP) throws -> Connection {
-        let environment = ProcessInfo.processInfo.environment
-        let address = try ServerAddress(
-            addr ?? environment["RINGMESH_ADDR"].flatMap { $0.isEmpty ? nil : $0 }
-                ?? Self.defaultAddress)
-        return Connection(
-            client: APIClient(address, token: try token(environment), http: http))
+    /// Where to ask, and with which token: the flags, else the environment, else the default.
+    func target(_ environment: [String: String]) throws -> (ServerAddress, token: String?) {
+        do {
+            let inherited = environment["RINGMESH_ADDR"].flatMap { $0.isEmpty ? nil : $0 }
+            let address = try ServerAddress(addr ?? inherited ?? Self.defaultAddress)
+            return (address, try token(environment))
+        } catch let error as MeshError {
+            Output.error(error.description)
+            throw ExitStatus.usage.code
+        }
     }
 
     private func token(_ environment: [String: String]) throws -> String? {
@@ -54,6 +62,21 @@ struct ConnectionOptions: ParsableArguments {
     }
 }
 
+/// An error that the control plane answered.
+struct ErrorAnswer: Error, Equatable {
+    var report: ErrorReport
+
+    /// The error in the answer, or its status when it holds none.
+    init(_ response: OutboundResponse) {
+        let told = try? APICoding.decoder().decode(ErrorReport.self, from: Data(response.body))
+        report =
+            told
+            ?? ErrorReport(
+                code: "unknown",
+                message: "the server answered \(response.status): is it a Ringmesh admin address?")
+    }
+}
+
 /// Asks the admin API in its own JSON.
 struct Connection {
     let client: APIClient
@@ -61,47 +84,44 @@ struct Connection {
     func read<Value: Decodable>(_ path: String, as type: Value.Type = Value.self) async throws
         -> Value
     {
-        try Self.decoded(try await client.request("GET", path))
+        try Self.decoded(try await client.answer("GET", path))
     }
 
     func ask<Value: Decodable>(_ path: String, _ body: some Encodable) async throws -> Value {
         let json = try APICoding.encoder().encode(body)
-        return try Self.decoded(try await client.request("POST", path, json: Array(json)))
+        return try Self.decoded(try await client.answer("POST", path, json: Array(json)))
     }
 
-    /// Sends a change and reports how far it came; throws the exit code when not everywhere.
+    /// Sends a change and tells how far it came; throws the exit code when not everywhere.
     func change(
         _ method: String, _ path: String, body: [UInt8]? = nil, done: String, output: OutputOptions
     ) async throws {
-        let answer = try await client.answer(method, path, json: body)
-        guard (200...299).contains(answer.status) || answer.status == 409,
-            let report: ChangeReport = try? Self.decoded(answer)
-        else { throw Self.failure(answer) }
-        if output.json { try output.show(report) { "" } }
-        try Self.conclude(report, done: done, quiet: output.json)
+        let report = try Self.report(in: try await client.answer(method, path, json: body))
+        if output.json {
+            try output.show(report) { "" }
+        } else {
+            let telling = ChangeText(report, done: done)
+            for line in telling.results { Output.line(line) }
+            for line in telling.complaints { Output.error(line) }
+        }
+        if let status = ExitStatus(of: report.outcome) { throw status.code }
     }
 
-    private static func conclude(_ report: ChangeReport, done: String, quiet: Bool) throws {
-        switch report.outcome {
-        case .live:
-            if !quiet { Output.line("\(done); generation \(report.generation) is live") }
-        case .stored:
-            Output.error("\(done); it takes effect when a data plane is connected")
-        case .partial:
-            let names = report.laggards.map(String.init).joined(separator: ", ")
-            Output.error(
-                "\(done); worker \(names) has not acknowledged generation \(report.generation)")
-            throw ExitStatus.late.code
-        case .refused:
-            for refusal in report.refusals {
-                let who = refusal.worker.map { "worker \($0)" } ?? "the data plane"
-                Output.error("\(who) refused generation \(report.generation): \(refusal.reason)")
-            }
-            throw ExitStatus.failed.code
+    /// The report in the answer to a change; an error is thrown. A refusal by the data plane comes
+    /// with the status of a conflict, as do errors: what the body holds tells them apart.
+    static func report(in response: OutboundResponse) throws -> ChangeReport {
+        if response.status == 409 {
+            guard
+                let report = try? APICoding.decoder().decode(
+                    ChangeReport.self, from: Data(response.body))
+            else { throw ErrorAnswer(response) }
+            return report
         }
+        return try decoded(response)
     }
 
     private static func decoded<Value: Decodable>(_ response: OutboundResponse) throws -> Value {
+        guard (200...299).contains(response.status) else { throw ErrorAnswer(response) }
         do {
             return try APICoding.decoder().decode(Value.self, from: Data(response.body))
         } catch {
@@ -110,11 +130,36 @@ struct Connection {
                 cause: error)
         }
     }
+}
 
-    private static func failure(_ response: OutboundResponse) -> MeshError {
-        if let told: ErrorReport = try? decoded(response) {
-            return MeshError(MeshError.Code(rawValue: told.code), told.message)
+/// What people are told about a change.
+struct ChangeText: Equatable {
+    /// For standard output.
+    var results: [String] = []
+    /// For standard error.
+    var complaints: [String] = []
+
+    /// `done` says what was asked for, in the past tense.
+    init(_ report: ChangeReport, done: String) {
+        let generation = report.generation
+        switch report.outcome {
+        case .live:
+            results = ["\(done); generation \(generation) is live in every worker"]
+        case .stored:
+            results = ["\(done); no data plane is connected: it takes effect when one is"]
+        case .partial:
+            let who =
+                report.laggards.count == 1
+                ? "worker \(report.laggards[0]) has"
+                : "workers \(report.laggards.map(String.init).joined(separator: ", ")) have"
+            complaints = ["\(done); \(who) not acknowledged generation \(generation) in time"]
+        case .refused:
+            complaints =
+                ["\(done), but it is not in force: generation \(generation) was refused"]
+                + report.refusals.map { refusal in
+                    let who = refusal.worker.map { "worker \($0)" } ?? "the data plane"
+                    return "\(who): \(refusal.reason)"
+                }
         }
-        return MeshError(.invalid, "the server answered \(response.status)")
     }
 }

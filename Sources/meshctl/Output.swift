@@ -18,16 +18,28 @@ struct OutputOptions: ParsableArguments {
 }
 
 enum Output {
+    /// To standard output. Names and texts of others in it have been made printable.
     static func line(_ text: String) {
         FileHandle.standardOutput.write(Data((text + "\n").utf8))
     }
 
     static func error(_ text: String) {
-        FileHandle.standardError.write(Data(("meshctl: " + text + "\n").utf8))
+        let lines = text.split(separator: "\n").map { Printable.text(String($0)) }
+        FileHandle.standardError.write(
+            Data(("meshctl: " + lines.joined(separator: "\n  ") + "\n").utf8))
     }
 }
 
 enum Format {
+    /// A quantile of a distribution, `-` when nothing was measured.
+    static func latency(
+        _ latency: StatsReport.Latency, _ quantile: KeyPath<StatsReport.Latency, UInt64>
+    )
+        -> String
+    {
+        latency.count == 0 ? "-" : Self.latency(latency[keyPath: quantile])
+    }
+
     /// `1234` µs as `1.2 ms`.
     static func latency(_ microseconds: UInt64) -> String {
         switch microseconds {
@@ -52,6 +64,11 @@ enum Format {
     private static func tenths(_ value: UInt64, per unit: UInt64) -> String {
         let whole = value / unit
         return "\(whole).\((value % unit) * 10 / unit)"
+    }
+
+    /// Where something was written, as a part of a sentence.
+    static func origin(_ origin: String) -> String {
+        origin == "api" ? "written over the API" : "written in \(origin)"
     }
 
     static func date(_ date: Date) -> String { date.formatted(.iso8601) }

@@ -18,13 +18,12 @@ struct Table {
 
     mutating func add(_ cells: String...) {
         precondition(cells.count == columns.count, "a row has one cell per column")
-        rows.append(cells.map(Self.printable))
+        rows.append(cells.map(Printable.text))
     }
 
-    var isEmpty: Bool { rows.isEmpty }
-
-    /// Heading and rows, one per line.
-    func rendered() -> String {
+    /// Heading and rows, one per line; `nothing` when there are no rows.
+    func rendered(orElse nothing: String) -> String {
+        if rows.isEmpty { return nothing }
         var widths = columns.map(\.title.count)
         for row in rows {
             for (index, cell) in row.enumerated() { widths[index] = max(widths[index], cell.count) }
@@ -43,12 +42,24 @@ struct Table {
         while text.last == " " { text.removeLast() }
         return text
     }
+}
 
-    /// What a terminal would act upon is shown instead.
-    private static func printable(_ cell: String) -> String {
-        String(
-            cell.unicodeScalars.map { scalar in
-                scalar.value < 0x20 || scalar.value == 0x7F ? "·" : Character(scalar)
-            })
+/// Text of others on a terminal: names, messages, what checks answered.
+enum Printable {
+    /// What a terminal would act upon, and what would change the direction of the line, is shown
+    /// as a dot.
+    static func text(_ text: String) -> String {
+        guard text.unicodeScalars.contains(where: isActive) else { return text }
+        var shown = String.UnicodeScalarView()
+        for scalar in text.unicodeScalars { shown.append(isActive(scalar) ? "·" : scalar) }
+        return String(shown)
+    }
+
+    private static func isActive(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.properties.generalCategory {
+        case .control, .lineSeparator, .paragraphSeparator: true
+        case .format: scalar.properties.isBidiControl
+        default: false
+        }
     }
 }

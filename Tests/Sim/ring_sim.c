@@ -394,7 +394,9 @@ int ring_wait(struct ring *ring, uint64_t timeout_ns, struct ring_event *events,
         sim->digest = hash_finish(sim->digest ^ events[i].token ^ (uint32_t)events[i].result) + 1;
     }
     ring->event_count -= count;
-    memmove(ring->events, ring->events + count, ring->event_count * sizeof(ring->events[0]));
+    if (ring->event_count > 0) {
+        memmove(ring->events, ring->events + count, ring->event_count * sizeof(ring->events[0]));
+    }
     ring->stats.events += count;
     return (int)count;
 }

@@ -69,10 +69,11 @@ def test_smaller_can_be_better():
         ([1.0] * 5, verdict.REACHED),
         ([0.99] * 5, verdict.MISSED),
         ([0.97, 0.98, 0.99, 1.01, 1.02], verdict.OPEN),
+        ([0.5] * 4, verdict.OPEN),
     ],
 )
 def test_targets(values, expected):
-    assert verdict.judge(ratio(values, [1.0] * 5), 1.0) == expected
+    assert verdict.judge(ratio(values, [1.0] * len(values)), 1.0) == expected
 
 
 # --- the loader against proxies that do wrong ---

@@ -139,6 +139,10 @@ FIXTURES = {
         {**SWIFT_ROOM, "Sources/MeshModel/A.swift": "package import GRDB\n"},
         {"Sources/MeshStore/README.md": "# s\n", "Sources/MeshStore/A.swift": "import GRDB\n"},
     ),
+    "one-door of a program's tests": (
+        {"Tests/MeshModelTests/A.swift": "import ArgumentParser\n"},
+        {"Tests/MeshctlTests/A.swift": "import ArgumentParser\n"},
+    ),
     "c-door": (
         {**SWIFT_ROOM, "Sources/MeshModel/A.swift": "import CMeshABI\n"},
         {"Tests/ABITests/A.swift": "import CMeshABI\n"},

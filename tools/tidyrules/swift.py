@@ -37,6 +37,8 @@ C_SPEAKING = {"MeshTables", "MeshWorkers", "MeshConfig"}
 C_SPEAKING_DISTANCE = 40
 
 DECLARATION = re.compile(r"(?<![.\w])(func\s+[^\s(<]+|init[?!]?(?=\s*[(<])|deinit|subscript)")
+# Test targets begin with a capital also where a program's name does not.
+PROGRAMS = {"Controlplane": "controlplane", "Meshctl": "meshctl"}
 IMPORT = re.compile(
     r"^\s*(?:@\w+(?:\([^)]*\))?\s+)*(?:(?:package|internal|private|fileprivate|public)\s+)?"
     r"import\s+(?:(?:struct|class|enum|func|protocol|var|let|typealias)\s+)?(\w+)"
@@ -49,7 +51,8 @@ def room_of(path):
     if parts[0] == "Sources" and len(parts) > 2:
         return parts[1]
     if parts[0] == "Tests" and len(parts) > 2:
-        return parts[1].removesuffix("Tests") if parts[1].endswith("Tests") else parts[1]
+        tested = parts[1].removesuffix("Tests")
+        return PROGRAMS.get(tested, tested)
     return None
 
 

@@ -79,7 +79,9 @@ package enum RootKeys {
                     + "off."),
             .key(
                 "token_file", .path(.existingFile), default: "",
-                "A file with the bearer token that allows writes over TCP. Empty allows none.",
+                "A file with the bearer token that allows writes over TCP, and that other machines "
+                    + "then need for reading too (except /health and /ready). Empty allows no "
+                    + "writes over TCP.",
                 example: "/etc/ringmesh/admin.token"),
         ])
 

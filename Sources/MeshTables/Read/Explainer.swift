@@ -101,6 +101,12 @@ package struct Explainer {
         if listener.flags & UInt8(ABI_LISTENER_MESH_OUTBOUND.rawValue) != 0 {
             let identity = reader.identities[Int(listener.identity)]
             let service = reader.text(identity.service)
+            if let asked = supposed(request), asked != service {
+                note(
+                    .identity, .matched,
+                    "supposed to be \(asked); what comes here calls as \(service)")
+                return asked
+            }
             note(.identity, .matched, "calls as \(service): \(reader.text(identity.spiffe_id))")
             return service
         }
@@ -127,6 +133,13 @@ package struct Explainer {
             note(.identity, .matched, "\(from) is the service \(service)")
         }
         return service.lowercased()
+    }
+
+    /// The service that the question supposes as caller; nil when it supposes none.
+    private func supposed(_ request: ExplainedRequest) -> String? {
+        guard let from = request.from, !from.isEmpty else { return nil }
+        guard from.contains("://") else { return from.lowercased() }
+        return (try? SpiffeID(from))?.service.folded
     }
 
     // MARK: - intentions

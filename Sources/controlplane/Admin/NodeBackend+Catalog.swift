@@ -34,7 +34,7 @@ extension NodeBackend {
         let inventory = await source.inventory(store.snapshot)
         let reports = await health.reports
         let overlay = HealthOverlay(reports)
-        let found = inventory.instances.filter { wanted == nil || $0.definition.name == wanted }
+        let found = wanted.map { inventory.instances(of: $0) } ?? inventory.instances
         if let wanted, found.isEmpty {
             throw MeshError(.notFound, "there is no service \(wanted)")
         }

@@ -49,16 +49,4 @@ extension NodeBackend {
     private static func dictionary(_ pairs: [(name: String, value: UInt64)]) -> [String: UInt64] {
         Dictionary(pairs.map { ($0.name, $0.value) }) { first, _ in first }
     }
-
-    func checkIntention(source: String, destination: String) async throws -> IntentionCheckReport {
-        throw MeshError(.unavailable, "not yet")
-    }
-
-    func routes() async throws -> RoutesReport {
-        throw MeshError(.unavailable, "not yet")
-    }
-
-    func explain(_ request: ExplainRequest) async throws -> ExplainReport {
-        throw MeshError(.unavailable, "not yet")
-    }
 }

@@ -1,8 +1,8 @@
 import MeshTelemetry
 import MeshWorkers
 
-/// Counters of the workers as families of metrics. Label values are names that the configuration has:
-/// what clients invent never becomes one.
+/// Counters of the workers as families of metrics. Label values are names that the configuration
+/// has: what clients invent never becomes one.
 struct TrafficMetrics {
     private var order: [String] = []
     private var families: [String: MetricFamily] = [:]

@@ -25,7 +25,8 @@ actor HostNames {
         return dialled.filter { !$0.isEmpty && $0 != "localhost" && !IPText.isAddress($0[...]) }
     }
 
-    /// Looks names up until the task is cancelled; `changed` is told when an address is another one.
+    /// Looks names up until the task is cancelled; `changed` is told when an address is another
+    /// one.
     func run(changed: @escaping @Sendable () async -> Void) async {
         while !Task.isCancelled {
             var isNew = false

@@ -27,6 +27,7 @@ struct Inventory: Sendable, Equatable {
             }
             services.append(service)
         }
+        index()
     }
 
     private mutating func expand(_ record: ServiceRecord, _ ports: SidecarPorts)
@@ -62,32 +63,58 @@ struct Inventory: Sendable, Equatable {
     }
 
     /// Every proxy of the node: expanded sidecars and those registered by hand.
-    var proxies: [ServiceDefinition] {
-        services.compactMap(\.sidecar)
-            + services.map(\.definition).filter { $0.kind == .connectProxy }
+    private(set) var proxies: [ServiceDefinition] = []
+    private var byName: [ServiceName: [Int]] = [:]
+    private var proxyByID: [ServiceID: ServiceDefinition] = [:]
+    private var proxyByName: [ServiceName: ServiceDefinition] = [:]
+    private var origins: [ServiceID: Origin] = [:]
+
+    private mutating func index() {
+        for (index, service) in services.enumerated() {
+            let definition = service.definition
+            origins[definition.id] = service.origin
+            if definition.kind != .connectProxy {
+                byName[definition.name, default: []].append(index)
+            }
+            for proxy in [service.sidecar, definition.kind == .connectProxy ? definition : nil] {
+                if let proxy { add(proxy, service.origin) }
+            }
+        }
+    }
+
+    private mutating func add(_ proxy: ServiceDefinition, _ origin: Origin) {
+        proxies.append(proxy)
+        origins[proxy.id] = origins[proxy.id] ?? origin
+        if let id = proxy.proxy?.destinationServiceID {
+            proxyByID[id] = proxyByID[id] ?? proxy
+        } else if let name = proxy.proxy?.destinationServiceName {
+            proxyByName[name] = proxyByName[name] ?? proxy
+        }
     }
 
     /// Instances that callers look for: everything but proxies.
     var instances: [LocalService] { services.filter { $0.definition.kind != .connectProxy } }
 
+    /// The instances of one service.
+    func instances(of name: ServiceName) -> [LocalService] {
+        (byName[name] ?? []).map { services[$0] }
+    }
+
     /// The proxy in front of an instance.
     func proxy(of instance: ServiceDefinition) -> ServiceDefinition? {
-        services.first { $0.definition.id == instance.id }?.sidecar
-            ?? services.map(\.definition).first { candidate in
-                guard candidate.kind == .connectProxy, let proxy = candidate.proxy else {
-                    return false
-                }
-                if let id = proxy.destinationServiceID { return id == instance.id }
-                return proxy.destinationServiceName == instance.name
-            }
+        proxyByID[instance.id] ?? proxyByName[instance.name]
     }
+
+    /// Who owns the definition that a service or a sidecar follows from.
+    func origin(of id: ServiceID) -> Origin? { origins[id] }
 
     /// Every check of the node.
     var checks: [CheckSpec] {
         services.flatMap { service -> [CheckSpec] in
             let own = service.definition
             let side = service.sidecar?.checks ?? []
-            // A sidecar is a listener of the data plane; its checks count for the service behind it.
+            // A sidecar is a listener of the data plane; its checks count for the service behind
+            // it.
             return Self.specs(own.checks, of: own.id, for: own.id)
                 + Self.specs(side, of: service.sidecar?.id ?? own.id.sidecar, for: own.id)
         }

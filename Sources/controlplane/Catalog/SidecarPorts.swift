@@ -1,7 +1,7 @@
 import MeshModel
 
-/// The public ports of sidecars that name none: the lowest free one, and the same for a sidecar for as
-/// long as it is known. Pure; kept with the store, so that a restart moves nobody.
+/// The public ports of sidecars that name none: the lowest free one, and the same for a sidecar for
+/// as long as it is known. Pure; kept with the store, so that a restart moves nobody.
 struct SidecarPorts: Sendable, Equatable {
     private(set) var ports: [ServiceID: UInt16] = [:]
 

@@ -10,8 +10,8 @@ struct DevCommand: AsyncParsableCommand {
         abstract: "Runs a node on loopback with temporary state, to try things out.",
         usage: "controlplane dev [--config.path FILE] [--KEY VALUE ...]",
         discussion: """
-            State, keys and sockets are in a temporary folder that is removed at the end. Says what
-            to try once every worker serves. Ctrl-C ends it.
+            State, keys and sockets are in a temporary folder that is removed at the end. Says \
+            what to try once every worker serves. Ctrl-C ends it.
             """)
 
     @Argument(
@@ -86,7 +86,8 @@ enum DevHints {
         lines.append("  meshctl status")
         if configuration.services.isEmpty {
             lines += [
-                "  echo 'service: { name: web, port: 8080, connect: { sidecar_service: {} } }' > web.yaml",
+                "  echo 'service: { name: web, port: 8080, connect: { sidecar_service: {} } }' "
+                    + "> web.yaml",
                 "  meshctl service register web.yaml", "  meshctl intention create --allow api web",
             ]
         } else {

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import MeshConfig
 import MeshModel
+import MeshProcess
 
 /// Exit statuses, those of sysexits.h where they fit.
 enum ExitStatus: Int32 {
@@ -12,11 +13,6 @@ enum ExitStatus: Int32 {
     case configuration = 78
 
     var code: ExitCode { ExitCode(rawValue) }
-}
-
-extension MeshError.Code {
-    /// The kernel lacks or forbids what the data plane needs.
-    static let kernel = Self(rawValue: "kernel")
 }
 
 /// Tells people why a command ends, and gives the status that it ends with.

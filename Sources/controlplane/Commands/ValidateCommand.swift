@@ -8,7 +8,7 @@ struct ValidateCommand: AsyncParsableCommand {
         abstract: "Checks a configuration and prints the effective one.",
         usage: "controlplane validate [--config.path FILE] [--KEY VALUE ...]",
         discussion: """
-            Starts nothing. Every problem is told at once as file:line:column; the status is 78 then.
+            Starts nothing. Every problem is told at once as file:line:column, with status 78.
 
             FLAGS OF CONFIGURATION KEYS:
             \(ConfigReference.flagHelp())

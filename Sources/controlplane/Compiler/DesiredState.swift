@@ -2,7 +2,8 @@ import MeshIdentity
 import MeshModel
 import MeshStore
 
-/// Everything that the snapshot of this node follows from. A value: the compiler has no other input.
+/// Everything that the snapshot of this node follows from. A value: the compiler has no other
+/// input.
 struct DesiredState: Sendable {
     /// What the configuration says about the whole node.
     struct Settings: Sendable, Equatable {
@@ -12,8 +13,8 @@ struct DesiredState: Sendable {
         var intentionsDefault: IntentionAction
         var leafTTL: MeshDuration
 
-        /// The name of a listener in `Via`. Each has its own: a request that passes two sidecars of one
-        /// node is no loop, one that passes the same listener twice is.
+        /// The name of a listener in `Via`. Each has its own: a request that passes two sidecars of
+        /// one node is no loop, one that passes the same listener twice is.
         func via(_ listener: String) -> String {
             let name = listener.map { $0 == ":" ? "-" : $0 }
             return "ringmesh-\(node.name)-\(String(name))"

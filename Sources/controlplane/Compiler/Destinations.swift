@@ -1,4 +1,3 @@
-import CMeshABI
 import MeshModel
 import MeshStore
 import MeshTables
@@ -6,7 +5,7 @@ import MeshTables
 /// What becomes of traffic to a service: through its discovery chain to targets.
 extension NodeCompiler {
     /// A try that fails before anything can have happened is repeated elsewhere.
-    static let retries = LIMIT_RETRIES
+    static let retries = RoutePlan.greatestRetries
     static let retryOn: RetryConditions = [.connect, .reset]
 
     /// Whether requests to a service are understood by the data plane; HTTP/2 passes as bytes.
@@ -36,8 +35,7 @@ extension NodeCompiler {
         let datacenter = state.settings.node.datacenter.text
         let id = "\(service.folded).default.\(datacenter)\(reach.suffix)"
         guard !catalog.contains(id) else { return id }
-        let instances = state.inventory.instances.filter { $0.definition.name == service }
-        let endpoints = instances.compactMap { endpoint($0, reach) }
+        let endpoints = state.inventory.instances(of: service).compactMap { endpoint($0, reach) }
         var plan = TargetPlan(
             id: id, service: service, endpoints: endpoints,
             wireProtocol: reach.http ? .http1 : .tcp,

@@ -6,7 +6,8 @@ struct Reach: Hashable, Sendable {
     enum Caller: Hashable, Sendable {
         /// A plain listener: at the application's port, whoever asks.
         case plain
-        /// A plain listener with an identity: at the application's port, as far as intentions allow.
+        /// A plain listener with an identity: at the application's port, as far as intentions
+        /// allow.
         case listener(ServiceName)
         /// The sidecar of a service: at the sidecar of the instance, over mutual TLS.
         case sidecar(ServiceName)
@@ -101,7 +102,7 @@ extension NodeCompiler {
     func sni(of service: ServiceName, subset: String? = nil) -> String {
         let prefix = subset.map { "\($0)." } ?? ""
         let datacenter = state.settings.node.datacenter.text
-        return
-            "\(prefix)\(service.folded).default.\(datacenter).internal.\(state.mesh.trustDomain.text)"
+        let trustDomain = state.mesh.trustDomain.text
+        return "\(prefix)\(service.folded).default.\(datacenter).internal.\(trustDomain)"
     }
 }

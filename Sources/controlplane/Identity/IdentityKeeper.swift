@@ -6,8 +6,8 @@ import MeshModel
 import MeshStore
 import MeshTelemetry
 
-/// The identities of this node: the mesh's authority, the certificates of local services, the ticket
-/// keys. Makes what is missing, renews what grows old, keeps it all in the store.
+/// The identities of this node: the mesh's authority, the certificates of local services, the
+/// ticket keys. Makes what is missing, renews what grows old, keeps it all in the store.
 ///
 /// A store that cannot be written is reported and worked around: what was made serves from memory.
 actor IdentityKeeper {

@@ -15,6 +15,9 @@ actor DesiredSource {
     private var folders: FolderContents
     private var certificates: [String: ListenerCertificate] = [:]
     private var ports: SidecarPorts
+    /// Made anew only when services, or intentions, have changed.
+    private var cachedInventory: (index: Index, value: Inventory)?
+    private var cachedIntentions: (index: Index, value: [Intention])?
 
     init(
         store: any StateStore, identity: IdentityKeeper, configuration: Configuration,
@@ -35,6 +38,7 @@ actor DesiredSource {
         let layer = try Self.layer(new, folders)
         try await store.write { $0.setFileLayer(layer) }
         configuration = new
+        cachedInventory = nil
         self.folders = folders
         readCertificates()
     }
@@ -80,8 +84,8 @@ actor DesiredSource {
             inventory: inventory, listeners: listeners.map(\.0))
         let materials = await identity.materials(for: services)
         return DesiredState(
-            settings: settings, inventory: inventory, entries: stored.configEntries(),
-            intentions: stored.intentions, listeners: listeners, mesh: materials,
+            settings: settings, inventory: inventory, entries: entries(stored),
+            intentions: intentions(stored), listeners: listeners, mesh: materials,
             certificates: certificates, addresses: await names.addresses(of: inventory))
     }
 
@@ -92,15 +96,41 @@ actor DesiredSource {
             leafTTL: configuration.mesh.leafTTL)
     }
 
+    /// What holds where no intention covers a call.
+    var intentionsDefault: IntentionAction { configuration.mesh.intentionsDefault }
+
     /// The services of the node, their sidecars expanded.
     func inventory(_ stored: StoreState) async -> Inventory {
+        let index = store.index(of: Watch(.services))
+        if let (known, value) = cachedInventory, known == index, stored.index >= index {
+            return value
+        }
         let records = stored.services
         let before = ports
         _ = ports.assign(
             Inventory.withoutPort(records), range: configuration.mesh.sidecarPorts,
             taken: taken(records))
         if ports != before { await keepPorts() }
-        return Inventory(records, ports: ports)
+        let inventory = Inventory(records, ports: ports)
+        cachedInventory = stored.index >= index ? (index, inventory) : nil
+        return inventory
+    }
+
+    /// The entries that the compiler looks at. Intentions stand for themselves.
+    private func entries(_ stored: StoreState) -> [ConfigEntryRecord] {
+        ConfigEntry.Kind.allCases.filter { $0 != .serviceIntentions }.flatMap {
+            stored.configEntries(kind: $0.rawValue)
+        }
+    }
+
+    private func intentions(_ stored: StoreState) -> [Intention] {
+        let index = store.index(of: Watch(.intentions))
+        if let (known, value) = cachedIntentions, known == index, stored.index >= index {
+            return value
+        }
+        let value = stored.intentions
+        cachedIntentions = stored.index >= index ? (index, value) : nil
+        return value
     }
 
     private func keepPorts() async {

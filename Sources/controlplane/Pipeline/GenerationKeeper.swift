@@ -5,8 +5,9 @@ import MeshStore
 
 /// Numbers of snapshots: they only grow, over restarts of control plane and data plane.
 ///
-/// Numbers are reserved in the store in blocks, so that a publication costs no write to disk. A store
-/// that cannot be written does not stop publications: an adopted data plane tells its own number.
+/// Numbers are reserved in the store in blocks, so that a publication costs no write to disk. A
+/// store that cannot be written does not stop publications: an adopted data plane tells its own
+/// number.
 actor GenerationKeeper {
     private static let block: UInt64 = 1000
 

@@ -5,7 +5,8 @@ import MeshWorkers
 
 /// What the workers are to think of instances, by their checks.
 struct HealthOverlay: Sendable {
-    /// What is known of one service: the worst of its checks, and whether any of it comes from results.
+    /// What is known of one service: the worst of its checks, and whether any of it comes from
+    /// results.
     struct Standing: Sendable, Equatable {
         var status: CheckStatus
         var isProven: Bool

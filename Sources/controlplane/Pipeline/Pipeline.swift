@@ -31,8 +31,8 @@ actor Pipeline {
     private var waiters: [Waiter] = []
     private var builder = SnapshotBuilder()
     private(set) var slots = SlotTables()
-    /// Endpoints that an adopted data plane knew: what it was told of them holds until a check knows
-    /// better.
+    /// Endpoints that an adopted data plane knew: what it was told of them holds until a check
+    /// knows better.
     private var adopted: Set<UInt64> = []
     private(set) var published: PublishedNode?
     private var reader: SnapshotReader?

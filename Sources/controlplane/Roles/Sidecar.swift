@@ -5,20 +5,13 @@ import MeshTables
 extension NodeCompiler {
     mutating func addSidecar(_ sidecar: ServiceDefinition) {
         guard let proxy = sidecar.proxy, let service = proxy.destinationServiceName else { return }
-        let origin = origin(of: sidecar)
+        let origin = state.inventory.origin(of: sidecar.id)
         guard state.mesh.leaves[service] != nil else {
             refuse("\(sidecar.id): there is no certificate of \(service) yet", origin)
             return
         }
         addInbound(sidecar, proxy, service, origin)
         for upstream in proxy.upstreams { addUpstream(upstream, of: sidecar, service, origin) }
-    }
-
-    /// The definition that a derived sidecar follows from owns its problems.
-    private func origin(of sidecar: ServiceDefinition) -> Origin? {
-        state.inventory.services.first {
-            $0.sidecar?.id == sidecar.id || $0.definition.id == sidecar.id
-        }?.origin
     }
 
     /// Callers prove their identity by mutual TLS; the intentions of the service decide; what may

@@ -4,9 +4,10 @@ import MeshModel
 import MeshProcess
 import MeshTelemetry
 import MeshWorkers
+import Synchronization
 
-/// Sees to it that there is a data plane, if it is this installation's to start, and that the pipeline
-/// knows what happens with it.
+/// Sees to it that there is a data plane, if it is this installation's to start, and that the
+/// pipeline knows what happens with it.
 struct DataPlaneKeeper: Sendable {
     let process: DataPlaneProcess
     let isManaged: Bool
@@ -14,6 +15,19 @@ struct DataPlaneKeeper: Sendable {
     let pipeline: Pipeline
     let board: ProblemBoard
     let log: Logger
+    private let start = StartMemory()
+
+    init(
+        process: DataPlaneProcess, isManaged: Bool, link: DataPlaneLink, pipeline: Pipeline,
+        board: ProblemBoard, log: Logger
+    ) {
+        self.process = process
+        self.isManaged = isManaged
+        self.link = link
+        self.pipeline = pipeline
+        self.board = board
+        self.log = log
+    }
 
     /// The program beside this one, unless the configuration names another.
     static func process(_ configuration: Configuration) throws -> DataPlaneProcess {
@@ -42,8 +56,9 @@ struct DataPlaneKeeper: Sendable {
     /// Runs until the task is cancelled. Throws when a data plane cannot even be started once.
     func run() async throws {
         if isManaged {
-            let start = try await process.ensureRunning()
-            log.info(start == .adopted ? "found a running data plane" : "started the data plane")
+            let found = try await process.ensureRunning()
+            start.remember(found)
+            log.info(found == .adopted ? "found a running data plane" : "started the data plane")
         }
         await withDiscardingTaskGroup { group in
             group.addTask { await link.run() }
@@ -85,12 +100,24 @@ struct DataPlaneKeeper: Sendable {
         }
     }
 
-    /// Ends the data plane after a drain, if it is this installation's to end.
-    func stop(within limit: Duration) async {
-        guard isManaged, process.isRunning() else { return }
+    /// Ends the data plane after a drain, if it is this installation's to end. A node that fails ends
+    /// only what it has started itself: traffic that was there before must not suffer.
+    func stop(_ end: NodeService.End, within limit: Duration) async {
+        guard isManaged, end == .shutdown || start.isOwn, process.isRunning() else { return }
         log.info("stopping the data plane")
         if await !process.stop(within: limit) {
             log.warning("the data plane has not ended in time")
         }
+    }
+}
+
+/// Whether this process has started the data plane.
+private final class StartMemory: Sendable {
+    private let own = Mutex(false)
+
+    var isOwn: Bool { own.withLock { $0 } }
+
+    func remember(_ start: DataPlaneProcess.Start) {
+        own.withLock { $0 = start == .started }
     }
 }

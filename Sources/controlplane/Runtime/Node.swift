@@ -106,62 +106,83 @@ struct Node: Sendable {
         let http = OutboundHTTP()
         let health = HealthMonitor(
             prober: NetworkProber(http: http), log: logs.logger("health"))
-        let link = DataPlaneLink(
-            path: configuration.dataplane.controlSocket,
-            installation: try Self.installation(store), log: logs.logger("dataplane"))
-        let pipeline = Pipeline(
-            link: link, source: source, health: health,
-            generations: try GenerationKeeper(store: store, board: board), board: board,
-            metrics: PipelineMetrics(registry), log: logs.logger("pipeline"))
+        let pipeline = try pipeline(store, source, health)
         let keeper = DataPlaneKeeper(
-            process: process, isManaged: configuration.dataplane.managed, link: link,
+            process: process, isManaged: configuration.dataplane.managed, link: pipeline.link,
             pipeline: pipeline, board: board, log: logs.logger("dataplane"))
-        let watchers = Watchers(
-            origin: origin, configuration: configuration, source: source, pipeline: pipeline,
-            logs: logs, board: board)
         let backend = NodeBackend(
             configuration: configuration, store: store, identity: identity, source: source,
             health: health, pipeline: pipeline, board: board, registry: registry)
-        var services = [
-            dataPlane(keeper),
-            NodeService(name: "pipeline") { await pipeline.run() },
-            NodeService(name: "identity") {
-                await identity.run { await pipeline.invalidate() }
-            },
-            NodeService(name: "names") { await names.run { await pipeline.invalidate() } },
+        try await run(
+            [
+                dataPlane(keeper),
+                NodeService(name: "pipeline") { await pipeline.run() },
+                NodeService(name: "identity") {
+                    await identity.run { await pipeline.invalidate() }
+                },
+                NodeService(name: "names") { await names.run { await pipeline.invalidate() } },
+            ] + healthServices(health, http, pipeline, store) + watcherServices(source, pipeline)
+                + adminServers(backend) + readiness(pipeline, ready))
+    }
+
+    private func pipeline(
+        _ store: SQLiteStore, _ source: DesiredSource, _ health: HealthMonitor
+    ) throws -> Pipeline {
+        let link = DataPlaneLink(
+            path: configuration.dataplane.controlSocket,
+            installation: try Self.installation(store), log: logs.logger("dataplane"))
+        return Pipeline(
+            link: link, source: source, health: health,
+            generations: try GenerationKeeper(store: store, board: board), board: board,
+            metrics: PipelineMetrics(registry), log: logs.logger("pipeline"))
+    }
+
+    private func healthServices(
+        _ health: HealthMonitor, _ http: OutboundHTTP, _ pipeline: Pipeline, _ store: SQLiteStore
+    ) -> [NodeService] {
+        let bridge = HealthBridge(
+            health: health, pipeline: pipeline, store: store, log: logs.logger("health"))
+        return [
             NodeService(name: "health") {
                 await health.run()
-            } finish: {
+            } finish: { _ in
                 // Nobody asks any more; what is left of connections goes with the process.
                 try? await http.shutdown()
             },
-            NodeService(name: "health events") {
-                await HealthBridge(
-                    health: health, pipeline: pipeline, store: store, log: logs.logger("health")
-                ).run()
-            },
+            NodeService(name: "health events") { await bridge.run() },
+        ]
+    }
+
+    private func watcherServices(_ source: DesiredSource, _ pipeline: Pipeline) -> [NodeService] {
+        let watchers = Watchers(
+            origin: origin, configuration: configuration, source: source, pipeline: pipeline,
+            logs: logs, board: board)
+        return [
             NodeService(name: "watchers") { await watchers.watch() },
             NodeService(name: "signals") { await watchers.followSignals() },
         ]
-        services += try adminServers(backend)
-        if let ready {
-            services.append(
-                NodeService(name: "ready") { [configuration] in
-                    await pipeline.waitUntilReady()
-                    await ready(configuration)
-                    // The service lives as long as the node: its end would end the node.
-                    await WakeSignal().wait()
-                })
-        }
-        try await run(services)
+    }
+
+    private func readiness(
+        _ pipeline: Pipeline, _ ready: (@Sendable (Configuration) async -> Void)?
+    ) -> [NodeService] {
+        guard let ready else { return [] }
+        return [
+            NodeService(name: "ready") { [configuration] in
+                await pipeline.waitUntilReady()
+                await ready(configuration)
+                // The service lives as long as the node: its end would end the node.
+                await WakeSignal().wait()
+            }
+        ]
     }
 
     private func dataPlane(_ keeper: DataPlaneKeeper) -> NodeService {
         let limit = configuration.dataplane.drainTimeout.duration + .seconds(5)
         return NodeService(name: "data plane") {
             try await keeper.run()
-        } finish: {
-            await keeper.stop(within: limit)
+        } finish: { end in
+            await keeper.stop(end, within: limit)
         }
     }
 
@@ -175,9 +196,9 @@ struct Node: Sendable {
         if let path = configuration.admin.socket {
             let server = AdminServer(.unix(path: path), backend: backend, token: token, logger: log)
             services.append(
-                NodeService(name: "admin socket") {
-                    try await server.run()
-                } finish: {
+                NodeService(name: "admin socket", knowsShutdown: true) {
+                    try await Self.listening(on: "admin.socket \(path)") { try await server.run() }
+                } finish: { _ in
                     unlink(path)
                 })
         }
@@ -186,9 +207,29 @@ struct Node: Sendable {
             let server = AdminServer(
                 .tcp(host: host, port: Int(address.port)), backend: backend, token: token,
                 logger: log)
-            services.append(NodeService(name: "admin port") { try await server.run() })
+            services.append(
+                NodeService(name: "admin port", knowsShutdown: true) {
+                    try await Self.listening(on: "admin.bind_addr \(address)") {
+                        try await server.run()
+                    }
+                })
         }
         return services
+    }
+
+    /// Names the address in what a server throws.
+    private static func listening(
+        on address: String, _ serve: () async throws -> Void
+    ) async throws {
+        do {
+            try await serve()
+        } catch let error as MeshError {
+            throw error
+        } catch let error as CancellationError {
+            throw error
+        } catch {
+            throw MeshError(.system, "\(address) cannot be served", cause: error)
+        }
     }
 
     private func run(_ services: [NodeService]) async throws {

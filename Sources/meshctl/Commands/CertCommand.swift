@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import MeshAdminAPI
 
 struct CertCommand: AsyncParsableCommand {
@@ -16,12 +17,14 @@ struct CertCommand: AsyncParsableCommand {
         func run() async throws {
             try await connection.run { connection in
                 let certificates: [CertificateReport] = try await connection.read("/status/certs")
-                try output.show(certificates) { Self.table(certificates).rendered() }
+                try output.show(certificates) {
+                    Self.table(certificates).rendered(orElse: "no certificates")
+                }
             }
         }
 
         static func table(_ certificates: [CertificateReport]) -> Table {
-            var table = Table("service", "uri", "serial", "not after", "renewed at")
+            var table = Table("service", "uri", "serial", "not after", "renew at")
             for certificate in certificates {
                 table.add(
                     certificate.service, certificate.uri, certificate.serial,
@@ -46,10 +49,15 @@ struct CertCommand: AsyncParsableCommand {
             try await connection.run { connection in
                 let roots: [RootReport] = try await connection.read("/status/roots")
                 if pem {
-                    Output.line(roots.filter(\.active).map(\.pem).joined(separator: "\n"))
+                    let texts = roots.filter(\.active).map {
+                        $0.pem.trimmingCharacters(in: .newlines)
+                    }
+                    Output.line(texts.joined(separator: "\n"))
                     return
                 }
-                try output.show(roots) { Self.table(roots).rendered() }
+                try output.show(roots) {
+                    Self.table(roots).rendered(orElse: "no roots")
+                }
             }
         }
 

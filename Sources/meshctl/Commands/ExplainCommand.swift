@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import MeshAdminAPI
 
 struct ExplainCommand: AsyncParsableCommand {
@@ -16,8 +17,10 @@ struct ExplainCommand: AsyncParsableCommand {
     var method: String
     @Argument(help: "URL as the client would ask for it.")
     var url: String
-    @Option(help: "A header field, `Name: value`; may be repeated.")
-    var header: [String] = []
+    @Option(
+        help: ArgumentHelp("A header field; may be repeated.", valueName: "name:value"),
+        transform: Self.field)
+    var header: [ExplainRequest.Header] = []
     @Option(help: "The caller: a service name or a SPIFFE id.")
     var from: String?
     @Option(help: "A bearer token that the request carries.")
@@ -30,7 +33,7 @@ struct ExplainCommand: AsyncParsableCommand {
 
     func run() async throws {
         let request = ExplainRequest(
-            method: method, url: url, headers: try header.map(Self.field), from: from,
+            method: method, url: url, headers: header, from: from,
             token: token, listener: listener)
         try await connection.run { connection in
             let report: ExplainReport = try await connection.ask("/status/explain", request)
@@ -39,19 +42,36 @@ struct ExplainCommand: AsyncParsableCommand {
     }
 
     static func field(_ text: String) throws -> ExplainRequest.Header {
-        guard let colon = text.firstIndex(of: ":"), colon != text.startIndex else {
-            throw ValidationError("\(text): write a header as `Name: value`")
+        guard let colon = text.firstIndex(of: ":") else {
+            throw ValidationError("write a header as `Name: value`")
         }
-        let value = text[text.index(after: colon)...].drop { $0 == " " }
-        return ExplainRequest.Header(name: String(text[..<colon]), value: String(value))
+        let name = text[..<colon]
+        guard !name.isEmpty, !name.contains(where: \.isWhitespace) else {
+            throw ValidationError("a header's name has no blanks and is not empty")
+        }
+        let value = text[text.index(after: colon)...]
+            .trimmingCharacters(in: CharacterSet(charactersIn: " \t"))
+        return ExplainRequest.Header(name: String(name), value: value)
     }
 
     static func text(_ report: ExplainReport) -> String {
-        var table = Table("phase", "verdict", "detail", "rule", "written in")
+        var table = Table("phase", "verdict", "detail", "by")
         for phase in report.phases {
-            table.add(
-                phase.phase, phase.verdict, phase.detail, phase.rule ?? "-", phase.origin ?? "-")
+            table.add(phase.phase, phase.verdict, phase.detail, Self.author(phase))
         }
-        return "\(table.rendered())\n\n=> \(report.outcome) (generation \(report.generation))"
+        let end = Printable.text(report.outcome)
+        return "\(table.rendered(orElse: "no decisions"))\n\n=> \(end)"
+            + " (generation \(report.generation))"
+    }
+
+    /// The rule that decided and where it was written, as far as there is one.
+    private static func author(_ phase: ExplainReport.Phase) -> String {
+        let origin = phase.origin.map(Format.origin)
+        return switch (phase.rule, origin) {
+        case (let rule?, let origin?): "\(rule), \(origin)"
+        case (let rule?, nil): rule
+        case (nil, let origin?): origin
+        case (nil, nil): ""
+        }
     }
 }

@@ -46,7 +46,8 @@ struct IntentionCommand: AsyncParsableCommand {
             try await connection.run { connection in
                 try await connection.change(
                     "POST", "/v1/intentions", body: body,
-                    done: "\(source) => \(destination): \(allow ? "allow" : "deny")",
+                    done: Printable.text(
+                        "\(source) => \(destination): \(allow ? "allow" : "deny")"),
                     output: output)
             }
         }
@@ -68,7 +69,8 @@ struct IntentionCommand: AsyncParsableCommand {
                 "v1", "intentions", query: [("source", source), ("destination", destination)])
             try await connection.run { connection in
                 try await connection.change(
-                    "DELETE", path, done: "deleted \(source) => \(destination)", output: output)
+                    "DELETE", path, done: Printable.text("deleted \(source) => \(destination)"),
+                    output: output)
             }
         }
     }
@@ -83,7 +85,10 @@ struct IntentionCommand: AsyncParsableCommand {
         func run() async throws {
             try await connection.run { connection in
                 let intentions: [IntentionReport] = try await connection.read("/status/intentions")
-                try output.show(intentions) { Self.table(intentions).rendered() }
+                try output.show(intentions) {
+                    Self.table(intentions).rendered(
+                        orElse: "no intentions: mesh.intentions_default decides")
+                }
             }
         }
 
@@ -132,8 +137,9 @@ struct IntentionCommand: AsyncParsableCommand {
                 check.dependsOnRequest
                 ? "depends on the request (a plain connection: \(check.allowed ? "allow" : "deny"))"
                 : check.allowed ? "allow" : "deny"
-            let origin = check.origin.map { ", written in \($0)" } ?? ""
-            return "\(check.source) => \(check.destination): \(verdict)\n  \(check.reason)\(origin)"
+            let origin = check.origin.map { ", \(Format.origin($0))" } ?? ""
+            return Printable.text("\(check.source) => \(check.destination): \(verdict)") + "\n  "
+                + Printable.text(check.reason + origin)
         }
     }
 }

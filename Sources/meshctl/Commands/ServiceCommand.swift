@@ -27,10 +27,10 @@ struct ServiceCommand: AsyncParsableCommand {
         @OptionGroup var output: OutputOptions
 
         func run() async throws {
-            let document = try ServiceFile.read(file)
             try await connection.run { connection in
                 try await connection.change(
-                    "PUT", "/v1/services", body: document, done: "registered", output: output)
+                    "PUT", "/v1/services", body: try ServiceFile.read(file),
+                    done: "registered \(ServiceFile.name(file))", output: output)
             }
         }
     }
@@ -47,12 +47,12 @@ struct ServiceCommand: AsyncParsableCommand {
         @OptionGroup var output: OutputOptions
 
         func run() async throws {
-            let isFile = target == "-" || FileManager.default.fileExists(atPath: target)
-            let document = isFile ? try ServiceFile.read(target) : nil
-            let path = isFile ? "/v1/services" : URLPath.make("v1", "services", target)
+            let document = ServiceFile.isFile(target)
+            let path = document ? "/v1/services" : URLPath.make("v1", "services", target)
             try await connection.run { connection in
                 try await connection.change(
-                    "DELETE", path, body: document, done: "deregistered \(target)", output: output)
+                    "DELETE", path, body: document ? try ServiceFile.read(target) : nil,
+                    done: "deregistered \(ServiceFile.name(target))", output: output)
             }
         }
     }
@@ -60,12 +60,23 @@ struct ServiceCommand: AsyncParsableCommand {
 
 /// Service definitions as users keep them.
 enum ServiceFile {
+    /// Whether the argument means a file rather than a service id.
+    static func isFile(_ target: String) -> Bool {
+        target == "-" || FileManager.default.fileExists(atPath: target)
+            || [".json", ".yaml", ".yml"].contains { target.hasSuffix($0) }
+    }
+
+    /// How messages name it.
+    static func name(_ target: String) -> String {
+        target == "-" ? "the service of standard input" : Printable.text(target)
+    }
+
     static func read(_ path: String) throws -> [UInt8] {
         if path == "-" { return Array(FileHandle.standardInput.readDataToEndOfFile()) }
         guard let data = FileManager.default.contents(atPath: path) else {
-            Output.error(
+            throw MeshError(
+                .invalid,
                 "\(path) cannot be read: give a JSON or YAML file, or - for standard input")
-            throw ExitStatus.failed.code
         }
         return Array(data)
     }

@@ -16,21 +16,30 @@ struct StatusCommand: AsyncParsableCommand {
     }
 
     static func text(_ status: StatusReport) -> String {
+        let store = status.store
         var lines = [
-            "node         \(status.node) (\(status.datacenter)), control plane \(status.version)",
-            "ready        \(status.ready ? "yes" : "no: \(status.readyReason ?? "unknown")")",
-            "generation   \(status.generation) live, \(status.builtGeneration) built",
-            "data plane   \(dataplane(status.dataplane))",
-            "store        \(status.store.healthy ? "well" : status.store.error ?? "failing")"
-                + ", index \(status.store.index)",
-            "trust domain \(status.trustDomain)",
+            "node          \(status.node) in \(status.datacenter), version \(status.version), "
+                + "since \(Format.date(status.startedAt))",
+            "ready         \(status.ready ? "yes" : "no: \(status.readyReason ?? "unknown")")",
+            "generation    \(generation(status))",
+            "data plane    \(dataplane(status.dataplane))",
+            "store         \(store.healthy ? "works" : store.error ?? "fails"), "
+                + "index \(store.index)",
+            "trust domain  \(status.trustDomain)",
         ]
         for problem in status.problems {
-            lines.append("problem      \(problem.subsystem): \(problem.message)")
+            lines.append(
+                "problem       \(problem.subsystem), since \(Format.date(problem.since)): "
+                    + problem.message)
         }
-        lines.append("")
-        lines.append(workers(status.workers))
-        return lines.joined(separator: "\n")
+        return lines.map(Printable.text).joined(separator: "\n") + "\n\n"
+            + workers(status.workers)
+    }
+
+    private static func generation(_ status: StatusReport) -> String {
+        status.builtGeneration == status.generation
+            ? "\(status.generation)"
+            : "\(status.generation) is live, \(status.builtGeneration) was built last"
     }
 
     private static func dataplane(_ report: DataPlaneReport) -> String {
@@ -50,6 +59,6 @@ struct StatusCommand: AsyncParsableCommand {
                 "\(worker.connections)", "\(worker.upstreamConnections)",
                 "\(worker.requestsActive)", "\(worker.starts)")
         }
-        return table.rendered()
+        return table.rendered(orElse: "no workers")
     }
 }

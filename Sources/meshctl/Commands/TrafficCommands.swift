@@ -37,7 +37,13 @@ struct RoutesCommand: AsyncParsableCommand {
             if target.endpoints.isEmpty { endpoints.add(target.name, "-", "-", "-", "-", "-") }
         }
         return
-            "generation \(report.generation)\n\n\(listeners.rendered())\n\n\(endpoints.rendered())"
+            """
+            generation \(report.generation)
+
+            \(listeners.rendered(orElse: "no listeners"))
+
+            \(endpoints.rendered(orElse: "no targets"))
+            """
     }
 }
 
@@ -62,10 +68,14 @@ struct StatsCommand: AsyncParsableCommand {
                 try output.show(last) { Self.totals(last) }
                 return
             }
+            let clock = ContinuousClock()
+            var lastRead = clock.now
             while true {
-                try await Task.sleep(for: .seconds(1))
+                try await clock.sleep(for: .seconds(1))
                 let now: StatsReport = try await connection.read("/status/stats")
-                Output.line(Self.rates(from: last, to: now) + "\n")
+                let elapsed = clock.now - lastRead
+                lastRead = clock.now
+                Output.line(Self.rates(from: last, to: now, seconds: elapsed / .seconds(1)) + "\n")
                 last = now
             }
         }
@@ -79,10 +89,11 @@ struct StatsCommand: AsyncParsableCommand {
             let count = { (name: String) in listener.counters[name] ?? 0 }
             listeners.add(
                 listener.name, "\(count("accepted"))", "\(count("open"))", "\(count("requests"))",
-                "\(count("code_2xx"))", "\(count("code_4xx"))", "\(count("code_5xx"))",
+                "\(count("responses_2xx"))", "\(count("responses_4xx"))",
+                "\(count("responses_5xx"))",
                 "\(count("denied"))", Format.bytes(count("bytes_in")),
-                Format.bytes(count("bytes_out")), Format.latency(listener.latency.p50Us),
-                Format.latency(listener.latency.p99Us))
+                Format.bytes(count("bytes_out")), Format.latency(listener.latency, \.p50Us),
+                Format.latency(listener.latency, \.p99Us))
         }
         var targets = Table(
             "target", "connects", "failures", "open", "requests", "retries", "2xx", "5xx", "resets",
@@ -91,30 +102,36 @@ struct StatsCommand: AsyncParsableCommand {
             let count = { (name: String) in "\(target.counters[name] ?? 0)" }
             targets.add(
                 target.name, count("connects"), count("connect_failures"), count("open"),
-                count("requests"), count("retries"), count("code_2xx"), count("code_5xx"),
-                count("resets"), Format.latency(target.latency.p50Us),
-                Format.latency(target.latency.p99Us))
+                count("requests"), count("retries"), count("responses_2xx"), count("responses_5xx"),
+                count("resets"), Format.latency(target.latency, \.p50Us),
+                Format.latency(target.latency, \.p99Us))
         }
-        return "\(listeners.rendered())\n\n\(targets.rendered())"
+        return """
+            \(listeners.rendered(orElse: "no listeners"))
+
+            \(targets.rendered(orElse: "no targets"))
+            """
     }
 
-    static func rates(from last: StatsReport, to now: StatsReport) -> String {
+    /// `seconds` lie between the two readings.
+    static func rates(from last: StatsReport, to now: StatsReport, seconds: Double) -> String {
         let before = Dictionary(last.listeners.map { ($0.name, $0) }) { first, _ in first }
         var table = Table(
             "listener", "accepted/s", "requests/s", "5xx/s", "denied/s", "in/s", "out/s", "open",
             numbers: [1, 2, 3, 4, 5, 6, 7])
         for listener in now.listeners {
+            let count = { (name: String) in listener.counters[name] ?? 0 }
             let rate = { (name: String) -> UInt64 in
                 let old = before[listener.name]?.counters[name] ?? 0
-                let new = listener.counters[name] ?? 0
-                return new >= old ? new - old : new
+                // A data plane that was started again counts from zero.
+                let grown = count(name) >= old ? count(name) - old : count(name)
+                return UInt64((Double(grown) / max(seconds, 0.001)).rounded())
             }
             table.add(
-                listener.name, "\(rate("accepted"))", "\(rate("requests"))", "\(rate("code_5xx"))",
-                "\(rate("denied"))", Format.bytes(rate("bytes_in")),
-                Format.bytes(rate("bytes_out")),
-                "\(listener.counters["open"] ?? 0)")
+                listener.name, "\(rate("accepted"))", "\(rate("requests"))",
+                "\(rate("responses_5xx"))", "\(rate("denied"))", Format.bytes(rate("bytes_in")),
+                Format.bytes(rate("bytes_out")), "\(count("open"))")
         }
-        return table.rendered()
+        return table.rendered(orElse: "no listeners")
     }
 }

@@ -85,38 +85,30 @@ class Bench:
 
     # --- memory ---
 
-    def measure_memory(self, kinds, starts=3):
+    def measure_memory(self, kinds):
+        """Every kind on a fresh start of every side: what one workload left would hide the next."""
+        top = min(9000, self.plan.open_files // 2 - 900)
         for kind in kinds:
             self.result.memory[kind] = {}
-        top = min(9000, self.plan.open_files // 2 - 900)
-        counts = (top // 9, top)
         for name in self.names:
             if name == "direct":
                 continue
-            say(f"memory of {name}, {starts} fresh starts, up to {top} idle connections")
-            for _ in range(starts):
-                self.measure_memory_once(name, kinds, counts)
-
-    def measure_memory_once(self, name, kinds, counts):
-        samples = self.result.memory
-
-        def note(kind, value):
-            samples[kind].setdefault(name, []).append(value)
-
-        if "size" in kinds and name not in samples["size"]:
-            program = self.side(name).program()
-            note("size", measure.stripped_size(program, self.plan.directory))
-        for kind, entry in (("idle-plain", "h1"), ("idle-tls", "tls"), ("base", None)):
-            if kind not in kinds:
-                continue
-            with self.started(name) as side:
+            say(f"memory of {name}: {', '.join(kinds)}")
+            for kind in kinds:
                 try:
-                    if entry is None:
-                        note(kind, measure.rss(side.worker()))
-                    else:
-                        note(kind, measure.idle_memory(self.rig, side, entry, counts))
+                    value = self.memory_of(name, kind, (top // 9, top))
+                    self.result.memory[kind][name] = value
                 except measure.Void as reason:
                     self.void(kind, name, reason)
+
+    def memory_of(self, name, kind, counts):
+        if kind == "size":
+            return measure.stripped_size(self.side(name).program(), self.plan.directory)
+        with self.started(name) as side:
+            if kind == "base":
+                return measure.rss(side.worker())
+            entry = {"idle-plain": "h1", "idle-tls": "tls"}[kind]
+            return measure.idle_memory(self.rig, side, entry, counts)
 
     # --- speed ---
 
@@ -197,7 +189,7 @@ def prepare(options, directory):
     }
     names = chosen(options.sides, list(sides.KINDS), [])
     versions = {name: sides.KINDS[name](plan).version() for name in names}
-    return plan, report.Result(machine.facts(), settings, versions)
+    return plan, report.Result(machine.facts(places.available), settings, versions)
 
 
 def main():

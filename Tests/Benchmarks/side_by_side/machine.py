@@ -75,14 +75,14 @@ def open_files():
     return hard
 
 
-def facts():
-    """What a reader has to know to judge the figures."""
+def facts(available):
+    """What a reader has to know to judge the figures; `available` are the processors of the run."""
     cpuinfo = read("/proc/cpuinfo")
     model = re.search(r"model name\s*:\s*(.+)", cpuinfo)
     memory = re.search(r"MemTotal:\s*(\d+)", read("/proc/meminfo"))
     return {
         "cpu": model.group(1) if model else platform.machine(),
-        "cores": os.cpu_count(),
+        "cores": len(available),
         "memory_mib": int(memory.group(1)) // 1024 if memory else 0,
         "kernel": platform.release(),
         "hypervisor": "hypervisor" in cpuinfo.split(),

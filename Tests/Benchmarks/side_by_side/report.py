@@ -4,7 +4,7 @@ import json
 from html import escape
 
 from rows import LIMITS
-from verdict import Ratio, Spread, judge
+from verdict import MISSED, Ratio, Spread, judge
 
 DIRECT, OURS = "direct", "ringmesh"
 
@@ -17,7 +17,7 @@ class Result:
         self.settings = settings
         self.sides = sides  # name -> version
         self.rows = []  # (row, {side: [figures per round]})
-        self.memory = {}  # kind of LIMITS -> {side: [bytes]}
+        self.memory = {}  # kind of LIMITS -> {side: bytes}
         self.voids = []  # (what, side, reason)
 
     @property
@@ -57,15 +57,14 @@ class Result:
     def memory_verdicts(self):
         for kind, samples in self.memory.items():
             if OURS in samples:
-                value = Spread(samples[OURS]).median
-                yield kind, value, LIMITS[kind][1], value <= LIMITS[kind][1]
+                yield kind, samples[OURS], LIMITS[kind][1], samples[OURS] <= LIMITS[kind][1]
 
     def missed(self):
         """Targets that are missed by more than the noise, as text."""
         found = []
         for row, samples in self.rows:
             peer, ratio = self.ratio(row, self.complete(samples))
-            if row.target and ratio and judge(ratio, row.target) == "missed":
+            if row.target and ratio and judge(ratio, row.target) == MISSED:
                 found.append(f"{row.name}: {ratio.text()} of {peer}, target {row.target}")
         for kind, value, limit, kept in self.memory_verdicts():
             if not kept:
@@ -155,7 +154,7 @@ def memory_table(result):
     for kind, samples in result.memory.items():
         title, limit = LIMITS[kind]
         cells = [
-            size(Spread(samples[name]).median) if samples.get(name) else "void"
+            size(samples[name]) if name in samples else "void"
             for name in result.sides
             if name != DIRECT
         ]

@@ -35,8 +35,8 @@ class Ratio:
     """`ours` against `theirs`, above 1 when ours is better.
 
     Rounds are paired, since both sides of a round met the same neighbours on the machine. A
-    difference is claimed only when the quartiles of both samples lie apart and those of the paired
-    ratios lie on one side of 1; everything else is noise.
+    difference is claimed only when the quartiles of both samples lie apart, those of the paired
+    ratios lie on one side of 1, and there were enough rounds; everything else is noise.
     """
 
     FEWEST = 5
@@ -44,15 +44,26 @@ class Ratio:
     def __init__(self, ours, theirs, smaller_is_better=False):
         pairs = list(zip(ours, theirs, strict=True))
         if smaller_is_better:
-            pairs = [(theirs, ours) for ours, theirs in pairs]
+            pairs = [(b, a) for a, b in pairs]
+        self.ours, self.theirs = zip(*pairs, strict=True)
         self.spread = Spread(a / b for a, b in pairs)
-        apart = not Spread(ours).overlaps(Spread(theirs))
-        one_side = self.spread.low > 1 or self.spread.high < 1
-        self.claimed = len(pairs) >= self.FEWEST and apart and one_side
+        self.claimed = self.is_above(1) or self.is_below(1)
 
     @property
     def median(self):
         return self.spread.median
+
+    def is_apart(self, target):
+        """The samples would not overlap if one were `target` times the other."""
+        if len(self.ours) < self.FEWEST:
+            return False
+        return not Spread(self.ours).overlaps(Spread(value * target for value in self.theirs))
+
+    def is_above(self, target):
+        return self.spread.low > target and self.is_apart(target)
+
+    def is_below(self, target):
+        return self.spread.high < target and self.is_apart(target)
 
     def text(self):
         figure = f"{self.spread.median:.2f} ({self.spread.low:.2f}–{self.spread.high:.2f})"
@@ -69,6 +80,4 @@ def judge(ratio, target):
     """Whether a target ratio is reached: by median, or missed by more than the noise."""
     if ratio.median >= target:
         return REACHED
-    if ratio.spread.high < target:
-        return MISSED
-    return OPEN
+    return MISSED if ratio.is_below(target) else OPEN

@@ -1,0 +1,93 @@
+import Foundation
+import MeshModel
+import Synchronization
+
+/// The file of a unix socket: made for its owner only, never taken from somebody who uses it.
+/// The server removes it when it ends.
+struct AdminSocket: Sendable {
+    let path: String
+
+    /// Makes the folder and removes what a killed predecessor left.
+    func prepare() throws {
+        try makeFolder()
+        var info = stat()
+        guard lstat(path, &info) == 0 else { return }
+        guard info.st_mode & S_IFMT == S_IFSOCK else {
+            throw MeshError(
+                .conflict, "\(path) exists and is no socket: set admin.socket to another path")
+        }
+        if Self.isAnswered(path) {
+            throw MeshError(.conflict, "\(path) is in use: another control plane is running")
+        }
+        unlink(path)
+    }
+
+    private func makeFolder() throws {
+        let folder = (path as NSString).deletingLastPathComponent
+        guard !folder.isEmpty else { return }
+        do {
+            try FileManager.default.createDirectory(
+                atPath: folder, withIntermediateDirectories: true)
+        } catch {
+            throw MeshError(
+                .system,
+                "the folder of admin.socket, \(folder), cannot be made: choose another path",
+                cause: error)
+        }
+    }
+
+    /// Called once the server listens.
+    func restrict() {
+        chmod(path, 0o600)
+    }
+
+    /// Whether somebody accepts connections there. Does not wait for him to do so.
+    private static func isAnswered(_ path: String) -> Bool {
+        let type = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
+        let descriptor = socket(AF_UNIX, type, 0)
+        guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        let capacity = MemoryLayout.size(ofValue: address.sun_path)
+        guard path.utf8.count < capacity else { return false }
+        withUnsafeMutableBytes(of: &address.sun_path) { room in
+            room.copyBytes(from: path.utf8)
+        }
+        let length = socklen_t(MemoryLayout<sockaddr_un>.size)
+        let result = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(descriptor, $0, length)
+            }
+        }
+        // Anything but a refusal (a full queue, no permission) means that it is somebody's.
+        return result == 0 || (errno != ECONNREFUSED && errno != ENOENT)
+    }
+}
+
+/// A time in which new files of the process are their owner's only. The mask of a process is one
+/// for all threads: overlapping times end with the last of them.
+final class PrivateFiles: Sendable {
+    private static let running = Mutex((count: 0, mask: mode_t(0)))
+    private let hasEnded = Mutex(false)
+
+    init() {
+        Self.running.withLock { running in
+            if running.count == 0 { running.mask = umask(0o077) }
+            running.count += 1
+        }
+    }
+
+    /// May be called more than once.
+    func end() {
+        let isFirst = hasEnded.withLock { ended in
+            defer { ended = true }
+            return !ended
+        }
+        guard isFirst else { return }
+        Self.running.withLock { running in
+            running.count -= 1
+            if running.count == 0 { umask(running.mask) }
+        }
+    }
+}

@@ -1,0 +1,75 @@
+/* HTTP through a plain L7 listener: everything that clients and services do to each other, with
+ * every fault of the network, and nobody gets a byte that is not his. */
+#include "http_world.h"
+#include "proxy_world.h"
+
+#define HTTP_PORT     80
+#define HTTP_SERVICES 3
+
+static uint32_t local_route(struct snapshot_builder *b)
+{
+    struct abi_route route = {
+        .path_kind = ABI_PATH_EXACT,
+        .action = ABI_ACTION_RESPOND,
+        .status = 203,
+        .path = snapshot_builder_text(b, "/local"),
+        .path_dfa = ABI_NONE,
+        .body = snapshot_builder_text(b, "local\n"),
+        .rule = snapshot_builder_text(b, "local"),
+        .origin = snapshot_builder_text(b, "test"),
+    };
+
+    return snapshot_builder_add(b, ABI_SECTION_ROUTE, &route);
+}
+
+static struct snapshot_builder *http_snapshot(uint64_t *key)
+{
+    /* Nobody serves the last one. */
+    static const uint16_t ports[HTTP_SERVICES + 1] = {8000, 8001, 8002, 8099};
+    struct snapshot_builder *b = snapshot_builder_new();
+    uint32_t web = snapshot_builder_target(b, "web", ports, HTTP_SERVICES + sim_chance(300));
+    uint32_t local = local_route(b);
+    struct abi_route forward = snapshot_builder_forward(b, web);
+    struct abi_listener listener = snapshot_builder_listener(b, "public", HTTP_PORT);
+    uint32_t route;
+    struct abi_route_table table;
+
+    forward.retries = sim_random_below(3);
+    forward.retry_on = sim_random_below(4);
+    route = snapshot_builder_add(b, ABI_SECTION_ROUTE, &forward);
+    table = (struct abi_route_table){
+        .routes = {snapshot_builder_add(b, ABI_SECTION_ROUTE_LIST, &local), 2}};
+    snapshot_builder_add(b, ABI_SECTION_ROUTE_LIST, &route);
+    listener.kind = ABI_LISTENER_L7;
+    listener.route_table = snapshot_builder_add(b, ABI_SECTION_ROUTE_TABLE, &table);
+    listener.request_timeout_ms = http_world.has_timeout ? 60000 : 0;
+    listener.via = snapshot_builder_text(b, "sim");
+    snapshot_builder_add(b, ABI_SECTION_LISTENER, &listener);
+    *key = listener.key;
+    return b;
+}
+
+SIM_SCENARIO(http)
+{
+    uint32_t clients = 1 + sim_random_below(20);
+    uint64_t key;
+
+    http_world_start();
+    http_world.clients_wait = true;
+    proxy_world_start(http_snapshot(&key));
+    proxy_world_listen(key, HTTP_PORT);
+    for (uint16_t i = 0; i < HTTP_SERVICES; i++) {
+        http_service_start(8000 + i);
+    }
+    for (uint32_t i = 0; i < clients; i++) {
+        http_client_start(HTTP_PORT);
+        if (sim_chance(200)) {
+            proxy_world_pass(sim_random_below(2000));
+        }
+    }
+    while (proxy_world_running()) {
+        (void)proxy_world_turn();
+    }
+    http_world_describe();
+    proxy_world_finish();
+}
