@@ -102,7 +102,7 @@ extension NodeCompiler {
     func sni(of service: ServiceName, subset: String? = nil) -> String {
         let prefix = subset.map { "\($0)." } ?? ""
         let datacenter = state.settings.node.datacenter.text
-        let trustDomain = state.mesh.trustDomain.text
-        return "\(prefix)\(service.folded).default.\(datacenter).internal.\(trustDomain)"
+        let domain = state.mesh.trustDomain.text
+        return "\(prefix)\(service.folded).default.\(datacenter).internal.\(domain)"
     }
 }

@@ -100,8 +100,8 @@ struct DataPlaneKeeper: Sendable {
         }
     }
 
-    /// Ends the data plane after a drain, if it is this installation's to end. A node that fails ends
-    /// only what it has started itself: traffic that was there before must not suffer.
+    /// Ends the data plane after a drain, if it is this installation's to end. A node that fails
+    /// ends only what it has started itself: traffic that was there before must not suffer.
     func stop(_ end: NodeService.End, within limit: Duration) async {
         guard isManaged, end == .shutdown || start.isOwn, process.isRunning() else { return }
         log.info("stopping the data plane")

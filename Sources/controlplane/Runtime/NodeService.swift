@@ -1,6 +1,7 @@
 import ServiceLifecycle
 
-/// A part of the node as the service group runs it: works until the group shuts down, then tidies up.
+/// A part of the node as the service group runs it: works until the group shuts down, then tidies
+/// up.
 struct NodeService: Service {
     /// Why a service is over.
     enum End: Sendable {
