@@ -194,7 +194,8 @@ static void conn_deliver(struct proxy *proxy, struct conn *conn, struct bytes in
 /* The user has had its chance at what is held: what it left, nothing will complete any more. */
 static void conn_tell_end(struct proxy *proxy, struct conn *conn)
 {
-    if (conn->state == CONN_OPEN && !conn_has(conn, CONN_PAUSED | CONN_END_TOLD)) {
+    if (conn->state == CONN_OPEN && conn->bulk_from == NULL && /* or it tells */
+        !conn_has(conn, CONN_PAUSED | CONN_END_TOLD)) {
         conn->flags |= CONN_END_TOLD;
         conn->ops->ended(proxy, conn);
     }
@@ -206,7 +207,7 @@ static void conn_note_end(struct proxy *proxy, struct conn *conn)
     conn->flags |= CONN_ENDED;
     if (conn->state == CONN_LINGERING) {
         conn_close(proxy, conn, false);
-    } else if (conn->in.length > 0) {
+    } else if (conn->in.length > 0 || conn->bulk_from != NULL) {
         conn_make_ready(proxy, conn);
     } else {
         conn_tell_end(proxy, conn);
@@ -587,8 +588,10 @@ void conn_on_receive(struct proxy *proxy, struct conn *conn, const struct ring_e
         conn_on_end(proxy, conn);
     } else if (event->result == -ENOBUFS) {
         proxy_count(proxy, ABI_WORKER_NO_BUFFERS, 1);
-        conn_starve(proxy, conn);
-        return;
+        if (!conn_has(conn, CONN_SPLICING)) {
+            conn_starve(proxy, conn);
+            return;
+        }
     } else if (event->result != -ECANCELED) {
         if (conn->state == CONN_HANDSHAKING) {
             conn->ops->failed(proxy, conn, ABI_OUTCOME_TLS);
@@ -653,12 +656,10 @@ void conn_run_ready(struct proxy *proxy)
             conn->ops->failed(proxy, conn, ABI_OUTCOME_CLIENT_GONE);
             continue;
         }
-        if (conn->bulk_from != NULL) {
-            bulk_run(proxy, conn->bulk_from);
-            continue;
-        }
         conn_deliver_held(proxy, conn);
-        if (conn_has(conn, CONN_ENDED)) {
+        if (conn->bulk_from != NULL) {
+            bulk_run(proxy, conn->bulk_from); /* which waits for what is held */
+        } else if (conn_has(conn, CONN_ENDED)) {
             conn_tell_end(proxy, conn);
         } else if (conn->state == CONN_OPEN) {
             conn_update_receive(proxy, conn);
