@@ -32,7 +32,11 @@ void l7_next(struct proxy *proxy, struct conn *down, bool keep)
         return;
     }
     down->stage = L7_AWAIT_HEAD;
-    conn_offer(proxy, down);
+    if (conn_is_full(down)) {
+        conn_pause(down); /* it does not read its answers: no more of them (l7_drained) */
+    } else {
+        conn_offer(proxy, down);
+    }
 }
 
 void l7_done(struct proxy *proxy, struct request *request, enum abi_outcome outcome)
@@ -674,7 +678,9 @@ static void l7_drained(struct proxy *proxy, struct conn *down)
 {
     struct request *request = down->user;
 
-    if (request != NULL && request->up != NULL) {
+    if (request == NULL) {
+        conn_offer(proxy, down);
+    } else if (request->up != NULL) {
         conn_offer(proxy, request->up);
     }
 }
