@@ -144,7 +144,8 @@ static void conn_deliver(struct proxy *proxy, struct conn *conn, struct bytes in
 void conn_tell_end(struct proxy *proxy, struct conn *conn)
 {
     /* The user has had its chance at what is held: what it left, nothing will complete any more. */
-    if (conn->state == CONN_OPEN && !conn_has(conn, CONN_PAUSED | CONN_END_TOLD)) {
+    if (conn->state == CONN_OPEN && conn->bulk_from == NULL && /* or it tells */
+        !conn_has(conn, CONN_PAUSED | CONN_END_TOLD)) {
         conn->flags |= CONN_END_TOLD;
         conn->ops->ended(proxy, conn);
     }
@@ -156,7 +157,7 @@ static void conn_note_end(struct proxy *proxy, struct conn *conn)
     conn->flags |= CONN_ENDED;
     if (conn->state == CONN_LINGERING) {
         conn_close(proxy, conn, false);
-    } else if (conn->in.length > 0) {
+    } else if (conn->in.length > 0 || conn->bulk_from != NULL) {
         conn_make_ready(proxy, conn);
     } else {
         conn_tell_end(proxy, conn);

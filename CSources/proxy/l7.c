@@ -26,7 +26,11 @@ void l7_next(struct proxy *proxy, struct conn *down, bool keep)
         return;
     }
     down->stage = L7_AWAIT_HEAD;
-    conn_offer(proxy, down);
+    if (conn_is_full(down)) {
+        conn_pause(down); /* it does not read its answers: no more of them (l7_drained) */
+    } else {
+        conn_offer(proxy, down);
+    }
 }
 
 void l7_done(struct proxy *proxy, struct request *request, enum abi_outcome outcome)

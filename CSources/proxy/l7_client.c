@@ -183,7 +183,9 @@ static void l7_drained(struct proxy *proxy, struct conn *down)
 {
     struct request *request = down->user;
 
-    if (request != NULL && request->up != NULL) {
+    if (request == NULL) {
+        conn_offer(proxy, down);
+    } else if (request->up != NULL) {
         conn_offer(proxy, request->up);
     }
 }

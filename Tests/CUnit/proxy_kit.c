@@ -10,9 +10,10 @@
 
 #include "base/err.h"
 #include "base/must.h"
+#include "base/num.h"
 
 #define KIT_EVENTS 64u
-#define KIT_READ   (8u << 20)
+#define KIT_READ   (32u << 20)
 
 struct kit_generation {
     struct proxy_generation proxy;
@@ -325,15 +326,32 @@ static int kit_read_now(void *argument)
     return 0;
 }
 
+/* Of what is there, as much as ends in `text`, or all of it when that is not in it. */
+static size_t kit_wanted(const struct kit_read *read, struct bytes text)
+{
+    uint8_t *at = kit_bytes + read->length;
+    ssize_t there = recv(read->fd, at, 65536, MSG_PEEK);
+    size_t overlap = num_min_size(read->length, text.len - 1);
+    const uint8_t *found;
+
+    if (there <= 0) {
+        return 1;
+    }
+    found = memmem(at - overlap, (size_t)there + overlap, text.ptr, text.len);
+    return found == NULL ? (size_t)there : (size_t)(found + text.len - at);
+}
+
 struct bytes proxy_kit_until(struct proxy_kit *kit, int fd, const char *text)
 {
-    struct kit_read read = {.fd = fd, .max = 1};
+    struct kit_read read = {.fd = fd};
 
     while (!bytes_has_suffix(bytes_of(kit_bytes, read.length), cunit_text(text))) {
+        read.max = kit_wanted(&read, cunit_text(text));
         if (kit_wait(kit, kit_read_now, &read, KIT_PATIENT) < 0 || read.ended ||
-            read.length == KIT_READ) {
+            read.length + 65536 > KIT_READ) {
             cunit_context("%s after %zu bytes: %.*s", read.ended ? "the end" : "silence",
-                          read.length, (int)read.length, (const char *)kit_bytes);
+                          read.length, (int)num_min_size(read.length, 200),
+                          (const char *)kit_bytes);
             CHECK_STRING("nothing more", text);
             cunit_context(NULL);
             break;

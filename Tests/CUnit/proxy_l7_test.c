@@ -149,3 +149,93 @@ TEST(a_held_head_may_lie_across_blocks)
     close(client);
     proxy_kit_free(kit);
 }
+
+/* --- clients that do not read --- */
+
+static struct proxy_kit *responding(void)
+{
+    struct proxy_kit *kit = proxy_kit_new();
+    struct snapshot_builder *b = kit->builder;
+
+    proxy_kit_l7(kit, (struct abi_route){
+                          .action = ABI_ACTION_RESPOND,
+                          .status = 200,
+                          .path_dfa = ABI_NONE,
+                          .body = snapshot_builder_text(b, "local"),
+                          .rule = snapshot_builder_text(b, "local"),
+                          .origin = snapshot_builder_text(b, "test"),
+                      });
+    proxy_kit_start(kit);
+    return kit;
+}
+
+struct flood {
+    int client;
+    struct bytes request;
+    size_t part; /* of a request that is partly sent */
+    uint64_t requests;
+};
+
+/* Asks until no more goes in; true when something did. */
+static bool flood_push(struct flood *flood)
+{
+    bool some = false;
+    ssize_t sent;
+
+    while ((sent = send(flood->client, flood->request.ptr + flood->part,
+                        flood->request.len - flood->part, MSG_NOSIGNAL)) > 0) {
+        flood->part += (size_t)sent;
+        some = true;
+        if (flood->part == flood->request.len) {
+            flood->part = 0;
+            flood->requests++;
+        }
+        if (flood->requests % 1000 == 0) {
+            break;
+        }
+    }
+    return some;
+}
+
+TEST(a_flood_of_questions_from_a_client_that_reads_nothing)
+{
+    struct proxy_kit *kit = responding();
+    struct flood flood = {.client = proxy_kit_client(kit, 0), .request = BYTES_LITERAL(GET)};
+    uint64_t answers = 0;
+    uint32_t quiet = 0;
+    struct bytes rest;
+
+    while (quiet < 20) {
+        bool some = flood_push(&flood);
+
+        some = proxy_kit_turn(kit, KIT_MS) > 0 || some;
+        quiet = some ? 0 : quiet + 1;
+    }
+    /* No more is stored for it than for any slow reader, and it is served no less. */
+    CHECK(proxy_kit_worker_stat(kit, ABI_WORKER_SPILL_BLOCKS_HIGH) < 64);
+    CHECK_UINT(proxy_kit_worker_stat(kit, ABI_WORKER_SHED), 0);
+    while (flood.part > 0) {
+        uint8_t data[65536];
+        ssize_t got = recv(flood.client, data, sizeof(data), 0);
+
+        for (ssize_t i = 0; i < got; i++) {
+            answers += data[i] == 'H';
+        }
+        (void)proxy_kit_turn(kit, KIT_MS);
+        if (send(flood.client, flood.request.ptr + flood.part, 1, MSG_NOSIGNAL) == 1) {
+            flood.part++;
+        }
+        if (flood.part == flood.request.len) {
+            flood.part = 0;
+            flood.requests++;
+        }
+    }
+    shutdown(flood.client, SHUT_WR);
+    rest = proxy_kit_rest(kit, flood.client, NULL);
+    for (size_t i = 0; i < rest.len; i++) {
+        answers += rest.ptr[i] == 'H';
+    }
+    CHECK_UINT(answers, flood.requests); /* one H in each: HTTP/1.1 */
+    close(flood.client);
+    proxy_kit_free(kit);
+}
