@@ -73,7 +73,8 @@ extension StoreState {
             }
             all += byDestination.values.compactMap { Self.entry(of: $0) }
         }
-        return all
+        return
+            all
             .sorted { $0.entry.key < $1.entry.key }
     }
 
