@@ -9,7 +9,7 @@ static void l4_end(struct proxy *proxy, struct request *request, enum abi_outcom
 
     upstream_leave(proxy, request, false);
     request_end(proxy, request, outcome);
-    conn_close(proxy, down, false);
+    conn_close(proxy, down, true); /* it must not look like a whole, empty stream */
 }
 
 static void l4_go_on(struct proxy *proxy, struct request *request, enum upstream_result result)
