@@ -202,7 +202,7 @@ let swiftTargets: [Target] = [
         ], swiftSettings: swiftSettings),
     swiftTests("MeshConfig", ["MeshModel"]),
     swiftTests("MeshAuthz", ["MeshModel"]),
-    swiftTests("MeshDiscovery", ["MeshModel"]),
+    swiftTests("MeshDiscovery", ["MeshModel", "MeshConfig"]),
     swiftTests(
         "MeshTables", ["MeshModel", "MeshAuthz", "CMeshABI", "CMeshBase", "CMeshTable"]),
     .testTarget(

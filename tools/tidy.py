@@ -65,6 +65,9 @@ SWIFT_MODULES = {
 SWIFT_C_MODULES = {
     "CMeshABI": {"MeshTables", "MeshWorkers"},
     "CMeshTable": {"MeshTables"},
+    # Explanations ask the C lookups themselves, with hosts and paths in the form the workers use.
+    "CMeshBase": {"MeshTables"},
+    "CMeshWire": {"MeshTables"},
     "CMeshShm": {"MeshWorkers", "MeshProcess"},
     "CLibYAML": {"MeshConfig"},
 }

@@ -82,8 +82,11 @@ static void proxy_close_all(struct proxy *proxy)
         struct request *request = pool_at(&proxy->requests, i);
 
         if (request != NULL) {
+            struct conn *down = request->down;
+
             upstream_leave(proxy, request, false);
             request_end(proxy, request, ABI_OUTCOME_DRAINED);
+            conn_close(proxy, down, true); /* cut: it must not look whole */
         }
     }
     for (uint32_t i = 0; i < proxy->conns.capacity && proxy->conns.used > 0; i++) {

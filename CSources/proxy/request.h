@@ -85,7 +85,7 @@ enum upstream_result upstream_start(struct proxy *proxy, struct request *request
 enum upstream_result upstream_retry(struct proxy *proxy, struct request *request,
                                     enum abi_outcome outcome, const struct conn_ops *ops);
 
-/* Lets request.up go: back to the pool, or closed. */
+/* Lets request.up go: back to the pool, or closed; an unfinished stream is reset. */
 void upstream_leave(struct proxy *proxy, struct request *request, bool reusable);
 
 /* --- uppool.c --- */

@@ -263,6 +263,7 @@ void upstream_leave(struct proxy *proxy, struct request *request, bool reusable)
         !conn_has(conn, CONN_BROKEN | CONN_ENDED | CONN_SHUT | CONN_SPLICING)) {
         uppool_put(proxy, conn);
     } else {
-        conn_close(proxy, conn, false);
+        /* Only HTTP can tell a part from the whole: other streams that are cut must not end. */
+        conn_close(proxy, conn, request_has(request, REQUEST_L4 | REQUEST_TUNNEL));
     }
 }

@@ -128,8 +128,10 @@ static size_t find(struct bytes in, uint8_t c)
     return at == NULL ? in.len : (size_t)(at - in.ptr);
 }
 
-static struct seen look_at_query(const struct view *view, const struct abi_match *match,
-                                 const struct route_input *input)
+/* Not inlined: its buffer would cost every caller. */
+[[gnu::noinline]] static struct seen look_at_query(const struct view *view,
+                                                   const struct abi_match *match,
+                                                   const struct route_input *input)
 {
     struct bytes name = view_text(view, match->name);
     struct bytes rest = input->query;
@@ -168,8 +170,8 @@ static bool match_holds(const struct view *view, const struct abi_match *match,
     return seen.matched != (match->invert != 0);
 }
 
-bool route_matches_all(const struct view *view, struct abi_ref matches,
-                       const struct route_input *input)
+[[gnu::noinline]] static bool each_holds(const struct view *view, struct abi_ref matches,
+                                         const struct route_input *input)
 {
     for (uint32_t i = 0; i < matches.count; i++) {
         if (!match_holds(view, &view->matches[matches.at + i], input)) {
@@ -177,6 +179,12 @@ bool route_matches_all(const struct view *view, struct abi_ref matches,
         }
     }
     return true;
+}
+
+bool route_matches_all(const struct view *view, struct abi_ref matches,
+                       const struct route_input *input)
+{
+    return matches.count == 0 || each_holds(view, matches, input);
 }
 
 /* --- routes --- */

@@ -1,8 +1,8 @@
 package import MeshModel
 
-/// Decides calls by intentions, in Consul's order: the first intention that covers the pair decides,
-/// no other is consulted. Written from the rules, apart from the tables of the data plane, so that
-/// each can be tested against the other.
+/// Decides calls by intentions, in Consul's order: the first intention that covers the pair
+/// decides, no other is consulted. Written from the rules, apart from the tables of the data plane,
+/// so that each can be tested against the other.
 package struct IntentionMatcher: Sendable {
     /// Answers whether a whole text matches an expression. The room has no engine of its own.
     package typealias RegexTest =

@@ -312,9 +312,6 @@ extension ServiceResolver: Validated {
         checks.require(
             redirect.serviceSubset == nil || redirect.service != nil, ["redirect"],
             "service_subset needs service: write the service it belongs to")
-        checks.require(
-            subsets.isEmpty && failover.isEmpty, ["redirect"],
-            "a redirect cannot stand beside subsets or failover: remove them")
     }
 
     private func validateFailover(_ failover: Failover, _ checks: inout FieldChecks) {

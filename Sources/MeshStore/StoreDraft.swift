@@ -64,7 +64,7 @@ extension StoreDraft {
         }
         guard let old = state.storedServices[id] else {
             throw MeshError(
-                .notFound, "there is no service with the id \(id): meshctl services lists them")
+                .notFound, "there is no service with the id \(id): meshctl instances lists them")
         }
         record(.service(id, from: old, to: nil))
     }
@@ -121,7 +121,9 @@ extension StoreDraft {
         let old = state.storedIntentions[key]
         guard old == nil || replace else {
             throw MeshError(
-                .conflict, "\(Self.name(key)) exists already: replace it, or delete it first")
+                .conflict,
+                "\(Self.name(key)) exists already: ask for its replacement "
+                    + "(meshctl: --replace), or delete it first")
         }
         var new = intention
         new.origin = .api

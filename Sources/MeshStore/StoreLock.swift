@@ -30,11 +30,11 @@ final class StoreLock: Sendable {
 
     func release() {
         fd.withLock { fd in
-            if let open = fd {
-                // A child between fork and exec may hold a copy: closing ours would not unlock.
-                _ = flock(open, LOCK_UN)
-                close(open)
-            }
+            guard let open = fd else { return }
+            // Closing is not enough: a child that another thread is starting holds a copy of the
+            // descriptor until it runs its program, and with it the lock.
+            flock(open, LOCK_UN)
+            close(open)
             fd = nil
         }
     }

@@ -31,6 +31,15 @@ enum Output {
 }
 
 enum Format {
+    /// A quantile of a distribution, `-` when nothing was measured.
+    static func latency(
+        _ latency: StatsReport.Latency, _ quantile: KeyPath<StatsReport.Latency, UInt64>
+    )
+        -> String
+    {
+        latency.count == 0 ? "-" : Self.latency(latency[keyPath: quantile])
+    }
+
     /// `1234` µs as `1.2 ms`.
     static func latency(_ microseconds: UInt64) -> String {
         switch microseconds {
@@ -55,6 +64,11 @@ enum Format {
     private static func tenths(_ value: UInt64, per unit: UInt64) -> String {
         let whole = value / unit
         return "\(whole).\((value % unit) * 10 / unit)"
+    }
+
+    /// Where something was written, as a part of a sentence.
+    static func origin(_ origin: String) -> String {
+        origin == "api" ? "written over the API" : "written in \(origin)"
     }
 
     static func date(_ date: Date) -> String { date.formatted(.iso8601) }

@@ -2,7 +2,7 @@
 // Made by tools/gen-layout from the headers of CSources/abi; not edited by hand.
 import CMeshABI
 
-/// The structs of the headers as Swift sees them, line by line as LAYOUT.golden has them.
+/// The structs of the headers as Swift sees them, line by line as in LAYOUT.golden.
 enum LayoutTable {
     static let sizes: [(name: String, size: Int)] = [
         ("abi_control_head", MemoryLayout<abi_control_head>.size),

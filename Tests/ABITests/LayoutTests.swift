@@ -2,8 +2,8 @@ import CMeshABI
 import Foundation
 import Testing
 
-/// Both sides see the same layout: what the C compiler said when LAYOUT.golden was made, and what the
-/// Swift compiler says now.
+/// Both sides see the same layout: what the C compiler said when LAYOUT.golden was made, and what
+/// the Swift compiler says now.
 @Suite struct LayoutTests {
     /// `name at N size N`, `name size N` and `name N`, by name.
     private static func golden() throws -> [String: [String]] {

@@ -112,7 +112,7 @@ def transmit(client, case, data, mode, lane):
 def receive(client, case, data, seen, lane):
     """Reads answers until there are as many as expected, then sees whether the proxy closes."""
     methods = methods_of(data)
-    end = time.monotonic() + lane.read_timeout
+    end = time.monotonic() + lane.read_timeout * (10 if len(data) > BYTES_MODE_LIMIT else 1)
     try:
         while time.monotonic() < end:
             client.stream.timeout = max(0.05, end - time.monotonic())

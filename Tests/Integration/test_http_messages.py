@@ -24,12 +24,12 @@ def answering(text):
 
 
 def chunked(data, dice):
-    out = b""
-    while data:
-        size = dice.randrange(1, 9000)
-        part, data = data[:size], data[size:]
-        out += b"%x\r\n%s\r\n" % (len(part), part)
-    return out + b"0\r\n\r\n"
+    parts, at = [], 0
+    while at < len(data):
+        part = data[at : at + dice.randrange(1, 9000)]
+        parts.append(b"%x\r\n%s\r\n" % (len(part), part))
+        at += len(part)
+    return b"".join(parts) + b"0\r\n\r\n"
 
 
 @pytest.mark.parametrize("size", [0, 1, 4095, 4096, 65537, 1 << 20, 20 << 20])
@@ -41,8 +41,10 @@ def test_bodies_both_ways(edge, size, framing):
 
     def answer(request, client):
         if framing == "length":
-            length = len(request.body)
-            return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (length, request.body)
+            return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (
+                len(request.body),
+                request.body,
+            )
         head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
         return head + chunked(request.body, random.Random(1))
 

@@ -1,9 +1,10 @@
 """Proves that an upstream that never answers costs a 504, in time, and nothing else."""
 
+import socket
 import time
 
 from ringmesh import listener, service
-from wire import HOLD, Client, get, wait_for
+from wire import HOLD, OK, Client, get, read_response, reset, wait_for
 
 
 def start(nodes, ports, recorders, answer, **timeouts):
@@ -41,12 +42,26 @@ def test_others_are_served_meanwhile(nodes, ports, recorders):
         client.close()
 
 
-def test_upstream_is_let_go_when_the_client_goes(nodes, ports, recorders):
+def test_upstream_is_let_go_when_the_client_aborts(nodes, ports, recorders):
     _, web, port = start(nodes, ports, recorders, lambda request, client: HOLD, request="0s")
     clients = [Client(port) for _ in range(20)]
     for client in clients:
         client.send(b"GET / HTTP/1.1\r\nHost: ex.test\r\n\r\n")
     wait_for(lambda: len(web.complete()) == 20, 3, "all requests arrive")
     for client in clients:
-        client.close()
+        reset(client.sock)
     wait_for(lambda: not web.open, 1.5, "the upstream is cancelled within a second")
+
+
+def test_half_closed_client_gets_its_answer(nodes, ports, recorders):
+    """A client that has said all it has to say (FIN) still waits for the answer."""
+
+    def late(request, client):
+        time.sleep(0.5)
+        return OK
+
+    _, _, port = start(nodes, ports, recorders, late, request="0s")
+    with Client(port) as client:
+        client.send(b"GET / HTTP/1.1\r\nHost: ex.test\r\n\r\n")
+        client.sock.shutdown(socket.SHUT_WR)
+        assert read_response(client.stream).body == b"ok"

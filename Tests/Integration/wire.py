@@ -48,17 +48,30 @@ class Stream:
         return taken
 
     def exactly(self, count):
-        while len(self.buffer) < count:
-            if not self.fill():
+        parts, length = [self.buffer], len(self.buffer)
+        while length < count:
+            self.buffer = b""
+            try:
+                more = self.fill()
+            except TimeoutError:
+                self.buffer = b"".join(parts)
+                raise
+            if not more:
+                self.buffer = b"".join(parts)
                 raise Closed(self.buffer[:200])
-        taken, self.buffer = self.buffer[:count], self.buffer[count:]
-        return taken
+            parts.append(self.buffer)
+            length += len(self.buffer)
+        whole = b"".join(parts)
+        self.buffer = whole[count:]
+        return whole[:count]
 
     def rest(self):
+        parts = [self.buffer]
+        self.buffer = b""
         while self.fill():
-            pass
-        taken, self.buffer = self.buffer, b""
-        return taken
+            parts.append(self.buffer)
+            self.buffer = b""
+        return b"".join(parts)
 
 
 def split_head(raw):
@@ -111,13 +124,17 @@ class Message:
 
 
 def read_chunked(stream, message):
-    while True:
-        size = int(stream.until(b"\r\n").split(b";")[0].strip() or b"x", 16)
-        if size == 0:
-            break
-        message.body += stream.exactly(size)
-        if stream.exactly(2) != b"\r\n":
-            raise ValueError("chunk data without CRLF")
+    parts = []
+    try:
+        while True:
+            size = int(stream.until(b"\r\n").split(b";")[0].strip() or b"x", 16)
+            if size == 0:
+                break
+            parts.append(stream.exactly(size))
+            if stream.exactly(2) != b"\r\n":
+                raise ValueError("chunk data without CRLF")
+    finally:
+        message.body = b"".join(parts)
     raw = b""
     while True:
         line = stream.until(b"\r\n")

@@ -68,8 +68,10 @@ import Testing
             var pairs: Set<[String]> = []
             var intentions: [Intention] = []
             for _ in 0..<Int.random(in: 0...14, using: &chance) {
-                let source = (names.map(\.text) + ["*"]).randomElement(using: &chance)!
-                let destination = (names.map(\.text) + ["*", "*"]).randomElement(using: &chance)!
+                let sources = names.map(\.text) + ["*"]
+                let source = sources[Int.random(in: sources.indices, using: &chance)]
+                let destinations = sources + ["*"]
+                let destination = destinations[Int.random(in: destinations.indices, using: &chance)]
                 guard pairs.insert([source, destination]).inserted else { continue }
                 intentions.append(
                     try Plans.intention(

@@ -213,7 +213,8 @@ import Testing
             })
     }
 
-    /// The first match of the merged lists is the first match of all routes, whatever host it names.
+    /// The first match of the merged lists is the first match of all routes, whatever host it
+    /// names.
     @Test func hostTablesKeepTheOrderOfRoutes() throws {
         var chance = SeededGenerator(seed: 11)
         let patterns: [String?] = [

@@ -59,6 +59,15 @@ import Testing
         ),
         ("instances none", "no instances"),
         (
+            "instances api",
+            """
+            INSTANCE  SERVICE  ADDRESS         SIDECAR  STATUS    CHECKS        ORIGIN
+            api       api      127.0.0.1:8081  -        critical  tcp=critical  api
+
+            api: tcp is critical: connection refused
+            """
+        ),
+        (
             "intention list",
             """
             SOURCE  DESTINATION  ACTION         PRECEDENCE  ORIGIN  DESCRIPTION
@@ -112,8 +121,8 @@ import Testing
         (
             "explain GET http://web/ --from api",
             """
-            PHASE     VERDICT  DETAIL           RULE    WRITTEN IN
-            listener  matched  GET http://web/  public  mesh.yaml:18:3
+            PHASE     VERDICT  DETAIL           BY
+            listener  matched  GET http://web/  public, written in mesh.yaml:18:3
 
             => forwarded (generation 7)
             """

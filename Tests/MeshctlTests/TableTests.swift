@@ -1,4 +1,5 @@
 import Foundation
+import MeshAdminAPI
 import Testing
 
 @testable import meshctl

@@ -46,8 +46,8 @@ package struct SlotAllocator: Sendable {
     /// The slot that a key has now.
     package func current(_ key: UInt64) -> UInt32? { slots[key] }
 
-    /// Frees the slots of keys that no generation from `oldest` on uses; returns them, so that their
-    /// owner can clear what was kept there.
+    /// Frees the slots of keys that no generation from `oldest` on uses; returns them, so that
+    /// their owner can clear what was kept there.
     package mutating func release(before oldest: UInt64) -> [UInt32] {
         var freed: [UInt32] = []
         for slot in uses.indices where (1..<max(oldest, 1)).contains(uses[slot].generation) {

@@ -47,8 +47,8 @@ package struct SnapshotBuilder: Sendable {
         }
     }
 
-    /// Builds a snapshot; throws ``PlanError`` with all that is wrong. `slots` are those of the data
-    /// plane that the snapshot is for; they change only when the build succeeds.
+    /// Builds a snapshot; throws ``PlanError`` with all that is wrong. `slots` are those of the
+    /// data plane that the snapshot is for; they change only when the build succeeds.
     package mutating func build(
         _ node: CompiledNode, stamp: Stamp, slots: inout SlotTables
     ) throws -> SnapshotImage {

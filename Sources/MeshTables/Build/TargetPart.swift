@@ -16,8 +16,8 @@ final class TargetPart: Sendable {
     }
 }
 
-/// What was written for the routes of a listener in the build before. Its records refer to others by
-/// their places then; they are moved when they are taken over.
+/// What was written for the routes of a listener in the build before. Its records refer to others
+/// by their places then; they are moved when they are taken over.
 final class RoutePart: Sendable {
     /// Where the part begins in each section.
     struct Places: Equatable {

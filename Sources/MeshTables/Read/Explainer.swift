@@ -3,7 +3,8 @@ import CMeshBase
 import CMeshTable
 import MeshModel
 
-/// Runs a request through the tables with the lookups that the workers use, and notes each decision.
+/// Runs a request through the tables with the lookups that the workers use, and notes each
+/// decision.
 package struct Explainer {
     private let reader: SnapshotReader
     /// The word of an overlay slot; 0 is healthy.
@@ -163,8 +164,8 @@ package struct Explainer {
         }
     }
 
-    /// The policy's word on a request, or on a connection when there is none; the outcome when it is
-    /// denied.
+    /// The policy's word on a request, or on a connection when there is none; the outcome when it
+    /// is denied.
     private mutating func authorize(
         _ policy: UInt32, _ source: String, _ input: RequestInput?, _ what: String
     ) -> String? {

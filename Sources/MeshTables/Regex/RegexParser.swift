@@ -3,9 +3,10 @@ import MeshModel
 /// Reads expressions in RE2's syntax, as far as an automaton over a whole text can do it.
 ///
 /// Understood: literals, `.`, classes with ranges and POSIX names, `\d \w \s` and their opposites,
-/// escapes (`\n \t \x41 \x{263a} \Q…\E`, octal `\123`), groups of every kind, `| * + ? {n,m}` greedy
-/// or not, `^ $ \A \z`, flags `(?i) (?s) (?U)`. Refused, with what to do instead: Unicode classes,
-/// word boundaries, multi-line mode, `\C`. RE2 itself has neither back references nor look-around.
+/// escapes (`\n \t \x41 \x{263a} \Q…\E`, octal `\123`), groups of every kind, `| * + ? {n,m}`
+/// greedy or not, `^ $ \A \z`, flags `(?i) (?s) (?U)`. Refused, with what to do instead: Unicode
+/// classes, word boundaries, multi-line mode, `\C`. RE2 itself has neither back references nor
+/// look-around.
 struct RegexParser {
     private let pattern: [Unicode.Scalar]
     private var at = 0

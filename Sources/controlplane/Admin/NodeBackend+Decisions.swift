@@ -51,7 +51,7 @@ extension NodeBackend {
         if let splits = listener.splits {
             routes = [
                 ListenerReport.Route(
-                    host: "*", match: "every connection", action: splits, rule: listener.name,
+                    host: "*", match: "every connection", action: "to \(splits)", rule: listener.name,
                     origin: "")
             ]
         }

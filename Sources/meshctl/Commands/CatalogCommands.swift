@@ -47,9 +47,22 @@ struct InstancesCommand: AsyncParsableCommand {
         try await connection.run { connection in
             let instances: [InstanceReport] = try await connection.read(path)
             try output.show(instances) {
-                Self.table(instances).rendered(orElse: "no instances")
+                Self.text(instances)
             }
         }
+    }
+
+    /// A table, and below it why checks do not pass.
+    static func text(_ instances: [InstanceReport]) -> String {
+        let reasons = instances.flatMap { instance in
+            instance.checks.filter { $0.status != "passing" }.map { check in
+                let output = check.output.isEmpty ? "no result yet" : check.output
+                return Printable.text(
+                    "\(instance.id): \(check.name) is \(check.status): \(output.prefix(300))")
+            }
+        }
+        let table = table(instances).rendered(orElse: "no instances")
+        return reasons.isEmpty ? table : table + "\n\n" + reasons.joined(separator: "\n")
     }
 
     static func table(_ instances: [InstanceReport]) -> Table {

@@ -55,13 +55,23 @@ struct ExplainCommand: AsyncParsableCommand {
     }
 
     static func text(_ report: ExplainReport) -> String {
-        var table = Table("phase", "verdict", "detail", "rule", "written in")
+        var table = Table("phase", "verdict", "detail", "by")
         for phase in report.phases {
-            table.add(
-                phase.phase, phase.verdict, phase.detail, phase.rule ?? "-", phase.origin ?? "-")
+            table.add(phase.phase, phase.verdict, phase.detail, Self.author(phase))
         }
         let end = Printable.text(report.outcome)
         return "\(table.rendered(orElse: "no decisions"))\n\n=> \(end)"
             + " (generation \(report.generation))"
+    }
+
+    /// The rule that decided and where it was written, as far as there is one.
+    private static func author(_ phase: ExplainReport.Phase) -> String {
+        let origin = phase.origin.map(Format.origin)
+        return switch (phase.rule, origin) {
+        case (let rule?, let origin?): "\(rule), \(origin)"
+        case (let rule?, nil): rule
+        case (nil, let origin?): origin
+        case (nil, nil): ""
+        }
     }
 }

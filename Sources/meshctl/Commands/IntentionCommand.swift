@@ -137,7 +137,7 @@ struct IntentionCommand: AsyncParsableCommand {
                 check.dependsOnRequest
                 ? "depends on the request (a plain connection: \(check.allowed ? "allow" : "deny"))"
                 : check.allowed ? "allow" : "deny"
-            let origin = check.origin.map { ", written in \($0)" } ?? ""
+            let origin = check.origin.map { ", \(Format.origin($0))" } ?? ""
             return Printable.text("\(check.source) => \(check.destination): \(verdict)") + "\n  "
                 + Printable.text(check.reason + origin)
         }

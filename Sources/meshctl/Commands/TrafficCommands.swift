@@ -89,10 +89,11 @@ struct StatsCommand: AsyncParsableCommand {
             let count = { (name: String) in listener.counters[name] ?? 0 }
             listeners.add(
                 listener.name, "\(count("accepted"))", "\(count("open"))", "\(count("requests"))",
-                "\(count("code_2xx"))", "\(count("code_4xx"))", "\(count("code_5xx"))",
+                "\(count("responses_2xx"))", "\(count("responses_4xx"))",
+                "\(count("responses_5xx"))",
                 "\(count("denied"))", Format.bytes(count("bytes_in")),
-                Format.bytes(count("bytes_out")), Format.latency(listener.latency.p50Us),
-                Format.latency(listener.latency.p99Us))
+                Format.bytes(count("bytes_out")), Format.latency(listener.latency, \.p50Us),
+                Format.latency(listener.latency, \.p99Us))
         }
         var targets = Table(
             "target", "connects", "failures", "open", "requests", "retries", "2xx", "5xx", "resets",
@@ -101,9 +102,9 @@ struct StatsCommand: AsyncParsableCommand {
             let count = { (name: String) in "\(target.counters[name] ?? 0)" }
             targets.add(
                 target.name, count("connects"), count("connect_failures"), count("open"),
-                count("requests"), count("retries"), count("code_2xx"), count("code_5xx"),
-                count("resets"), Format.latency(target.latency.p50Us),
-                Format.latency(target.latency.p99Us))
+                count("requests"), count("retries"), count("responses_2xx"), count("responses_5xx"),
+                count("resets"), Format.latency(target.latency, \.p50Us),
+                Format.latency(target.latency, \.p99Us))
         }
         return """
             \(listeners.rendered(orElse: "no listeners"))
@@ -128,7 +129,7 @@ struct StatsCommand: AsyncParsableCommand {
             }
             table.add(
                 listener.name, "\(rate("accepted"))", "\(rate("requests"))",
-                "\(rate("code_5xx"))", "\(rate("denied"))", Format.bytes(rate("bytes_in")),
+                "\(rate("responses_5xx"))", "\(rate("denied"))", Format.bytes(rate("bytes_in")),
                 Format.bytes(rate("bytes_out")), "\(count("open"))")
         }
         return table.rendered(orElse: "no listeners")

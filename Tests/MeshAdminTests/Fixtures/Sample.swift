@@ -42,7 +42,12 @@ enum Sample {
             origin: "mesh.yaml:3:5"),
         InstanceReport(
             id: "api", service: "api", node: "node-1", address: "127.0.0.1:8081",
-            status: "critical", sidecar: nil, tags: [], meta: [:], checks: [], origin: "api"),
+            status: "critical", sidecar: nil, tags: [], meta: [:],
+            checks: [
+                .init(
+                    id: "c2", name: "tcp", kind: "tcp", status: "critical",
+                    output: "connection refused")
+            ], origin: "api"),
     ]
 
     static let intentions = [
@@ -80,7 +85,7 @@ enum Sample {
     static let stats = StatsReport(
         listeners: [
             .init(
-                name: "public", counters: ["accepted": 5, "code_2xx": 4],
+                name: "public", counters: ["accepted": 5, "responses_2xx": 4],
                 outcomes: ["completed": 4],
                 latency: .init(count: 4, sumUs: 400, p50Us: 90, p90Us: 100, p99Us: 120))
         ],

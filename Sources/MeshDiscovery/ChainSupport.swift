@@ -1,0 +1,88 @@
+import MeshModel
+
+/// What config entries can say and the data plane of this version cannot do. It is refused with the
+/// entry's name, never left out silently.
+enum ChainSupport {
+    static func problems(of chain: DiscoveryChain) -> [Problem] {
+        var found: [String] = []
+        for (_, node) in chain.nodes.sorted(by: { $0.key < $1.key }) {
+            switch node {
+            case .router(let routes):
+                for (index, route) in routes.enumerated() {
+                    let name = "service-router \"\(chain.service)\", route \(index + 1)"
+                    found += problems(of: route.definition.destination).map { "\(name): \($0)" }
+                }
+            case .splitter(let legs, _):
+                if legs.contains(where: hasHeaders) {
+                    found.append(
+                        "the chain of \"\(chain.service)\": header rules of single splits")
+                }
+            case .resolver(let resolver): found += problems(of: resolver, chain)
+            }
+        }
+        for (_, target) in chain.targets.sorted(by: { $0.key < $1.key }) {
+            found += problems(of: target, chain)
+        }
+        return found.map { Problem(.error, "\($0): this version's data plane cannot do that") }
+    }
+
+    private static func hasHeaders(_ leg: DiscoveryChain.Leg) -> Bool {
+        leg.definition.requestHeaders != nil || leg.definition.responseHeaders != nil
+    }
+
+    /// The retry conditions that the data plane knows by their names in Consul.
+    static let retryConditions: Set<String> = ["connect-failure", "reset"]
+
+    private static func problems(of destination: ServiceRouter.Destination?) -> [String] {
+        guard let destination else { return [] }
+        var found: [String] = []
+        if !destination.retryOnStatusCodes.isEmpty { found.append("retry_on_status_codes") }
+        for condition in destination.retryOn where !retryConditions.contains(condition) {
+            found.append("retry_on \(condition)")
+        }
+        if destination.numRetries > 3 { found.append("num_retries above 3") }
+        if destination.idleTimeout != nil { found.append("idle_timeout") }
+        if let timeout = destination.requestTimeout, timeout < .zero {
+            found.append("a request_timeout below 0")
+        }
+        return found
+    }
+
+    private static func problems(
+        of resolver: DiscoveryChain.Resolver, _ chain: DiscoveryChain
+    ) -> [String] {
+        var found: [String] = []
+        let service = chain.targets[resolver.target]?.service ?? chain.service
+        let name = "service-resolver \"\(service)\""
+        if let policy = resolver.loadBalancer?.policy, policy.isHashBased {
+            found.append("\(name): the load balancing policy \(policy.rawValue)")
+        }
+        if let choices = resolver.loadBalancer?.choiceCount, choices != 2 {
+            found.append("\(name): least_request with \(choices) choices")
+        }
+        if let mode = resolver.failoverPolicy?.mode, !mode.isEmpty, mode != "sequential" {
+            found.append("\(name): the failover policy \(mode)")
+        }
+        if resolver.failover.count > 16 { found.append("\(name): more than 16 failover targets") }
+        return found
+    }
+
+    private static func problems(
+        of target: DiscoveryChain.Target, _ chain: DiscoveryChain
+    ) -> [String] {
+        var found: [String] = []
+        if !target.subset.filter.isEmpty {
+            found.append(
+                "service-resolver \"\(target.service)\": the filter of subset "
+                    + "\"\(target.subsetName?.text ?? "")\"")
+        }
+        if target.datacenter != chain.datacenter {
+            found.append(
+                "the chain of \"\(chain.service)\" leads to datacenter \"\(target.datacenter)\"")
+        }
+        if !target.externalSNI.isEmpty {
+            found.append("service-defaults \"\(target.service)\": external_sni")
+        }
+        return found
+    }
+}

@@ -1,0 +1,87 @@
+package import MeshModel
+
+/// A chain as the data plane runs it: routes in order, each with where its traffic goes.
+package struct ChainTraffic: Hashable, Sendable {
+    /// A share of a route's traffic.
+    package struct Share: Hashable, Sendable {
+        /// Hundredths of a per cent.
+        package var weight: Int
+        package var resolver: DiscoveryChain.Resolver
+        package var target: DiscoveryChain.Target
+        package var failover: [DiscoveryChain.Target]
+    }
+
+    package struct Route: Hashable, Sendable {
+        package var match: HTTPMatch
+        package var destination: ServiceRouter.Destination?
+        package var shares: [Share]
+        /// The entry that the route was written in; nil when nobody wrote one.
+        package var entry: ConfigEntry.Key?
+        /// Its place in the entry, from 1; 0 for what takes the rest.
+        package var number: Int
+    }
+
+    package var serviceProtocol: ServiceProtocol
+    /// Never empty. The last one takes every request.
+    package var routes: [Route]
+    /// What was written and cannot be done by this version's data plane.
+    package var problems: [Problem]
+
+    package init(_ chain: DiscoveryChain) {
+        serviceProtocol = chain.serviceProtocol
+        routes = []
+        problems = []
+        if case .router(let written) = chain.nodes[chain.start] {
+            let key = ConfigEntry.Key(
+                kind: ConfigEntry.Kind.serviceRouter.rawValue, name: chain.service.text)
+            for (index, route) in written.enumerated() {
+                let isRest = index == written.count - 1
+                routes.append(
+                    Route(
+                        match: isRest ? HTTPMatch() : route.definition.match ?? HTTPMatch(),
+                        destination: isRest ? nil : route.definition.destination,
+                        shares: Self.shares(of: route.next, chain), entry: key,
+                        number: isRest ? 0 : index + 1))
+            }
+        } else {
+            let isSplit = chain.nodes[chain.start].map { node in
+                if case .splitter = node { return true }
+                return false
+            }
+            let kind: ConfigEntry.Kind = isSplit == true ? .serviceSplitter : .serviceResolver
+            routes = [
+                Route(
+                    match: HTTPMatch(), destination: nil,
+                    shares: Self.shares(of: chain.start, chain),
+                    entry: chain.isDefault
+                        ? nil : ConfigEntry.Key(kind: kind.rawValue, name: chain.service.text),
+                    number: 0)
+            ]
+        }
+        problems = ChainSupport.problems(of: chain)
+    }
+
+    private static func shares(of key: String, _ chain: DiscoveryChain) -> [Share] {
+        switch chain.nodes[key] {
+        case .splitter(let legs, _):
+            return legs.flatMap { leg in
+                shares(of: leg.next, chain).map { share in
+                    var share = share
+                    share.weight = leg.weight
+                    return share
+                }
+            }
+        case .resolver(let resolver):
+            guard let target = chain.targets[resolver.target] else {
+                fatalError("a compiled chain has the targets of its resolvers: \(resolver.target)")
+            }
+            return [
+                Share(
+                    weight: 10_000, resolver: resolver, target: target,
+                    failover: resolver.failover.compactMap { chain.targets[$0] })
+            ]
+        case .router, nil:
+            fatalError("a compiled chain leads from routes to splitters or resolvers: \(key)")
+        }
+    }
+}

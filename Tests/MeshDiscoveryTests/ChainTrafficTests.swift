@@ -1,0 +1,91 @@
+import MeshModel
+import Testing
+
+@testable import MeshDiscovery
+
+@Suite struct ChainTrafficTests {
+    private func name(_ text: String) throws -> ServiceName { try ServiceName(text) }
+
+    private func traffic(_ service: String, _ entries: [ConfigEntry]) throws -> ChainTraffic {
+        ChainTraffic(
+            try ChainCompiler.compile(
+                name(service), in: try DatacenterName("dc1"), entries: ChainEntries(entries)))
+    }
+
+    private func http(_ services: String...) throws -> [ConfigEntry] {
+        try services.map {
+            .serviceDefaults(ServiceDefaults(name: try name($0), serviceProtocol: .http))
+        }
+    }
+
+    @Test func aServiceWithoutEntriesGoesToAllItsInstances() throws {
+        let traffic = try traffic("web", [])
+        #expect(traffic.serviceProtocol == .tcp)
+        #expect(traffic.problems.isEmpty)
+        #expect(traffic.routes.count == 1)
+        #expect(traffic.routes[0].entry == nil)
+        #expect(traffic.routes[0].shares.map(\.target.id) == ["web.default.dc1"])
+        #expect(traffic.routes[0].shares[0].resolver.connectTimeout == .seconds(5))
+    }
+
+    @Test func routesAndSplitsComeInOrder() throws {
+        let router = ServiceRouter(
+            name: try name("web"),
+            routes: [
+                .init(
+                    match: HTTPMatch(path: .prefix("/admin")),
+                    destination: .init(service: try name("admin"), numRetries: 2))
+            ])
+        let splitter = ServiceSplitter(
+            name: try name("web"),
+            splits: [
+                .init(weight: 90), .init(weight: 10, service: try name("canary")),
+            ])
+        let traffic = try traffic(
+            "web",
+            try http("web", "admin", "canary") + [
+                .serviceRouter(router), .serviceSplitter(splitter),
+            ])
+        #expect(traffic.routes.map(\.number) == [1, 0])
+        #expect(traffic.routes[0].match.path == .prefix("/admin"))
+        #expect(traffic.routes[0].destination?.numRetries == 2)
+        #expect(traffic.routes[0].shares.map(\.target.id) == ["admin.default.dc1"])
+        #expect(traffic.routes[1].match.isEmpty)
+        #expect(
+            traffic.routes[1].shares.map { "\($0.weight) \($0.target.id)" } == [
+                "9000 web.default.dc1", "1000 canary.default.dc1",
+            ])
+        #expect(traffic.routes[1].entry?.kind == "service-router")
+    }
+
+    @Test func whatCannotBeDoneIsNamed() throws {
+        let resolver = ServiceResolver(
+            name: try name("web"), defaultSubset: try SubsetName("v1"),
+            subsets: ["v1": .init(filter: "Service.Meta.version == v1")],
+            failover: ["*": .init(datacenters: [try DatacenterName("dc2")])],
+            loadBalancer: LoadBalancer(policy: .maglev))
+        let messages = try traffic("web", [.serviceResolver(resolver)]).problems.map(\.message)
+        #expect(messages.contains { $0.contains("the filter of subset \"v1\"") })
+        #expect(messages.contains { $0.contains("load balancing policy maglev") })
+        #expect(messages.contains { $0.contains("leads to datacenter \"dc2\"") })
+        #expect(messages.allSatisfy { $0.hasSuffix("this version's data plane cannot do that") })
+    }
+
+    @Test func peersAreRefused() throws {
+        let resolver = ServiceResolver(
+            name: try name("web"), redirect: .init(service: try name("api"), peer: "east"))
+        #expect {
+            _ = try traffic("web", [.serviceResolver(resolver)])
+        } throws: { "\($0)".contains("leads to the peer \"east\"") }
+    }
+
+    @Test func aSubsetWithoutFilterIsEveryInstance() throws {
+        let resolver = ServiceResolver(
+            name: try name("web"), defaultSubset: try SubsetName("all"), subsets: ["all": .init()],
+            connectTimeout: .seconds(2))
+        let traffic = try traffic("web", [.serviceResolver(resolver)])
+        #expect(traffic.problems.isEmpty)
+        #expect(traffic.routes[0].shares[0].target.id == "all.web.default.dc1")
+        #expect(traffic.routes[0].shares[0].target.connectTimeout == .seconds(2))
+    }
+}
