@@ -106,8 +106,8 @@ import Testing
         (
             "cert list",
             """
-            SERVICE  URI                                               SERIAL  NOT AFTER             RENEW AT
-            web      spiffe://a1b2.ringmesh/ns/default/dc/dc1/svc/web  0a0b    2027-01-18T08:00:00Z  2027-01-17T10:00:00Z
+            SERVICE  RENEW AT              NOT AFTER             SERIAL  URI
+            web      2027-01-17T10:00:00Z  2027-01-18T08:00:00Z  0a0b    spiffe://a1b2.ringmesh/ns/default/dc/dc1/svc/web
             """
         ),
         (
@@ -121,8 +121,8 @@ import Testing
         (
             "explain GET http://web/ --from api",
             """
-            PHASE     VERDICT  DETAIL           BY
-            listener  matched  GET http://web/  public, written in mesh.yaml:18:3
+            listener  matched  GET http://web/
+                               by public, written in mesh.yaml:18:3
 
             => forwarded (generation 7)
             """

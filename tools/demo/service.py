@@ -18,6 +18,7 @@ class Handler(BaseHTTPRequestHandler):
     """Answers in JSON over keep-alive connections."""
 
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # an answer is one write: two would wait for each other's acknowledgement
 
     def answer(self, status, value):
         body = json.dumps(value).encode() + b"\n"

@@ -24,11 +24,11 @@ struct CertCommand: AsyncParsableCommand {
         }
 
         static func table(_ certificates: [CertificateReport]) -> Table {
-            var table = Table("service", "uri", "serial", "not after", "renew at")
+            var table = Table("service", "renew at", "not after", "serial", "uri")
             for certificate in certificates {
                 table.add(
-                    certificate.service, certificate.uri, certificate.serial,
-                    Format.date(certificate.notAfter), Format.date(certificate.renewAt))
+                    certificate.service, Format.date(certificate.renewAt),
+                    Format.date(certificate.notAfter), certificate.serial, certificate.uri)
             }
             return table
         }

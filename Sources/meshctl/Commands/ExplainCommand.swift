@@ -54,24 +54,28 @@ struct ExplainCommand: AsyncParsableCommand {
         return ExplainRequest.Header(name: String(name), value: value)
     }
 
+    /// One line a phase, and below it the rule that decided.
     static func text(_ report: ExplainReport) -> String {
-        var table = Table("phase", "verdict", "detail", "by")
+        let width = report.phases.map(\.phase.count).max() ?? 0
+        let verdictWidth = report.phases.map(\.verdict.count).max() ?? 0
+        var lines: [String] = []
         for phase in report.phases {
-            table.add(phase.phase, phase.verdict, phase.detail, Self.author(phase))
+            let name = phase.phase.padding(toLength: width, withPad: " ", startingAt: 0)
+            let verdict = phase.verdict.padding(
+                toLength: verdictWidth, withPad: " ", startingAt: 0)
+            lines.append("\(name)  \(verdict)  \(phase.detail)")
+            if let rule = Self.rule(of: phase) {
+                lines.append(String(repeating: " ", count: width + verdictWidth + 4) + rule)
+            }
         }
-        let end = Printable.text(report.outcome)
-        return "\(table.rendered(orElse: "no decisions"))\n\n=> \(end)"
-            + " (generation \(report.generation))"
+        lines += ["", "=> \(report.outcome) (generation \(report.generation))"]
+        return lines.map(Printable.text).joined(separator: "\n")
     }
 
-    /// The rule that decided and where it was written, as far as there is one.
-    private static func author(_ phase: ExplainReport.Phase) -> String {
-        let origin = phase.origin.map(Format.origin)
-        return switch (phase.rule, origin) {
-        case (let rule?, let origin?): "\(rule), \(origin)"
-        case (let rule?, nil): rule
-        case (nil, let origin?): origin
-        case (nil, nil): ""
-        }
+    /// `by RULE, written in FILE`, as far as there is one.
+    private static func rule(of phase: ExplainReport.Phase) -> String? {
+        let parts = [phase.rule.map { "by \($0)" }, phase.origin.map(Format.origin)]
+        let known = parts.compactMap(\.self)
+        return known.isEmpty ? nil : known.joined(separator: ", ")
     }
 }
