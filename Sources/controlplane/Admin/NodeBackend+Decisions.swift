@@ -51,7 +51,8 @@ extension NodeBackend {
         if let splits = listener.splits {
             routes = [
                 ListenerReport.Route(
-                    host: "*", match: "every connection", action: "to \(splits)", rule: listener.name,
+                    host: "*", match: "every connection", action: "to \(splits)",
+                    rule: listener.name,
                     origin: "")
             ]
         }
