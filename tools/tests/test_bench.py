@@ -180,8 +180,18 @@ def flipped(data):
     return data[:-5] + bytes([data[-5] ^ 1]) + data[-4:]
 
 
-def shortened(data):
-    return data[:-1]
+class Shortener:
+    """Loses the last byte of every connection's answers but the first one."""
+
+    def __init__(self):
+        self.known = set()
+
+    def __call__(self, data):
+        connection = threading.get_ident()
+        if connection in self.known:
+            return data[:-1]
+        self.known.add(connection)
+        return data
 
 
 def doubled(data):
@@ -238,10 +248,18 @@ def test_wrong_answers_are_errors(programs, backend, change, exchange, error):
 @pytest.mark.parametrize("exchange", [False, True])
 def test_lost_bytes_are_errors(programs, backend, exchange):
     """The rest of a short answer never comes: owed for longer than a second, it is stalled."""
-    liar = Liar(backend[exchange], shortened)
+    liar = Liar(backend[exchange], Shortener())
     said = load(programs, liar.port, exchange, seconds=1.2)
     liar.socket.close()
     assert said["errors"]["stalled"] == 4, said
+
+
+def test_a_proxy_that_never_answers_ends_the_loader(programs, backend):
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
+        command = [programs / "load", "--port", str(silent.getsockname()[1]), "--connections", "3"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=40, check=False)
+    assert done.returncode == 1
+    assert "only 0 of 3 connections" in done.stderr
 
 
 def test_a_fixed_rate_is_kept(programs, backend):

@@ -112,10 +112,12 @@ class Bench:
 
     # --- speed ---
 
-    def run(self, side, row, seconds):
+    def run(self, side, row, seconds, tries=3):
         try:
             return self.rig.run(side, row, seconds, self.result.settings["rate"])
         except measure.Void as reason:
+            if isinstance(reason, measure.Disturbed) and tries > 1:
+                return self.run(side, row, seconds, tries - 1)
             self.void(row.name, side.name, reason)
             return None
 

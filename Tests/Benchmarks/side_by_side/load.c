@@ -17,10 +17,10 @@
 #include "load.h"
 
 #define WATCHED_MAX 8u
-#define PATIENCE_NS 15000000000u
+#define PATIENCE_NS 10000000000u
 
 _Atomic int load_phase = LOAD_WARMING;
-_Atomic uint32_t load_connected;
+_Atomic uint32_t load_served;
 
 static const char *const error_names[LOAD_ERROR_COUNT] = {
     "ok", "again", "connect", "closed", "head", "body", "stalled",
@@ -202,9 +202,9 @@ static void start(pthread_t *handles)
     }
     uint64_t begun = kit_now_ns();
 
-    while (atomic_load(&load_connected) < options.connections) {
+    while (atomic_load(&load_served) < options.connections) {
         if (kit_now_ns() - begun > PATIENCE_NS) {
-            kit_die("only %u of %u connections came about", atomic_load(&load_connected),
+            kit_die("only %u of %u connections got an answer", atomic_load(&load_served),
                     options.connections);
         }
         sleep_for(0.005);

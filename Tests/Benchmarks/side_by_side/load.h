@@ -60,6 +60,7 @@ struct load_conn {
     bool connected; /* TCP, and TLS if there is some */
     bool in_body;
     bool queued; /* stands in `idle` of its thread */
+    bool served; /* had an answer once */
     uint32_t in_flight;
     uint32_t have;      /* bytes of `head` */
     uint64_t sent;      /* requests begun; the number of the next one */
@@ -98,7 +99,7 @@ struct load_thread {
 };
 
 extern _Atomic int load_phase;
-extern _Atomic uint32_t load_connected; /* of all threads, so that warming begins with all */
+extern _Atomic uint32_t load_served; /* connections that had an answer: warming begins with all */
 
 /* load_conn.c */
 SSL_CTX *load_conn_tls(const char *ca_file);

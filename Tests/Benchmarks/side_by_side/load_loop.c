@@ -60,8 +60,17 @@ static void open_one(struct load_thread *thread, struct load_conn *conn)
     }
 }
 
+static void note_served(struct load_conn *conn)
+{
+    if (!conn->served) {
+        conn->served = true;
+        atomic_fetch_add(&load_served, 1);
+    }
+}
+
 static void fail(struct load_thread *thread, struct load_conn *conn, enum load_error error)
 {
+    note_served(conn); /* its error is told in the end, so nobody has to wait for it */
     thread->errors[error]++;
     load_conn_close(conn);
     if (errors_of(thread) < ERRORS_MAX) {
@@ -96,10 +105,11 @@ static enum load_error go_on(struct load_thread *thread, struct load_conn *conn)
     return error;
 }
 
-static void account(struct load_thread *thread, const struct load_conn *conn, uint32_t ended)
+static void account(struct load_thread *thread, struct load_conn *conn, uint32_t ended)
 {
     uint64_t now = kit_now_ns();
 
+    note_served(conn);
     if (atomic_load_explicit(&load_phase, memory_order_relaxed) != LOAD_MEASURING) {
         return;
     }
@@ -144,7 +154,6 @@ static enum load_error shake(struct load_thread *thread, struct load_conn *conn)
         return error == LOAD_AGAIN ? LOAD_OK : error;
     }
     thread->connected++;
-    atomic_fetch_add(&load_connected, 1);
     return go_on(thread, conn);
 }
 

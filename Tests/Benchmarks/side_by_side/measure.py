@@ -12,6 +12,10 @@ class Void(Exception):
     """A measurement that says nothing: errors, wrong bytes, or a rate that was not kept."""
 
 
+class Disturbed(Void):
+    """The machine had no time for it; worth another try."""
+
+
 class Rig:
     """Backend and loader; built beforehand, both pinned."""
 
@@ -82,7 +86,7 @@ class Rig:
         if requests == 0:
             raise Void("nothing was answered")
         if row.fixed_rate and requests / seconds < 0.98 * rate:
-            raise Void(f"{requests / seconds:.0f} of {rate} requests/s were kept")
+            raise Disturbed(f"{requests / seconds:.0f} of {rate} requests/s were kept")
         watched = said["watched_ns"]
         helpers = sum(ns for name, ns in watched.items() if name.startswith("helper"))
         return {

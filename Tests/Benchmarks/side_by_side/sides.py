@@ -161,7 +161,7 @@ worker_processes 1;
 worker_rlimit_nofile {plan.open_files};
 pid {self.directory}/nginx.pid;
 error_log stderr crit;
-events {{ worker_connections {plan.open_files - 100}; }}
+events {{ worker_connections {plan.open_files - 100}; multi_accept on; }}
 http {{
 {temporary}  access_log off;
   keepalive_timeout {LONG}s;
