@@ -1,5 +1,6 @@
 import MeshAdminAPI
 import MeshConfig
+import MeshDiscovery
 import MeshHealth
 import MeshIdentity
 import MeshModel
@@ -11,22 +12,21 @@ extension NodeBackend {
         let state = store.snapshot
         let inventory = await source.inventory(state)
         let overlay = HealthOverlay(await health.reports)
+        let entries = ChainEntries(
+            [ConfigEntry.Kind.serviceDefaults, .proxyDefaults].flatMap {
+                state.configEntries(kind: $0.rawValue).map(\.entry)
+            })
         let groups = Dictionary(grouping: inventory.instances) { $0.definition.name }
         return groups.sorted { $0.key < $1.key }.map { name, instances in
             let statuses = instances.map { overlay[$0.definition.id].status }
             return ServiceReport(
-                name: name.text, protocol: Self.protocolName(of: name, state),
+                name: name.text, protocol: entries.serviceProtocol(of: name).rawValue,
                 instances: instances.count, passing: statuses.count { $0 == .passing },
                 warning: statuses.count { $0 == .warning },
                 critical: statuses.count { $0 > .warning },
                 tags: Set(instances.flatMap(\.definition.tags)).sorted(),
                 sidecar: instances.contains { inventory.proxy(of: $0.definition) != nil })
         }
-    }
-
-    private static func protocolName(of service: ServiceName, _ state: StoreState) -> String {
-        let entries = Dictionary(state.configEntries().map { ($0.entry.key, $0) }) { $1 }
-        return ServiceProtocols(entries).of(service).rawValue
     }
 
     func instances(service: String?) async throws -> [InstanceReport] {

@@ -1,3 +1,4 @@
+import MeshDiscovery
 import MeshModel
 import MeshStore
 import MeshTables
@@ -10,12 +11,33 @@ extension NodeCompiler {
 
     /// Whether requests to a service are understood by the data plane; HTTP/2 passes as bytes.
     func speaksHTTP(_ service: ServiceName) -> Bool {
-        ServiceProtocols(entries).of(service) == .http
+        chainEntries.serviceProtocol(of: service) == .http
     }
 
-    /// Where streams to a service go.
+    /// The chain of a service, compiled once. One that cannot be had leads nowhere.
+    private mutating func chain(of service: ServiceName) -> ChainTraffic? {
+        if let known = chains[service] { return known }
+        let made: ChainTraffic?
+        do {
+            let chain = try ChainCompiler.compile(
+                service, in: state.settings.node.datacenter, entries: chainEntries)
+            let traffic = ChainTraffic(chain)
+            problems += traffic.problems
+            made = traffic
+        } catch {
+            refuse("the chain of \(service): \(error)", nil)
+            made = nil
+        }
+        chains[service] = .some(made)
+        return made
+    }
+
+    /// Where streams to a service go: what a chain says about requests does not concern them.
     mutating func splits(to service: ServiceName, _ reach: Reach) -> [SplitPlan] {
-        SplitPlan.all(to: target(service, reach))
+        guard let rest = chain(of: service)?.routes.last else {
+            return SplitPlan.all(to: nowhere(service, reach))
+        }
+        return rest.shares.map { SplitPlan(weight: $0.weight, target: target($0, reach)) }
     }
 
     /// Where requests to a service go that `host` and `match` cover.
@@ -23,52 +45,70 @@ extension NodeCompiler {
         to service: ServiceName, _ reach: Reach, host: String? = nil,
         match: HTTPMatch = HTTPMatch(), rule: String, origin: String
     ) -> [RoutePlan] {
-        [
-            RoutePlan(
-                host: host, match: match, action: .forward(splits(to: service, reach)),
-                retries: Self.retries, retryOn: Self.retryOn, rule: rule, origin: origin)
-        ]
+        guard let chain = chain(of: service) else {
+            let splits = SplitPlan.all(to: nowhere(service, reach))
+            return [
+                RoutePlan(
+                    host: host, match: match, action: .forward(splits), rule: rule,
+                    origin: origin)
+            ]
+        }
+        return chain.routes.compactMap { route in
+            let named = route.number == 0 ? rule : "\(rule); service-router \(service), route "
+            switch match.both(route.match) {
+            case .never: return nil
+            case .impossible(let why):
+                refuse("\(named)\(route.number): \(why)", nil)
+                return nil
+            case .match(let both):
+                var plan = RoutePlan(
+                    host: host, match: both,
+                    action: .forward(
+                        route.shares.map {
+                            SplitPlan(weight: $0.weight, target: target($0, reach))
+                        }),
+                    retries: Self.retries, retryOn: Self.retryOn,
+                    rule: route.number == 0 ? rule : "\(named)\(route.number)",
+                    origin: route.entry.map(place) ?? origin)
+                plan.requestTimeout = milliseconds(
+                    route.destination?.requestTimeout
+                        ?? route.shares.first?.resolver.requestTimeout ?? .zero)
+                if let destination = route.destination { apply(destination, &plan) }
+                return plan
+            }
+        }
     }
 
-    /// The id of the target that stands for all instances of a service, made when it is new.
-    private mutating func target(_ service: ServiceName, _ reach: Reach) -> String {
-        let datacenter = state.settings.node.datacenter.text
-        let id = "\(service.folded).default.\(datacenter)\(reach.suffix)"
-        guard !catalog.contains(id) else { return id }
-        let endpoints = state.inventory.instances(of: service).compactMap { endpoint($0, reach) }
-        var plan = TargetPlan(
-            id: id, service: service, endpoints: endpoints,
-            wireProtocol: reach.http ? .http1 : .tcp,
-            connectTimeout: UInt32(
-                clamping: (reach.connectTimeout ?? .seconds(5)).millisecondsRoundedUp),
-            congestion: state.settings.congestion)
-        if reach.caller != .plain {
-            plan.checksIntentions = true
-            plan.sni = sni(of: service)
-            plan.expectedID = spiffeID(of: service)
-        }
-        catalog.add(plan)
-        return id
+    /// Where a config entry was written.
+    private func place(_ key: ConfigEntry.Key) -> String {
+        if let record = entries[key], let location = record.origin.location { return "\(location)" }
+        return "config entry \(key.kind)/\(key.name)"
     }
-}
 
-/// What services speak: by their own entries, else by the defaults of all proxies.
-struct ServiceProtocols {
-    private let entries: [ConfigEntry.Key: ConfigEntryRecord]
-
-    init(_ entries: [ConfigEntry.Key: ConfigEntryRecord]) { self.entries = entries }
-
-    func of(_ service: ServiceName) -> ServiceProtocol {
-        let own = ConfigEntry.Key(
-            kind: ConfigEntry.Kind.serviceDefaults.rawValue, name: service.folded)
-        if case .serviceDefaults(let entry) = entries[own]?.entry {
-            return entry.serviceProtocol ?? .tcp
+    private func apply(_ destination: ServiceRouter.Destination, _ plan: inout RoutePlan) {
+        plan.prefixRewrite = destination.prefixRewrite
+        plan.headerOps =
+            Self.changes(destination.requestHeaders, onResponse: false)
+            + Self.changes(destination.responseHeaders, onResponse: true)
+        var conditions: RetryConditions = []
+        if destination.retryOnConnectFailure || destination.retryOn.contains("connect-failure") {
+            conditions.insert(.connect)
         }
-        let all = ConfigEntry.Key(
-            kind: ConfigEntry.Kind.proxyDefaults.rawValue, name: ProxyDefaults.name)
-        if case .proxyDefaults(let entry) = entries[all]?.entry {
-            return entry.serviceProtocol ?? .tcp
+        if destination.retryOn.contains("reset") { conditions.insert(.reset) }
+        guard destination.numRetries > 0 || !conditions.isEmpty else { return }
+        plan.retries = min(UInt32(clamping: max(1, destination.numRetries)), Self.retries)
+        plan.retryOn = conditions.isEmpty ? Self.retryOn : conditions
+    }
+
+    private static func changes(
+        _ modifiers: HeaderModifiers?, onResponse: Bool
+    ) -> [HeaderOpPlan] {
+        guard let modifiers else { return [] }
+        func plan(_ name: String, _ kind: HeaderOpPlan.Kind) -> HeaderOpPlan {
+            HeaderOpPlan(name: name, kind: kind, onResponse: onResponse)
         }
-        return .tcp
+        return modifiers.add.sorted { $0.key < $1.key }.map { plan($0.key, .add($0.value)) }
+            + modifiers.set.sorted { $0.key < $1.key }.map { plan($0.key, .set($0.value)) }
+            + modifiers.remove.map { plan($0, .remove) }
     }
 }

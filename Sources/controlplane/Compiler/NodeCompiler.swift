@@ -1,3 +1,4 @@
+import MeshDiscovery
 import MeshIdentity
 import MeshModel
 import MeshStore
@@ -15,6 +16,10 @@ struct NodeCompiler {
     var catalog = TargetCatalog()
     /// The entries by kind and name.
     let entries: [ConfigEntry.Key: ConfigEntryRecord]
+    /// The entries that discovery chains are made of.
+    let chainEntries: ChainEntries
+    /// Chains that were compiled; nil: one that cannot be had.
+    var chains: [ServiceName: ChainTraffic?] = [:]
     /// What listens where, by address.
     private var addresses: [String: String] = [:]
 
@@ -38,6 +43,7 @@ struct NodeCompiler {
             node: state.settings.node.name.text, datacenter: state.settings.node.datacenter.text,
             trustDomain: state.mesh.trustDomain.text, intentions: state.intentions,
             intentionsDefault: state.settings.intentionsDefault)
+        chainEntries = ChainEntries(state.entries.map(\.entry))
         entries = Dictionary(state.entries.map { ($0.entry.key, $0) }) { first, _ in first }
     }
 

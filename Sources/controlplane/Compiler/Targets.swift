@@ -1,3 +1,4 @@
+import MeshDiscovery
 import MeshModel
 import MeshTables
 
@@ -34,17 +35,84 @@ struct Reach: Hashable, Sendable {
 /// The targets of the plan so far, each made once.
 struct TargetCatalog {
     private(set) var targets: [TargetPlan] = []
-    private var known: Set<String> = []
+    private var places: [String: Int] = [:]
 
-    mutating func contains(_ id: String) -> Bool { known.contains(id) }
+    func contains(_ id: String) -> Bool { places[id] != nil }
 
     mutating func add(_ target: TargetPlan) {
-        guard known.insert(target.id).inserted else { return }
+        guard places[target.id] == nil else { return }
+        places[target.id] = targets.count
         targets.append(target)
+    }
+
+    /// Says where a target's traffic goes when no instance is healthy. A target that was met as the
+    /// failover of another one first learns it later.
+    mutating func setFailover(_ failover: [String], of id: String) {
+        guard let place = places[id], !failover.isEmpty else { return }
+        targets[place].failover = failover
     }
 }
 
 extension NodeCompiler {
+    /// The id of the target of a share, made with those it fails over to.
+    mutating func target(_ share: ChainTraffic.Share, _ reach: Reach) -> String {
+        let id = add(share.target, reach, share.resolver.loadBalancer)
+        let failover = share.failover.map { add($0, reach, nil) }
+        catalog.setFailover(failover, of: id)
+        return id
+    }
+
+    /// A target without endpoints, for a service whose chain cannot be had: it answers 503.
+    mutating func nowhere(_ service: ServiceName, _ reach: Reach) -> String {
+        let id = "nowhere.\(service.folded)\(reach.suffix)"
+        catalog.add(
+            TargetPlan(id: id, service: service, wireProtocol: reach.http ? .http1 : .tcp))
+        return id
+    }
+
+    private mutating func add(
+        _ target: DiscoveryChain.Target, _ reach: Reach, _ balancer: LoadBalancer?
+    ) -> String {
+        let id = "\(target.id.lowercased())\(reach.suffix)"
+        guard !catalog.contains(id) else { return id }
+        let timeout = reach.connectTimeout ?? target.connectTimeout
+        var plan = TargetPlan(
+            id: id, service: target.service, endpoints: endpoints(of: target, reach),
+            balance: Self.balance(balancer), wireProtocol: reach.http ? .http1 : .tcp,
+            connectTimeout: milliseconds(timeout), congestion: state.settings.congestion)
+        if reach.caller != .plain {
+            plan.checksIntentions = true
+            plan.sni = target.sni(in: state.mesh.trustDomain)
+            plan.expectedID = spiffeID(of: target.service)
+        }
+        catalog.add(plan)
+        return id
+    }
+
+    private static func balance(_ balancer: LoadBalancer?) -> TargetPlan.Balance {
+        switch balancer?.policy {
+        case .random: .random
+        case .leastRequest: .leastRequest
+        case .standard, .roundRobin, .ringHash, .maglev, nil: .roundRobin
+        }
+    }
+
+    /// The instances that a target means. What this version cannot tell apart it leaves out, rather
+    /// than sending traffic where it does not belong.
+    private mutating func endpoints(
+        of target: DiscoveryChain.Target, _ reach: Reach
+    ) -> [EndpointPlan] {
+        guard target.datacenter == state.settings.node.datacenter, target.subset.filter.isEmpty,
+            target.externalSNI.isEmpty
+        else { return [] }
+        if target.subset.onlyPassing {
+            let subset = target.subsetName?.text ?? ""
+            refuse("subset \(subset) of \(target.service): only_passing is not supported", nil)
+            return []
+        }
+        return state.inventory.instances(of: target.service).compactMap { endpoint($0, reach) }
+    }
+
     /// The endpoint of an instance for this reach, or nil with a problem.
     mutating func endpoint(_ instance: LocalService, _ reach: Reach) -> EndpointPlan? {
         let definition = instance.definition
@@ -96,13 +164,5 @@ extension NodeCompiler {
             trustDomain: state.mesh.trustDomain, datacenter: state.settings.node.datacenter,
             service: service
         ).uri
-    }
-
-    /// The server name that mesh TLS asks for, as Consul's proxies write it.
-    func sni(of service: ServiceName, subset: String? = nil) -> String {
-        let prefix = subset.map { "\($0)." } ?? ""
-        let datacenter = state.settings.node.datacenter.text
-        let domain = state.mesh.trustDomain.text
-        return "\(prefix)\(service.folded).default.\(datacenter).internal.\(domain)"
     }
 }

@@ -1,0 +1,149 @@
+import MeshModel
+import MeshTables
+import Testing
+
+@testable import controlplane
+
+/// Routers, splitters and resolvers on their way into the plan.
+@Suite struct ChainTests {
+    private func name(_ text: String) throws -> ServiceName { try ServiceName(text) }
+
+    private func world(_ entries: [ConfigEntry]) throws -> World {
+        var world = World()
+        world.services = [
+            try service("web", port: 8000), try service("web2", port: 8002),
+            try service("spare", port: 8003),
+        ]
+        world.entries = try [http("web"), http("web2"), http("spare")] + entries
+        world.listeners = [try listener("public", port: 80)]
+        return world
+    }
+
+    private func routes(_ world: World) throws -> [RoutePlan] {
+        guard case .l7(let routes) = try #require(try world.plan().listener("public")).kind else {
+            throw MeshError(.invalid, "the listener is not l7")
+        }
+        return routes
+    }
+
+    private func router(_ match: HTTPMatch, _ destination: ServiceRouter.Destination) throws
+        -> ConfigEntry
+    {
+        .serviceRouter(
+            ServiceRouter(
+                name: try name("web"), routes: [.init(match: match, destination: destination)]))
+    }
+
+    @Test func aRouterComesBeforeTheRest() throws {
+        let entry = try router(
+            HTTPMatch(path: .prefix("/v2")),
+            .init(
+                service: try name("web2"), prefixRewrite: "/", requestTimeout: .seconds(3),
+                numRetries: 2, retryOnConnectFailure: true,
+                requestHeaders: HeaderModifiers(set: ["x-leg": "2"], remove: ["x-secret"]),
+                responseHeaders: HeaderModifiers(add: ["x-via": "mesh"])))
+        let routes = try routes(try world([entry]))
+        #expect(
+            routes.map(\.action) == [
+                .forward(SplitPlan.all(to: "web2.default.dc1")),
+                .forward(SplitPlan.all(to: "web.default.dc1")),
+            ])
+        let first = try #require(routes.first)
+        #expect(first.match.path == .prefix("/v2") && first.prefixRewrite == "/")
+        #expect(first.requestTimeout == 3000 && first.retries == 2 && first.retryOn == .connect)
+        #expect(first.headerOps.map(\.name) == ["x-leg", "x-secret", "x-via"])
+        #expect(first.headerOps.map(\.onResponse) == [false, false, true])
+        #expect(first.rule.contains("service-router web, route 1"))
+        #expect(first.origin == "config entry service-router/web")
+        #expect(routes[1].retries == NodeCompiler.retries)
+    }
+
+    @Test func aListenersRouteAndARoutersRouteMustBothHold() throws {
+        var world = try world([
+            try router(HTTPMatch(path: .prefix("/api/v2")), .init(service: try name("web2")))
+        ])
+        world.listeners = [
+            try listener(
+                "public", port: 80, service: nil,
+                routes: [
+                    .init(
+                        host: "a.test", http: HTTPMatch(path: .prefix("/api")),
+                        action: .service(try name("web"))),
+                    .init(
+                        host: "b.test", http: HTTPMatch(path: .prefix("/other")),
+                        action: .service(try name("web"))),
+                ])
+        ]
+        let routes = try routes(world)
+        #expect(routes.map(\.host) == ["a.test", "a.test", "b.test"])
+        #expect(
+            routes.map(\.match.path) == [.prefix("/api/v2"), .prefix("/api"), .prefix("/other")])
+    }
+
+    @Test func aSplitterDivides() throws {
+        let splitter = ConfigEntry.serviceSplitter(
+            ServiceSplitter(
+                name: try name("web"),
+                splits: [.init(weight: 90), .init(weight: 10, service: try name("web2"))]))
+        let first = try #require(try routes(try world([splitter])).first)
+        #expect(
+            first.action
+                == .forward([
+                    SplitPlan(weight: 9000, target: "web.default.dc1"),
+                    SplitPlan(weight: 1000, target: "web2.default.dc1"),
+                ]))
+    }
+
+    @Test func failoverIsKnownHoweverTheTargetWasMetFirst() throws {
+        let resolver = ConfigEntry.serviceResolver(
+            ServiceResolver(
+                name: try name("web"), failover: ["*": .init(service: try name("web2"))],
+                connectTimeout: .seconds(2)))
+        let second = ConfigEntry.serviceResolver(
+            ServiceResolver(
+                name: try name("web2"), failover: ["*": .init(service: try name("spare"))]))
+        var world = try world([resolver, second])
+        world.listeners.append(try listener("second", port: 81, service: "web2"))
+        let plan = try world.plan()
+        #expect(plan.problems == [])
+        #expect(plan.target("web.default.dc1")?.failover == ["web2.default.dc1"])
+        #expect(plan.target("web.default.dc1")?.connectTimeout == 2000)
+        #expect(plan.target("web2.default.dc1")?.failover == ["spare.default.dc1"])
+    }
+
+    @Test func aRedirectLeadsElsewhere() throws {
+        let resolver = ConfigEntry.serviceResolver(
+            ServiceResolver(
+                name: try name("web"), redirect: .init(service: try name("web2"))))
+        let first = try #require(try routes(try world([resolver])).first)
+        #expect(first.action == .forward(SplitPlan.all(to: "web2.default.dc1")))
+    }
+
+    @Test func aChainThatContradictsItselfLeadsNowhereAndIsReported() throws {
+        let splitter = ConfigEntry.serviceSplitter(
+            ServiceSplitter(
+                name: try name("web"),
+                splits: [.init(weight: 100, serviceSubset: try SubsetName("v9"))]))
+        var world = try world([splitter])
+        world.listeners.append(try listener("second", port: 81, service: "web2"))
+        let plan = try world.plan()
+        #expect(plan.problems.contains { $0.message.contains("v9") })
+        #expect(plan.target("nowhere.web")?.endpoints == [])
+        #expect(plan.target("web2.default.dc1")?.endpoints.count == 1)
+    }
+
+    @Test func aCallerInTheMeshIsJudgedByWhoAnswers() throws {
+        var world = try world([
+            .serviceResolver(
+                ServiceResolver(
+                    name: try name("web"), redirect: .init(service: try name("web2"))))
+        ])
+        world.services[1] = try service("web2", port: 8002, sidecar: true)
+        world.services.append(try service("api", port: 8001, upstreams: ["web": 9191]))
+        let target = try #require(try world.plan().target("web2.default.dc1@api"))
+        #expect(target.service == (try name("web2")))
+        #expect(target.checksIntentions)
+        #expect(target.expectedID.hasSuffix("/svc/web2"))
+        #expect(target.sni == "web2.default.dc1.internal.test.consul")
+    }
+}
