@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -104,6 +105,7 @@ class Node:
         self.admin_socket = self.directory / "admin.sock"
         self.control = None
         self.known = set()
+        self.signals_sent = set()
         self.config = self.base(workers)
         for key, value in config.items():
             if isinstance(value, dict) and isinstance(self.config.get(key), dict):
@@ -139,15 +141,12 @@ class Node:
     # --- life ---
 
     def start(self, ready=True, seconds=READY_SECONDS):
-        env = {"ASAN_OPTIONS": "abort_on_error=1:detect_leaks=0:log_path=" + self.asan_log()}
+        env = {"ASAN_OPTIONS": "abort_on_error=1:detect_leaks=0"}
         command = [binary("controlplane"), "server", "--config.path", self.config_path]
         self.control = Child("controlplane", command, self.directory, env)
         if ready:
             self.wait_ready(seconds)
         return self
-
-    def asan_log(self):
-        return str(self.directory / "asan")
 
     def wait_ready(self, seconds=READY_SECONDS):
         end = time.monotonic() + seconds
@@ -183,11 +182,22 @@ class Node:
             if processes.exists(pid) and self.is_ours(pid):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, 9)
-        reports = list(self.directory.glob("asan.*"))
-        texts = [r.read_text(encoding="utf-8", errors="replace")[:4000] for r in reports]
+        text = self.control.text() if self.control else ""
         shutil.rmtree(self.directory, ignore_errors=True)
-        if texts:
-            raise AssertionError("sanitizer report:\n" + "\n".join(texts))
+        bad = self.bad_lines(text)
+        if bad:
+            raise AssertionError("the data plane was hurt:\n" + "\n".join(bad[:40]))
+
+    def bad_lines(self, text):
+        """Sanitizer reports, and deaths by a signal that this test did not send."""
+        bad = []
+        for line in text.splitlines():
+            death = re.search(r"has ended: signal (\d+)", line)
+            if death and int(death.group(1)) not in self.signals_sent:
+                bad.append(line)
+            elif re.search(r"(Address|Leak|UndefinedBehavior)Sanitizer|runtime error:", line):
+                bad.append(line)
+        return bad
 
     @staticmethod
     def is_ours(pid):
@@ -239,6 +249,11 @@ class Node:
 
     def worker_pids(self):
         return [w["pid"] for w in self.workers()]
+
+    def kill_worker(self, pid, number=signal.SIGKILL):
+        """Ends a worker of this node from outside."""
+        self.signals_sent.add(int(number))
+        os.kill(pid, number)
 
     def allow(self, source, destination):
         self.meshctl("intention", "create", "--allow", "--replace", source, destination)

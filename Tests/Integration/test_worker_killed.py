@@ -4,7 +4,6 @@
 serves again with the same listening sockets; the other worker does not notice.
 """
 
-import os
 import time
 
 from load import Load
@@ -23,7 +22,7 @@ def test_only_its_connections_fail(nodes, ports, recorders):
         mine = {remote for local, remote in sockets_of(victim) if local == port}
         assert 0 < len(mine) < 16, "both workers must serve before one is killed"
         killed = time.monotonic()
-        os.kill(victim, 9)
+        node.kill_worker(victim)
         wait_for(lambda: len(set(node.worker_pids()) - {victim, other, 0}) == 1, 3, "a new worker")
         back = time.monotonic() - killed
         load.wait_for_more(500)
@@ -43,7 +42,7 @@ def test_replacement_serves_without_a_control_plane(mesh):
     workers = node.worker_pids()
     node.control.kill()
     for victim in workers:
-        os.kill(victim, 9)
+        node.kill_worker(victim)
         time.sleep(1.2)
     answers = {get(pair.local, "/", "web").status for _ in range(16)}
     assert answers == {200}
@@ -57,7 +56,7 @@ def test_replacement_knows_what_changed_meanwhile(mesh):
     node = pair.node
     node.deny("api", "web")
     for victim in node.worker_pids():
-        os.kill(victim, 9)
+        node.kill_worker(victim)
     wait_for(lambda: all(w["generation"] > 0 for w in node.workers()), 3, "workers are back")
     assert {get(pair.local, "/", "web").status for _ in range(16)} == {403}
 
@@ -69,7 +68,7 @@ def test_crash_loop_is_reported(mesh):
     other = node.workers()[1]["pid"]
     for _ in range(3):
         victim = wait_for(lambda: node.workers()[0]["pid"], 3, "worker 0 runs")
-        os.kill(victim, 9)
+        node.kill_worker(victim)
         wait_for(lambda pid=victim: node.workers()[0]["pid"] != pid, 3, "worker 0 is replaced")
     wait_for(lambda: node.workers()[0]["state"] == "broken", 3, "worker 0 is called broken")
     assert {get(pair.local, "/", "web").status for _ in range(24)} == {200}
