@@ -30,28 +30,27 @@ struct TrafficMetrics {
     }
 
     private mutating func add(
-        _ prefix: String, _ subject: String, _ labels: MetricLabels,
+        _ prefix: String, _ help: [String: String], _ labels: MetricLabels,
         _ members: [(name: String, isGauge: Bool, value: UInt64)]
     ) {
         for member in members {
-            let words = member.name.replacing("_", with: " ")
             add(
                 "\(prefix)_\(member.name)" + (member.isGauge ? "" : "_total"),
-                "\(subject): \(words).", member.isGauge ? .gauge : .counter, labels,
+                help[member.name] ?? "", member.isGauge ? .gauge : .counter, labels,
                 member.isGauge ? .number(Double(member.value)) : .count(member.value))
         }
     }
 
     private mutating func add(_ worker: TrafficCounters.Worker) {
         let labels: MetricLabels = ["worker": "\(worker.id)"]
-        add("ringmesh_worker", "Of one worker", labels, worker.counters.named)
+        add("ringmesh_worker", MetricHelp.worker, labels, worker.counters.named)
         add(
             "ringmesh_worker_snapshot_generation", "Generation that a worker runs.", .gauge, labels,
             .number(Double(worker.generation)))
     }
 
     private mutating func add(_ name: String, _ listener: ListenerCounters) {
-        add("ringmesh_listener", "Of one listener", ["listener": name], listener.named)
+        add("ringmesh_listener", MetricHelp.listener, ["listener": name], listener.named)
         for (code, value) in listener.byClass {
             add(
                 "ringmesh_listener_responses_total", "Answers by class of status.", .counter,
@@ -70,7 +69,7 @@ struct TrafficMetrics {
 
     private mutating func add(_ target: TrafficCounters.Target) {
         let labels: MetricLabels = ["target": target.name, "service": target.service]
-        add("ringmesh_target", "Of one target", labels, target.counters.named)
+        add("ringmesh_target", MetricHelp.target, labels, target.counters.named)
         for (code, value) in target.counters.byClass {
             add(
                 "ringmesh_target_responses_total", "Answers of upstreams by class of status.",
