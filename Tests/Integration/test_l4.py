@@ -4,7 +4,9 @@ is passed on; a stream that is held up holds up its sender and nobody else.
 
 import contextlib
 import hashlib
+import os
 import random
+import signal
 import socket
 import threading
 import time
@@ -96,6 +98,49 @@ def test_echo_any_size(through, size):
         back = read_all(client.sock)
         sender.join()
     assert hashlib.sha256(back).digest() == hashlib.sha256(data).digest()
+
+
+def flicker(pid, stop):
+    """Takes the processor from a process again and again, as a busy machine does."""
+    while not stop.wait(0.002):
+        os.kill(pid, signal.SIGSTOP)
+        stop.wait(0.006)
+        os.kill(pid, signal.SIGCONT)
+
+
+def test_bulk_through_a_worker_that_comes_late(nodes, ports):
+    """A worker that finds everything at once - accepts, connects, full buffers - moves whatever it
+    had to hold: nobody is left waiting for ever.
+    """
+
+    def digest(sock):
+        sock.sendall(hashlib.sha256(read_all(sock)).digest())
+
+    server, port = Streams(digest), ports.take()
+    node = nodes(
+        workers=1,
+        services=[service("web", server.port)],
+        listeners=[listener("raw", port, "web", kind="l4")],
+    ).start()
+    data = random.Random(1).randbytes(8 << 20)
+    stop = threading.Event()
+    flickering = threading.Thread(target=flicker, args=(*node.worker_pids(), stop))
+    flickering.start()
+    try:
+        for _ in range(8):
+            clients = [Client(port, timeout=8) for _ in range(8)]
+            senders = [threading.Thread(target=send_and_end, args=(c.sock, data)) for c in clients]
+            for sender in senders:
+                sender.start()
+            for client in clients:
+                assert client.stream.exactly(32) == hashlib.sha256(data).digest()
+            for sender, client in zip(senders, clients, strict=True):
+                sender.join()
+                client.close()
+    finally:
+        stop.set()
+        flickering.join()
+        server.close()
 
 
 def test_server_speaks_first(through):
