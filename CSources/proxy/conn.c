@@ -40,6 +40,7 @@ struct conn *conn_create(struct proxy *proxy, int fd, const struct conn_ops *ops
     conn->ops = ops;
     conn->listener = ABI_NONE;
     conn->moved_ms = proxy->now_ms;
+    conn->sent_ms = proxy->now_ms;
     conn->since_ms = proxy->now_ms;
     return conn;
 }
@@ -234,6 +235,7 @@ static void conn_flush(struct proxy *proxy, struct conn *conn)
             break;
         }
         conn->moved_ms = proxy->now_ms;
+        conn->sent_ms = proxy->now_ms;
         spill_consume(&conn->out, &proxy->blocks, (size_t)sent);
     }
     if (conn->out.length > 0) {
@@ -276,10 +278,11 @@ static void conn_send(struct proxy *proxy, struct conn *conn, const struct bytes
             conn_fail(proxy, conn);
             return;
         }
-        conn->moved_ms = proxy->now_ms;
         if ((size_t)sent == total) {
+            conn->moved_ms = proxy->now_ms;
             return;
         }
+        conn->sent_ms = proxy->now_ms;
     }
     for (uint32_t i = 0; i < count; i++) {
         size_t skip = (size_t)sent < parts[i].len ? (size_t)sent : parts[i].len;
