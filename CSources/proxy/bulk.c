@@ -123,6 +123,7 @@ static bool bulk_give(struct proxy *proxy, struct bulk *bulk, uint64_t *moved, b
         bulk->inside -= (uint64_t)count;
         *moved += (uint64_t)count;
         bulk->to->moved_ms = proxy->now_ms;
+        bulk->to->sent_ms = proxy->now_ms;
     }
     return true;
 }

@@ -43,6 +43,7 @@ struct conn *conn_create(struct proxy *proxy, int fd, const struct conn_ops *ops
     conn->ops = ops;
     conn->listener = ABI_NONE;
     conn->moved_ms = proxy->now_ms;
+    conn->sent_ms = proxy->now_ms;
     conn->since_ms = proxy->now_ms;
     return conn;
 }

@@ -84,6 +84,7 @@ struct conn {
     struct abi_target_stats *target_stats; /* upstream */
     uint64_t since_ms;                     /* when the present wait began: see the user's timeout */
     uint64_t moved_ms;                     /* last byte in or out */
+    uint64_t sent_ms;                      /* last byte out, or when output began to wait */
     uint32_t seen;                         /* bytes of an incomplete head already looked at */
     uint32_t requests;                     /* answered on this connection */
     uint8_t peer_length;                   /* of `peer`; 0: not asked for yet */
@@ -161,6 +162,13 @@ void bulk_on_readable(struct proxy *proxy, struct conn *from);
 /* One of its connections is being closed. */
 void bulk_drop(struct proxy *proxy, struct bulk *bulk);
 size_t bulk_size(void);
+
+/* Output waits for the peer to read. */
+static inline bool conn_is_stuck(const struct conn *conn)
+{
+    return conn->out.length > 0 ||
+           (conn->bulk_to != NULL && (conn->flags & CONN_WRITABLE_ARMED) != 0);
+}
 
 static inline bool conn_is_open(const struct conn *conn)
 {

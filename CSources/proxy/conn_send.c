@@ -24,6 +24,7 @@ static void conn_flush(struct proxy *proxy, struct conn *conn)
             break;
         }
         conn->moved_ms = proxy->now_ms;
+        conn->sent_ms = proxy->now_ms;
         spill_consume(&conn->out, &proxy->blocks, (size_t)sent);
     }
     if (conn->out.length > 0) {
@@ -66,10 +67,11 @@ static void conn_send(struct proxy *proxy, struct conn *conn, const struct bytes
             conn_fail(proxy, conn);
             return;
         }
-        conn->moved_ms = proxy->now_ms;
         if ((size_t)sent == total) {
+            conn->moved_ms = proxy->now_ms;
             return;
         }
+        conn->sent_ms = proxy->now_ms;
     }
     for (uint32_t i = 0; i < count; i++) {
         size_t skip = (size_t)sent < parts[i].len ? (size_t)sent : parts[i].len;

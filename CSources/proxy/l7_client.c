@@ -10,8 +10,15 @@ static void l7_refuse_head(struct proxy *proxy, struct conn *down, int error)
               status == 414 || status == 431 ? ABI_OUTCOME_TOO_LARGE : ABI_OUTCOME_BAD_REQUEST);
 }
 
+/* The connection's timer looks at what is waited for (l7_deadline) at least once per idle time. */
+static void l7_arm_idle(struct proxy *proxy, struct conn *down, const struct abi_listener *entry)
+{
+    conn_arm_timer(proxy, down, entry->idle_timeout_ms == 0 ? 60000 : entry->idle_timeout_ms);
+}
+
 static size_t l7_on_head(struct proxy *proxy, struct conn *down, struct bytes in)
 {
+    const struct abi_listener *entry;
     int used = 0;
 
     if (down->stage == L7_IN_HEAD && in.len < down->seen) {
@@ -23,8 +30,7 @@ static size_t l7_on_head(struct proxy *proxy, struct conn *down, struct bytes in
     if (used == 0 && in.len < H1_MAX_HEAD) {
         down->seen = (uint32_t)in.len;
         if (down->stage == L7_AWAIT_HEAD) {
-            const struct abi_listener *entry = listener_entry(proxy, listener_of(proxy, down));
-
+            entry = listener_entry(proxy, listener_of(proxy, down));
             down->stage = L7_IN_HEAD;
             down->since_ms = proxy->now_ms;
             if (entry != NULL) {
@@ -38,6 +44,12 @@ static size_t l7_on_head(struct proxy *proxy, struct conn *down, struct bytes in
         return in.len;
     }
     abi_stat_add(&listener_of(proxy, down)->stats->counters[ABI_LISTENER_BYTES_IN], (uint64_t)used);
+    if (down->stage == L7_IN_HEAD || down->requests == 0) { /* the timer was the head's */
+        entry = listener_entry(proxy, listener_of(proxy, down));
+        if (entry != NULL) {
+            l7_arm_idle(proxy, down, entry);
+        }
+    }
     l7_begin(proxy, down, in.ptr);
     return (size_t)used;
 }
@@ -213,23 +225,40 @@ void l7_request_timeout(struct proxy *proxy, struct request *request)
     l7_fail(proxy, request, ABI_OUTCOME_REQUEST_TIMEOUT);
 }
 
-/* What the connection is waiting for, and since when. 0: nothing that has a limit. */
-static uint64_t l7_deadline(struct conn *down, const struct abi_listener *entry,
+/* For connections whose listener is gone: what is in flight may finish. */
+static const struct abi_listener l7_gone = {.head_timeout_ms = 10000, .idle_timeout_ms = 60000};
+
+/* When the idle time since `since_ms` is over; 0: never. */
+static uint64_t l7_idle_end(const struct abi_listener *entry, uint64_t since_ms)
+{
+    return entry->idle_timeout_ms == 0 ? 0 : since_ms + entry->idle_timeout_ms;
+}
+
+/* What the connection is waiting for, and until when. 0: nothing that has a limit. */
+static uint64_t l7_deadline(const struct conn *down, const struct abi_listener *entry,
                             enum abi_outcome *outcome)
 {
+    const struct request *request = down->user;
+
     *outcome = ABI_OUTCOME_IDLE_TIMEOUT;
     switch ((enum l7_stage)down->stage) {
-    case L7_AWAIT_HEAD:
-        if (down->requests == 0) {
-            return down->since_ms + entry->head_timeout_ms;
-        }
-        return entry->idle_timeout_ms == 0 ? 0 : down->since_ms + entry->idle_timeout_ms;
     case L7_IN_HEAD:
         *outcome = ABI_OUTCOME_HEAD_TIMEOUT;
         return down->since_ms + entry->head_timeout_ms;
     case L7_IN_BODY:
-        if (!conn_has(down, CONN_PAUSED) && entry->idle_timeout_ms != 0) {
-            return down->moved_ms + entry->idle_timeout_ms;
+        if (!conn_has(down, CONN_PAUSED)) {
+            return l7_idle_end(entry, down->moved_ms);
+        }
+        if (conn_is_stuck(request->up)) { /* an upstream that does not read */
+            *outcome = ABI_OUTCOME_REQUEST_TIMEOUT;
+            return l7_idle_end(entry, request->up->sent_ms);
+        }
+        break;
+    case L7_AWAIT_HEAD:
+        if (!conn_is_stuck(down)) {
+            return down->requests == 0              ? down->since_ms + entry->head_timeout_ms
+                   : down->since_ms > down->sent_ms ? l7_idle_end(entry, down->since_ms)
+                                                    : l7_idle_end(entry, down->sent_ms);
         }
         break;
     case L7_AWAIT_UPSTREAM:
@@ -238,42 +267,45 @@ static uint64_t l7_deadline(struct conn *down, const struct abi_listener *entry,
         break;
     }
     /* An answer that the client does not read. */
-    if (down->out.length > 0 && entry->idle_timeout_ms != 0) {
-        *outcome = ABI_OUTCOME_CLIENT_GONE;
-        return down->moved_ms + entry->idle_timeout_ms;
+    *outcome = ABI_OUTCOME_CLIENT_GONE;
+    return conn_is_stuck(down) ? l7_idle_end(entry, down->sent_ms) : 0;
+}
+
+static void l7_timed_out(struct proxy *proxy, struct conn *down, enum abi_outcome outcome)
+{
+    if (outcome == ABI_OUTCOME_HEAD_TIMEOUT) {
+        l7_refuse(proxy, down, 408, outcome);
+    } else if (down->stage == L7_IN_BODY && outcome != ABI_OUTCOME_CLIENT_GONE) {
+        l7_fail(proxy, down->user, outcome);
+    } else {
+        abi_stat_add(&listener_of(proxy, down)->stats->outcomes[outcome],
+                     down->user == NULL ? 1 : 0);
+        l7_abort(proxy, down, outcome == ABI_OUTCOME_CLIENT_GONE ? outcome : ABI_OUTCOME_OK);
     }
-    return 0;
 }
 
 static void l7_timeout(struct proxy *proxy, struct conn *down)
 {
     const struct abi_listener *entry = listener_entry(proxy, listener_of(proxy, down));
-    enum abi_outcome outcome = ABI_OUTCOME_IDLE_TIMEOUT;
+    enum abi_outcome outcome;
     uint64_t deadline;
 
     if (down->state == CONN_HANDSHAKING) {
         l7_failed(proxy, down, ABI_OUTCOME_TLS);
         return;
     }
-    if (entry == NULL) {
-        l7_abort(proxy, down, ABI_OUTCOME_DRAINED);
+    if (entry == NULL && down->stage == L7_AWAIT_HEAD && !conn_is_stuck(down)) {
+        l7_abort(proxy, down, ABI_OUTCOME_OK);
         return;
     }
+    entry = entry == NULL ? &l7_gone : entry;
     deadline = l7_deadline(down, entry, &outcome);
-    if (deadline == 0 || deadline > proxy->now_ms) {
-        uint64_t wait_ms = deadline == 0 ? entry->idle_timeout_ms : deadline - proxy->now_ms;
-
-        conn_arm_timer(proxy, down, wait_ms == 0 ? 60000 : wait_ms);
-        return;
-    }
-    if (outcome == ABI_OUTCOME_HEAD_TIMEOUT) {
-        l7_refuse(proxy, down, 408, outcome);
-    } else if (down->stage == L7_IN_BODY && down->user != NULL) {
-        l7_fail(proxy, down->user, outcome);
+    if (deadline == 0) {
+        l7_arm_idle(proxy, down, entry);
+    } else if (deadline > proxy->now_ms) {
+        conn_arm_timer(proxy, down, deadline - proxy->now_ms);
     } else {
-        abi_stat_add(&listener_of(proxy, down)->stats->outcomes[outcome],
-                     down->user == NULL ? 1 : 0);
-        l7_abort(proxy, down, outcome == ABI_OUTCOME_CLIENT_GONE ? outcome : ABI_OUTCOME_OK);
+        l7_timed_out(proxy, down, outcome);
     }
 }
 

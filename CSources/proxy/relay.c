@@ -4,7 +4,7 @@
 
 #define RELAY_BULK_AFTER 4u     /* large receives in a row before splice takes over */
 #define RELAY_BULK_SIZE  32768u /* ... of at least this size */
-#define RELAY_CLOSING_MS 30000u /* for output that nobody reads after both ends came */
+#define RELAY_CLOSING_MS 30000u /* without a byte read of the last output */
 
 static const struct conn_ops relay_ops;
 static void relay_ended(struct proxy *proxy, struct conn *conn);
@@ -106,7 +106,13 @@ static void relay_closing_failed(struct proxy *proxy, struct conn *conn, enum ab
 
 static void relay_closing_timeout(struct proxy *proxy, struct conn *conn)
 {
-    conn_close(proxy, conn, true);
+    uint64_t idle_ms = proxy->now_ms - conn->sent_ms;
+
+    if (idle_ms >= RELAY_CLOSING_MS) {
+        conn_close(proxy, conn, true);
+    } else {
+        conn_arm_timer(proxy, conn, RELAY_CLOSING_MS - idle_ms);
+    }
 }
 
 /* A connection whose exchange is over and whose last output is on its way. */

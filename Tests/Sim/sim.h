@@ -118,7 +118,8 @@ int sim_listen(uint16_t port);
 /* A client that connects to the program's listener. */
 struct sim_peer *sim_connect(uint16_t port, void (*changed)(struct sim_peer *peer), void *context);
 
-/* A service that the program may connect to; `changed` is called first when it is connected. */
+/* A service that the program may connect to; `changed` is called first when it is connected. NULL:
+ * connects are never answered. */
 void sim_serve(uint16_t port, void (*changed)(struct sim_peer *peer), void *context);
 
 /* Room for sending now. */

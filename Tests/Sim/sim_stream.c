@@ -300,6 +300,9 @@ static void sim_dial_answered(void *context, uint64_t op)
     while (service != NULL && service->port != port) {
         service = service->next;
     }
+    if (service != NULL && service->changed == NULL) {
+        return; /* a black hole */
+    }
     if (service == NULL || sim_chance(sim->faults.connect_refused)) {
         ring_sim_connected(sim->ring, op, -ECONNREFUSED);
         return;
