@@ -84,7 +84,7 @@ def play(commands, binaries, inside):
         script.append(f"{{ {command.text}\n}} 2>&1; printf '\\n{MARK} %d\\n' $?")
     done = subprocess.run(
         [*inside, "bash", "-c", "\n".join(script) + EPILOGUE],
-        env={**os.environ, "ROOT": str(ROOT), "BIN": str(binaries)},
+        env={**os.environ, "TMPDIR": "/tmp", "ROOT": str(ROOT), "BIN": str(binaries)},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
