@@ -23,7 +23,7 @@ enum ConnectFailure {
         case let error as HTTPClientError:
             return describe(error, subject: subject, timeout: timeout)
         case is NIOSSLError, is NIOSSLExtraError, is BoringSSLError:
-            return MeshError(.tls, "no TLS connection to \(subject)", cause: error)
+            return MeshError(.tls, "no TLS connection to \(subject): \(TLSFailure.words(error))")
         default:
             return MeshError(.unavailable, "the request to \(subject) failed", cause: error)
         }

@@ -10,15 +10,16 @@ struct ConnectionOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Admin address of the control plane: unix:///PATH, http://HOST:PORT or https://….",
-            discussion: "Default: $RINGMESH_ADDR, else \(Self.defaultAddress).",
+            "Admin address of the control plane: unix:///PATH, http://HOST:PORT or https://…; "
+                + "$RINGMESH_ADDR, else \(Self.defaultAddress), when left out.",
             valueName: "url"))
     var addr: String?
 
     @Option(
         help: ArgumentHelp(
-            "File with the token for changes over TCP.",
-            discussion: "Default: $RINGMESH_TOKEN holds the token itself.", valueName: "file"),
+            "File with the token for changes over TCP; $RINGMESH_TOKEN, which holds the token "
+                + "itself, when left out.",
+            valueName: "file"),
         completion: .file())
     var tokenFile: String?
 
@@ -126,8 +127,9 @@ struct Connection {
             return try APICoding.decoder().decode(Value.self, from: Data(response.body))
         } catch {
             throw MeshError(
-                .invalid, "the answer is not what was expected: is it a Ringmesh admin address?",
-                cause: error)
+                .invalid,
+                "the answer is not one of this version's admin API: is it a Ringmesh admin address?"
+            )
         }
     }
 }

@@ -1,10 +1,11 @@
 import Foundation
-import MeshClient
 import MeshModel
 import NIOHTTP1
 import NIOPosix
 import NIOSSL
 import Testing
+
+@testable import MeshClient
 
 /// The error of a body that must fail.
 func failure(_ body: () async throws -> some Any) async -> MeshError? {
@@ -209,6 +210,7 @@ func closedPort() async throws -> UInt16 {
     @Test func anUnknownCertificateIsRefusedUnlessVerificationIsOff() async throws {
         let refusal = await failure { try await ask(trust: .system) }
         #expect(refusal?.code == .tls)
+        #expect(refusal?.message.hasSuffix(": its certificate is not trusted here") == true)
         #expect(try await ask(trust: .none).status == 200)
         try FileManager.default.removeItem(at: folder)
     }
@@ -220,7 +222,40 @@ func closedPort() async throws -> UInt16 {
         #expect(try await ask(trust: roots, name: "service.test").status == 200)
         let otherName = await failure { try await ask(trust: roots, name: "other.test") }
         #expect(otherName?.code == .tls)
+        #expect(otherName?.message.hasSuffix(": its certificate is not for this name") == true)
         try FileManager.default.removeItem(at: folder)
+    }
+}
+
+@Suite struct TLSWordsTests {
+    @Test func aServerWithoutTLSIsTold() async throws {
+        let server = try await TestServer.start { _ in .response(.ok) }
+        let refusal = await failure {
+            try await OutboundHTTP.withClient {
+                try await $0.send(OutboundRequest(url: "https://127.0.0.1:\(server.port)/"))
+            }
+        }
+        try await server.stop()
+        #expect(
+            refusal?.message == "no TLS connection to https://127.0.0.1:\(server.port)/: "
+                + "it does not speak TLS: write http:// if that is meant")
+    }
+
+    @Test(arguments: [
+        (
+            "Error: 268435703 error:100000f7:SSL routines:OPENSSL_internal:"
+                + "WRONG_VERSION_NUMBER at /somewhere/tls_record.cc:127",
+            "it does not speak TLS: write http:// if that is meant"
+        ),
+        (
+            "Error: 1 error:2:SSL routines:OPENSSL_internal:TLSV1_ALERT_UNKNOWN_CA at /x.cc:1",
+            "tlsv1 alert unknown ca"
+        ),
+        ("Error:  EOF during handshake", "it closed the connection in the handshake"),
+        ("something new", "something new"),
+    ])
+    func reasonsAreWords(library: String, words: String) {
+        #expect(TLSFailure.words(library: library) == words)
     }
 }
 

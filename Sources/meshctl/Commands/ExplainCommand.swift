@@ -21,11 +21,12 @@ struct ExplainCommand: AsyncParsableCommand {
         help: ArgumentHelp("A header field; may be repeated.", valueName: "name:value"),
         transform: Self.field)
     var header: [ExplainRequest.Header] = []
-    @Option(help: "The caller: a service name or a SPIFFE id.")
+    @Option(
+        help: ArgumentHelp("The caller: a service name or a SPIFFE id.", valueName: "identity"))
     var from: String?
     @Option(help: "A bearer token that the request carries.")
     var token: String?
-    @Option(help: "The listener that takes the request.")
+    @Option(help: ArgumentHelp("The listener that takes the request.", valueName: "name"))
     var listener: String?
 
     @OptionGroup var connection: ConnectionOptions
