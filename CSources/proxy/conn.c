@@ -58,7 +58,8 @@ void conn_update_receive(struct proxy *proxy, struct conn *conn)
     uint64_t token;
 
     if (conn_has(conn, CONN_ARMED | CONN_PAUSED | CONN_ENDED | CONN_BROKEN | CONN_SPLICING) ||
-        conn->state < CONN_HANDSHAKING || conn->state > CONN_LINGERING) {
+        conn->in.length >= CONN_HELD_MAX || conn->state < CONN_HANDSHAKING ||
+        conn->state > CONN_LINGERING) {
         return;
     }
     token = conn_token(proxy, conn, PROXY_KIND_RECEIVE);
@@ -158,7 +159,6 @@ static void conn_hold(struct proxy *proxy, struct conn *conn, struct bytes in)
         return;
     }
     if (conn->in.length >= CONN_HELD_MAX || conn_has(conn, CONN_PAUSED)) {
-        conn->flags |= CONN_PAUSED;
         conn_cancel_receive(proxy, conn);
     }
 }

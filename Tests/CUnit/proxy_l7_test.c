@@ -239,3 +239,46 @@ TEST(a_flood_of_questions_from_a_client_that_reads_nothing)
     close(flood.client);
     proxy_kit_free(kit);
 }
+
+TEST(a_burst_behind_half_a_head)
+{
+    static uint8_t body[600000];
+    struct proxy_kit *kit = started(1);
+    int client = proxy_kit_client(kit, 0);
+    struct bytes rest = bytes_of(body, sizeof(body));
+    uint64_t got = 0;
+    int up;
+
+    /* What is held reaches its limit within one turn, before anybody could look at it. */
+    proxy_kit_send(client, "POST / HTTP/1.1\r\nHost: a\r\nConte");
+    proxy_kit_settle(kit);
+    proxy_kit_send(client, "nt-Length: 600000\r\n\r\n");
+    while (rest.len > 0) {
+        ssize_t sent = send(client, rest.ptr, rest.len, MSG_NOSIGNAL);
+
+        if (sent < 0) {
+            break;
+        }
+        rest = bytes_from(rest, (size_t)sent);
+    }
+    (void)proxy_kit_busy_turn(kit);
+    up = proxy_kit_accept(kit, 0);
+    (void)proxy_kit_until(kit, up, "\r\n\r\n");
+    for (uint32_t quiet = 0; quiet < 50 && got < sizeof(body); quiet++) {
+        static uint8_t data[65536];
+        ssize_t count;
+
+        (void)proxy_kit_turn(kit, KIT_MS);
+        while ((count = recv(up, data, sizeof(data), 0)) > 0) {
+            got += (uint64_t)count;
+            quiet = 0;
+        }
+        count = rest.len == 0 ? 0 : send(client, rest.ptr, rest.len, MSG_NOSIGNAL);
+        rest = bytes_from(rest, count > 0 ? (size_t)count : 0);
+    }
+    CHECK_UINT(got, sizeof(body));
+    close(up);
+    close(client);
+    proxy_kit_settle(kit);
+    proxy_kit_free(kit);
+}
