@@ -240,6 +240,30 @@ TEST(a_flood_of_questions_from_a_client_that_reads_nothing)
     proxy_kit_free(kit);
 }
 
+TEST(trailers_of_both_directions_at_once)
+{
+    struct proxy_kit *kit = started(1);
+    int client = proxy_kit_client(kit, 0);
+    int up;
+
+    /* Both messages are within their trailer sections at the same time. */
+    proxy_kit_send(client, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+                           "3\r\nabc\r\n0\r\nx-up: 1\r\n");
+    up = proxy_kit_accept(kit, 0);
+    (void)proxy_kit_until(kit, up, "3\r\nabc\r\n");
+    proxy_kit_send(up, "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+                       "3\r\nxyz\r\n0\r\nx-down: 2\r\n");
+    (void)proxy_kit_until(kit, client, "3\r\nxyz\r\n");
+    proxy_kit_settle(kit);
+    proxy_kit_send(client, "\r\n");
+    proxy_kit_expect(kit, up, "0\r\nx-up: 1\r\n\r\n");
+    proxy_kit_send(up, "\r\n");
+    proxy_kit_expect(kit, client, "0\r\nx-down: 2\r\n\r\n");
+    close(up);
+    close(client);
+    proxy_kit_free(kit);
+}
+
 TEST(a_burst_behind_half_a_head)
 {
     static uint8_t body[600000];
