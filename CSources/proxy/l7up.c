@@ -218,6 +218,9 @@ static size_t l7up_read_heads(struct proxy *proxy, struct conn *up, struct bytes
 
         if (count == 0 && rest.len < H1_MAX_HEAD) {
             *over = true;
+            if (conn_is_full(request->down)) { /* of interim answers */
+                conn_pause(up);
+            }
             return used;
         }
         if (count <= 0) {

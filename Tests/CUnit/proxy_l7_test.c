@@ -240,6 +240,41 @@ TEST(a_flood_of_questions_from_a_client_that_reads_nothing)
     proxy_kit_free(kit);
 }
 
+TEST(a_flood_of_interim_answers)
+{
+    static const char hint[] =
+        "HTTP/1.1 103 Early Hints\r\nlink: </style.css>; rel=preload\r\n\r\n";
+    struct proxy_kit *kit = started(1);
+    int client = proxy_kit_client(kit, 0);
+    uint64_t sent = 0;
+    uint32_t quiet = 0;
+    struct bytes in = cunit_text(hint);
+    size_t at = 0;
+    int up;
+
+    proxy_kit_send(client, GET);
+    up = proxy_kit_accept(kit, 0);
+    (void)proxy_kit_until(kit, up, "\r\n\r\n");
+    while (quiet < 20 && sent < 64u << 20) {
+        ssize_t count = send(up, in.ptr + at, in.len - at, MSG_NOSIGNAL);
+        bool some = count > 0;
+
+        if (some) {
+            sent += (uint64_t)count;
+            at = (at + (size_t)count) % in.len;
+        } else {
+            some = proxy_kit_turn(kit, KIT_MS) > 0;
+        }
+        quiet = some ? 0 : quiet + 1;
+    }
+    CHECK(proxy_kit_worker_stat(kit, ABI_WORKER_SPILL_BLOCKS_HIGH) < 64);
+    CHECK_UINT(proxy_kit_worker_stat(kit, ABI_WORKER_SHED), 0);
+    close(up);
+    close(client);
+    proxy_kit_settle(kit);
+    proxy_kit_free(kit);
+}
+
 TEST(trailers_of_both_directions_at_once)
 {
     struct proxy_kit *kit = started(1);
