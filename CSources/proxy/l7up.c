@@ -138,7 +138,9 @@ static bool l7up_on_head(struct proxy *proxy, struct request *request, const uin
         return true;
     }
     request->flags |= REQUEST_ANSWERED;
-    spill_clear(&request->big_head, &proxy->blocks); /* no further try; trailers collect there */
+    if (request_has(request, REQUEST_BODY_DONE)) { /* else trailers collect there */
+        spill_clear(&request->big_head, &proxy->blocks);
+    }
     l7up_count(proxy, request, head->status);
     if (head->framing == H1_FRAMING_TUNNEL) {
         l7_gather_flush(proxy, gather);
@@ -217,6 +219,9 @@ static size_t l7up_read_heads(struct proxy *proxy, struct conn *up, struct bytes
 
         if (count == 0 && rest.len < H1_MAX_HEAD) {
             *over = true;
+            if (conn_is_full(request->down)) { /* of interim answers */
+                conn_pause(up);
+            }
             return used;
         }
         if (count <= 0) {
@@ -250,7 +255,7 @@ static size_t l7up_data(struct proxy *proxy, struct conn *up, struct bytes in)
     }
     used =
         l7_pass_body(proxy, &request->response_body, bytes_from(in, head),
-                     request_has(request, REQUEST_CHUNK_DOWN), &request->big_head, &gather, &data);
+                     request_has(request, REQUEST_CHUNK_DOWN), &request->trailers, &gather, &data);
     if (used < 0) {
         l7_gather_flush(proxy, &gather);
         l7_fail(proxy, request, ABI_OUTCOME_UPSTREAM_PROTOCOL);

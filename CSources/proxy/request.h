@@ -49,8 +49,9 @@ struct request {
     uint32_t overlay_slot; /* counted in proxy.loads; ABI_NONE: not */
     struct h1body request_body;
     struct h1body response_body;
-    uint32_t head_length; /* of `head`, or 0 when it is in `big_head` */
-    struct spill big_head;
+    uint32_t head_length;              /* of `head`, or 0 when it is in `big_head` */
+    struct spill big_head;             /* later trailers of the request */
+    struct spill trailers;             /* of the answer */
     uint8_t head[REQUEST_HEAD_INLINE]; /* as sent to the upstream; kept for another try */
 };
 

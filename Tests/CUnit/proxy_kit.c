@@ -12,7 +12,7 @@
 #include "base/must.h"
 #include "base/num.h"
 
-#define KIT_EVENTS 64u
+#define KIT_EVENTS 128u
 #define KIT_READ   (32u << 20)
 
 struct kit_generation {
@@ -35,7 +35,7 @@ static void *kit_region(size_t size)
 struct proxy_kit *proxy_kit_new(void)
 {
     const struct ring_config config = {
-        .entries = 256, .small_buffers = 64, .large_buffers = 8, .pipes = 4};
+        .entries = 256, .small_buffers = 128, .large_buffers = 8, .pipes = 4};
     struct ring *ring = kit_ring_of(&config);
     struct proxy_kit *kit = calloc(1, sizeof(*kit));
 
@@ -156,19 +156,38 @@ void proxy_kit_start(struct proxy_kit *kit)
     proxy_kit_commit(kit, first);
 }
 
+static void kit_run_events(struct proxy_kit *kit, const struct ring_event *events, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        proxy_event(kit->proxy, &events[i]);
+    }
+    proxy_turn(kit->proxy);
+}
+
 uint32_t proxy_kit_turn(struct proxy_kit *kit, uint64_t timeout_ns)
 {
     struct ring_event events[KIT_EVENTS];
     uint64_t sleep_ns = proxy_sleep_ns(kit->proxy);
-    int count =
-        ring_wait(kit->ring, sleep_ns < timeout_ns ? sleep_ns : timeout_ns, events, KIT_EVENTS);
+    int count = ring_wait(kit->ring, num_min_u64(sleep_ns, timeout_ns), events, KIT_EVENTS);
 
     CHECK(count >= 0);
-    for (int i = 0; i < count; i++) {
-        proxy_event(kit->proxy, &events[i]);
-    }
-    proxy_turn(kit->proxy);
+    kit_run_events(kit, events, count > 0 ? (uint32_t)count : 0);
     return count > 0 ? (uint32_t)count : 0;
+}
+
+uint32_t proxy_kit_busy_turn(struct proxy_kit *kit)
+{
+    struct ring_event events[KIT_EVENTS];
+    uint32_t count = 0;
+    int more;
+
+    do {
+        more = ring_wait(kit->ring, 5 * KIT_MS, events + count, KIT_EVENTS - count);
+        count += more > 0 ? (uint32_t)more : 0;
+    } while (more > 0 && count < KIT_EVENTS);
+    CHECK(more >= 0);
+    kit_run_events(kit, events, count);
+    return count;
 }
 
 void proxy_kit_settle(struct proxy_kit *kit)

@@ -63,6 +63,8 @@ void proxy_kit_free(struct proxy_kit *kit);
 
 /* One turn of the loop that waits at most `timeout_ns`; events run in it. */
 uint32_t proxy_kit_turn(struct proxy_kit *kit, uint64_t timeout_ns);
+/* One turn as in a busy worker: it runs everything that happens within a moment. */
+uint32_t proxy_kit_busy_turn(struct proxy_kit *kit);
 /* Turns until nothing happens for a moment. */
 void proxy_kit_settle(struct proxy_kit *kit);
 

@@ -239,3 +239,105 @@ TEST(a_flood_of_questions_from_a_client_that_reads_nothing)
     close(flood.client);
     proxy_kit_free(kit);
 }
+
+TEST(a_flood_of_interim_answers)
+{
+    static const char hint[] =
+        "HTTP/1.1 103 Early Hints\r\nlink: </style.css>; rel=preload\r\n\r\n";
+    struct proxy_kit *kit = started(1);
+    int client = proxy_kit_client(kit, 0);
+    uint64_t sent = 0;
+    uint32_t quiet = 0;
+    struct bytes in = cunit_text(hint);
+    size_t at = 0;
+    int up;
+
+    proxy_kit_send(client, GET);
+    up = proxy_kit_accept(kit, 0);
+    (void)proxy_kit_until(kit, up, "\r\n\r\n");
+    while (quiet < 20 && sent < 64u << 20) {
+        ssize_t count = send(up, in.ptr + at, in.len - at, MSG_NOSIGNAL);
+        bool some = count > 0;
+
+        if (some) {
+            sent += (uint64_t)count;
+            at = (at + (size_t)count) % in.len;
+        } else {
+            some = proxy_kit_turn(kit, KIT_MS) > 0;
+        }
+        quiet = some ? 0 : quiet + 1;
+    }
+    CHECK(proxy_kit_worker_stat(kit, ABI_WORKER_SPILL_BLOCKS_HIGH) < 64);
+    CHECK_UINT(proxy_kit_worker_stat(kit, ABI_WORKER_SHED), 0);
+    close(up);
+    close(client);
+    proxy_kit_settle(kit);
+    proxy_kit_free(kit);
+}
+
+TEST(trailers_of_both_directions_at_once)
+{
+    struct proxy_kit *kit = started(1);
+    int client = proxy_kit_client(kit, 0);
+    int up;
+
+    /* Both messages are within their trailer sections at the same time. */
+    proxy_kit_send(client, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+                           "3\r\nabc\r\n0\r\nx-up: 1\r\n");
+    up = proxy_kit_accept(kit, 0);
+    (void)proxy_kit_until(kit, up, "3\r\nabc\r\n");
+    proxy_kit_send(up, "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+                       "3\r\nxyz\r\n0\r\nx-down: 2\r\n");
+    (void)proxy_kit_until(kit, client, "3\r\nxyz\r\n");
+    proxy_kit_settle(kit);
+    proxy_kit_send(client, "\r\n");
+    proxy_kit_expect(kit, up, "0\r\nx-up: 1\r\n\r\n");
+    proxy_kit_send(up, "\r\n");
+    proxy_kit_expect(kit, client, "0\r\nx-down: 2\r\n\r\n");
+    close(up);
+    close(client);
+    proxy_kit_free(kit);
+}
+
+TEST(a_burst_behind_half_a_head)
+{
+    static uint8_t body[600000];
+    struct proxy_kit *kit = started(1);
+    int client = proxy_kit_client(kit, 0);
+    struct bytes rest = bytes_of(body, sizeof(body));
+    uint64_t got = 0;
+    int up;
+
+    /* What is held reaches its limit within one turn, before anybody could look at it. */
+    proxy_kit_send(client, "POST / HTTP/1.1\r\nHost: a\r\nConte");
+    proxy_kit_settle(kit);
+    proxy_kit_send(client, "nt-Length: 600000\r\n\r\n");
+    while (rest.len > 0) {
+        ssize_t sent = send(client, rest.ptr, rest.len, MSG_NOSIGNAL);
+
+        if (sent < 0) {
+            break;
+        }
+        rest = bytes_from(rest, (size_t)sent);
+    }
+    (void)proxy_kit_busy_turn(kit);
+    up = proxy_kit_accept(kit, 0);
+    (void)proxy_kit_until(kit, up, "\r\n\r\n");
+    for (uint32_t quiet = 0; quiet < 50 && got < sizeof(body); quiet++) {
+        static uint8_t data[65536];
+        ssize_t count;
+
+        (void)proxy_kit_turn(kit, KIT_MS);
+        while ((count = recv(up, data, sizeof(data), 0)) > 0) {
+            got += (uint64_t)count;
+            quiet = 0;
+        }
+        count = rest.len == 0 ? 0 : send(client, rest.ptr, rest.len, MSG_NOSIGNAL);
+        rest = bytes_from(rest, count > 0 ? (size_t)count : 0);
+    }
+    CHECK_UINT(got, sizeof(body));
+    close(up);
+    close(client);
+    proxy_kit_settle(kit);
+    proxy_kit_free(kit);
+}
