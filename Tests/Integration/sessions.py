@@ -18,9 +18,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 MARK = "-- end of a command:"
 
-# Brings the private network up, hides the real temporary files, and starts the demo.
+# Brings the private network up, hides the real temporary files, and starts the demo. The clone and
+# the programs are bound elsewhere first: they may lie among the temporary files themselves.
 PROLOGUE = """
-ip link set lo up && mount -t tmpfs tmpfs /tmp && cd "$ROOT" || exit 77
+ip link set lo up && mount -t tmpfs tmpfs /mnt && mkdir /mnt/clone /mnt/bin &&
+    mount --bind "$ROOT" /mnt/clone && mount --bind "$BIN" /mnt/bin &&
+    mount -t tmpfs tmpfs /tmp && cd /mnt/clone && BIN=/mnt/bin || exit 77
 tools/run --bin "$BIN" >/tmp/run.log 2>&1 & run=$!
 for _ in $(seq 300); do
     grep -q 'Ringmesh runs' /tmp/run.log && break
