@@ -98,7 +98,7 @@ def test_failing_check_takes_an_instance_out(nodes, ports, recorders):
         def answers():
             return {get(port).body for _ in range(12)}
 
-        wait_for(lambda: answers() == {b"good", b"sick"}, 5, "both are in use")
+        wait_for(lambda: answers() == {b"good", b"sick"}, 15, "both are in use")
         sick["status"] = 500
         wait_for(lambda: answers() == {b"good"}, 5, "the sick one is out")
         sick["status"] = 200
