@@ -277,9 +277,9 @@ static int h1_read_request(struct h1_reader *reader)
     if (err == MESH_OK) {
         err = h1_read_expect(reader);
     }
-    if (err == MESH_OK && head->method == H1_METHOD_CONNECT) {
-        /* What follows belongs to the tunnel (RFC 9110 9.3.6); a length would be read otherwise by
-         * somebody. */
+    if (err == MESH_OK && (head->method == H1_METHOD_CONNECT || head->method == H1_METHOD_TRACE)) {
+        /* What follows CONNECT belongs to the tunnel, and TRACE has no content (RFC 9110 9.3.6,
+         * 9.3.8): a length would be read otherwise by somebody. */
         err = head->framing == H1_FRAMING_CHUNKED || head->content_length > 0 ? MESH_E_FRAMING
                                                                               : MESH_OK;
         head->framing = H1_FRAMING_NONE;

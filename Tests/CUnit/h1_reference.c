@@ -390,7 +390,7 @@ enum reference_verdict reference_request(struct bytes in, struct reference_head 
         return REFERENCE_REFUSED;
     }
     head->flags |= expects == 1 ? H1_EXPECT_CONTINUE : 0;
-    if (is(head->method, "CONNECT")) {
+    if (is(head->method, "CONNECT") || is(head->method, "TRACE")) {
         if (head->framing == H1_FRAMING_CHUNKED || head->content_length > 0) {
             return REFERENCE_REFUSED;
         }
