@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <poll.h>
 
-#include "conn.h"
+#include "conn_parts.h"
 
 #define BULK_PIECE      1048576u /* asked of one splice */
 #define BULK_TURN       4194304u /* moved in one turn before others get theirs */
@@ -168,19 +168,28 @@ void bulk_run(struct proxy *proxy, struct bulk *bulk)
     uint64_t moved = 0;
     bool empty = false;
     bool full = false;
-    bool whole = true;
+    bool taken = true;
+    bool given = true;
 
     if (!bulk_begin(proxy, bulk)) {
         return;
     }
-    while (whole && !empty && !full && moved < BULK_TURN) {
-        whole = bulk_take(proxy, bulk, &empty) && bulk_give(proxy, bulk, &moved, &full);
+    while (taken && given && !empty && !full && moved < BULK_TURN) {
+        taken = bulk_take(proxy, bulk, &empty);
+        given = !taken || bulk_give(proxy, bulk, &moved, &full);
     }
     if (moved > 0) {
         proxy_count(proxy, ABI_WORKER_SPLICED_BYTES, moved);
         bulk->user->moved(proxy, bulk->from, moved);
     }
-    if (!whole) {
+    if (!given) { /* the sink is gone: its own user has to hear of it */
+        struct conn *to = bulk->to;
+
+        bulk_end(proxy, bulk);
+        conn_fail(proxy, to);
+        return;
+    }
+    if (!taken) {
         bulk_finish(proxy, bulk, true);
         return;
     }

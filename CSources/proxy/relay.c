@@ -60,7 +60,7 @@ static void relay_moved(struct proxy *proxy, struct conn *from, uint64_t count)
 static void relay_bulk_done(struct proxy *proxy, struct conn *from, bool source_ended, bool failed)
 {
     if (failed) {
-        relay_failed(proxy, from, ABI_OUTCOME_UPSTREAM_RESET);
+        relay_failed(proxy, from, ABI_OUTCOME_CLIENT_GONE);
     } else if (source_ended) {
         from->flags |= CONN_END_TOLD;
         relay_ended(proxy, from);
