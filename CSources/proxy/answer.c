@@ -85,6 +85,11 @@ void answer_write(struct proxy *proxy, struct conn *down, const struct answer *a
                                "location: %.*s\r\n", (int)answer->location.len,
                                (const char *)answer->location.ptr);
     }
+    if (answer->allow.len > 0) {
+        at += (size_t)snprintf((char *)proxy->scratch + at, PROXY_SCRATCH_SIZE - at,
+                               "allow: %.*s\r\n", (int)answer->allow.len,
+                               (const char *)answer->allow.ptr);
+    }
     if (answer->content_type.len > 0 && !bodyless) {
         at += (size_t)snprintf((char *)proxy->scratch + at, PROXY_SCRATCH_SIZE - at,
                                "content-type: %.*s\r\n", (int)answer->content_type.len,

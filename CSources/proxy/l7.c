@@ -46,8 +46,8 @@ void l7_done(struct proxy *proxy, struct request *request, enum abi_outcome outc
     l7_next(proxy, down, keep);
 }
 
-static void l7_answer(struct proxy *proxy, struct request *request, struct answer *answer,
-                      enum abi_outcome outcome)
+void l7_answer(struct proxy *proxy, struct request *request, struct answer *answer,
+               enum abi_outcome outcome)
 {
     if (!request_has(request, REQUEST_BODY_DONE)) {
         request->flags |= REQUEST_CLOSE_DOWN;
@@ -112,6 +112,11 @@ static bool l7_field_at(const void *context, uint32_t index, struct route_field 
     if (index >= fields->head->field_count) {
         return false;
     }
+    if ((fields->head->fields[index].flags & (H1_FIELD_NOMINATED | H1_FIELD_ALIAS)) != 0) {
+        *field =
+            (struct route_field){{NULL, 0}, {NULL, 0}}; /* no rule holds by what goes no further */
+        return true;
+    }
     field->name = h1_name(fields->start, &fields->head->fields[index]);
     field->value = h1_value(fields->start, &fields->head->fields[index]);
     return true;
@@ -137,7 +142,9 @@ static bool l7_normalize(struct proxy *proxy, struct conn *down, struct l7_view 
     }
     view->query = h1_slice(view->start, head->query);
     if (path.len == 0) {
-        view->path = head->form == H1_FORM_ABSOLUTE ? BYTES_LITERAL("/") : path;
+        bool server = head->method == H1_METHOD_OPTIONS && !head->has_query; /* `*` it becomes */
+
+        view->path = head->form == H1_FORM_ABSOLUTE && !server ? BYTES_LITERAL("/") : path;
         return true;
     }
     length = uri_normal_path(path, proxy->path, &changed);
@@ -195,10 +202,14 @@ static void l7_redirect(struct proxy *proxy, struct request *request, const stru
     }
     host = host.len == 0 ? view->authority : host;
     path = path.len == 0 ? view->path : path;
-    length = snprintf(location, sizeof(location), "%.*s://%.*s%.*s%s%.*s", (int)scheme.len,
-                      (const char *)scheme.ptr, (int)host.len, (const char *)host.ptr,
-                      (int)path.len, (const char *)path.ptr, query.len > 0 ? "?" : "",
-                      (int)query.len, (const char *)query.ptr);
+    if (host.len == 0) { /* HTTP/1.0 without Host: the same place, whatever its name */
+        scheme.len = 0;
+        path = path.len == 0 ? BYTES_LITERAL("/") : path;
+    }
+    length = snprintf(location, sizeof(location), "%.*s%s%.*s%.*s%s%.*s", (int)scheme.len,
+                      (const char *)scheme.ptr, host.len > 0 ? "://" : "", (int)host.len,
+                      (const char *)host.ptr, (int)path.len, (const char *)path.ptr,
+                      query.len > 0 ? "?" : "", (int)query.len, (const char *)query.ptr);
     if (length < 0 || (size_t)length >= sizeof(location)) {
         l7_fail(proxy, request, ABI_OUTCOME_TOO_LARGE);
         return;
@@ -251,6 +262,11 @@ static void l7_forward(struct proxy *proxy, struct request *request, const struc
 
     request->retries = route->retries;
     request->retry_on = route->retry_on;
+    if (!l7head_may_rewrite(proxy, view, route)) {
+        request->flags |= REQUEST_CLOSE_DOWN;
+        l7_fail(proxy, request, ABI_OUTCOME_BAD_REQUEST);
+        return;
+    }
     if (!l7_build_head(proxy, request, view, route)) {
         return;
     }
@@ -326,8 +342,8 @@ static uint32_t l7_request_flags(const struct h1_head *head, const uint8_t *star
 {
     uint32_t flags = 0;
 
-    if ((head->flags & H1_KEEP_ALIVE) == 0) {
-        flags |= REQUEST_CLOSE_DOWN;
+    if ((head->flags & H1_KEEP_ALIVE) == 0 || head->method == H1_METHOD_CONNECT) {
+        flags |= REQUEST_CLOSE_DOWN; /* what follows a refused CONNECT was meant for the tunnel */
     }
     if (head->minor == 0) {
         flags |= REQUEST_HTTP10;
@@ -371,6 +387,13 @@ void l7_begin(struct proxy *proxy, struct conn *down, const uint8_t *start)
     }
     if (l7_is_loop(proxy, down, start)) {
         l7_fail(proxy, request, ABI_OUTCOME_LOOP);
+        return;
+    }
+    if (head->minor == 0) {
+        l7head_hold_back(&proxy->head, HDR_EXPECT); /* RFC 9110 10.1.1 */
+    }
+    if ((head->method == H1_METHOD_OPTIONS || head->method == H1_METHOD_TRACE) &&
+        !l7hops_count(proxy, request, &view)) {
         return;
     }
     view.input = (struct route_input){

@@ -1,6 +1,7 @@
 /* HTTP/1.1 exchanges; private to the room. The files in the order of a request's life:
  *   l7_client.c  client side: heads and bodies as they arrive, time limits
  *   l7.c         phases route - authorize - choose - connect, and the ends
+ *   l7hops.c     Max-Forwards
  *   l7head.c     heads rewritten for the next hop
  *   l7_body.c    bodies framed again
  *   l7up.c       upstream side: answer head, body, failures and tries
@@ -26,6 +27,8 @@ struct l7_view {
     struct bytes path;
     struct bytes query;
     struct bytes authority; /* as sent, for Host */
+    bool counts_hops;       /* Max-Forwards is written with what is left of it ... */
+    uint32_t max_forwards;
     struct route_input input;
 };
 
@@ -60,17 +63,25 @@ int64_t l7_pass_body(struct proxy *proxy, struct h1body *body, struct bytes in, 
 void l7_gather_add(struct proxy *proxy, struct l7_gather *gather, struct bytes part);
 void l7_gather_flush(struct proxy *proxy, struct l7_gather *gather);
 
+/* Whether the route's rewrite leaves a path that every reader resolves alike: what was cut off and
+ * what was put in its place must not make a dot segment together. */
+bool l7head_may_rewrite(struct proxy *proxy, const struct l7_view *view,
+                        const struct abi_route *route);
 /* Writes the request head for the upstream into `out`; its length, 0 when it does not fit. */
 size_t l7head_request(struct proxy *proxy, struct request *request, const struct l7_view *view,
                       const struct abi_route *route, uint8_t *out, size_t capacity);
 /* As above for a response head going to the client; `start` is what proxy.head was parsed from. */
 size_t l7head_response(struct proxy *proxy, struct request *request, const uint8_t *start,
                        uint8_t *out, size_t capacity);
+/* Fields with this id go no further, as if Connection had named them. */
+void l7head_hold_back(struct h1_head *head, enum hdr_id id);
 /* The Date of now. */
 struct bytes l7head_date(struct proxy *proxy);
 
 /* A complete head in proxy.head, parsed from `start`: the request begins. */
 void l7_begin(struct proxy *proxy, struct conn *down, const uint8_t *start);
+/* Counts Max-Forwards down; at 0 the request is ours to answer. false: it is over. */
+bool l7hops_count(struct proxy *proxy, struct request *request, struct l7_view *view);
 /* A head that cannot be read: answered without a request of its own. */
 void l7_refuse(struct proxy *proxy, struct conn *down, uint16_t status, enum abi_outcome outcome);
 /* The exchange goes on once its upstream is connected. */
@@ -98,6 +109,9 @@ struct answer {
 
 /* Writes an answer of our own. */
 void answer_write(struct proxy *proxy, struct conn *down, const struct answer *answer);
+/* Answers a request and ends it. */
+void l7_answer(struct proxy *proxy, struct request *request, struct answer *answer,
+               enum abi_outcome outcome);
 /* A short text for a failure status, ending in a line feed. */
 struct bytes answer_text(enum abi_outcome outcome, uint16_t status);
 uint16_t answer_status(enum abi_outcome outcome);

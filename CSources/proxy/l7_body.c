@@ -68,14 +68,18 @@ static void l7_gather_chunk(struct proxy *proxy, struct l7_gather *gather, struc
     gather->small_to += (uint32_t)data.len;
 }
 
-/* The last chunk with the trailers that may be forwarded. */
-static int l7_gather_end(struct proxy *proxy, struct l7_gather *gather, struct spill *trailers)
+/* The last chunk with the trailers that may be forwarded; where the next hop gets no chunks they
+ * are only looked at. */
+static int l7_gather_end(struct proxy *proxy, struct l7_gather *gather, struct spill *trailers,
+                         bool chunk)
 {
     struct iovec parts[2];
     int count = spill_parts(trailers, parts, 2);
     struct bytes rest;
 
-    l7_gather_add(proxy, gather, BYTES_LITERAL("0\r\n"));
+    if (chunk) {
+        l7_gather_add(proxy, gather, BYTES_LITERAL("0\r\n"));
+    }
     MUST(count <= 1); /* H1BODY_MAX_TRAILER fits one block */
     rest = count == 0 ? bytes_of(NULL, 0) : bytes_of(parts[0].iov_base, parts[0].iov_len);
     while (rest.len > 0) {
@@ -87,13 +91,15 @@ static int l7_gather_end(struct proxy *proxy, struct l7_gather *gather, struct s
         if (h1body_check_trailer(line, &name, &value) != MESH_OK) {
             return MESH_E_SYNTAX;
         }
-        if (!hdr_is_forbidden_trailer(hdr_find(name), name)) {
+        if (chunk && !hdr_is_forbidden_trailer(hdr_find(name), name)) {
             l7_gather_add(proxy, gather, line);
             l7_gather_add(proxy, gather, BYTES_LITERAL("\r\n"));
         }
         rest = bytes_from(rest, length + (end != NULL ? 1 : 0));
     }
-    l7_gather_add(proxy, gather, BYTES_LITERAL("\r\n"));
+    if (chunk) {
+        l7_gather_add(proxy, gather, BYTES_LITERAL("\r\n"));
+    }
     l7_gather_flush(proxy, gather);
     spill_clear(trailers, &proxy->blocks);
     return MESH_OK;
@@ -133,8 +139,8 @@ int64_t l7_pass_body(struct proxy *proxy, struct h1body *body, struct bytes in, 
     if (chunk) {
         l7_gather_small(proxy, gather);
     }
-    if (h1body_is_done(body) && chunk) {
-        int result = l7_gather_end(proxy, gather, trailers);
+    if (h1body_is_done(body) && (chunk || trailers->length > 0)) {
+        int result = l7_gather_end(proxy, gather, trailers, chunk);
 
         if (result != MESH_OK) {
             return result;

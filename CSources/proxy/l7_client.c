@@ -122,6 +122,7 @@ void l7_upstream_ready(struct proxy *proxy, struct request *request)
     request->flags |= REQUEST_SENT;
     request->sent_ns = ring_now_ns(proxy->ring);
     request->up->stage = 0;
+    request->up->seen = 0;
     abi_stat_add(&request->target_stats->counters[ABI_TARGET_REQUESTS], 1);
     conn_write(proxy, request->up, parts, count);
     conn_offer(proxy, request->up);

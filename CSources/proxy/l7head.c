@@ -1,5 +1,6 @@
 /* Heads for the next hop: hop-by-hop fields go, forwarding fields come, the rest is copied in runs.
  */
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -96,6 +97,15 @@ static void run_add(struct l7_out *out, struct l7_run *run, const struct h1_fiel
     run->to = line_end;
 }
 
+void l7head_hold_back(struct h1_head *head, enum hdr_id id)
+{
+    for (uint32_t i = 0; i < head->field_count; i++) {
+        if (head->fields[i].id == id) {
+            head->fields[i].flags |= H1_FIELD_NOMINATED;
+        }
+    }
+}
+
 /* Copies the fields that stay as they are. */
 static void copy_fields(struct l7_out *out, const struct h1_head *head, const uint8_t *start,
                         const uint8_t *fates, bool trusted)
@@ -164,30 +174,76 @@ static void put_forwarding(struct l7_out *out, struct proxy *proxy, struct reque
     }
 }
 
+/* The two parts of a rewritten path: what the route puts in front and what is left of the path. */
+struct l7_rewrite {
+    struct bytes to;
+    struct bytes rest;
+};
+
+static struct l7_rewrite rewrite_of(struct proxy *proxy, const struct l7_view *view,
+                                    const struct abi_route *route)
+{
+    size_t matched = route->path_kind == ABI_PATH_PREFIX  ? route->path.len
+                     : route->path_kind == ABI_PATH_EXACT ? view->path.len
+                                                          : 0;
+    struct l7_rewrite parts = {
+        .to = view_text(&proxy->current->view, route->prefix_rewrite),
+        .rest = bytes_from(view->path, matched < view->path.len ? matched : view->path.len),
+    };
+
+    if (parts.to.len > 0 && parts.to.ptr[parts.to.len - 1] == '/' && parts.rest.len > 0 &&
+        parts.rest.ptr[0] == '/') {
+        parts.rest = bytes_from(parts.rest, 1); /* one slash, as the normal form has it */
+    }
+    return parts;
+}
+
+bool l7head_may_rewrite(struct proxy *proxy, const struct l7_view *view,
+                        const struct abi_route *route)
+{
+    struct l7_rewrite parts;
+    uint8_t seam[5]; /* what is looked at of the segment across the seam: `..%3B` */
+    size_t length = 0;
+    size_t from;
+
+    if (route->rewrites == 0 || view->path.len == 0) {
+        return true;
+    }
+    parts = rewrite_of(proxy, view, route);
+    for (from = parts.to.len; from > 0 && parts.to.ptr[from - 1] != '/';) {
+        from--;
+    }
+    for (; from < parts.to.len && length < sizeof(seam); from++) {
+        seam[length++] = parts.to.ptr[from];
+    }
+    for (from = 0; from < parts.rest.len && parts.rest.ptr[from] != '/' && length < sizeof(seam);
+         from++) {
+        seam[length++] = parts.rest.ptr[from];
+    }
+    return !uri_is_dot_segment(bytes_of(seam, length));
+}
+
 static void put_target(struct l7_out *out, struct proxy *proxy, const struct l7_view *view,
                        const struct abi_route *route)
 {
     const struct h1_head *head = &proxy->head;
-    struct bytes path = view->path;
 
     if (head->form == H1_FORM_AUTHORITY) {
         put(out, h1_slice(view->start, head->target));
         return;
     }
-    if (head->form == H1_FORM_ASTERISK) {
+    if (view->path.len == 0) { /* asterisk-form, or OPTIONS of a server (RFC 9112 3.2.4) */
         PUT(out, "*");
         return;
     }
     if (route != NULL && route->rewrites != 0) {
-        struct bytes to = view_text(&proxy->current->view, route->prefix_rewrite);
-        size_t matched = route->path_kind == ABI_PATH_PREFIX  ? route->path.len
-                         : route->path_kind == ABI_PATH_EXACT ? path.len
-                                                              : 0;
+        struct l7_rewrite parts = rewrite_of(proxy, view, route);
 
-        put(out, to);
-        path = bytes_from(path, matched < path.len ? matched : path.len);
+        put(out, parts.to);
+        put(out, parts.rest);
+    } else {
+        put(out, view->path);
     }
-    put(out, path);
     if (head->has_query) {
         PUT(out, "?");
         put(out, view->query);
@@ -203,6 +259,14 @@ static void put_upgrade(struct l7_out *out, const struct h1_head *head, const ui
         put(out, h1_value(start, upgrade));
         PUT(out, "\r\n");
     }
+}
+
+static void put_max_forwards(struct l7_out *out, uint32_t hops)
+{
+    char line[32];
+    int length = snprintf(line, sizeof(line), "max-forwards: %u\r\n", hops);
+
+    put(out, bytes_of(line, (size_t)length));
 }
 
 size_t l7head_request(struct proxy *proxy, struct request *request, const struct l7_view *view,
@@ -229,6 +293,9 @@ size_t l7head_request(struct proxy *proxy, struct request *request, const struct
         put_upgrade(&out, head, view->start);
     } else if ((head->flags & H1_TE_TRAILERS) != 0) {
         PUT(&out, "connection: te\r\nte: trailers\r\n");
+    }
+    if (view->counts_hops) {
+        put_max_forwards(&out, view->max_forwards);
     }
     PUT(&out, "\r\n");
     return out.full ? 0 : (size_t)(out.at - to);
@@ -261,13 +328,17 @@ static void put_status(struct l7_out *out, uint16_t status)
 size_t l7head_response(struct proxy *proxy, struct request *request, const uint8_t *start,
                        uint8_t *to, size_t capacity)
 {
-    const struct h1_head *head = &proxy->head;
+    struct h1_head *head = &proxy->head;
     struct l7_out out = {.at = to, .end = to + capacity};
     bool final = head->status >= 200 || head->status == 101;
 
     put_status(&out, head->status);
     put(&out, h1_slice(start, head->reason));
     PUT(&out, "\r\n");
+    if (head->status < 200 || head->status == 204 || head->framing == H1_FRAMING_TUNNEL) {
+        /* Where no body can be, a length could only mislead (RFC 9110 8.6, 9.3.6). */
+        l7head_hold_back(head, HDR_CONTENT_LENGTH);
+    }
     copy_fields(&out, head, start, response_fate, true);
     if (!final) {
         PUT(&out, "\r\n");

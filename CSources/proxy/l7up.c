@@ -12,7 +12,7 @@ static bool l7up_may_repeat(const struct request *request)
 {
     return request->up->in.length == 0 && request_has(request, REQUEST_BODY_DONE) &&
            !request_has(request, REQUEST_BODY_SENT) &&
-           !request_has(request, REQUEST_ANSWERED | REQUEST_UPGRADE) &&
+           !request_has(request, REQUEST_ANSWERED | REQUEST_INTERIM | REQUEST_UPGRADE) &&
            h1_is_idempotent((enum h1_method)request->method) &&
            (request_has(request, REQUEST_REUSED) ||
             ((request->retry_on & ABI_RETRY_RESET) != 0 && request->retries > 0));
@@ -135,6 +135,7 @@ static bool l7up_on_head(struct proxy *proxy, struct request *request, const uin
     if (interim) {
         l7_gather_flush(proxy, gather);
         l7_count_status(proxy, request->down, head->status);
+        request->flags |= REQUEST_INTERIM;
         return true;
     }
     request->flags |= REQUEST_ANSWERED;
@@ -203,6 +204,20 @@ static const struct bulk_user l7up_bulk = {
 
 /* --- input --- */
 
+/* The next head; 0: more bytes are needed. An upstream that drips costs one pass per line. */
+static int l7up_parse(struct proxy *proxy, struct conn *up, struct bytes in)
+{
+    const struct request *request = up->user;
+    int count;
+
+    if (in.len < up->seen || (in.len < H1_MAX_HEAD && !h1_may_progress(in, up->seen))) {
+        return 0;
+    }
+    count = h1_parse_response(in, (enum h1_method)request->method, &proxy->head);
+    up->seen = count == 0 ? (uint32_t)in.len : 0;
+    return count;
+}
+
 /* Reads heads until the final one. Returns bytes used; *over when the exchange left this function's
  * hands. */
 static size_t l7up_read_heads(struct proxy *proxy, struct conn *up, struct bytes in,
@@ -213,9 +228,7 @@ static size_t l7up_read_heads(struct proxy *proxy, struct conn *up, struct bytes
 
     while (!request_has(request, REQUEST_ANSWERED)) {
         struct bytes rest = bytes_from(in, used);
-        int count = rest.len == 0
-                        ? 0
-                        : h1_parse_response(rest, (enum h1_method)request->method, &proxy->head);
+        int count = rest.len == 0 ? 0 : l7up_parse(proxy, up, rest);
 
         if (count == 0 && rest.len < H1_MAX_HEAD) {
             *over = true;

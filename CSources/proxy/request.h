@@ -26,6 +26,7 @@ enum request_flag {
     REQUEST_TUNNEL = 4096,     /* both sides are bytes now */
     REQUEST_CHUNK_UP = 8192,   /* the request body is chunked to the upstream */
     REQUEST_TIMED_OUT = 16384,
+    REQUEST_INTERIM = 32768, /* an interim answer went to the client */
 };
 
 struct request {

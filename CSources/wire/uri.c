@@ -33,6 +33,12 @@ static bool uri_is_dot_with_parameter(struct bytes segment)
                                         memcmp(segment.ptr + dots, "%3B", 3) == 0);
 }
 
+bool uri_is_dot_segment(struct bytes segment)
+{
+    return bytes_equal(segment, BYTES_LITERAL(".")) || bytes_equal(segment, BYTES_LITERAL("..")) ||
+           uri_is_dot_with_parameter(segment);
+}
+
 /* Takes the segment just written away again when it is a dot segment (RFC 3986 5.2.4). */
 static int uri_end_segment(struct uri_writer *writer)
 {

@@ -23,6 +23,10 @@
  * `?`, `#`. */
 [[nodiscard]] int uri_normal_path(struct bytes path, uint8_t *out, bool *changed);
 
+/* Whether some reader takes this segment of a normal path for `.` or `..`: it is one, or one with a
+ * parameter behind it. */
+bool uri_is_dot_segment(struct bytes segment);
+
 /* Divides an authority: `host`, `host:port`, `[v6]:port`. *host is the part of it without a
  * trailing dot, an IPv6 address with its brackets; *port is 0 when there is none. A host has
  * letters, digits, `-`, `_` and single dots between them; no userinfo, escape or zone. MESH_OK,
