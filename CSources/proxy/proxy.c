@@ -159,6 +159,7 @@ void proxy_commit(struct proxy *proxy)
     proxy->current = proxy->prepared;
     proxy->prepared = NULL;
     generation_use(proxy->current); /* being current counts as a use */
+    tables_activate(proxy->current);
     abi_stat_set(&proxy->stats->generation, proxy->current->view.head->generation);
     if (!proxy->draining) {
         listener_refresh(proxy);

@@ -106,6 +106,8 @@ void uppool_keep_resume(struct proxy *proxy, uint64_t key, struct tls_session *s
 
 [[nodiscard]] bool tables_build(struct proxy *proxy, struct proxy_generation *generation,
                                 struct view_refusal *refusal);
+/* It becomes current: contexts that it took over get its ticket keys. */
+void tables_activate(struct proxy_generation *generation);
 void tables_release(struct proxy_generation *generation);
 /* The context of a TLS record, made at first use for clients; NULL when it cannot be made. */
 struct tls_context *tables_tls(struct proxy_generation *generation, uint32_t tls);

@@ -10,6 +10,7 @@
 
 struct tables {
     uint32_t count;
+    bool resumes;                   /* there are ticket keys */
     struct tls_context *contexts[]; /* by TLS record; NULL: not made yet */
 };
 
@@ -160,7 +161,9 @@ static void tables_take_over(const struct proxy_generation *old, const struct vi
             struct tables *from = old->tables;
 
             if (old->view.tls[slots[at] - 1].key == view->tls[i].key) {
-                if (from->contexts[slots[at] - 1] != NULL) {
+                /* A server's that was made without ticket keys stays without resumption. */
+                if (from->contexts[slots[at] - 1] != NULL &&
+                    (view->tls[i].server == 0 || from->resumes || !tables->resumes)) {
                     tables->contexts[i] = tls_context_retain(from->contexts[slots[at] - 1]);
                 }
                 break;
@@ -175,6 +178,7 @@ bool tables_build(struct proxy *proxy, struct proxy_generation *generation,
 {
     const struct view *view = &generation->view;
     uint32_t count = view->counts[ABI_SECTION_TLS];
+    struct tls_ticket_key tickets[TABLES_MAX_TICKET_KEYS];
     struct tables *tables;
 
     if (count > LIMIT_TLS_CONTEXTS) {
@@ -192,6 +196,8 @@ bool tables_build(struct proxy *proxy, struct proxy_generation *generation,
         return tables_refuse(refusal, ABI_REFUSAL_TLS, 0, "out of memory");
     }
     tables->count = count;
+    tables->resumes = tables_ticket_keys(generation, tickets) > 0;
+    explicit_bzero(tickets, sizeof(tickets));
     generation->tables = tables;
     if (proxy->current != NULL) {
         tables_take_over(proxy->current, view, tables);
@@ -207,6 +213,20 @@ bool tables_build(struct proxy *proxy, struct proxy_generation *generation,
         }
     }
     return true;
+}
+
+void tables_activate(struct proxy_generation *generation)
+{
+    struct tables *tables = generation->tables;
+    struct tls_ticket_key tickets[TABLES_MAX_TICKET_KEYS];
+    uint32_t count = tables_ticket_keys(generation, tickets);
+
+    for (uint32_t i = 0; i < tables->count; i++) {
+        if (tables->contexts[i] != NULL) {
+            tls_context_set_tickets(tables->contexts[i], tickets, count);
+        }
+    }
+    explicit_bzero(tickets, sizeof(tickets));
 }
 
 void tables_release(struct proxy_generation *generation)

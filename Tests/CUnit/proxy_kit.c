@@ -19,6 +19,7 @@ struct kit_generation {
     struct proxy_generation proxy;
     struct snapshot_builder *builder;
     struct proxy_kit *kit;
+    uint8_t *secrets;
 };
 
 static uint8_t kit_bytes[KIT_READ];
@@ -115,6 +116,7 @@ static void kit_released(void *context, struct proxy_generation *generation)
     (void)context;
     owner->kit->live--;
     snapshot_builder_free(owner->builder);
+    free(owner->secrets);
     free(owner);
 }
 
@@ -130,6 +132,12 @@ void proxy_kit_commit(struct proxy_kit *kit, struct snapshot_builder *next)
     if (!CHECK(view_open(&generation->proxy.view, snapshot_builder_bytes(next),
                          snapshot_builder_size(next), &refusal))) {
         cunit_skip("refused: %s", refusal.what);
+    }
+    if (kit->secrets != NULL) {
+        generation->secrets = kit->secrets;
+        kit->secrets = NULL;
+        CHECK(secrets_open(&generation->proxy.secrets, generation->secrets, kit->secrets_size,
+                           &refusal));
     }
     kit->live++;
     CHECK(proxy_prepare(kit->proxy, &generation->proxy, &refusal));

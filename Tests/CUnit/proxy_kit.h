@@ -37,6 +37,8 @@ struct proxy_kit {
     uint32_t live; /* generations not given back */
     uint64_t generation;
     uint32_t max_connections;
+    uint8_t *secrets; /* of the next generation, which frees them; NULL: none */
+    size_t secrets_size;
 };
 
 /* The test is skipped where the kernel forbids io_uring. */

@@ -330,7 +330,9 @@ uint8_t *snapshot_builder_secrets(const struct snapshot_secret *secrets, uint32_
     uint8_t *file;
 
     for (uint32_t i = 0; i < count; i++) {
-        struct abi_secret record = {.id = secrets[i].id, .version = 1, .kind = secrets[i].kind};
+        struct abi_secret record = {.id = secrets[i].id,
+                                    .version = secrets[i].version > 0 ? secrets[i].version : 1,
+                                    .kind = secrets[i].kind};
         const struct bytes *from[] = {&secrets[i].chain, &secrets[i].key, &secrets[i].names};
         struct abi_ref *to[] = {&record.chain, &record.key, &record.names};
 

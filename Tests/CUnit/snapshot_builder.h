@@ -88,6 +88,7 @@ struct snapshot_secret {
     struct bytes chain;
     struct bytes key;
     struct bytes names; /* each followed by one NUL */
+    uint64_t version;   /* 0 stands for 1 */
 };
 
 /* A region with these secrets in the given order; freed with free(). */

@@ -10,10 +10,15 @@ static const uint8_t ticket_keys[160] = {7};
 static uint8_t *sample(size_t *size)
 {
     const struct snapshot_secret secrets[] = {
-        {1, ABI_SECRET_TICKET_KEYS, {NULL, 0}, {ticket_keys, 160}, {NULL, 0}},
+        {1, ABI_SECRET_TICKET_KEYS, {NULL, 0}, {ticket_keys, 160}, {NULL, 0}, 0},
         {7, ABI_SECRET_CERTIFICATE, BYTES_LITERAL("chain"), BYTES_LITERAL("key"),
-         BYTES_LITERAL("web\0*.web\0")},
-        {9, ABI_SECRET_CERTIFICATE, BYTES_LITERAL("chain of nine"), BYTES_LITERAL("k"), {NULL, 0}},
+         BYTES_LITERAL("web\0*.web\0"), 0},
+        {9,
+         ABI_SECRET_CERTIFICATE,
+         BYTES_LITERAL("chain of nine"),
+         BYTES_LITERAL("k"),
+         {NULL, 0},
+         0},
     };
 
     return snapshot_builder_secrets(secrets, 3, size);
