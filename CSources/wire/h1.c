@@ -395,7 +395,11 @@ bool h1_may_progress(struct bytes in, size_t seen)
     if (seen == 0 || in.len >= H1_MAX_HEAD) {
         return true;
     }
-    return seen < in.len && memchr(in.ptr + seen, '\n', in.len - seen) != NULL;
+    if (seen == in.len) {
+        return false;
+    }
+    return memchr(in.ptr + seen, '\n', in.len - seen) != NULL ||
+           memchr(in.ptr + seen - 1, '\r', in.len - seen) != NULL; /* and something behind it */
 }
 
 const struct h1_field *h1_find(const struct h1_head *head, enum hdr_id id)

@@ -107,6 +107,18 @@ TEST(progress_is_made_by_lines)
     CHECK(h1_may_progress(bytes_of(text, H1_MAX_HEAD), H1_MAX_HEAD - 1));
 }
 
+/* A CR without its LF is refused when the next byte is there, not when a line ends one day. */
+TEST(a_bare_cr_is_noticed_without_a_line_end)
+{
+    struct bytes in = BYTES_LITERAL("GET / HTTP/1.1\r\nHost: a\rX");
+
+    CHECK(!h1_may_progress(bytes_part(in, 0, in.len - 1), in.len - 2)); /* it may be a line end */
+    CHECK(h1_may_progress(in, in.len - 1));
+    CHECK(h1_may_progress(in, in.len - 2));
+    CHECK(!h1_may_progress(in, in.len));
+    CHECK_INT(h1_parse_request(in, &head), MESH_E_SYNTAX);
+}
+
 /* As a caller does it: one parse per line, and the same result. */
 TEST(a_dripping_sender_costs_a_pass_per_line)
 {

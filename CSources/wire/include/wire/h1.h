@@ -126,8 +126,9 @@ struct h1_head {
 [[nodiscard]] int h1_parse_response(struct bytes in, enum h1_method request_method,
                                     struct h1_head *head);
 
-/* Whether parsing `in` can say more than parsing its first `seen` bytes did: a sender that drips
- * its bytes then costs one pass per line, not one per byte. */
+/* Whether `in` has a line end, or a CR that is none, which its first `seen` bytes had not: a sender
+ * that drips its bytes then costs one pass per line, not one per byte, and hears of other faults of
+ * a line with the line's end. */
 bool h1_may_progress(struct bytes in, size_t seen);
 
 /* The status to refuse a request with: 400, 414, 417, 431, 501 or 505. `err` and `head` are what
