@@ -1,0 +1,136 @@
+"""Request streams by seeded mutation: good requests, damaged in the places where readers differ."""
+
+import random
+
+GOOD = [
+    b"GET /p HTTP/1.1\r\nHost: ex.test\r\n\r\n",
+    b"GET /a/b?x=1&y=%20 HTTP/1.1\r\nHost: ex.test:8080\r\nAccept: */*\r\nX-A: v, w\r\n\r\n",
+    b"HEAD /h HTTP/1.1\r\nHost: ex.test\r\nConnection: keep-alive, X-B\r\nX-B: 1\r\n\r\n",
+    b"POST /l HTTP/1.1\r\nHost: ex.test\r\nContent-Length: 5\r\n\r\nhello",
+    b"POST /c HTTP/1.1\r\nHost: ex.test\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"5\r\nhello\r\n6;n=v\r\n world\r\n0\r\n\r\n",
+    b"PUT /t HTTP/1.1\r\nHost: ex.test\r\nTransfer-Encoding: chunked\r\nTrailer: X-T\r\n\r\n"
+    b'3;q="a b";z\r\nabc\r\n0;last\r\nX-T: 1\r\n\r\n',
+    b"OPTIONS * HTTP/1.1\r\nHost: ex.test\r\n\r\n",
+    b"GET http://ex.test/abs?q HTTP/1.1\r\nHost: ex.test\r\n\r\n",
+    b"GET /v6 HTTP/1.1\r\nHost: [::1]:80\r\n\r\n",
+    b"PURGE /x;p=1/../y HTTP/1.1\r\nHost: EX.test\r\nCookie: a=b\r\n\r\n",
+    b"GET /old HTTP/1.0\r\nHost: ex.test\r\nConnection: keep-alive\r\n\r\n",
+    b"DELETE /d HTTP/1.1\r\nHost: ex.test\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+    b"POST /e HTTP/1.1\r\nHost: ex.test\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nok",
+    b"\r\nGET /blank HTTP/1.1\r\nHost: ex.test\r\n\r\n",
+]
+
+FRAGMENTS = [
+    *(bytes([c]) for c in b"\0\t\n\v\f\r !\"#%&'()*+,-./:;<=>?@[\\]^_`{|}~\x7f\x80\xa0\xff"),
+    b"\r\n",
+    b"\r\n\r\n",
+    b"\r\n ",
+    b"\n\n",
+    b"\r\r\n",
+    b" :",
+    b"0",
+    b"00",
+    b"0x5",
+    b"+5",
+    b"-1",
+    b"5, 5",
+    b"1_0",
+    b"ffffffffffffffff",
+    b"fffffffffffffffff",
+    b"9223372036854775807",
+    b"9223372036854775808",
+    b"18446744073709551621",
+    b"0\r\n\r\n",
+    b"5\r\nhello\r\n",
+    b";ext",
+    b';a="\n"',
+    b';a="\r\n"',
+    b";\n",
+    b" ;a=b",
+    b"Content-Length: 5\r\n",
+    b"Content-Length: 0\r\n",
+    b"content-length: 41\r\n",
+    b"Content_Length: 3\r\n",
+    b"Transfer-Encoding: chunked\r\n",
+    b"Transfer-Encoding: identity\r\n",
+    b"Transfer-Encoding: xchunked\r\n",
+    b"Transfer-Encoding: chunked, chunked\r\n",
+    b"Transfer-Encoding: chunked;q=1\r\n",
+    b"Transfer-Encoding: gzip, chunked\r\n",
+    b"Transfer-Encoding:\tChunked\t\r\n",
+    b"Transfer_Encoding: chunked\r\n",
+    b"Transfer-Encoding : chunked\r\n",
+    b"Transfer-Encoding\r\n",
+    b"Host: evil.test\r\n",
+    b"Host:\r\n",
+    b"Connection: close\r\n",
+    b"Connection: Content-Length, Transfer-Encoding, Host\r\n",
+    b"Expect: 100-continue\r\n",
+    b"Expect: 100-Continue, x\r\n",
+    b"Trailer: Content-Length\r\n",
+    b"Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n",
+    b"HTTP/1.1",
+    b"HTTP/1.0",
+    b"HTTP/2.0",
+    b"http/1.1",
+    b"/../",
+    b"/./",
+    b"//",
+    b"%2e%2e",
+    b"%2f",
+    b"%5c",
+    b"%00",
+    b"%c0%ae",
+    b"..;/",
+    b"http://evil.test",
+    b"GET /SMUGGLED HTTP/1.1\r\nHost: ex.test\r\n\r\n",
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+]
+
+
+def damaged(dice, data):
+    """`data` with one to three changes."""
+    for _ in range(dice.choice((1, 1, 1, 2, 3))):
+        at = dice.randrange(len(data) + 1)
+        kind = dice.randrange(7)
+        if kind == 0:
+            data = data[:at] + bytes([dice.randrange(256)]) + data[at + 1 :]
+        elif kind == 1:
+            data = data[:at] + data[at + dice.randrange(1, 9) :]
+        elif kind == 2:
+            start = dice.randrange(len(data) + 1)
+            data = data[:at] + data[start : start + dice.randrange(1, 60)] + data[at:]
+        elif kind == 3:  # at a line's start, where fields and sizes are
+            starts = [0] + [i + 2 for i in range(len(data)) if data[i : i + 2] == b"\r\n"]
+            at = dice.choice(starts)
+            data = data[:at] + dice.choice(FRAGMENTS) + data[at:]
+        elif kind == 4:  # at a line's end
+            ends = [i for i in range(len(data)) if data[i : i + 2] == b"\r\n"] or [0]
+            at = dice.choice(ends)
+            data = data[:at] + dice.choice(FRAGMENTS) + data[at:]
+        else:
+            data = data[:at] + dice.choice(FRAGMENTS) + data[at:]
+    return data
+
+
+def stream(seed):
+    """One stream: one to three requests of which most often one is damaged."""
+    dice = random.Random(seed)
+    parts = [dice.choice(GOOD) for _ in range(dice.choice((1, 1, 2, 3)))]
+    if dice.randrange(16):
+        victim = dice.randrange(len(parts))
+        parts[victim] = damaged(dice, parts[victim])
+    return b"".join(parts)
+
+
+def segments(seed, data):
+    """The same bytes in writes of random sizes."""
+    dice = random.Random(~seed)
+    kind = dice.randrange(4)
+    if kind == 0 or not data:
+        return [data]
+    if kind == 1:
+        return [data[i : i + 1] for i in range(len(data))]
+    cuts = sorted({dice.randrange(len(data)) for _ in range(dice.randrange(1, 5))} | {0})
+    return [data[a:b] for a, b in zip(cuts, [*cuts[1:], len(data)], strict=True)]
