@@ -312,6 +312,50 @@ def read_stream(data):
     return Reading(requests, "end")
 
 
+STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: (" + TEXT + rb"))?", re.DOTALL)
+
+
+@dataclass
+class Answer:
+    """A final answer, as a client must get it."""
+
+    status: int
+    body: bytes
+    fields: list
+
+
+def read_answer(data, method):
+    """The final answer in what an upstream said before it closed; raises Refused (no answer can be
+    made of it) or Incomplete (its body is cut or broken: the client must be able to tell).
+    """
+    reader = Reader(data)
+    while True:
+        start = reader.at
+        try:
+            found = STATUS_LINE.fullmatch(reader.line(MAX_HEAD))
+            if not found:
+                raise Refused("no status line")
+            fields = read_fields(reader, start)
+        except Incomplete as cut:
+            raise Refused("a head without end") from cut
+        framing, length = read_framing(fields, found.group(1) == b"0")
+        status = int(found.group(2))
+        if status == 101:
+            raise Refused("a protocol that nobody asked for")
+        if status >= 200:
+            break
+    if method == "HEAD" or status in (204, 304):
+        return Answer(status, b"", fields)
+    try:
+        if framing == "chunked":
+            body = read_chunks(reader)
+        else:
+            body = reader.exactly(length) if framing == "length" else reader.data[reader.at :]
+    except Refused as fault:
+        raise Incomplete(str(fault)) from fault
+    return Answer(status, body, fields)
+
+
 def answer(request, _client):
     """For wire.Recorder."""
     if request.method == "CONNECT":

@@ -21,6 +21,23 @@ GOOD = [
     b"\r\nGET /blank HTTP/1.1\r\nHost: ex.test\r\n\r\n",
 ]
 
+ANSWERS = [
+    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    b"HTTP/1.1 200 OK\r\nServer: x\r\nX-A: 1\r\nContent-Length: 11\r\n\r\nhello world",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"5\r\nhello\r\n1;n=v\r\n!\r\n0\r\nX-T: 1\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+    b"0000a\r\n0123456789\r\n000\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nX-B: until the end\r\n\r\neverything",
+    b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 3\r\n\r\nold",
+    b"HTTP/1.1 204 No Content\r\nX-A: 1\r\n\r\n",
+    b'HTTP/1.1 304 Not Modified\r\nETag: "x"\r\nContent-Length: 9\r\n\r\n',
+    b"HTTP/1.1 404 Not Found\r\nConnection: close, X-C\r\nX-C: 1\r\nContent-Length: 2\r\n\r\nno",
+    b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 500 \r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 200\r\nSet-Cookie: a=b\r\nSet-Cookie: c=d\r\nContent-Length: 2\r\n\r\nok",
+]
+
 FRAGMENTS = [
     *(bytes([c]) for c in b"\0\t\n\v\f\r !\"#%&'()*+,-./:;<=>?@[\\]^_`{|}~\x7f\x80\xa0\xff"),
     b"\r\n",
@@ -89,7 +106,7 @@ FRAGMENTS = [
 ]
 
 
-def damaged(dice, data):
+def damaged(dice, data, fragments=FRAGMENTS):
     """`data` with one to three changes."""
     for _ in range(dice.choice((1, 1, 1, 2, 3))):
         at = dice.randrange(len(data) + 1)
@@ -104,13 +121,13 @@ def damaged(dice, data):
         elif kind == 3:  # at a line's start, where fields and sizes are
             starts = [0] + [i + 2 for i in range(len(data)) if data[i : i + 2] == b"\r\n"]
             at = dice.choice(starts)
-            data = data[:at] + dice.choice(FRAGMENTS) + data[at:]
+            data = data[:at] + dice.choice(fragments) + data[at:]
         elif kind == 4:  # at a line's end
             ends = [i for i in range(len(data)) if data[i : i + 2] == b"\r\n"] or [0]
             at = dice.choice(ends)
-            data = data[:at] + dice.choice(FRAGMENTS) + data[at:]
+            data = data[:at] + dice.choice(fragments) + data[at:]
         else:
-            data = data[:at] + dice.choice(FRAGMENTS) + data[at:]
+            data = data[:at] + dice.choice(fragments) + data[at:]
     return data
 
 
@@ -122,6 +139,27 @@ def stream(seed):
         victim = dice.randrange(len(parts))
         parts[victim] = damaged(dice, parts[victim])
     return b"".join(parts)
+
+
+ANSWER_FRAGMENTS = [
+    *FRAGMENTS,
+    b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nSECOND",
+    b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
+    b"HTTP/1.1 100 Continue\r\n\r\n",
+    b"HTTP/1.1 199 X\r\nContent-Length: 5\r\n\r\n",
+    b" 99 ",
+    b"1000",
+    b"Set-Cookie: evil=1\r\n",
+]
+
+
+def upstream_answer(seed):
+    """(method, bytes of an upstream's answer), most often damaged."""
+    dice = random.Random(seed)
+    data = dice.choice(ANSWERS)
+    if dice.randrange(8):
+        data = damaged(dice, data, ANSWER_FRAGMENTS)
+    return dice.choice(("GET", "GET", "HEAD", "POST")), data
 
 
 def segments(seed, data):

@@ -1,4 +1,4 @@
-"""Foreign proxies and servers from Debian, configured for one test: haproxy and nginx."""
+"""Foreign proxies and servers from Debian, configured for one test: haproxy, nginx, h2o, Apache."""
 
 import shutil
 from pathlib import Path
@@ -6,10 +6,14 @@ from pathlib import Path
 from processes import Child, wait_for_port
 
 
+def program(name):
+    """Where a program is, or None; /usr/sbin is looked into as well."""
+    return shutil.which(name, path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+
+
 def missing(*programs):
-    """The first program that is not installed, or None; /usr/sbin is looked into as well."""
-    path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    return next((p for p in programs if shutil.which(p, path=path) is None), None)
+    """The first program that is not installed, or None."""
+    return next((p for p in programs if program(p) is None), None)
 
 
 def haproxy(directory, text, port):
@@ -72,3 +76,59 @@ def nginx(directory, http="", stream="", port=0):
     if port:
         wait_for_port(port, child)
     return child
+
+
+def h2o(directory, port, upstream):
+    """h2o in front of one upstream."""
+    config = Path(directory) / "h2o.conf"
+    config.write_text(
+        f"user: root\nnum-threads: 1\nproxy.preserve-host: ON\nproxy.timeout.io: 3000\n"
+        f"listen:\n  host: 127.0.0.1\n  port: {port}\n"
+        'hosts:\n  "*":\n    paths:\n      "/":\n'
+        f'        proxy.reverse.url: "http://127.0.0.1:{upstream}/"\n',
+        encoding="ascii",
+    )
+    child = Child("h2o", [program("h2o"), "-c", config], directory)
+    wait_for_port(port, child)
+    return child
+
+
+def apache(directory, port, upstream):
+    """Apache in front of one upstream."""
+    modules = ("mpm_event", "authz_core", "unixd", "proxy", "proxy_http")
+    built_in = "/usr/lib/apache2/modules/mod_"
+    loads = "".join(
+        f"LoadModule {m}_module {built_in}{m}.so\n"
+        for m in modules
+        if Path(f"{built_in}{m}.so").exists()
+    )
+    config = Path(directory) / "apache.conf"
+    config.write_text(
+        f"ServerRoot {directory}\nServerName second.test\nPidFile {directory}/apache.pid\n{loads}"
+        f"Listen 127.0.0.1:{port}\nErrorLog /dev/stderr\nProxyPreserveHost On\nProxyTimeout 3\n"
+        "User www-data\nGroup www-data\nAllowEncodedSlashes NoDecode\n"
+        f"ProxyPass / http://127.0.0.1:{upstream}/ nocanon\n",
+        encoding="ascii",
+    )
+    child = Child("apache", [program("apache2"), "-X", "-f", config], directory)
+    wait_for_port(port, child)
+    return child
+
+
+SECOND_HOPS = {"haproxy": "haproxy", "nginx": "nginx", "h2o": "h2o", "apache": "apache2"}
+
+
+def second_hop(name, directory, port, upstream):
+    """The named proxy as it comes, between `port` and `upstream`."""
+    if name == "haproxy":
+        text = f"listen second\n  bind 127.0.0.1:{port}\n  server s 127.0.0.1:{upstream}\n"
+        return haproxy(directory, text, port)
+    if name == "nginx":
+        http = (
+            f"upstream u {{ server 127.0.0.1:{upstream}; keepalive 8; }}\n"
+            f"server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://u;\n"
+            'proxy_http_version 1.1; proxy_set_header Connection ""; '
+            "proxy_set_header Host $http_host; } }"
+        )
+        return nginx(directory, http, port=port)
+    return (h2o if name == "h2o" else apache)(directory, port, upstream)
