@@ -12,6 +12,7 @@ package protocol AdminBackend: Sendable {
     func services() async throws -> [ServiceReport]
     /// Of all services, or of one.
     func instances(service: String?) async throws -> [InstanceReport]
+    func checks() async throws -> [CheckStateReport]
     func intentions() async throws -> [IntentionReport]
     func checkIntention(source: String, destination: String) async throws -> IntentionCheckReport
     func routes() async throws -> RoutesReport
@@ -26,6 +27,8 @@ package protocol AdminBackend: Sendable {
     func deregisterService(id: String) async throws -> ChangeReport
     /// The service that such a document names.
     func deregisterService(document: [UInt8]) async throws -> ChangeReport
+    /// What a service says about itself through its TTL check. Returns when the workers know.
+    func reportCheck(id: String, _ update: CheckUpdate) async throws -> CheckStateReport
     func createIntention(_ request: IntentionRequest) async throws -> ChangeReport
     func deleteIntention(source: String, destination: String) async throws -> ChangeReport
 }

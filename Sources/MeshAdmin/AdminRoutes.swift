@@ -105,6 +105,7 @@ struct AdminRoutes: Sendable {
                     return AdminErrors.json(try await backend.instances(service: service))
                 }
             ],
+            "status/checks": Self.read { try await backend.checks() },
             "status/intentions": Self.read { try await backend.intentions() },
             "status/intentions/check": [
                 .get: { request, _ in
@@ -148,12 +149,18 @@ struct AdminRoutes: Sendable {
             ],
             "v1/services/:id": [
                 .delete: { _, context in
-                    // The router splits the path as it was sent: escapes are still in it.
-                    let raw = try context.parameters.require("id")
-                    guard let id = raw.removingPercentEncoding else {
-                        throw MeshError(.invalid, "the service id \(raw) is not encoded well")
-                    }
+                    let id = try Self.id(in: context, of: "service")
                     return Self.answer(try await backend.deregisterService(id: id))
+                }
+            ],
+            "v1/checks/:id/pass": report("passing"),
+            "v1/checks/:id/warn": report("warning"),
+            "v1/checks/:id/fail": report("critical"),
+            "v1/checks/:id/update": [
+                .put: { request, context in
+                    let id = try Self.id(in: context, of: "check")
+                    let update: CheckUpdate = try await Self.decoded(request)
+                    return AdminErrors.json(try await backend.reportCheck(id: id, update))
                 }
             ],
             "v1/intentions": [
@@ -169,6 +176,28 @@ struct AdminRoutes: Sendable {
                 },
             ],
         ]
+    }
+
+    /// A report of one status; `?note=` says why.
+    private func report(_ status: String) -> Methods {
+        let backend = backend
+        return [
+            .put: { request, context in
+                let id = try Self.id(in: context, of: "check")
+                let note = request.uri.queryParameters["note"].map(String.init)
+                let update = CheckUpdate(status: status, output: note)
+                return AdminErrors.json(try await backend.reportCheck(id: id, update))
+            }
+        ]
+    }
+
+    /// The id in the path. The router splits the path as it was sent: escapes are still in it.
+    private static func id(in context: AdminContext, of what: String) throws -> String {
+        let raw = try context.parameters.require("id")
+        guard let id = raw.removingPercentEncoding else {
+            throw MeshError(.invalid, "the \(what) id \(raw) is not encoded well")
+        }
+        return id
     }
 
     /// 200 when it is live everywhere, 202 when somebody is late, 409 when the data plane

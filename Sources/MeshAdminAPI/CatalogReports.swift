@@ -75,6 +75,35 @@ package struct InstanceReport: Codable, Sendable, Equatable {
     }
 }
 
+/// One health check as it stands.
+package struct CheckStateReport: Codable, Sendable, Equatable {
+    package var id: String
+    package var name: String
+    /// `tcp`, `http` or `ttl`.
+    package var kind: String
+    /// The instance that it is about.
+    package var instance: String
+    package var service: String
+    package var status: String
+    package var output: String
+    /// Whether the status comes from a result; else it is where the check begins.
+    package var proven: Bool
+
+    package init(
+        id: String, name: String, kind: String, instance: String, service: String,
+        status: String, output: String, proven: Bool
+    ) {
+        self.id = id
+        self.name = name
+        self.kind = kind
+        self.instance = instance
+        self.service = service
+        self.status = status
+        self.output = output
+        self.proven = proven
+    }
+}
+
 /// Who may call whom.
 package struct IntentionReport: Codable, Sendable, Equatable {
     package var source: String

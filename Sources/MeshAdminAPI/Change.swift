@@ -60,6 +60,19 @@ package struct IntentionRequest: Codable, Sendable, Equatable {
     }
 }
 
+/// Body of what a service says about itself through a TTL check.
+package struct CheckUpdate: Codable, Sendable, Equatable {
+    /// `passing`, `warning` or `critical`.
+    package var status: String
+    /// What is the matter, in words.
+    package var output: String?
+
+    package init(status: String, output: String? = nil) {
+        self.status = status
+        self.output = output
+    }
+}
+
 /// An error as the API answers it.
 package struct ErrorReport: Codable, Sendable, Equatable {
     /// `invalid`, `not_found`, `conflict`, `denied`, `unavailable`, …

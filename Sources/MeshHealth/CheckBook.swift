@@ -20,6 +20,11 @@ package struct CheckBook: Sendable {
         var isProven = false
         /// TTL: the service must report before.
         var deadline: ContinuousClock.Instant?
+
+        var report: CheckReport {
+            CheckReport(
+                spec: spec, status: machine.status, output: machine.output, isProven: isProven)
+        }
     }
 
     private enum Due: Sendable {
@@ -39,12 +44,11 @@ package struct CheckBook: Sendable {
 
     /// Every check as it stands, by id.
     package var reports: [CheckReport] {
-        entries.values.sorted { $0.spec.id < $1.spec.id }.map {
-            CheckReport(
-                spec: $0.spec, status: $0.machine.status, output: $0.machine.output,
-                isProven: $0.isProven)
-        }
+        entries.values.sorted { $0.spec.id < $1.spec.id }.map(\.report)
     }
+
+    /// One check as it stands.
+    package subscript(_ id: String) -> CheckReport? { entries[id]?.report }
 
     /// The checks of one service; empty when it has none.
     package func statuses(of service: ServiceID) -> [CheckStatus] {

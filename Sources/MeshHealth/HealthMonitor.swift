@@ -37,10 +37,13 @@ package actor HealthMonitor {
         Dictionary(book.reports.map { ($0.spec.service, $0.status) }, uniquingKeysWith: max)
     }
 
-    /// The service says through its TTL check how it is.
-    package func reportTTL(check id: String, _ result: CheckResult) throws {
+    /// The service says through its TTL check how it is. Returns the check as it stands then.
+    @discardableResult
+    package func reportTTL(check id: String, _ result: CheckResult) throws -> CheckReport {
         tell(try book.reported(check: id, result, now: clock.now))
         signal.wake()
+        guard let report = book[id] else { fatalError("a check that has reported is known") }
+        return report
     }
 
     /// Makes checks until the task is cancelled.

@@ -93,6 +93,11 @@ struct Connection {
         return try Self.decoded(try await client.answer("POST", path, json: Array(json)))
     }
 
+    /// Tells the node something that no worker has to acknowledge.
+    func put<Value: Decodable>(_ path: String) async throws -> Value {
+        try Self.decoded(try await client.answer("PUT", path))
+    }
+
     /// Sends a change and tells how far it came; throws the exit code when not everywhere.
     func change(
         _ method: String, _ path: String, body: [UInt8]? = nil, done: String, output: OutputOptions

@@ -20,7 +20,8 @@ struct Meshctl: AsyncParsableCommand {
         version: "meshctl 0.1.0",
         subcommands: [
             StatusCommand.self, ServicesCommand.self, InstancesCommand.self, ServiceCommand.self,
-            IntentionCommand.self, RoutesCommand.self, StatsCommand.self, CertCommand.self,
+            CheckCommand.self, IntentionCommand.self, RoutesCommand.self, StatsCommand.self,
+            CertCommand.self,
             ExplainCommand.self,
         ])
 }

@@ -11,7 +11,8 @@ import Testing
 
     private static let reports: [(name: String, value: any Codable & Sendable)] = [
         ("status", Sample.status), ("services", Sample.services),
-        ("instances", Sample.instances), ("intentions", Sample.intentions),
+        ("instances", Sample.instances), ("checks", Sample.checks),
+        ("check_update", Sample.checkUpdate), ("intentions", Sample.intentions),
         ("intention_check", Sample.check), ("routes", Sample.routes), ("stats", Sample.stats),
         ("certificates", Sample.certificates), ("roots", Sample.roots),
         ("explain_request", Sample.explainRequest), ("explain", Sample.explanation),

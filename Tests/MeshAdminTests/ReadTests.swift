@@ -24,6 +24,7 @@ import Testing
         #expect(try await read("/status/instances") == Sample.instances)
         #expect(try await read("/status/instances?service=web") == [Sample.instances[0]])
         #expect(try await read("/status/instances?service=none") == [InstanceReport]())
+        #expect(try await read("/status/checks") == Sample.checks)
         #expect(try await read("/status/intentions") == Sample.intentions)
         #expect(
             try await read("/status/intentions/check?source=api&destination=web") == Sample.check)

@@ -38,6 +38,45 @@ import Testing
         .delete(source: "api", destination: "*"),
     ]
 
+    @Test func servicesReportAboutThemselves() async throws {
+        let backend = FakeBackend()
+        try await withFolder { folder in
+            try await RunningServer.overSocket(backend, path: "\(folder)/admin.sock") { server in
+                let client = try server.client()
+                for (path, body, status) in [
+                    ("/v1/checks/service:web/pass", nil, "passing"),
+                    (
+                        URLPath.make("v1", "checks", "a/b %", "warn", query: [("note", "x y&z")]),
+                        nil, "warning"
+                    ),
+                    ("/v1/checks/c/fail?note=", nil, "critical"),
+                    ("/v1/checks/c/update", #"{"status":"passing","output":"o"}"#, "passing"),
+                    ("/v1/checks/c/update", #"{"status":"warning"}"#, "warning"),
+                ] as [(String, String?, String)] {
+                    let answer = try await client.request(
+                        "PUT", path, json: body.map { Array($0.utf8) })
+                    #expect(answer.status == 200)
+                    #expect(try answer.value(CheckStateReport.self).status == status)
+                }
+                for (method, path, status) in [
+                    ("GET", "/v1/checks/c/pass", 405), ("PUT", "/v1/checks/c", 404),
+                    ("PUT", "/v1/checks/c/maintenance", 404),
+                    ("PUT", "/v1/checks/c/update", 400),
+                ] {
+                    #expect(try await client.answer(method, path).status == status, "\(path)")
+                }
+            }
+        }
+        #expect(
+            backend.calls == [
+                .report(check: "service:web", CheckUpdate(status: "passing")),
+                .report(check: "a/b %", CheckUpdate(status: "warning", output: "x y&z")),
+                .report(check: "c", CheckUpdate(status: "critical", output: "")),
+                .report(check: "c", CheckUpdate(status: "passing", output: "o")),
+                .report(check: "c", CheckUpdate(status: "warning")),
+            ])
+    }
+
     private static func changeEverything(_ client: APIClient) async throws {
         let document = Array("service: { name: web }".utf8)
         let changes: [(String, String, [UInt8]?)] = [
@@ -81,7 +120,7 @@ import Testing
         try await RunningServer.overTCP(backend, token: refusal.token) { server in
             for (method, path) in [
                 ("POST", "/v1/intentions"), ("DELETE", "/v1/services/web"),
-                ("PUT", "/v1/services"),
+                ("PUT", "/v1/services"), ("PUT", "/v1/checks/c/pass"),
             ] {
                 let answer = try await server.raw(
                     method, path, headers: Self.refusals[index].headers, body: Self.intention)

@@ -68,6 +68,14 @@ import Testing
             """
         ),
         (
+            "check list",
+            """
+            CHECK        KIND  INSTANCE  SERVICE  STATUS    OUTPUT
+            service:web  ttl   web-1     web      warning   queue is long
+            service:api  tcp   api       api      critical  no result yet
+            """
+        ),
+        (
             "intention list",
             """
             SOURCE  DESTINATION  ACTION         PRECEDENCE  ORIGIN  DESCRIPTION
@@ -148,6 +156,7 @@ import Testing
             #expect(try await json("status") == Sample.status)
             #expect(try await json("services") == Sample.services)
             #expect(try await json("instances") == Sample.instances)
+            #expect(try await json("check list") == Sample.checks)
             #expect(try await json("intention list") == Sample.intentions)
             #expect(try await json("intention check api web") == Sample.check)
             #expect(try await json("routes") == Sample.routes)
@@ -180,6 +189,38 @@ import Testing
                     IntentionRequest(
                         source: "api", destination: "web", action: "allow", replace: true)),
                 .delete(source: "api", destination: "*"),
+            ])
+    }
+
+    @Test func aServiceReportsAboutItself() async throws {
+        let backend = FakeBackend()
+        try await withServer(backend) { meshctl in
+            for (line, text) in [
+                ("check pass service:web", "service:web is passing"),
+                ("check warn service:web --note slow", "service:web is warning"),
+                ("check fail web/1 --note a&b=c%2Bd", "web/1 is critical"),
+            ] {
+                let run = try await meshctl(line)
+                #expect(run == MeshctlRun(status: 0, output: text + "\n", errors: ""))
+            }
+            let programs = try await meshctl("check pass service:web --json")
+            let report = try APICoding.decoder().decode(
+                CheckStateReport.self, from: Data(programs.output.utf8))
+            #expect(report.status == "passing")
+            backend.fail(with: MeshError(.notFound, "there is no check x on this node"))
+            let unknown = try await meshctl("check pass x")
+            let error = "meshctl: there is no check x on this node\n"
+            #expect(unknown == MeshctlRun(status: 1, output: "", errors: error))
+            for line in ["check", "check pass", "check update x", "check pass x y"] {
+                #expect(try await meshctl(line).status == (line == "check" ? 0 : 64), "\(line)")
+            }
+        }
+        #expect(
+            backend.calls == [
+                .report(check: "service:web", CheckUpdate(status: "passing")),
+                .report(check: "service:web", CheckUpdate(status: "warning", output: "slow")),
+                .report(check: "web/1", CheckUpdate(status: "critical", output: "a&b=c%2Bd")),
+                .report(check: "service:web", CheckUpdate(status: "passing")),
             ])
     }
 

@@ -68,11 +68,13 @@ struct Inventory: Sendable, Equatable {
     private var proxyByID: [ServiceID: ServiceDefinition] = [:]
     private var proxyByName: [ServiceName: ServiceDefinition] = [:]
     private var origins: [ServiceID: Origin] = [:]
+    private var names: [ServiceID: ServiceName] = [:]
 
     private mutating func index() {
         for (index, service) in services.enumerated() {
             let definition = service.definition
             origins[definition.id] = service.origin
+            names[definition.id] = definition.name
             if definition.kind != .connectProxy {
                 byName[definition.name, default: []].append(index)
             }
@@ -107,6 +109,9 @@ struct Inventory: Sendable, Equatable {
 
     /// Who owns the definition that a service or a sidecar follows from.
     func origin(of id: ServiceID) -> Origin? { origins[id] }
+
+    /// The service that an instance is one of.
+    func name(of id: ServiceID) -> ServiceName? { names[id] }
 
     /// Every check of the node.
     var checks: [CheckSpec] {

@@ -12,6 +12,7 @@ final class FakeBackend: AdminBackend {
         case register(String)
         case deregister(id: String)
         case deregisterDocument(String)
+        case report(check: String, CheckUpdate)
         case create(IntentionRequest)
         case delete(source: String, destination: String)
     }
@@ -61,6 +62,17 @@ final class FakeBackend: AdminBackend {
 
     func instances(service: String?) async throws -> [InstanceReport] {
         try orFail(Sample.instances.filter { service == nil || $0.service == service })
+    }
+
+    func checks() async throws -> [CheckStateReport] { try orFail(Sample.checks) }
+
+    func reportCheck(id: String, _ update: CheckUpdate) async throws -> CheckStateReport {
+        _ = try change(.report(check: id, update))
+        var report = Sample.checks[0]
+        report.id = id
+        report.status = update.status
+        report.output = update.output ?? ""
+        return report
     }
 
     func intentions() async throws -> [IntentionReport] { try orFail(Sample.intentions) }

@@ -50,6 +50,17 @@ enum Sample {
             ], origin: "api"),
     ]
 
+    static let checks = [
+        CheckStateReport(
+            id: "service:web", name: "alive", kind: "ttl", instance: "web-1", service: "web",
+            status: "warning", output: "queue is long", proven: true),
+        CheckStateReport(
+            id: "service:api", name: "service:api", kind: "tcp", instance: "api", service: "api",
+            status: "critical", output: "", proven: false),
+    ]
+
+    static let checkUpdate = CheckUpdate(status: "critical", output: "the disk is full")
+
     static let intentions = [
         IntentionReport(
             source: "api", destination: "web", action: "permissions", permissions: 2,
