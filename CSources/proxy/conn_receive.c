@@ -34,7 +34,7 @@ void conn_cancel_receive(struct proxy *proxy, struct conn *conn)
 {
     if (conn_has(conn, CONN_ARMED) && !conn_has(conn, CONN_CANCELLING)) {
         conn->flags |= CONN_CANCELLING;
-        ring_cancel(proxy->ring, conn_token(proxy, conn, PROXY_KIND_RECEIVE));
+        ring_cancel(proxy->ring, conn->fd, conn_token(proxy, conn, PROXY_KIND_RECEIVE));
     }
 }
 

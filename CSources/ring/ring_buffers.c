@@ -1,5 +1,6 @@
-/* Receive buffers: the kernel takes them out of a shared ring, the owner gives them back here. */
-#include "ring_parts.h"
+/* Receive buffers: io_uring takes them out of a shared ring, epoll from the stack of idle ones; the
+ * owner gives them back here. */
+#include "ring_uring.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -24,7 +25,6 @@ static size_t ring_buffers_shared_size(const struct ring_buffers *buffers)
 int ring_buffers_init(struct ring *ring, enum ring_group group, uint32_t capacity)
 {
     struct ring_buffers *buffers = &ring->buffers[group];
-    struct io_uring_buf_reg reg;
 
     MUST(capacity > 0);
     MUST(capacity <= 1u << RING_GROUP_BIT);
@@ -36,31 +36,49 @@ int ring_buffers_init(struct ring *ring, enum ring_group group, uint32_t capacit
         .idle = capacity,
         .window = num_min_u32(capacity, ring_windows[group]),
     };
-    buffers->shared = ring_pages(ring_buffers_shared_size(buffers));
     buffers->memory = ring_pages((size_t)buffers->stride * capacity);
     buffers->stack = ring_pages(sizeof(uint16_t) * capacity);
-    if (buffers->shared == NULL || buffers->memory == NULL || buffers->stack == NULL) {
+    if (buffers->memory == NULL || buffers->stack == NULL) {
         return -ENOMEM;
     }
     for (uint32_t i = 0; i < capacity; i++) {
         buffers->stack[i] = (uint16_t)(capacity - 1 - i); /* the first is on top */
     }
-    reg = (struct io_uring_buf_reg){
-        .ring_addr = (uint64_t)(uintptr_t)buffers->shared,
-        .ring_entries = capacity,
-        .bgid = (uint16_t)group,
-    };
-    return io_uring_register_buf_ring(&ring->uring, &reg, 0);
+    return 0;
 }
 
 void ring_buffers_release(struct ring *ring, enum ring_group group)
 {
     struct ring_buffers *buffers = &ring->buffers[group];
 
-    ring_pages_release(buffers->shared, ring_buffers_shared_size(buffers));
     ring_pages_release(buffers->memory, (size_t)buffers->stride * buffers->capacity);
     ring_pages_release(buffers->stack, sizeof(uint16_t) * buffers->capacity);
     *buffers = (struct ring_buffers){0};
+}
+
+int ring_buffers_share(struct ring *ring, enum ring_group group)
+{
+    struct ring_buffers *buffers = &ring->buffers[group];
+    struct io_uring_buf_reg reg;
+
+    buffers->shared = ring_pages(ring_buffers_shared_size(buffers));
+    if (buffers->shared == NULL) {
+        return -ENOMEM;
+    }
+    reg = (struct io_uring_buf_reg){
+        .ring_addr = (uint64_t)(uintptr_t)buffers->shared,
+        .ring_entries = buffers->capacity,
+        .bgid = (uint16_t)group,
+    };
+    return io_uring_register_buf_ring(&ring->uring, &reg, 0);
+}
+
+void ring_buffers_unshare(struct ring *ring, enum ring_group group)
+{
+    struct ring_buffers *buffers = &ring->buffers[group];
+
+    ring_pages_release(buffers->shared, ring_buffers_shared_size(buffers));
+    buffers->shared = NULL;
 }
 
 /* A window that was never half used for a while gets smaller. */
@@ -123,6 +141,32 @@ void ring_buffers_starved(struct ring *ring)
             buffers->window = num_min_u32(buffers->window * 2, buffers->capacity);
         }
     }
+}
+
+bool ring_buffers_take(struct ring *ring, enum ring_group group, struct iovec *room)
+{
+    struct ring_buffers *buffers = &ring->buffers[group];
+
+    if (buffers->idle == 0) {
+        ring->stats.starved++;
+        return false;
+    }
+    *room = (struct iovec){
+        .iov_base = buffers->memory + (size_t)buffers->stack[buffers->idle - 1] * buffers->stride,
+        .iov_len = buffers->size,
+    };
+    return true;
+}
+
+void ring_buffers_lend_taken(struct ring *ring, enum ring_group group, struct ring_event *event)
+{
+    struct ring_buffers *buffers = &ring->buffers[group];
+
+    MUST(buffers->idle > 0);
+    event->buffer = buffers->stack[--buffers->idle];
+    event->group = (uint8_t)group;
+    event->flags |= RING_EVENT_BUFFER;
+    buffers->lent++;
 }
 
 struct bytes ring_event_bytes(const struct ring *ring, const struct ring_event *event)

@@ -1,5 +1,5 @@
-/* Queued operations: each fills one submission entry. */
-#include "ring_parts.h"
+/* Queued operations of io_uring: each fills one submission entry. */
+#include "ring_uring.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -30,7 +30,7 @@ static void ring_note(struct ring *ring, int fd, enum ring_use use, uint64_t tok
     entry->used |= bit;
 }
 
-void ring_accept(struct ring *ring, int listener, uint64_t token)
+void ring_ops_accept(struct ring *ring, int listener, uint64_t token)
 {
     struct io_uring_sqe *sqe = ring_sqe(ring);
 
@@ -54,19 +54,19 @@ static struct io_uring_sqe *ring_prep_recv(struct ring *ring, int fd, enum ring_
     return sqe;
 }
 
-void ring_recv(struct ring *ring, int fd, enum ring_group group, uint64_t token)
+void ring_ops_recv(struct ring *ring, int fd, enum ring_group group, uint64_t token)
 {
     struct io_uring_sqe *sqe = ring_prep_recv(ring, fd, group, token);
 
     sqe->ioprio = IORING_RECV_MULTISHOT;
 }
 
-void ring_recv_once(struct ring *ring, int fd, enum ring_group group, uint64_t token)
+void ring_ops_recv_once(struct ring *ring, int fd, enum ring_group group, uint64_t token)
 {
     (void)ring_prep_recv(ring, fd, group, token);
 }
 
-void ring_poll(struct ring *ring, int fd, uint32_t mask, uint64_t token)
+void ring_ops_poll(struct ring *ring, int fd, uint32_t mask, uint64_t token)
 {
     struct io_uring_sqe *sqe = ring_sqe(ring);
 
@@ -75,8 +75,8 @@ void ring_poll(struct ring *ring, int fd, uint32_t mask, uint64_t token)
     sqe->user_data = token;
 }
 
-void ring_connect(struct ring *ring, int fd, const struct sockaddr_storage *address,
-                  socklen_t length, uint64_t token)
+void ring_ops_connect(struct ring *ring, int fd, const struct sockaddr_storage *address,
+                      socklen_t length, uint64_t token)
 {
     struct io_uring_sqe *sqe = ring_sqe(ring);
     struct sockaddr_storage *copy;
@@ -90,10 +90,12 @@ void ring_connect(struct ring *ring, int fd, const struct sockaddr_storage *addr
     sqe->user_data = token;
 }
 
-void ring_cancel(struct ring *ring, uint64_t token)
+/* The kernel finds the operations by their token alone. */
+void ring_ops_cancel(struct ring *ring, int fd, uint64_t token)
 {
     struct io_uring_sqe *sqe = ring_sqe(ring);
 
+    (void)fd;
     MUST(ring_token_kind(token) != RING_KIND_OWN);
     io_uring_prep_cancel64(sqe, token, IORING_ASYNC_CANCEL_ALL);
     sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
@@ -115,7 +117,7 @@ static void ring_cancel_fd(struct ring *ring, int fd)
     } else {
         for (uint32_t use = 0; use < RING_USE_COUNT; use++) {
             if ((entry->used & (1u << use)) != 0) {
-                ring_cancel(ring, entry->tokens[use]);
+                ring_ops_cancel(ring, fd, entry->tokens[use]);
             }
         }
     }
@@ -128,15 +130,13 @@ static void ring_cancel_fd(struct ring *ring, int fd)
  * operation behind. So the cancellations come first, and the descriptor is closed by the ring,
  * after them and after whatever is still queued for it: its number is not free before. The last
  * reference goes when the cancelled operations have run, in the same system call. */
-void ring_close(struct ring *ring, int fd, bool reset)
+void ring_ops_close(struct ring *ring, int fd, bool reset)
 {
     struct io_uring_sqe *sqe;
 
     MUST(fd >= 0);
     if (reset) {
-        const struct linger now = {.l_onoff = 1, .l_linger = 0};
-
-        (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now)); /* not a socket: no RST */
+        ring_will_reset(fd);
     }
     ring_cancel_fd(ring, fd);
     sqe = ring_sqe(ring);

@@ -1,21 +1,11 @@
-/* Start and end of a ring. The ring starts disabled, gets its buffers and restrictions, and is then
- * enabled: from there on it takes only the operations this room uses, whoever holds it. */
-#include "ring/mode.h"
-#include "ring_parts.h"
+/* Start and end of io_uring. The ring starts disabled, gets its buffers and restrictions, and is
+ * then enabled: from there on it takes only the operations this room uses, whoever holds it. */
+#include "ring_uring.h"
 
 #include <errno.h>
-#include <signal.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
-#include "base/must.h"
-#include "base/num.h"
-
-#define RING_CQ_FACTOR 4u         /* multishot operations complete more often than they are armed */
-#define RING_FDS_MAX   (1u << 20) /* descriptors above are closed by walking over all operations */
+#define RING_CQ_FACTOR 4u /* multishot operations complete more often than they are armed */
 
 /* Operations of this room: probed, and all that the enabled ring accepts. SEND_ZC is not used: it
  * came with kernel 6.0 like multishot receive, which has no operation code of its own. */
@@ -30,21 +20,6 @@ static const uint8_t ring_ops[] = {
      IORING_FEAT_FAST_POLL | IORING_FEAT_EXT_ARG | IORING_FEAT_CQE_SKIP)
 
 #define RING_HINT_OLD "this kernel's io_uring is too old: Linux 6.1 or later is needed"
-
-void *ring_pages(size_t size)
-{
-    void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-                    -1, 0);
-
-    return at == MAP_FAILED ? NULL : at;
-}
-
-void ring_pages_release(void *at, size_t size)
-{
-    if (at != NULL) {
-        MUST(munmap(at, size) == 0);
-    }
-}
 
 /* The likely cause of a failed set-up. */
 static const char *ring_hint(int err)
@@ -69,10 +44,10 @@ static const char *ring_hint(int err)
     }
 }
 
-/* Opens and maps the queues with the best mode this kernel has. */
-static int ring_map(struct ring *ring, uint32_t entries)
+/* Opens and maps the queues, `deferred` with the best mode this kernel has. */
+static int ring_map(struct ring *ring, uint32_t entries, bool deferred)
 {
-    static const uint32_t modes[] = {
+    static const uint32_t modes[2] = {
         IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN, /* 6.1 */
         IORING_SETUP_COOP_TASKRUN,                               /* 5.19 */
     };
@@ -80,7 +55,7 @@ static int ring_map(struct ring *ring, uint32_t entries)
     int fd = -EINVAL;
     int err;
 
-    for (uint32_t i = 0; i < sizeof(modes) / sizeof(modes[0]) && fd == -EINVAL; i++) {
+    for (uint32_t i = deferred ? 0 : 1; i < 2 && fd == -EINVAL; i++) {
         params = (struct io_uring_params){
             .cq_entries = entries * RING_CQ_FACTOR,
             .flags = modes[i] | IORING_SETUP_R_DISABLED | IORING_SETUP_SUBMIT_ALL |
@@ -143,63 +118,27 @@ static int ring_restrict(struct ring *ring)
     return io_uring_register((uint32_t)ring->uring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
 }
 
-/* Tables beside the kernel's: connect addresses, tokens per descriptor, pipes. */
-static int ring_tables(struct ring *ring, const struct ring_config *config)
+/* Tables beside the kernel's: connect addresses, tokens per descriptor. */
+static int ring_tables(struct ring *ring)
 {
-    struct rlimit limit;
-    uint64_t fds = RING_FDS_MAX;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        fds = num_min_u64(fds, limit.rlim_max);
-    }
-    ring->fd_count = (uint32_t)fds;
     ring->fds = ring_pages(ring->fd_count * sizeof(struct ring_fd));
     ring->addresses = ring_pages(ring->uring.sq.ring_entries * sizeof(struct sockaddr_storage));
-    if (ring->fds == NULL || ring->addresses == NULL) {
-        return -ENOMEM;
-    }
-    return ring_pipes_init(&ring->pipes, config->pipes);
+    return ring->fds != NULL && ring->addresses != NULL ? 0 : -ENOMEM;
 }
 
-static int ring_start(struct ring *ring, const struct ring_config *config)
+int ring_setup_start(struct ring *ring, const struct ring_config *config, const char **hint)
 {
+    bool deferred = config->engine != RING_ENGINE_URING_COOPERATIVE;
     int err;
 
-    if ((err = ring_map(ring, config->entries)) != 0 || (err = ring_probe(ring)) != 0 ||
-        (err = ring_tables(ring, config)) != 0 ||
-        (err = ring_buffers_init(ring, RING_GROUP_SMALL, config->small_buffers)) != 0 ||
-        (err = ring_buffers_init(ring, RING_GROUP_LARGE, config->large_buffers)) != 0) {
-        return err;
-    }
-    return ring_restrict(ring);
-}
-
-int ring_create(const struct ring_config *config, struct ring **out, const char **hint)
-{
-    struct ring *ring = calloc(1, sizeof(*ring));
-    int err;
-
-    *out = NULL;
-    if (hint != NULL) {
-        *hint = NULL;
-    }
-    if (ring == NULL) {
-        return -ENOMEM;
-    }
-    /* splice(2) into a socket whose peer is gone has no flag against the signal. */
-    signal(SIGPIPE, SIG_IGN);
     ring->uring.ring_fd = -1;
-    err = ring_start(ring, config);
-    if (err != 0) {
-        if (hint != NULL) {
-            *hint = ring_hint(err);
-        }
-        ring_destroy(ring);
-        return err;
+    if ((err = ring_map(ring, config->entries, deferred)) != 0 || (err = ring_probe(ring)) != 0 ||
+        (err = ring_tables(ring)) != 0 || (err = ring_buffers_share(ring, RING_GROUP_SMALL)) != 0 ||
+        (err = ring_buffers_share(ring, RING_GROUP_LARGE)) != 0 ||
+        (err = ring_restrict(ring)) != 0) {
+        *hint = ring_hint(err);
     }
-    ring_read_clock(ring);
-    *out = ring;
-    return 0;
+    return err;
 }
 
 /* Ends what is pending, so that listeners and connections are free when this returns: the kernel's
@@ -211,44 +150,30 @@ static void ring_cancel_all(struct ring *ring)
 
     io_uring_prep_cancel64(ring_sqe(ring), 0, IORING_ASYNC_CANCEL_ANY);
     do {
-        count = ring_wait(ring, 0, events, 64);
+        count = ring_uring_wait(ring, 0, events, 64);
         for (int i = 0; i < count; i++) {
             ring_event_drop(ring, &events[i], false);
         }
     } while (count == 64);
 }
 
-void ring_destroy(struct ring *ring)
+void ring_setup_stop(struct ring *ring)
 {
-    if (ring == NULL) {
-        return;
-    }
     if (ring->uring.ring_fd >= 0) {
         ring_cancel_all(ring);
         io_uring_queue_exit(&ring->uring);
     }
     for (uint32_t group = 0; group < RING_GROUP_COUNT; group++) {
-        ring_buffers_release(ring, (enum ring_group)group);
+        ring_buffers_unshare(ring, (enum ring_group)group);
     }
-    ring_pipes_release(&ring->pipes);
     ring_pages_release(ring->fds, ring->fd_count * sizeof(struct ring_fd));
     ring_pages_release(ring->addresses,
                        ring->uring.sq.ring_entries * sizeof(struct sockaddr_storage));
-    free(ring);
+    ring->fds = NULL;
+    ring->addresses = NULL;
 }
 
-const char *ring_engine(const struct ring *ring)
-{
-    (void)ring;
-    return "io_uring";
-}
-
-const char *ring_mode(const struct ring *ring)
+const char *ring_setup_mode(const struct ring *ring)
 {
     return (ring->uring.flags & IORING_SETUP_DEFER_TASKRUN) != 0 ? "deferred" : "cooperative";
-}
-
-const struct ring_stats *ring_stats(const struct ring *ring)
-{
-    return &ring->stats;
 }

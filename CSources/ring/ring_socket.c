@@ -92,12 +92,22 @@ bool ring_local(struct ring *ring, int fd, struct sockaddr_storage *local)
     return getsockname(fd, (struct sockaddr *)local, &length) == 0;
 }
 
+void ring_will_reset(int fd)
+{
+    const struct linger now = {.l_onoff = 1, .l_linger = 0};
+
+    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now)); /* not a socket: no RST */
+}
+
 void ring_event_drop(struct ring *ring, const struct ring_event *event, bool accepts)
 {
     if ((event->flags & RING_EVENT_BUFFER) != 0) {
         (void)ring_buffer_return(ring, event->group, event->buffer);
     }
     if (accepts && event->result >= 0) {
+        if (ring->engine->kind == RING_ENGINE_EPOLL) {
+            ring_watch_forget(ring, event->result);
+        }
         (void)close(event->result); /* nothing was armed on it */
     }
 }

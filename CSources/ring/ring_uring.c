@@ -1,14 +1,11 @@
-/* The loop turn: one system call submits and waits, then completions are read straight from the
- * shared queue. */
-#include "ring_parts.h"
+/* The loop turn of io_uring: one system call submits and waits, then completions are read straight
+ * from the shared queue. */
+#include "ring_uring.h"
 
 #include <errno.h>
-#include <time.h>
 
 #include "base/must.h"
 #include "base/num.h"
-
-#define RING_NS 1000000000ull
 
 /* How often a full submission queue is pushed before the ring counts as broken. */
 #define RING_PUSH_MAX 1000
@@ -23,12 +20,11 @@ static uint32_t ring_ready(const struct ring *ring)
     return io_uring_smp_load_acquire(ring->uring.cq.ktail) - *ring->uring.cq.khead;
 }
 
-void ring_read_clock(struct ring *ring)
+static void ring_refill(struct ring *ring)
 {
-    struct timespec now;
-
-    MUST(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
-    ring->now_ns = (uint64_t)now.tv_sec * RING_NS + (uint64_t)now.tv_nsec;
+    for (uint32_t group = 0; group < RING_GROUP_COUNT; group++) {
+        ring_buffers_refill(ring, (enum ring_group)group);
+    }
 }
 
 /* Submits everything, runs the kernel's deferred work and waits for one completion at most
@@ -44,9 +40,7 @@ static int ring_enter(struct ring *ring, uint64_t timeout_ns)
     };
     int ret;
 
-    for (uint32_t group = 0; group < RING_GROUP_COUNT; group++) {
-        ring_buffers_refill(ring, (enum ring_group)group);
-    }
+    ring_refill(ring);
     io_uring_smp_store_release(ring->uring.sq.ktail, ring->sq_tail);
     ring->stats.enters++;
     ret = io_uring_enter2((uint32_t)ring->uring.ring_fd, ring_pending(ring), timeout_ns > 0 ? 1 : 0,
@@ -123,7 +117,7 @@ static uint32_t ring_reap(struct ring *ring, struct ring_event *events, uint32_t
     return count;
 }
 
-int ring_wait(struct ring *ring, uint64_t timeout_ns, struct ring_event *events, uint32_t max)
+int ring_uring_wait(struct ring *ring, uint64_t timeout_ns, struct ring_event *events, uint32_t max)
 {
     uint32_t ready = ring_ready(ring);
     int err = ring->broken;
@@ -132,6 +126,8 @@ int ring_wait(struct ring *ring, uint64_t timeout_ns, struct ring_event *events,
     /* What the last call left is not waited for, and only submitted past when it fills the call. */
     if (err == 0 && (ready < max || ring_pending(ring) > 0)) {
         err = ring_enter(ring, ready > 0 ? 0 : timeout_ns);
+    } else if ((ring->uring.flags & IORING_SETUP_DEFER_TASKRUN) == 0) {
+        ring_refill(ring); /* receives complete in other system calls too */
     }
     ring_read_clock(ring);
     if (err != 0) {
@@ -141,7 +137,18 @@ int ring_wait(struct ring *ring, uint64_t timeout_ns, struct ring_event *events,
     return (int)ring_reap(ring, events, max);
 }
 
-uint64_t ring_now_ns(const struct ring *ring)
-{
-    return ring->now_ns;
-}
+const struct ring_engine ring_uring_engine = {
+    .kind = RING_ENGINE_URING,
+    .name = "io_uring",
+    .start = ring_setup_start,
+    .stop = ring_setup_stop,
+    .mode = ring_setup_mode,
+    .wait = ring_uring_wait,
+    .accept = ring_ops_accept,
+    .recv = ring_ops_recv,
+    .recv_once = ring_ops_recv_once,
+    .poll = ring_ops_poll,
+    .connect = ring_ops_connect,
+    .cancel = ring_ops_cancel,
+    .close = ring_ops_close,
+};

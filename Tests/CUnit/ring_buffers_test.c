@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "cunit.h"
-#include "ring/ring_parts.h"
+#include "ring/ring_uring.h"
 
 enum { KIND_RECV = 1 };
 
@@ -74,17 +74,17 @@ static void exhaust(enum ring_group group, uint32_t capacity, size_t size)
     ring_destroy(ring);
 }
 
-TEST(small_group_exhausted_and_recovered)
+RING_TEST(small_group_exhausted_and_recovered)
 {
     exhaust(RING_GROUP_SMALL, 4, RING_SMALL_SIZE);
 }
 
-TEST(large_group_exhausted_and_recovered)
+RING_TEST(large_group_exhausted_and_recovered)
 {
     exhaust(RING_GROUP_LARGE, 2, RING_LARGE_SIZE);
 }
 
-TEST(one_group_exhausted_leaves_the_other)
+RING_TEST(one_group_exhausted_leaves_the_other)
 {
     struct ring *ring = ring_with(1, 1);
     struct ring_event held;
@@ -123,7 +123,7 @@ TEST(the_window_grows_when_the_kernel_runs_dry)
 {
     enum { COUNT = 200 };
     const struct ring_config config = {.entries = 256, .small_buffers = 256, .large_buffers = 1};
-    struct ring *ring = kit_ring_of(&config);
+    struct ring *ring = (kit_engine = RING_ENGINE_URING, kit_ring_of(&config));
     uint32_t window = ring->buffers[RING_GROUP_SMALL].window;
     uint64_t starved[2] = {0};
     int ends[COUNT][2];
@@ -165,7 +165,7 @@ TEST(the_window_grows_when_the_kernel_runs_dry)
 }
 
 /* One message at a time keeps to few buffers, however many there are. */
-TEST(light_traffic_touches_few_buffers)
+RING_TEST(light_traffic_touches_few_buffers)
 {
     struct ring *ring = ring_with(4096, 1);
     uint16_t highest = 0;
@@ -195,7 +195,7 @@ static void return_twice(void *argument)
     (void)ring_buffer_return(ring, RING_GROUP_SMALL, 0);
 }
 
-TEST(returning_what_is_not_lent_is_a_broken_invariant)
+RING_TEST(returning_what_is_not_lent_is_a_broken_invariant)
 {
     ring_destroy(kit_ring());
     CHECK_ABORTS(return_twice, NULL);

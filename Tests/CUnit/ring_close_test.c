@@ -51,19 +51,19 @@ static void close_with_pending(bool reset)
     ring_destroy(ring);
 }
 
-TEST(close_with_pending_operations_sends_fin_at_once)
+RING_TEST(close_with_pending_operations_sends_fin_at_once)
 {
     close_with_pending(false);
 }
 
-TEST(close_with_pending_operations_sends_rst_at_once)
+RING_TEST(close_with_pending_operations_sends_rst_at_once)
 {
     close_with_pending(true);
 }
 
 /* Everything for the descriptor is queued in one turn, and so is its close: the late operations
  * must not reach whoever gets the number next. */
-TEST(close_ends_what_was_queued_in_the_same_turn)
+RING_TEST(close_ends_what_was_queued_in_the_same_turn)
 {
     struct ring *ring = kit_ring();
     struct ring_event event;
@@ -99,8 +99,9 @@ TEST(close_ends_what_was_queued_in_the_same_turn)
     ring_destroy(ring);
 }
 
-/* Data that came in the same turn as the close is given with the old token and dropped by it. */
-TEST(data_before_a_close_is_told_apart_by_generation)
+/* Data that came in the same turn as the close may still be given, by io_uring it is: with the old
+ * token, which drops it. */
+RING_TEST(data_before_a_close_is_told_apart_by_generation)
 {
     struct ring *ring = kit_ring();
     struct ring_event event;
@@ -110,18 +111,21 @@ TEST(data_before_a_close_is_told_apart_by_generation)
     send_all(ends[1], "early");
     ring_recv(ring, ends[0], RING_GROUP_SMALL, token_of(KIND_RECV, 6));
     ring_close(ring, ends[0], false);
+    if (kit_engine != RING_ENGINE_EPOLL) {
+        event = kit_next(ring, KIT_PATIENT);
+        CHECK_UINT(ring_token_generation(event.token), 1);
+        CHECK_INT(event.result, 5);
+        ring_event_drop(ring, &event, false);
+    }
     event = kit_next(ring, KIT_PATIENT);
-    CHECK_UINT(ring_token_generation(event.token), 1);
-    CHECK_INT(event.result, 5);
-    ring_event_drop(ring, &event, false);
-    event = kit_next(ring, KIT_PATIENT);
+    CHECK_UINT(event.token, token_of(KIND_RECV, 6));
     CHECK_INT(event.result, -ECANCELED);
     CHECK_UINT(ring_buffers_free(ring, RING_GROUP_SMALL), 64);
     close(ends[1]);
     ring_destroy(ring);
 }
 
-TEST(close_after_two_owners_polled_looks_at_all)
+RING_TEST(close_after_two_owners_polled_looks_at_all)
 {
     struct ring *ring = kit_ring();
     int ends[2];
@@ -134,7 +138,7 @@ TEST(close_after_two_owners_polled_looks_at_all)
     CHECK_INT(kit_next(ring, KIT_PATIENT).result, -ECANCELED);
     CHECK_INT(kit_next(ring, KIT_PATIENT).result, -ECANCELED);
     CHECK_INT(kit_read(ends[1]), 0);
-    CHECK_UINT(ring_stats(ring)->close_walks, 1);
+    CHECK_UINT(ring_stats(ring)->close_walks, kit_engine == RING_ENGINE_EPOLL ? 0 : 1);
     close(ends[1]);
     ring_destroy(ring);
 }
@@ -150,14 +154,14 @@ static void close_a_closed_descriptor(void *argument)
     (void)ring_wait(ring, 0, &event, 1);
 }
 
-TEST(closing_what_is_not_open_is_a_broken_invariant)
+RING_TEST(closing_what_is_not_open_is_a_broken_invariant)
 {
     ring_destroy(kit_ring()); /* skips here where there is no io_uring */
     CHECK_ABORTS(close_a_closed_descriptor, NULL);
 }
 
 /* A closed listener is gone at once: nobody connects any more, and its port can be bound again. */
-TEST(closed_listener_frees_its_port)
+RING_TEST(closed_listener_frees_its_port)
 {
     struct ring *ring = kit_ring();
     struct sockaddr_storage address;
@@ -176,7 +180,7 @@ TEST(closed_listener_frees_its_port)
 }
 
 /* A ring that is destroyed lets go of its listeners before it returns. */
-TEST(destroyed_ring_frees_its_listeners)
+RING_TEST(destroyed_ring_frees_its_listeners)
 {
     struct ring *ring = kit_ring();
     struct sockaddr_storage address;

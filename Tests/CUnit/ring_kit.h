@@ -13,8 +13,32 @@
 #define KIT_PATIENT (2000 * KIT_MS) /* for something that must come */
 #define KIT_MOMENT  (30 * KIT_MS)   /* for something that must not */
 
-/* A ring with 64 entries, 64 small and 8 large buffers and 4 pipes; the test is skipped where the
- * kernel forbids io_uring. */
+/* Defines a test that runs on every engine: on io_uring as it is chosen here, on io_uring as
+ * kernels before 6.1 run it, and on epoll. kit_ring() makes rings of the engine whose turn it is.
+ */
+#define RING_TEST(name)                                                                            \
+    static void name##_on_each(void);                                                              \
+    TEST(name##_io_uring)                                                                          \
+    {                                                                                              \
+        kit_engine = RING_ENGINE_URING;                                                            \
+        name##_on_each();                                                                          \
+    }                                                                                              \
+    TEST(name##_io_uring_cooperative)                                                              \
+    {                                                                                              \
+        kit_engine = RING_ENGINE_URING_COOPERATIVE;                                                \
+        name##_on_each();                                                                          \
+    }                                                                                              \
+    TEST(name##_epoll)                                                                             \
+    {                                                                                              \
+        kit_engine = RING_ENGINE_EPOLL;                                                            \
+        name##_on_each();                                                                          \
+    }                                                                                              \
+    static void name##_on_each(void)
+
+extern enum ring_engine_kind kit_engine;
+
+/* A ring with 64 entries, 64 small and 8 large buffers and 4 pipes; the test is skipped where it is
+ * to be io_uring's and the kernel forbids that. */
 struct ring *kit_ring(void);
 struct ring *kit_ring_of(const struct ring_config *config);
 

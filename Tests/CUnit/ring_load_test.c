@@ -166,7 +166,7 @@ static void close_all(struct server *server, int *fds)
     }
 }
 
-TEST(five_thousand_connections)
+RING_TEST(five_thousand_connections)
 {
     const struct ring_config config = {
         .entries = 256,

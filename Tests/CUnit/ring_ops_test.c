@@ -21,7 +21,7 @@ static void send_all(int fd, const char *text)
     CHECK_INT(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
 }
 
-TEST(receives_messages_until_the_end_of_the_stream)
+RING_TEST(receives_messages_until_the_end_of_the_stream)
 {
     struct ring *ring = kit_ring();
     const uint64_t token = token_of(KIND_RECV, 7);
@@ -56,7 +56,7 @@ TEST(receives_messages_until_the_end_of_the_stream)
     ring_destroy(ring);
 }
 
-TEST(half_close_of_our_side_keeps_receiving)
+RING_TEST(half_close_of_our_side_keeps_receiving)
 {
     struct ring *ring = kit_ring();
     const uint64_t token = token_of(KIND_RECV, 1);
@@ -80,7 +80,7 @@ TEST(half_close_of_our_side_keeps_receiving)
     ring_destroy(ring);
 }
 
-TEST(a_reset_ends_the_receive)
+RING_TEST(a_reset_ends_the_receive)
 {
     struct ring *ring = kit_ring();
     const uint64_t token = token_of(KIND_RECV, 2);
@@ -100,7 +100,7 @@ TEST(a_reset_ends_the_receive)
     ring_destroy(ring);
 }
 
-TEST(receive_once_gives_one_event)
+RING_TEST(receive_once_gives_one_event)
 {
     struct ring *ring = kit_ring();
     const uint64_t token = token_of(KIND_RECV, 3);
@@ -126,7 +126,7 @@ TEST(receive_once_gives_one_event)
     ring_destroy(ring);
 }
 
-TEST(cancel_ends_only_its_token)
+RING_TEST(cancel_ends_only_its_token)
 {
     struct ring *ring = kit_ring();
     struct ring_event event;
@@ -138,12 +138,12 @@ TEST(cancel_ends_only_its_token)
     ring_recv(ring, first[0], RING_GROUP_SMALL, token_of(KIND_RECV, 1));
     ring_recv(ring, second[0], RING_GROUP_SMALL, token_of(KIND_RECV, 2));
     kit_turn(ring);
-    ring_cancel(ring, token_of(KIND_RECV, 1));
+    ring_cancel(ring, first[0], token_of(KIND_RECV, 1));
     event = kit_next(ring, KIT_PATIENT);
     CHECK_UINT(event.token, token_of(KIND_RECV, 1));
     CHECK_INT(event.result, -ECANCELED);
     CHECK_UINT(event.flags, 0);
-    ring_cancel(ring, token_of(KIND_RECV, 1)); /* nothing is pending: no event at all */
+    ring_cancel(ring, first[0], token_of(KIND_RECV, 1)); /* nothing is pending: no event at all */
     CHECK_UINT(kit_next(ring, KIT_MOMENT).token, 0);
     send_all(second[1], "x");
     event = kit_next(ring, KIT_PATIENT);
@@ -157,7 +157,7 @@ TEST(cancel_ends_only_its_token)
     ring_destroy(ring);
 }
 
-TEST(accepts_a_burst_with_one_operation)
+RING_TEST(accepts_a_burst_with_one_operation)
 {
     enum { BURST = 200 };
     struct ring *ring = kit_ring();
@@ -198,7 +198,7 @@ TEST(accepts_a_burst_with_one_operation)
     ring_destroy(ring);
 }
 
-TEST(accepts_on_many_listeners)
+RING_TEST(accepts_on_many_listeners)
 {
     enum { LISTENERS = 40, EACH = 3 };
     struct ring *ring = kit_ring();
@@ -236,7 +236,7 @@ TEST(accepts_on_many_listeners)
     ring_destroy(ring);
 }
 
-TEST(connects_and_is_refused)
+RING_TEST(connects_and_is_refused)
 {
     struct ring *ring = kit_ring();
     struct sockaddr_storage address;
@@ -259,7 +259,7 @@ TEST(connects_and_is_refused)
 }
 
 /* A listener that answers no more: its queue is full, so further SYNs are dropped. */
-TEST(pending_connect_is_cancelled)
+RING_TEST(pending_connect_is_cancelled)
 {
     struct ring *ring = kit_ring();
     struct sockaddr_storage address;
@@ -276,7 +276,7 @@ TEST(pending_connect_is_cancelled)
         pending++;
     }
     CHECK(pending < 4); /* at least the last one hangs */
-    ring_cancel(ring, token_of(KIND_CONNECT, 4));
+    ring_cancel(ring, fds[3], token_of(KIND_CONNECT, 4));
     CHECK_INT(kit_expect(ring, token_of(KIND_CONNECT, 4)).result, -ECANCELED);
     for (int i = 0; i < 4; i++) {
         ring_close(ring, fds[i], false);
@@ -285,7 +285,7 @@ TEST(pending_connect_is_cancelled)
     ring_destroy(ring);
 }
 
-TEST(polls_tell_what_holds)
+RING_TEST(polls_tell_what_holds)
 {
     struct ring *ring = kit_ring();
     struct ring_event event;

@@ -14,14 +14,29 @@
 
 #include "cunit.h"
 #include "ring/mode.h"
-#include "ring/ring_parts.h"
+#include "ring/ring_uring.h"
 
-TEST(tells_its_engine_and_mode)
+RING_TEST(tells_its_engine_and_mode)
 {
     struct ring *ring = kit_ring();
 
-    CHECK_STRING(ring_engine(ring), "io_uring");
-    CHECK(strcmp(ring_mode(ring), "deferred") == 0 || strcmp(ring_mode(ring), "cooperative") == 0);
+    switch (kit_engine) {
+    case RING_ENGINE_EPOLL:
+        CHECK_STRING(ring_engine(ring), "epoll");
+        CHECK_STRING(ring_mode(ring), "edge-triggered");
+        break;
+    case RING_ENGINE_URING_COOPERATIVE:
+        CHECK_STRING(ring_engine(ring), "io_uring");
+        CHECK_STRING(ring_mode(ring), "cooperative");
+        break;
+    default:
+        CHECK_STRING(ring_engine(ring), "io_uring");
+        CHECK(strcmp(ring_mode(ring), "deferred") == 0 ||
+              strcmp(ring_mode(ring), "cooperative") == 0);
+        break;
+    }
+    CHECK_UINT(ring_kind(ring),
+               kit_engine == RING_ENGINE_EPOLL ? RING_ENGINE_EPOLL : RING_ENGINE_URING);
     ring_destroy(ring);
     ring_destroy(NULL);
 }
@@ -31,7 +46,7 @@ TEST(the_ring_takes_only_the_operations_of_this_room)
 {
     static const uint8_t forbidden[] = {IORING_OP_NOP, IORING_OP_OPENAT, IORING_OP_WRITE,
                                         IORING_OP_SOCKET, IORING_OP_SPLICE};
-    struct ring *ring = kit_ring();
+    struct ring *ring = (kit_engine = RING_ENGINE_URING, kit_ring());
     struct ring_event event;
 
     for (size_t i = 0; i < sizeof(forbidden); i++) {
@@ -50,26 +65,49 @@ TEST(the_ring_takes_only_the_operations_of_this_room)
     ring_destroy(ring);
 }
 
-/* Runs ring_create() in a process prepared by `prepare`, and tells whether its hint has `word`. */
-static void check_hint(void (*prepare)(void), int expected, const char *word)
+/* Runs ring_create() in a process prepared by `prepare`, and tells whether its hint has `word`
+ * (NULL: there is none) and the ring is `made` (NULL: none is, the error is `expected`). */
+struct attempt {
+    void (*prepare)(void);
+    enum ring_engine_kind engine;
+    int expected;
+    const char *made;
+    const char *word;
+};
+
+static int attempt_run(const struct attempt *attempt)
+{
+    const struct ring_config config = {
+        .engine = attempt->engine, .entries = 8, .small_buffers = 1, .large_buffers = 1};
+    const char *hint = NULL;
+    struct ring *ring = NULL;
+
+    attempt->prepare();
+    if (ring_create(&config, &ring, &hint) != attempt->expected) {
+        return 1;
+    }
+    if ((ring != NULL) != (attempt->made != NULL) ||
+        (ring != NULL && strcmp(ring_engine(ring), attempt->made) != 0)) {
+        return 2;
+    }
+    if ((hint != NULL) != (attempt->word != NULL) ||
+        (hint != NULL && strstr(hint, attempt->word) == NULL)) {
+        return 3;
+    }
+    ring_destroy(ring);
+    return 0;
+}
+
+static void check_attempt(const struct attempt attempt)
 {
     int status = -1;
     pid_t child;
 
+    kit_engine = RING_ENGINE_URING;
     ring_destroy(kit_ring()); /* skips here where there is no io_uring at all */
     child = fork();
     if (child == 0) {
-        const struct ring_config config = {.entries = 8, .small_buffers = 1, .large_buffers = 1};
-        const char *hint = NULL;
-        struct ring *ring = NULL;
-        int err;
-
-        prepare();
-        err = ring_create(&config, &ring, &hint);
-        _exit(err != expected                              ? 1
-              : ring != NULL                               ? 2
-              : hint == NULL || strstr(hint, word) == NULL ? 3
-                                                           : 0);
+        _exit(attempt_run(&attempt));
     }
     CHECK_INT(waitpid(child, &status, 0), child);
     CHECK(WIFEXITED(status));
@@ -113,16 +151,41 @@ static void deny_with_einval(void)
     deny_setup(EINVAL);
 }
 
+static void nothing_special(void)
+{
+}
+
 TEST(hints_name_the_likely_cause)
 {
-    check_hint(no_descriptors, -EMFILE, "RLIMIT_NOFILE");
-    check_hint(deny_with_eperm, -EPERM, "seccomp");
-    check_hint(deny_with_enosys, -ENOSYS, "no io_uring");
-    check_hint(deny_with_einval, -EINVAL, "6.1");
+    enum ring_engine_kind uring = RING_ENGINE_URING;
+
+    check_attempt((struct attempt){no_descriptors, uring, -EMFILE, NULL, "RLIMIT_NOFILE"});
+    check_attempt((struct attempt){deny_with_eperm, uring, -EPERM, NULL, "seccomp"});
+    check_attempt((struct attempt){deny_with_enosys, uring, -ENOSYS, NULL, "no io_uring"});
+    check_attempt((struct attempt){deny_with_einval, uring, -EINVAL, NULL, "6.1"});
+}
+
+TEST(the_engine_is_io_uring_where_the_kernel_allows_it_and_else_epoll)
+{
+    enum ring_engine_kind any = RING_ENGINE_AUTO;
+
+    check_attempt((struct attempt){nothing_special, any, 0, "io_uring", NULL});
+    check_attempt((struct attempt){deny_with_eperm, any, 0, "epoll", "seccomp"});
+    check_attempt((struct attempt){deny_with_enosys, any, 0, "epoll", "no io_uring"});
+    check_attempt((struct attempt){deny_with_einval, any, 0, "epoll", "6.1"});
+    check_attempt((struct attempt){no_descriptors, any, -EMFILE, NULL, "RLIMIT_NOFILE"});
+}
+
+TEST(epoll_needs_nothing_of_io_uring)
+{
+    enum ring_engine_kind epoll = RING_ENGINE_EPOLL;
+
+    check_attempt((struct attempt){deny_with_eperm, epoll, 0, "epoll", NULL});
+    check_attempt((struct attempt){no_descriptors, epoll, -EMFILE, NULL, "RLIMIT_NOFILE"});
 }
 
 /* What a ring takes, it gives back: descriptors and memory. */
-TEST(rings_leave_nothing_behind)
+RING_TEST(rings_leave_nothing_behind)
 {
     uint32_t before;
 

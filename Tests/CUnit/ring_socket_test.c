@@ -14,7 +14,7 @@ enum { KIND_POLL = 1 };
 
 /* The peer does not read: what the socket takes is told exactly, then 0; POLLOUT says when there is
  * room again; no byte is lost or doubled. */
-TEST(short_writes_add_up)
+RING_TEST(short_writes_add_up)
 {
     enum { TOTAL = 8 * 1024 * 1024 };
     struct ring *ring = kit_ring();
@@ -69,7 +69,7 @@ TEST(short_writes_add_up)
     ring_destroy(ring);
 }
 
-TEST(sending_to_a_broken_connection_is_an_error_and_no_signal)
+RING_TEST(sending_to_a_broken_connection_is_an_error_and_no_signal)
 {
     const struct linger now = {.l_onoff = 1};
     struct iovec part = {(void *)"x", 1};
@@ -86,7 +86,7 @@ TEST(sending_to_a_broken_connection_is_an_error_and_no_signal)
     ring_destroy(ring);
 }
 
-TEST(sockets_carry_their_options)
+RING_TEST(sockets_carry_their_options)
 {
     struct ring *ring = kit_ring();
     char name[16] = "";

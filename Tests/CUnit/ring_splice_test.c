@@ -10,7 +10,7 @@
 
 enum { KIND_IN = 1, KIND_OUT = 2 };
 
-TEST(pipes_are_pooled_and_bounded)
+RING_TEST(pipes_are_pooled_and_bounded)
 {
     struct ring *ring = kit_ring(); /* 4 pipes */
     uint32_t before = kit_open_fds();
@@ -115,7 +115,7 @@ static void far_end_run(struct far_end *end, uint64_t sends_from, uint64_t reads
     }
 }
 
-TEST(both_directions_arrive_whole_and_in_order)
+RING_TEST(both_directions_arrive_whole_and_in_order)
 {
     enum { UP = 5 * 1024 * 1024 + 13, DOWN = 3 * 1024 * 1024 + 1 };
     struct ring *ring = kit_ring();
@@ -166,7 +166,7 @@ TEST(both_directions_arrive_whole_and_in_order)
 }
 
 /* No SIGPIPE, which would end the process; the error is told. */
-TEST(splicing_to_a_peer_that_is_gone)
+RING_TEST(splicing_to_a_peer_that_is_gone)
 {
     const struct linger now = {.l_onoff = 1};
     struct ring *ring = kit_ring();

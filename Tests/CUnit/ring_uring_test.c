@@ -12,12 +12,13 @@
 
 enum { KIND_POLL = 1 };
 
-TEST(waits_for_the_time_and_not_longer)
+RING_TEST(waits_for_the_time_and_not_longer)
 {
     struct ring *ring = kit_ring();
     struct ring_event event;
     uint64_t before;
-    uint64_t passed;
+    uint64_t passed = 0;
+    uint32_t waits = 0;
 
     CHECK(ring_now_ns(ring) > 0); /* timers may be armed before the first turn */
     kit_turn(ring);
@@ -25,10 +26,13 @@ TEST(waits_for_the_time_and_not_longer)
     kit_turn(ring); /* no time: no wait */
     CHECK(ring_now_ns(ring) - before < 5 * KIT_MS);
     before = ring_now_ns(ring);
-    CHECK_INT(ring_wait(ring, 20 * KIT_MS, &event, 1), 0);
-    passed = ring_now_ns(ring) - before;
-    CHECK(passed >= 20 * KIT_MS);
+    while (passed < 20 * KIT_MS) {
+        CHECK_INT(ring_wait(ring, 20 * KIT_MS - passed, &event, 1), 0);
+        passed = ring_now_ns(ring) - before;
+        waits++;
+    }
     CHECK(passed < 500 * KIT_MS);
+    CHECK(waits <= 3); /* the kernel taking leave of the ring of the test before may end one */
     ring_destroy(ring);
 }
 
@@ -37,7 +41,7 @@ static void note_signal(int number)
     (void)number;
 }
 
-TEST(a_signal_ends_the_wait_without_an_event)
+RING_TEST(a_signal_ends_the_wait_without_an_event)
 {
     const struct sigaction noted = {.sa_handler = note_signal};
     const struct itimerval soon = {.it_value.tv_usec = 20000};
@@ -87,7 +91,7 @@ static void flood(uint32_t max)
     memset(seen, 0, sizeof(seen));
     arm_polls(ring, pipes, COUNT);
     kit_turn(ring);
-    CHECK(ring_stats(ring)->queue_full >= COUNT / 8 - 1);
+    CHECK(kit_engine == RING_ENGINE_EPOLL || ring_stats(ring)->queue_full >= COUNT / 8 - 1);
     for (uint32_t i = 0; i < COUNT; i++) {
         CHECK_INT(write(pipes[i][1], "x", 1), 1);
     }
@@ -106,18 +110,18 @@ static void flood(uint32_t max)
     ring_destroy(ring);
 }
 
-TEST(more_operations_and_events_than_the_queues_hold)
+RING_TEST(more_operations_and_events_than_the_queues_hold)
 {
     flood(64);
 }
 
-TEST(events_come_one_at_a_time_when_asked_so)
+RING_TEST(events_come_one_at_a_time_when_asked_so)
 {
     flood(1);
 }
 
 /* Events that the last call left do not wait for more. */
-TEST(left_events_are_handed_out_at_once)
+RING_TEST(left_events_are_handed_out_at_once)
 {
     struct ring *ring = kit_ring();
     struct ring_event event;
@@ -138,7 +142,7 @@ TEST(left_events_are_handed_out_at_once)
 }
 
 /* A turn costs one system call, which also submits. */
-TEST(one_system_call_per_turn)
+RING_TEST(one_system_call_per_turn)
 {
     struct ring *ring = kit_ring();
     uint64_t before = ring_stats(ring)->enters;

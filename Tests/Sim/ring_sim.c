@@ -68,12 +68,12 @@ static struct ring_sim_op *ring_sim_queue(struct ring *ring, enum ring_sim_kind 
         .serial = ++ring->last_serial,
         .token = token,
         .fd = fd,
-        .fd_id = kind == RING_SIM_CANCEL ? 0 : sim_fd_get(fd)->id,
+        .fd_id = sim_fd_get(fd)->id,
         .kind = kind,
     };
 
     MUST(kind == RING_SIM_CLOSE || ring_token_kind(token) != RING_KIND_OWN);
-    if (kind < RING_SIM_CANCEL) {
+    if (kind <= RING_SIM_CANCEL) {
         ring_sim_check_token(ring, token, op.fd_id);
     }
     return ring_sim_add(&ring->queued, &op);
@@ -112,9 +112,9 @@ void ring_connect(struct ring *ring, int fd, const struct sockaddr_storage *addr
         ntohs(((const struct sockaddr_in *)address)->sin_port);
 }
 
-void ring_cancel(struct ring *ring, uint64_t token)
+void ring_cancel(struct ring *ring, int fd, uint64_t token)
 {
-    ring_sim_queue(ring, RING_SIM_CANCEL, -1, token);
+    ring_sim_queue(ring, RING_SIM_CANCEL, fd, token);
 }
 
 void ring_close(struct ring *ring, int fd, bool reset)

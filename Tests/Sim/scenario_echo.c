@@ -124,7 +124,7 @@ static void echo_bytes(struct echo_conn *conn, struct bytes in)
     }
     if (conn->rest.length > ECHO_HIGH && conn->receiving && !conn->stopped) {
         conn->stopped = true;
-        ring_cancel(echo.ring, echo_token(ECHO_RECV, conn));
+        ring_cancel(echo.ring, conn->fd, echo_token(ECHO_RECV, conn));
     }
     if (conn->rest.length > 0) {
         echo_flush(conn);

@@ -169,7 +169,7 @@ static bool run_recv(struct lane *lane, const struct ring_event *event)
     lane->events[(lane->first + lane->held++) % HELD_MAX] = *event;
     if (lane->held == HELD_HIGH && lane->armed && !lane->stopped) {
         lane->stopped = true;
-        ring_cancel(ring, token_of(KIND_RECV, lane));
+        ring_cancel(ring, lane->from, token_of(KIND_RECV, lane));
     }
     return lane->polls || flush(lane);
 }

@@ -1,5 +1,6 @@
 /* The interface of a worker's ring: what the protocols may ask of the kernel. `ring/` implements it
- * with io_uring, `Tests/Sim` with a simulated kernel; the implementation is chosen at link time.
+ * with two engines, io_uring and epoll, one of which is chosen when a ring is made; `Tests/Sim`
+ * implements it with a simulated kernel and is chosen at link time.
  *
  * Order of a loop turn: ring_wait() submits what was queued, reaps completions into an array and
  * returns; the caller then runs them one by one. Nothing is called back from inside the ring.
@@ -72,7 +73,15 @@ struct ring_event {
     uint8_t flags; /* enum ring_event_flag */
 };
 
+enum ring_engine_kind {
+    RING_ENGINE_AUTO = 0, /* io_uring where the kernel allows it, else epoll */
+    RING_ENGINE_URING = 1,
+    RING_ENGINE_URING_COOPERATIVE = 2, /* as kernels before 6.1 run it: for tests and comparisons */
+    RING_ENGINE_EPOLL = 3,
+};
+
 struct ring_config {
+    enum ring_engine_kind engine;
     uint32_t entries;       /* submission queue size; a full queue is submitted early */
     uint32_t small_buffers; /* a power of two, at most 32768 */
     uint32_t large_buffers; /* a power of two */
@@ -81,7 +90,7 @@ struct ring_config {
 
 /* Counted since the start. */
 struct ring_stats {
-    uint64_t enters;      /* system calls that submit and wait */
+    uint64_t enters;      /* system calls that wait, and with io_uring submit */
     uint64_t events;      /* handed out by ring_wait() */
     uint64_t sends;       /* calls of ring_send() */
     uint64_t splices;     /* calls of ring_splice() */
@@ -92,8 +101,9 @@ struct ring_stats {
 
 struct ring;
 
-/* 0 and *out, or -errno; `hint` (static text, may be NULL) then says the likely cause: an old
- * kernel, a seccomp profile, RLIMIT_MEMLOCK. The ring belongs to the calling thread. */
+/* 0 and *out, or -errno. `hint` (may be NULL) is set to the likely cause of the failure (static
+ * text: an old kernel, a seccomp profile, RLIMIT_MEMLOCK) or to NULL; with RING_ENGINE_AUTO and 0
+ * it says why the ring is not io_uring's. The ring belongs to the calling thread. */
 [[nodiscard]] int ring_create(const struct ring_config *config, struct ring **out,
                               const char **hint);
 void ring_destroy(struct ring *ring);
@@ -132,9 +142,9 @@ void ring_poll(struct ring *ring, int fd, uint32_t mask, uint64_t token);
 void ring_connect(struct ring *ring, int fd, const struct sockaddr_storage *address,
                   socklen_t length, uint64_t token);
 
-/* Ends every pending operation with this token; each still gives its last event (-ECANCELED or what
- * came first). The cancellation itself gives none. */
-void ring_cancel(struct ring *ring, uint64_t token);
+/* Ends every pending operation with this token, all of which are on `fd`; each still gives its last
+ * event (-ECANCELED or what came first). The cancellation itself gives none. */
+void ring_cancel(struct ring *ring, int fd, uint64_t token);
 
 /* Ends every pending operation on `fd` and closes it. Last events of the ended operations still
  * come, with their tokens: the caller's generations tell them apart. `reset` sends RST. */

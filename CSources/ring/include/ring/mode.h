@@ -1,11 +1,18 @@
-/* The ring of a real kernel implements core/ring.h. What it tells besides: how it runs here. */
+/* The ring of a real kernel implements core/ring.h. What it tells besides: how it runs here, and
+ * what this kernel has. */
 #ifndef RING_MODE_H
 #define RING_MODE_H
 
+#include <stdbool.h>
+
 #include "core/ring.h"
 
+/* RING_ENGINE_URING or RING_ENGINE_EPOLL. */
+enum ring_engine_kind ring_kind(const struct ring *ring);
+
 /* For the log and for tests: "deferred" when completions are produced only inside ring_wait()
- * (kernel 6.1), "cooperative" when the kernel may produce them at any system call. */
+ * (kernel 6.1), "cooperative" when the kernel may produce them at any system call, "edge-triggered"
+ * for epoll. */
 const char *ring_mode(const struct ring *ring);
 
 #endif
