@@ -101,10 +101,17 @@ package struct ChildProcess: Sendable {
         while true {
             if let end = poll() { return end }
             if let deadline, ContinuousClock.now >= deadline { return nil }
-            // A cancelled task waits for the end all the same: a child must not be left behind.
-            do { try await Task.sleep(for: pause) } catch { await Task.yield() }
+            await Self.pause(pause)
             pause = min(pause * 2, .milliseconds(50))
         }
+    }
+
+    /// Sleeps in a cancelled task too: a process that was told to end is waited for all the same,
+    /// and not by asking without a pause.
+    static func pause(_ time: Duration) async {
+        // Not structured, so that the cancellation does not reach the sleep; nothing cancels this
+        // task, so that the sleep does not throw.
+        await Task { try? await Task.sleep(for: time) }.value
     }
 
     package func signal(_ number: Int32) {

@@ -113,7 +113,7 @@ package struct DataPlaneProcess: Sendable {
         let deadline = ContinuousClock.now + limit
         while isRunning() {
             if ContinuousClock.now >= deadline { return false }
-            do { try await Task.sleep(for: .milliseconds(10)) } catch { return !isRunning() }
+            await ChildProcess.pause(.milliseconds(10))
         }
         return true
     }

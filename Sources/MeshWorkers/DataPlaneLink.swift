@@ -173,6 +173,8 @@ package actor DataPlaneLink {
             return
         }
         welcome = nil
+        // At the end of this process it is not the data plane that has gone.
+        guard !Task.isCancelled else { return log.debug("data plane is let go") }
         log.warning("data plane is lost", metadata: [LogKey.error: "\(reason)"])
         report.yield(.unlinked(reason: reason))
     }

@@ -153,6 +153,19 @@ struct DataPlaneProcessTests {
         #expect(process.pid() == nil)
     }
 
+    /// A node that fails cancels the task in which it ends its data plane.
+    @Test func theEndIsWaitedForInACancelledTask() async throws {
+        let folder = try TestFolder()
+        let process = DataPlaneProcess(try options(folder))
+        #expect(try await process.ensureRunning() == .started)
+        let stop = Task {
+            withUnsafeCurrentTask { $0?.cancel() }
+            return await process.stop(within: .seconds(5))
+        }
+        #expect(await stop.value)
+        #expect(!process.isRunning())
+    }
+
     @Test func aKilledOneLeavesNoLockBehind() async throws {
         let folder = try TestFolder()
         let process = DataPlaneProcess(try options(folder))
