@@ -61,11 +61,12 @@ import Testing
     }
 
     private func explain(
-        _ url: String, from: String? = nil, listener: String? = nil, down: Set<UInt32> = []
+        _ url: String, method: String = "GET", from: String? = nil, listener: String? = nil,
+        down: Set<UInt32> = []
     ) throws -> Explanation {
         let explainer = Explainer(try Plans.reader(try node())) { down.contains($0) ? 1 : 0 }
         return try explainer.explain(
-            ExplainedRequest(method: "GET", url: url, from: from, listener: listener))
+            ExplainedRequest(method: method, url: url, from: from, listener: listener))
     }
 
     @Test func theDecidingRouteAndThePassedOnesAreNamed() throws {
@@ -78,7 +79,8 @@ import Testing
         #expect(found.phases.contains { $0.detail == "host \"a.example.com\", path /y" })
         #expect(try explain("http://a.example.com:8080/admin/x").outcome == "403")
         #expect(
-            try explain("http://old.example.com:8080/").outcome.hasPrefix("308 to"))
+            try explain("http://old.example.com:8080/a/../b?c=d").outcome
+                == "308 to http://www.example.com/b?c=d")
     }
 
     @Test func callersOfASidecarAreJudged() throws {
@@ -101,6 +103,11 @@ import Testing
 
     @Test func callsOfAnIdentityAreJudgedByTheTarget() throws {
         #expect(try explain("http://web:9191/").outcome == "forwarded to web.default.dc1")
+        let stranger = try explain(
+            "http://web:9191/", from: "spiffe://other.mesh/ns/default/dc/dc1/svc/api")
+        #expect(stranger.outcome == "403")
+        #expect(stranger.phases.contains { $0.phase == .identity && $0.verdict == .none })
+        #expect(stranger.phases.last?.rule == "mesh.intentions_default")
         let denied = try explain("http://web:9191/secret")
         #expect(denied.outcome == "403")
         #expect(denied.phases.last?.detail == "calls of web.default.dc1: permission 1")
@@ -129,6 +136,8 @@ import Testing
         #expect(try explain("http://x:1/").outcome == "connection refused")
         #expect(try explain("http://x:8080/%2f").outcome == "400")
         #expect(throws: MeshError.self) { try explain("http://x:8080/", listener: "none") }
+        #expect(throws: MeshError.self) { try explain("/y") }
+        #expect(try explain("http://x:8080/", method: "G T").outcome == "400")
         #expect(try explain("ftp://x/").outcome == "400")
         #expect(try explain("/y", listener: "public").outcome == "forwarded to web.default.dc1")
     }

@@ -57,7 +57,8 @@ package struct Explainer {
         guard let route else { return "404" }
         switch abi_action(rawValue: UInt32(route.action)) {
         case ABI_ACTION_RESPOND: return "\(route.status)"
-        case ABI_ACTION_REDIRECT: return "\(route.status) to \(Self.location(route, reader))"
+        case ABI_ACTION_REDIRECT:
+            return "\(route.status) to \(location(route, listener, input))"
         default:
             return explainSplits(
                 route.splits, reader.text(route.rule), source, listener, input)
@@ -74,6 +75,12 @@ package struct Explainer {
             else { throw MeshError(.notFound, "there is no listener \"\(name)\"") }
             note(.listener, .matched, describe(found))
             return found
+        }
+        guard port != 0 else {
+            throw MeshError(
+                .invalid,
+                "\"\(request.url)\" names no port: write http://host:port/path, or name the "
+                    + "listener")
         }
         let found = reader.listeners.filter {
             $0.address.family != UInt8(ABI_FAMILY_UNIX.rawValue) && $0.address.port == port
@@ -101,11 +108,15 @@ package struct Explainer {
         if listener.flags & UInt8(ABI_LISTENER_MESH_OUTBOUND.rawValue) != 0 {
             let identity = reader.identities[Int(listener.identity)]
             let service = reader.text(identity.service)
-            if let asked = supposed(request), asked != service {
-                note(
-                    .identity, .matched,
-                    "supposed to be \(asked); what comes here calls as \(service)")
-                return asked
+            if let from = request.from, !from.isEmpty {
+                let asked = self.service(of: from)
+                guard !asked.isEmpty else { return stranger(from) }
+                if asked != service {
+                    note(
+                        .identity, .matched,
+                        "supposed to be \(asked); what comes here calls as \(service)")
+                    return asked
+                }
             }
             note(.identity, .matched, "calls as \(service): \(reader.text(identity.spiffe_id))")
             return service
@@ -114,32 +125,33 @@ package struct Explainer {
             note(.identity, .none, "callers of this listener have no identity")
             return ""
         }
-        guard var from = request.from, !from.isEmpty else {
+        guard let from = request.from, !from.isEmpty else {
             note(.identity, .refused, "a mesh listener asks for a certificate: name the caller")
             return ""
         }
-        guard from.contains("://") else {
-            note(.identity, .matched, "the caller is \(from)")
-            return from.lowercased()
-        }
-        let service = from.withUTF8 { bytes in
+        let service = service(of: from)
+        if service.isEmpty { return stranger(from) }
+        note(
+            .identity, .matched,
+            from.contains("://") ? "\(from) is the service \(service)" : "the caller is \(from)")
+        return service
+    }
+
+    /// The folded name of a caller that is given as a name or as a SPIFFE id; empty for an id that
+    /// is no service of this mesh.
+    private func service(of from: String) -> String {
+        guard from.contains("://") else { return from.lowercased() }
+        var id = from
+        return id.withUTF8 { bytes in
             let name = intent_service_of(reader.view, bytes_of(bytes.baseAddress, bytes.count))
             return String(
                 decoding: UnsafeBufferPointer(start: name.ptr, count: name.len), as: UTF8.self)
-        }
-        if service.isEmpty {
-            note(.identity, .none, "\(from) is no service of \(reader.trustDomain)")
-        } else {
-            note(.identity, .matched, "\(from) is the service \(service)")
-        }
-        return service.lowercased()
+        }.lowercased()
     }
 
-    /// The service that the question supposes as caller; nil when it supposes none.
-    private func supposed(_ request: ExplainedRequest) -> String? {
-        guard let from = request.from, !from.isEmpty else { return nil }
-        guard from.contains("://") else { return from.lowercased() }
-        return (try? SpiffeID(from))?.service.folded
+    private mutating func stranger(_ from: String) -> String {
+        note(.identity, .none, "\(from) is no service of \(reader.trustDomain)")
+        return ""
     }
 
     // MARK: - intentions
@@ -194,8 +206,9 @@ package struct Explainer {
         guard decision.intention != ABI_NONE else {
             note(
                 phase, verdict,
-                "\(what): no intention covers the call to \(destination); the default decides",
-                rule: "default")
+                "\(what): no intention covers the call"
+                    + (destination == "*" ? "" : " to \(destination)") + "; the default decides",
+                rule: "mesh.intentions_default")
             return
         }
         let intention = reader.intentions[Int(decision.intention)]
@@ -240,12 +253,19 @@ package struct Explainer {
         return nil
     }
 
-    private static func location(_ route: abi_route, _ reader: SnapshotReader) -> String {
+    /// The Location of the answer, as a worker writes it.
+    private func location(
+        _ route: abi_route, _ listener: abi_listener, _ input: RequestInput
+    ) -> String {
         func part(_ text: abi_text, _ otherwise: String) -> String {
             text.len == 0 ? otherwise : reader.text(text)
         }
-        return part(route.redirect_scheme, "scheme:") + " " + part(route.redirect_host, "host")
-            + " " + part(route.redirect_path, "path")
+        let query = input.query.isEmpty ? "" : "?\(input.query)"
+        let target = part(route.redirect_path, input.path + query)
+        let host = part(route.redirect_host, input.authority)
+        if host.isEmpty { return target }
+        let scheme = part(route.redirect_scheme, listener.tls == ABI_NONE ? "http" : "https")
+        return "\(scheme)://\(host)\(target)"
     }
 
     // MARK: - targets

@@ -8,12 +8,19 @@ final class RequestInput {
     let host: String
     let path: String
     let port: UInt16
+    /// The host as the client wrote it, with its port.
+    let authority: String
+    let query: String
     private let buffer: UnsafeMutableBufferPointer<UInt8>
     private let fields: UnsafeMutableBufferPointer<route_field>
     private(set) var input: route_input
 
     /// Throws ``MeshError`` for what the data plane answers with 400.
     init(_ request: ExplainedRequest) throws {
+        guard HTTPToken.isToken(request.method) else {
+            throw MeshError(
+                .invalid, "\"\(request.method)\" is not a method: the answer is 400")
+        }
         let url = try Self.split(request.url)
         let named = request.headers.first { $0.name.lowercased() == "host" }?.value
         let authority = named ?? url.authority
@@ -22,6 +29,8 @@ final class RequestInput {
         self.host = host
         self.path = path
         self.port = url.port ?? port
+        self.authority = authority
+        self.query = url.query
         let texts = [host, path, url.query] + request.headers.flatMap { [$0.name, $0.value] }
         buffer = .allocate(capacity: max(1, texts.reduce(0) { $0 + $1.utf8.count }))
         var slices: [bytes] = []
