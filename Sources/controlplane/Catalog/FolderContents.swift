@@ -17,7 +17,7 @@ struct FolderContents: Sendable, Equatable {
         if let folder = configuration.configEntriesDir {
             let found = DocumentLoader.loadConfigEntries(directory: folder)
             contents.entries = found.values
-            contents.problems += found.problems
+            contents.problems += found.problems + Expressions.problems(found.values)
         }
         return contents
     }

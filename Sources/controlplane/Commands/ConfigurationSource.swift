@@ -14,8 +14,11 @@ struct ConfigurationSource: Sendable {
         let loaded = try ConfigLoader(defaults: defaults)
             .load(arguments: arguments, environment: environment)
         let folders = FolderContents.read(loaded.configuration)
-        guard folders.problems.allSatisfy({ $0.severity != .error }) else {
-            throw ConfigProblems(problems: loaded.warnings + folders.problems)
+        let found =
+            Expressions.problems(loaded.configuration)
+            + ListenerCertificates.load(loaded.configuration.listeners).problems + folders.problems
+        guard found.allSatisfy({ $0.severity != .error }) else {
+            throw ConfigProblems(problems: loaded.warnings + found)
         }
         return (loaded, folders)
     }

@@ -23,7 +23,6 @@ struct ValidateCommand: AsyncParsableCommand {
         do {
             let (loaded, folders) = try ConfigurationSource(arguments: flags).load()
             for warning in loaded.warnings + folders.problems { Failure.write("\(warning)") }
-            try ListenerCertificates.check(loaded.configuration.listeners)
             print(loaded.configuration.rendered(), terminator: "")
         } catch {
             throw Failure.report(error)

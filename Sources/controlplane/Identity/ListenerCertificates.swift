@@ -25,10 +25,4 @@ enum ListenerCertificates {
         }
         return (certificates, problems)
     }
-
-    /// Throws everything that is wrong with the files.
-    static func check(_ listeners: [Owned<ListenerDefinition>]) throws {
-        let problems = load(listeners).problems
-        guard problems.isEmpty else { throw ConfigProblems(problems: problems) }
-    }
 }

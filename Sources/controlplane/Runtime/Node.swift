@@ -27,7 +27,6 @@ struct Node: Sendable {
     ) async throws {
         let (loaded, folders) = try origin.load()
         let configuration = loaded.configuration
-        try ListenerCertificates.check(configuration.listeners)
         let logs = LogSystem(filter: LogFilter(configuration.log))
         logs.bootstrap()
         let log = logs.logger("node")

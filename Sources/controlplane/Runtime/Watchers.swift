@@ -77,7 +77,6 @@ actor Watchers {
             let (loaded, folders) = try origin.load()
             for warning in loaded.warnings { log.warning("\(warning)") }
             let new = loaded.configuration
-            try ListenerCertificates.check(new.listeners)
             try await source.take(new, folders: folders)
             stamps = Self.stamps(new)
             logs.setFilter(LogFilter(new.log))

@@ -1,0 +1,71 @@
+import MeshConfig
+import MeshModel
+import MeshTables
+
+/// Regular expressions of what people wrote. A snapshot holds an automaton of each; one of which
+/// none can be made is refused here, with its place, since it would keep every later change from
+/// the workers.
+enum Expressions {
+    static func problems(_ configuration: Configuration) -> [Problem] {
+        configuration.listeners.flatMap { listener in
+            listener.value.routes.enumerated().flatMap { index, route in
+                problems(
+                    route.http, "listener \(listener.value.name), route \(index + 1)",
+                    listener.location)
+            }
+        } + problems(configuration.configEntries)
+    }
+
+    static func problems(_ entries: [Owned<ConfigEntry>]) -> [Problem] {
+        entries.flatMap { entry -> [Problem] in
+            matches(of: entry.value).flatMap { problems($0.match, $0.place, entry.location) }
+        }
+    }
+
+    /// The criteria in an entry, with what a person calls their place.
+    private static func matches(of entry: ConfigEntry) -> [(match: HTTPMatch, place: String)] {
+        switch entry {
+        case .serviceRouter(let router):
+            return router.routes.enumerated().compactMap { index, route in
+                route.match.map { ($0, "service-router \(router.name), route \(index + 1)") }
+            }
+        case .serviceIntentions(let intentions):
+            return intentions.sources.flatMap { source in
+                source.permissions.enumerated().map { index, permission in
+                    (
+                        permission.http,
+                        "intention \(source.name) => \(intentions.name), permission \(index + 1)"
+                    )
+                }
+            }
+        case .serviceDefaults, .proxyDefaults, .serviceSplitter, .serviceResolver, .other:
+            return []
+        }
+    }
+
+    private static func problems(
+        _ match: HTTPMatch, _ place: String, _ location: SourceLocation
+    ) -> [Problem] {
+        var found: [Problem] = []
+        func check(_ pattern: String, ignoreCase: Bool, _ what: String) {
+            do {
+                _ = try CompiledRegex.compile(pattern, ignoreCase: ignoreCase)
+            } catch {
+                found.append(
+                    Problem(.error, "\(place): \(what) \"\(pattern)\": \(error)", at: location))
+            }
+        }
+        if case .regex(let pattern) = match.path {
+            check(pattern, ignoreCase: match.caseInsensitive, "path_regex")
+        }
+        for header in match.headers {
+            guard case .regex(let pattern) = header.match else { continue }
+            check(pattern, ignoreCase: header.ignoreCase, "header \(header.name): regex")
+        }
+        for parameter in match.query {
+            guard case .regex(let pattern) = parameter.match else { continue }
+            check(pattern, ignoreCase: false, "query parameter \(parameter.name): regex")
+        }
+        return found
+    }
+}
