@@ -136,6 +136,8 @@ actor Pipeline {
         if !mustPublish, let published, published.plan.compiled == plan.compiled,
             published.plan.secrets == plan.secrets
         {
+            // Also after something that could not be built or was refused: it has been taken back.
+            nothingIsLeftToDo()
             return ChangeReport(outcome: .live, generation: published.generation)
         }
         let generation = await generations.next(above: max(running, built))
@@ -203,9 +205,7 @@ actor Pipeline {
             running = generation
             secretsGeneration = files.secretsGeneration
             mustPublish = false
-            retry = nil
-            board.clear(.pipeline, "build")
-            board.clear(.pipeline, "publication")
+            nothingIsLeftToDo()
             await releaseSlots()
             guard case .partial(let laggards) = outcome else {
                 isAcknowledged = true
@@ -238,6 +238,13 @@ actor Pipeline {
             again(after: .seconds(1))
             return ChangeReport(outcome: .stored, generation: generation)
         }
+    }
+
+    /// The workers run what is wanted: what went wrong before is over.
+    private func nothingIsLeftToDo() {
+        retry = nil
+        board.clear(.pipeline, "build")
+        board.clear(.pipeline, "publication")
     }
 
     /// What was refused or lost is tried again: a port may be free by then.
