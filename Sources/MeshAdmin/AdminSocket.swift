@@ -29,10 +29,7 @@ struct AdminSocket: Sendable {
             try FileManager.default.createDirectory(
                 atPath: folder, withIntermediateDirectories: true)
         } catch {
-            throw MeshError(
-                .system,
-                "the folder of admin.socket, \(folder), cannot be made: choose another path",
-                cause: error)
+            throw MeshError(folder: folder, of: "admin.socket", cause: error)
         }
     }
 
@@ -62,6 +59,18 @@ struct AdminSocket: Sendable {
         }
         // Anything but a refusal (a full queue, no permission) means that it is somebody's.
         return result == 0 || (errno != ECONNREFUSED && errno != ENOENT)
+    }
+}
+
+extension MeshError {
+    /// A folder that a key of the configuration needs and that cannot be made.
+    package init(folder: String, of key: String, cause: any Error) {
+        // The kernel's words, not the ten lines in which Foundation wraps them.
+        let code = ((cause as? CocoaError)?.underlying as? POSIXError)?.code.rawValue
+        let reason = code.map { String(cString: strerror($0)) } ?? "\(cause)"
+        self.init(
+            .system,
+            "the folder of \(key), \(folder), cannot be made: \(reason): choose another path")
     }
 }
 

@@ -70,9 +70,7 @@ struct Node: Sendable {
                 atPath: folder, withIntermediateDirectories: true,
                 attributes: [.posixPermissions: 0o700])
         } catch {
-            throw MeshError(
-                .system, "the folder of \(key), \(folder), cannot be made: choose another path",
-                cause: error)
+            throw MeshError(folder: folder, of: key, cause: error)
         }
     }
 
