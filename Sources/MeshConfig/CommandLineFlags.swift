@@ -21,8 +21,9 @@ struct CommandLineFlags {
                 problems.append(
                     Problem(
                         .error,
-                        "\(quoted(argument)) is not a flag: write --key=value, for example "
-                            + "--config.path=ringmesh.yaml"))
+                        "\(quoted(argument)) is neither a command nor a flag: write server, dev or "
+                            + "validate, then --key=value, for example --config.path=ringmesh.yaml"
+                    ))
                 continue
             }
             take(argument, &rest)

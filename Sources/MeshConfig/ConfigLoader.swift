@@ -54,7 +54,8 @@ package struct ConfigLoader: Sendable {
             } catch {
                 problems.append(
                     Problem(
-                        .error, "\(error)", at: SourceLocation(source: "flag --config.path")))
+                        .error, "\(error)", at: SourceLocation(source: "flag --config.path"),
+                        key: "config.path"))
             }
         }
         return try load(

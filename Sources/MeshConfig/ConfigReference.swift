@@ -21,14 +21,19 @@ package enum ConfigReference {
         }
     }
 
-    /// Help for the command line: one flag a line with its default.
+    /// Help for the command line: one flag a line with its default, no line longer than a terminal
+    /// of 80 columns shows.
     package static func flagHelp() -> String {
-        let width = (flags.map(\.flag.count).max() ?? 0) + 2
+        let width = (flags.map(\.flag.count).max() ?? 0) + 6
         return flags.map { flag in
-            let name = "--\(flag.flag)"
-            let pad = String(repeating: " ", count: width + 2 - name.count)
-            let fallback = flag.spec.fallback.map { $0.isEmpty ? "" : " (default \($0))" } ?? ""
-            return "  \(name)\(pad)\(flag.spec.type.words)\(fallback)"
+            let name = "  --\(flag.flag)"
+            let pad = String(repeating: " ", count: width - name.count)
+            let words = flag.spec.type.words
+            let fallback = flag.spec.fallback.map { $0.isEmpty ? "" : "(default \($0))" } ?? ""
+            let line = name + pad + words
+            if fallback.isEmpty { return line }
+            guard line.count + 1 + fallback.count > 80 else { return "\(line) \(fallback)" }
+            return line + "\n" + String(repeating: " ", count: width) + fallback
         }.joined(separator: "\n")
     }
 

@@ -52,7 +52,8 @@ import Testing
     @Test func onlyMistakesOfTheCommandLineAreUsage() {
         #expect(Failure.isUsage(problems([flag("nonsense")])))
         #expect(Failure.isUsage(problems([Problem(.error, "\"x\" is not a flag")])))
-        #expect(!Failure.isUsage(problems([flag("config.path")])))
+        #expect(Failure.isUsage(problems([flag("config.path")])))
+        #expect(!Failure.isUsage(problems([flag("config.path", key: "config.path")])))
         #expect(!Failure.isUsage(problems([flag("log.level", key: "log.level")])))
         let file = Problem(
             .error, "wrong", at: SourceLocation(source: "a.yaml", line: 1, column: 1), key: "a")

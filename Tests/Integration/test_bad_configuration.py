@@ -90,7 +90,9 @@ def test_flags_override_and_expansion(tmp_path):
     assert re.search(r"level:\s*\"?debug", done.stdout), done.stdout
 
 
-@pytest.mark.parametrize("flags", [["--nonsense"], ["--log.level"], ["nonsense"]])
+@pytest.mark.parametrize(
+    "flags", [["--nonsense"], ["--log.level"], ["--config.path"], ["nonsense"]]
+)
 def test_bad_usage_is_64(flags):
     done = subprocess.run(
         [binary("controlplane"), *flags], capture_output=True, text=True, timeout=20, check=False

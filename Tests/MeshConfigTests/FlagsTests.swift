@@ -42,7 +42,7 @@ import Testing
             ).map { $0.prefix(56) }
                 == [
                     "flag --log.levl: error: unknown flag: did you mean --log"[...],
-                    "error: \"stray\" is not a flag: write --key=value, for exa",
+                    "error: \"stray\" is neither a command nor a flag: write se",
                     "flag --services: error: this cannot be given as a flag: ",
                     "flag --nonsense.at.all: error: unknown flag: every key o",
                     "flag --mesh.leaf-ttl: error: the value is missing: write",

@@ -62,17 +62,18 @@ import Testing
                 "c.yaml:3:44: error: mesh.intentions_default: \"maybe\" is not a choice: write one "
                     + "of allow, deny",
                 "c.yaml:4:20: error: dataplane.cpus: \"3-1\" is not a list of cores: write numbers "
-                    + "and ranges of 0 to 1023, for example 0-3,6",
+                    + "and ranges of 0 to 1023, 64 at most, for example 0-3,6",
                 "c.yaml:4:36: error: dataplane.workers: \"x\" is not a whole number: write a whole "
-                    + "number of 0 to 256",
+                    + "number of 0 to 64",
             ])
     }
 
     @Test(arguments: [
-        ("dataplane: { workers: 0 }", true), ("dataplane: { workers: 256 }", true),
-        ("dataplane: { workers: 257 }", false), ("dataplane: { workers: -1 }", false),
+        ("dataplane: { workers: 0 }", true), ("dataplane: { workers: 64 }", true),
+        ("dataplane: { workers: 65 }", false), ("dataplane: { workers: -1 }", false),
         ("dataplane: { workers: 1.0 }", false), ("dataplane: { workers: [1] }", false),
-        ("dataplane: { cpus: \"0-1023\" }", true), ("dataplane: { cpus: \"0-1024\" }", false),
+        ("dataplane: { cpus: \"0-62,1023\" }", true), ("dataplane: { cpus: \"0-64\" }", false),
+        ("dataplane: { cpus: \"0-1024\" }", false),
         ("dataplane: { cpus: \"1,,2\" }", false),
         ("dataplane: { cpus: \"0-1\", workers: 2 }", true),
         ("dataplane: { cpus: \"0-1\", workers: 3 }", false),

@@ -72,6 +72,10 @@ import Testing
             }
         }
         #expect(ConfigReference.flagHelp().contains("--admin.bind-addr"))
+        for line in ConfigReference.flagHelp().split(separator: "\n") {
+            #expect(line.count <= 80, "\(line)")
+            #expect(line.hasPrefix("  "), "\(line)")
+        }
     }
 
     @Test func suggestionsAreNear() {

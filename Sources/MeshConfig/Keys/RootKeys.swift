@@ -114,7 +114,7 @@ package enum RootKeys {
         "dataplane section",
         [
             .key(
-                "workers", .integer(0...256), default: "0",
+                "workers", .integer(0...CPUList.most), default: "0",
                 "Worker processes, each with one core. 0 takes one per core of `cpus`."),
             .key(
                 "cpus", .text(cpusRule), default: "",
@@ -217,7 +217,7 @@ package enum RootKeys {
             throw MeshError(
                 .invalid,
                 "\(quoted(text)) is not a list of cores: write numbers and ranges of 0 to "
-                    + "\(CPUList.limit - 1), for example 0-3,6")
+                    + "\(CPUList.limit - 1), \(CPUList.most) at most, for example 0-3,6")
         }
     }
 
@@ -238,6 +238,8 @@ package enum RootKeys {
 package enum CPUList {
     /// One more than the highest core that can be named.
     package static let limit = 1024
+    /// As many as a data plane has workers at most: one core each.
+    package static let most = 64
 
     /// The cores in order without repetition, or nil when the text is not such a list.
     package static func parse(_ text: String) -> [Int]? {
@@ -251,6 +253,6 @@ package enum CPUList {
             else { return nil }
             cores.formUnion(first...last)
         }
-        return cores.sorted()
+        return cores.count <= most ? cores.sorted() : nil
     }
 }

@@ -45,7 +45,6 @@ enum Failure {
                 guard problem.key.isEmpty else { return false }
                 guard let location = problem.location else { return true }
                 return location.source.hasPrefix("flag --")
-                    && location.source != "flag --config.path"
             }
     }
 
