@@ -68,6 +68,11 @@ package struct Configuration: Sendable, Hashable {
         package var sidecarPorts: ClosedRange<UInt16>
     }
 
+    package struct TLS: Sendable, Hashable {
+        /// How long a key makes session tickets.
+        package var ticketRotation: MeshDuration
+    }
+
     package struct Server: Sendable, Hashable {
         package var gracefulShutdownTimeout: MeshDuration
     }
@@ -89,6 +94,7 @@ package struct Configuration: Sendable, Hashable {
     package var store: Store
     package var dataplane: Dataplane
     package var mesh: Mesh
+    package var tls: TLS
     package var server: Server
     package var log: Log
     package var services: [Owned<ServiceDefinition>]

@@ -14,6 +14,8 @@ struct ConfigurationReader {
             api: Configuration.API(bindAddr: root.section("api").address("bind_addr")),
             store: store(root.section("store")), dataplane: dataplane(root.section("dataplane")),
             mesh: mesh(root.section("mesh")),
+            tls: Configuration.TLS(
+                ticketRotation: root.section("tls").duration("ticket_rotation") ?? .hours(12)),
             server: Configuration.Server(
                 gracefulShutdownTimeout: root.section("server")
                     .duration("graceful_shutdown_timeout") ?? .seconds(60)),

@@ -47,38 +47,64 @@ package struct TicketKey: Sendable, Equatable {
     }
 }
 
-/// The ticket keys in use: new tickets are made with the first, the others only open tickets that
-/// are still valid. Pure: clock and randomness are parameters.
+/// The ticket keys of a node: one that makes tickets, the one that will make them next, and those
+/// that only open tickets which are still valid. Pure: clock and randomness are parameters.
+///
+/// The next key is given out a whole period before its first ticket, so that every worker, and
+/// every node that shares the ring, can open a ticket whichever of them made it.
 package struct TicketKeyRing: Sendable, Equatable {
-    /// Tickets live at most this long, and a key makes new ones for as long.
-    package static let ticketLifetime: TimeInterval = 3600
-
-    /// The one that makes tickets first.
+    /// Newest first: the next one, the one that makes tickets, older ones. Each was made when the
+    /// one behind it began to make tickets.
     package private(set) var keys: [TicketKey]
+    /// How long a key makes tickets.
+    package let period: TimeInterval
 
-    package init(now: Date, using generator: inout some RandomNumberGenerator) {
-        keys = [.make(now: now, using: &generator)]
+    /// Tickets live at most this long: an hour, and never so long that many old keys are needed.
+    package var ticketLifetime: TimeInterval { min(3600, 4 * period) }
+
+    package init(
+        now: Date, period: TimeInterval, using generator: inout some RandomNumberGenerator
+    ) {
+        keys = [.make(now: now, using: &generator), .make(now: now, using: &generator)]
+        self.period = period
     }
 
-    /// The ring as it was stored, newest key first; nil when there is none.
-    package init?(keys: [TicketKey]) {
-        guard !keys.isEmpty else { return nil }
-        self.keys = keys.sorted { $0.createdAt > $1.createdAt }
+    /// The ring as it was stored; nil when keys are missing.
+    package init?(keys: [TicketKey], period: TimeInterval) {
+        guard keys.count >= 2 else { return nil }
+        self.keys = keys
+        self.period = period
     }
 
-    /// When the next rotation is due.
-    package var rotation: Date { keys[0].createdAt.addingTimeInterval(Self.ticketLifetime) }
+    /// As workers take them: the key that makes tickets first, then all that open them.
+    package var inUse: [TicketKey] { [keys[1], keys[0]] + keys[2...] }
 
-    /// Puts a new key first when it is time and drops keys whose last ticket has expired. Says
-    /// whether anything changed.
+    /// When the keys in use are others: a rotation, or the end of an old key.
+    package var nextChange: Date {
+        let retirement = keys.indices.dropFirst(2).map { end(of: $0) }
+        return retirement.reduce(rotation, min)
+    }
+
+    /// When the next key begins to make tickets.
+    private var rotation: Date { keys[0].createdAt.addingTimeInterval(period) }
+
+    /// When the last ticket of an old key expires: it made tickets until the key before the one
+    /// before it was made.
+    private func end(of index: Int) -> Date {
+        keys[index - 2].createdAt.addingTimeInterval(ticketLifetime)
+    }
+
+    /// Does what is due by now. Says whether anything changed.
     package mutating func rotate(
         now: Date, using generator: inout some RandomNumberGenerator
     ) -> Bool {
-        guard now >= rotation else { return false }
-        let retiredSince = keys.indices.map { $0 == 0 ? now : keys[$0 - 1].createdAt }
-        keys = zip(keys, retiredSince)
-            .filter { now.timeIntervalSince($0.1) < Self.ticketLifetime }.map(\.0)
-        keys.insert(.make(now: now, using: &generator), at: 0)
-        return true
+        let before = keys.count
+        let isDue = now >= rotation
+        // A clock that was set back would keep a key for as long as it was wrong.
+        let isAhead = keys[0].createdAt.timeIntervalSince(now) > 60
+        if isDue || isAhead { keys.insert(.make(now: now, using: &generator), at: 0) }
+        let ended = keys.indices.dropFirst(2).filter { end(of: $0) <= now }
+        for index in ended.reversed() { keys.remove(at: index) }
+        return isDue || isAhead || keys.count != before
     }
 }

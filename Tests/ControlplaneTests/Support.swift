@@ -45,7 +45,7 @@ struct World {
                 service: service)
             leaves[service] = try Self.authority.issue(id, now: Date(), using: &generator)
         }
-        let tickets = TicketKeyRing(now: Date(), using: &generator)
+        let tickets = TicketKeyRing(now: Date(), period: 43200, using: &generator)
         return DesiredState(
             settings: DesiredState.Settings(
                 node: node, congestion: "", intentionsDefault: .deny, leafTTL: .hours(72)),
@@ -57,7 +57,7 @@ struct World {
             mesh: MeshMaterials(
                 trustDomain: Self.authority.trustDomain,
                 trust: Self.authority.bundle.rootsDER.flatMap { $0 }, leaves: leaves,
-                ticketKeys: tickets.keys.map(\.packed), ticketsVersion: 1),
+                ticketKeys: tickets.inUse.map(\.packed), ticketsVersion: 1, ticketLifetime: 3600),
             certificates: certificates, addresses: addresses)
     }
 

@@ -76,32 +76,68 @@ import Testing
         }
     }
 
-    @Test func aRotatedKeyOpensTicketsUntilTheLastOneHasExpired() {
+    private static let halfDay: TimeInterval = 43200
+
+    @Test func theNextKeyIsKnownAPeriodBeforeItMakesTickets() {
         var random = SeededGenerator()
-        var ring = TicketKeyRing(now: start, using: &random)
-        let first = ring.keys[0]
-        #expect(!ring.rotate(now: start + 3599, using: &random))
-        #expect(ring.rotate(now: start + 3600, using: &random))
-        let second = ring.keys[0]
-        #expect(ring.keys == [second, first] && second.name != first.name)
-        #expect(ring.rotation == start + 7200)
-        #expect(ring.rotate(now: start + 7200, using: &random))
-        #expect(ring.keys.count == 2 && ring.keys[1] == second)
+        var ring = TicketKeyRing(now: start, period: Self.halfDay, using: &random)
+        let next = ring.keys[0]
+        let first = ring.keys[1]
+        #expect(ring.inUse == [first, next] && first.name != next.name)
+        #expect(ring.nextChange == start + Self.halfDay)
+        #expect(!ring.rotate(now: start + Self.halfDay - 1, using: &random))
+        #expect(ring.rotate(now: start + Self.halfDay, using: &random))
+        #expect(ring.inUse == [next, ring.keys[0], first])
+        #expect(Set(ring.keys.map(\.name)).count == 3)
+    }
+
+    @Test func anOldKeyOpensTicketsUntilTheLastOneHasExpired() {
+        var random = SeededGenerator()
+        var ring = TicketKeyRing(now: start, period: Self.halfDay, using: &random)
+        let rotated = start + Self.halfDay + 5
+        #expect(ring.rotate(now: rotated, using: &random))
+        #expect(ring.ticketLifetime == 3600 && ring.nextChange == rotated + 3600)
+        #expect(!ring.rotate(now: rotated + 3599, using: &random))
+        #expect(ring.rotate(now: rotated + 3600, using: &random))
+        #expect(ring.keys.count == 2 && ring.nextChange == rotated + Self.halfDay)
     }
 
     @Test func afterALongPauseTheKeyThatJustServedStillOpensTickets() {
         var random = SeededGenerator()
-        var ring = TicketKeyRing(now: start, using: &random)
-        let first = ring.keys[0]
+        var ring = TicketKeyRing(now: start, period: Self.halfDay, using: &random)
+        let served = ring.inUse[0]
         #expect(ring.rotate(now: start + 100_000, using: &random))
-        #expect(ring.keys.count == 2 && ring.keys[1] == first)
+        #expect(ring.inUse.last == served && ring.nextChange == start + 103_600)
     }
 
-    @Test func aStoredRingComesBackNewestFirst() {
+    /// The data plane takes eight keys at most.
+    @Test(arguments: [2.0, 60, 3600, 43200, 2_592_000])
+    func thereAreNeverManyKeys(_ period: TimeInterval) {
         var random = SeededGenerator()
-        var ring = TicketKeyRing(now: start, using: &random)
-        _ = ring.rotate(now: start + 3600, using: &random)
-        #expect(TicketKeyRing(keys: ring.keys.reversed()) == ring)
-        #expect(TicketKeyRing(keys: []) == nil)
+        var ring = TicketKeyRing(now: start, period: period, using: &random)
+        var most = 0
+        var now = start
+        for _ in 0..<100 {
+            now = ring.nextChange
+            #expect(ring.rotate(now: now, using: &random))
+            most = max(most, ring.inUse.count)
+        }
+        #expect((3...8).contains(most))
+    }
+
+    @Test func aClockThatWasAheadDoesNotHoldTheRotationUp() {
+        var random = SeededGenerator()
+        var ring = TicketKeyRing(now: start + 1_000_000, period: Self.halfDay, using: &random)
+        #expect(ring.rotate(now: start, using: &random))
+        #expect(ring.nextChange <= start + Self.halfDay)
+    }
+
+    @Test func aStoredRingComesBack() {
+        var random = SeededGenerator()
+        var ring = TicketKeyRing(now: start, period: Self.halfDay, using: &random)
+        _ = ring.rotate(now: start + Self.halfDay, using: &random)
+        #expect(TicketKeyRing(keys: ring.keys, period: Self.halfDay) == ring)
+        #expect(TicketKeyRing(keys: [], period: Self.halfDay) == nil)
+        #expect(TicketKeyRing(keys: [ring.keys[0]], period: Self.halfDay) == nil)
     }
 }

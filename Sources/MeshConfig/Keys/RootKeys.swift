@@ -23,6 +23,9 @@ package enum RootKeys {
                 "mesh", .object(mesh), example: "{ intentions_default: deny }",
                 "Identities and who may talk to whom."),
             .optional(
+                "tls", .object(tls), example: "{ ticket_rotation: 12h }",
+                "TLS of all listeners of the node."),
+            .optional(
                 "server", .object(server), example: "{ graceful_shutdown_timeout: 1m }",
                 "The life of the control plane itself."),
             .optional("log", .object(log), example: "{ level: info }", "What is logged."),
@@ -168,6 +171,17 @@ package enum RootKeys {
             .key(
                 "sidecar_max_port", .integer(1...65535), default: "21255",
                 "The last port given to sidecars that name none."),
+        ])
+
+    static let tls = ObjectSchema(
+        "tls section",
+        [
+            .key(
+                "ticket_rotation", .duration(.seconds(2) ... .hours(720), zero: false),
+                default: "12h",
+                "How long a key makes session tickets before the next takes over. Tickets are good "
+                    + "for an hour, or four times this when that is less: in every worker, also "
+                    + "after a rotation or a restart.")
         ])
 
     static let server = ObjectSchema(

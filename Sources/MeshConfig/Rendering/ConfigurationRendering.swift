@@ -10,6 +10,7 @@ extension Configuration {
                     ("node", nodeValue), ("admin", adminValue),
                     ("api", .map([("bind_addr", .text(api.bindAddr?.description ?? ""))])),
                     ("store", storeValue), ("dataplane", dataplaneValue), ("mesh", meshValue),
+                    ("tls", .map([("ticket_rotation", .duration(tls.ticketRotation))])),
                     (
                         "server",
                         .map([

@@ -55,6 +55,8 @@ struct MeshMaterials: Sendable {
     var ticketKeys: [SecretBytes]
     /// When the newest of the ticket keys was made, in milliseconds of Unix time.
     var ticketsVersion: UInt64
+    /// Seconds that a session may be resumed for.
+    var ticketLifetime: UInt32
 }
 
 /// The certificate of a plain listener, read from its files.

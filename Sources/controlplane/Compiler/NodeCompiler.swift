@@ -106,18 +106,18 @@ struct NodeCompiler {
     mutating func meshTLS(server: Bool, as service: ServiceName, http: Bool) -> TLSRef? {
         let mesh = state.mesh
         guard let leaf = mesh.leaves[service] else { return nil }
-        let tickets = server ? mesh.ticketsVersion : 0
         return plan.intern(
             TLSPlan(
                 server: server, verify: .require, mesh: true, alpn: http ? ["http/1.1"] : [],
                 certificates: [SecretPlan.leafID(of: service)], trust: mesh.trust,
                 sessionLifetime: sessionLifetime,
-                secretsVersion: leaf.notBefore.milliseconds &+ tickets))
+                secretsVersion: leaf.notBefore.milliseconds))
     }
 
-    /// A session outlives neither an hour nor the certificate it was made with, which is renewed
-    /// with a tenth of its life left at least.
+    /// A session outlives neither its ticket key nor the certificate it was made with, which is
+    /// renewed with a tenth of its life left at least.
     var sessionLifetime: UInt32 {
-        UInt32(clamping: min(3600, state.settings.leafTTL.nanoseconds / 10_000_000_000))
+        let leaf = UInt32(clamping: state.settings.leafTTL.nanoseconds / 10_000_000_000)
+        return min(state.mesh.ticketLifetime, leaf)
     }
 }

@@ -55,7 +55,10 @@ actor IdentityKeeper {
                 "mesh.trust_domain is \(wanted), but the store's authority is of "
                     + "\(authority.trustDomain): remove the key, or start with another store")
         }
-        let tickets = try TicketStorage.load(stored) ?? TicketKeyRing(now: now, using: &generator)
+        let period = TimeInterval(configuration.tls.ticketRotation.nanoseconds) / 1e9
+        let tickets =
+            try TicketStorage.load(stored, period: period)
+            ?? TicketKeyRing(now: now, period: period, using: &generator)
         return IdentityKeeper(
             store: store, configuration: configuration, authority: authority, tickets: tickets,
             board: board, log: log)
@@ -84,8 +87,9 @@ actor IdentityKeeper {
         return MeshMaterials(
             trustDomain: authority.trustDomain,
             trust: authority.bundle.rootsDER.flatMap { $0 },
-            leaves: held.mapValues(\.leaf), ticketKeys: tickets.keys.map(\.packed),
-            ticketsVersion: tickets.keys[0].createdAt.milliseconds)
+            leaves: held.mapValues(\.leaf), ticketKeys: tickets.inUse.map(\.packed),
+            ticketsVersion: tickets.keys[0].createdAt.milliseconds,
+            ticketLifetime: UInt32(tickets.ticketLifetime))
     }
 
     /// The certificates in use with the times of their renewal.
@@ -140,7 +144,7 @@ actor IdentityKeeper {
     func run(changed: @escaping @Sendable () async -> Void) async {
         while !Task.isCancelled {
             if await renew() { await changed() }
-            let next = held.values.map(\.schedule.renewal).reduce(tickets.rotation, min)
+            let next = held.values.map(\.schedule.renewal).reduce(tickets.nextChange, min)
             let pause = Duration.seconds(max(1, next.timeIntervalSinceNow))
             await signal.wait(until: ContinuousClock.now + min(pause, .seconds(3600)))
         }
@@ -181,12 +185,12 @@ actor IdentityKeeper {
     }
 }
 
-/// Ticket keys in the store: one sealed secret, times and keys of 88 bytes each.
+/// Ticket keys in the store: one sealed secret, times and keys of 88 bytes each, newest first.
 enum TicketStorage {
     private static let name = "ticket-keys"
     private static let entryBytes = 8 + TicketKey.bytes
 
-    static func load(_ state: StoreState) throws -> TicketKeyRing? {
+    static func load(_ state: StoreState, period: TimeInterval) throws -> TicketKeyRing? {
         guard let stored = try state.secret(name)?.exposed, !stored.isEmpty,
             stored.count % entryBytes == 0
         else { return nil }
@@ -196,7 +200,7 @@ enum TicketStorage {
                 packed: SecretBytes(stored[at + 8..<at + entryBytes]),
                 createdAt: Date(timeIntervalSince1970: TimeInterval(time) / 1000))
         }
-        return TicketKeyRing(keys: keys)
+        return TicketKeyRing(keys: keys, period: period)
     }
 
     static func save(_ ring: TicketKeyRing, _ draft: inout StoreDraft) throws {

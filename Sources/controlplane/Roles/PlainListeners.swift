@@ -121,7 +121,7 @@ extension NodeCompiler {
                 server: true, verify: files.clientAuthorities.isEmpty ? .none : .require,
                 alpn: alpn, alpnRequired: !alpn.isEmpty,
                 minVersion: wanted.minVersion == .v12 ? .v12 : .v13, certificates: [id],
-                trust: files.clientAuthorities, sessionLifetime: 3600,
-                secretsVersion: identity.version &+ state.mesh.ticketsVersion))
+                trust: files.clientAuthorities, sessionLifetime: state.mesh.ticketLifetime,
+                secretsVersion: identity.version))
     }
 }
