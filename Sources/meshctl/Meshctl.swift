@@ -11,6 +11,7 @@ struct Meshctl: AsyncParsableCommand {
 
             Examples:
               meshctl status
+              meshctl --addr http://127.0.0.1:8002 services
               meshctl intention create --allow api web
               meshctl explain GET http://127.0.0.1:9191/orders --from api
               meshctl --generate-completion-script bash > /etc/bash_completion.d/meshctl
@@ -24,4 +25,8 @@ struct Meshctl: AsyncParsableCommand {
             CertCommand.self,
             ExplainCommand.self,
         ])
+
+    static func main() async {
+        await main(Arguments.normalized(Array(CommandLine.arguments.dropFirst())))
+    }
 }

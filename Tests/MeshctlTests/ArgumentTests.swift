@@ -23,6 +23,21 @@ import Testing
         }
     }
 
+    @Test(arguments: [
+        ("--addr unix:///a status", "status --addr unix:///a"),
+        ("--addr=unix:///a status --json", "status --json --addr=unix:///a"),
+        ("--token-file t --addr u service list", "service list --token-file t --addr u"),
+        ("--addr u explain GET / -- rest", "explain GET / --addr u -- rest"),
+        ("status --addr u", "status --addr u"),
+        ("--addr u", "--addr u"),
+        ("--addr", "--addr"),
+        ("--help", "--help"),
+    ])
+    func connectionOptionsMayComeFirst(typed: String, meant: String) {
+        let words = { (line: String) in line.split(separator: " ").map(String.init) }
+        #expect(Arguments.normalized(words(typed)) == words(meant))
+    }
+
     @Test func intentions() throws {
         let allow = try parse(
             "intention", "create", "--allow", "api", "web", as: IntentionCommand.Create.self)

@@ -27,6 +27,15 @@ import Testing
         }
     }
 
+    @Test func theAddressMayComeFirst() async throws {
+        try await withServer { meshctl in
+            let usual = try await meshctl("status")
+            let first = try await MeshctlRun.run(["--addr", meshctl.address, "status"])
+            #expect(first == usual)
+            #expect(first.status == 0)
+        }
+    }
+
     static let tables: [(command: String, text: String)] = [
         (
             "status",
