@@ -260,7 +260,7 @@ int fwd_next(struct bytes *rest, struct fwd_element *element)
     return 1;
 }
 
-bool fwd_last_address(struct bytes *rest, struct ip *ip, struct bytes *text)
+bool fwd_last_address(struct bytes *rest, struct ip_address *ip, struct bytes *text)
 {
     while (rest->len > 0) {
         size_t end = rest->len;

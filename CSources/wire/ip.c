@@ -4,7 +4,7 @@
 
 static const uint8_t ip_mapped[12] = {[10] = 0xff, [11] = 0xff};
 
-bool ip_is4(const struct ip *ip)
+bool ip_is4(const struct ip_address *ip)
 {
     return memcmp(ip->bytes, ip_mapped, sizeof(ip_mapped)) == 0;
 }
@@ -36,7 +36,7 @@ bool ip_parse_port(struct bytes text, uint16_t *port)
     return true;
 }
 
-bool ip_parse4(struct bytes text, struct ip *ip)
+bool ip_parse4(struct bytes text, struct ip_address *ip)
 {
     uint8_t four[4];
     size_t at = 0;
@@ -101,7 +101,7 @@ struct ip_reader {
 static bool ip_read_group(struct ip_reader *reader)
 {
     size_t start = reader->at;
-    struct ip tail;
+    struct ip_address tail;
 
     if (reader->filled > 14 ||
         ip_group(reader->text, &reader->at, reader->out + reader->filled) == 0) {
@@ -147,7 +147,7 @@ static bool ip_read_groups(struct ip_reader *reader)
     return true;
 }
 
-bool ip_parse6(struct bytes text, struct ip *ip)
+bool ip_parse6(struct bytes text, struct ip_address *ip)
 {
     struct ip_reader reader = {.text = text, .gap = SIZE_MAX};
     size_t tail;
@@ -170,7 +170,7 @@ bool ip_parse6(struct bytes text, struct ip *ip)
     return true;
 }
 
-bool ip_parse(struct bytes text, struct ip *ip)
+bool ip_parse(struct bytes text, struct ip_address *ip)
 {
     return ip_parse4(text, ip) || ip_parse6(text, ip);
 }
@@ -203,13 +203,13 @@ static char *ip_put_hex(char *to, uint32_t group)
     return to;
 }
 
-static uint32_t ip_group_at(const struct ip *ip, uint32_t index)
+static uint32_t ip_group_at(const struct ip_address *ip, uint32_t index)
 {
     return (uint32_t)ip->bytes[2 * index] << 8 | ip->bytes[2 * index + 1];
 }
 
 /* The longest run of at least two zero groups, the first of equals (RFC 5952 4.2). */
-static void ip_zeros(const struct ip *ip, uint32_t *from, uint32_t *count)
+static void ip_zeros(const struct ip_address *ip, uint32_t *from, uint32_t *count)
 {
     uint32_t run = 0;
 
@@ -224,7 +224,7 @@ static void ip_zeros(const struct ip *ip, uint32_t *from, uint32_t *count)
     }
 }
 
-size_t ip_format(const struct ip *ip, char out[IP_TEXT_MAX])
+size_t ip_format(const struct ip_address *ip, char out[IP_TEXT_MAX])
 {
     char *to = out;
     uint32_t zeros_from;

@@ -91,7 +91,7 @@ static bool pp_parse_line(struct bytes line, struct pp_header *header)
 {
     struct bytes rest = bytes_from(line, BYTES_LITERAL("PROXY ").len);
     struct bytes name = pp_field(&rest);
-    bool (*parse)(struct bytes text, struct ip *ip) = ip_parse4;
+    bool (*parse)(struct bytes text, struct ip_address *ip) = ip_parse4;
 
     if (bytes_equal(name, BYTES_LITERAL("UNKNOWN"))) {
         header->family = PP_UNSPEC; /* the rest is to be ignored */
@@ -390,7 +390,7 @@ static void pp_put_decimal(struct pp_out *out, uint32_t value)
     pp_put(out, bytes_of(digits + at, sizeof(digits) - at));
 }
 
-static void pp_put_ip(struct pp_out *out, const struct ip *ip)
+static void pp_put_ip(struct pp_out *out, const struct ip_address *ip)
 {
     char text[IP_TEXT_MAX];
     size_t length = ip_format(ip, text);

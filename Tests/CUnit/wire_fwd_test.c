@@ -115,7 +115,7 @@ TEST(cut_values_do_not_mislead)
 
         for (size_t length = 0; length < whole.len; length++) {
             struct fwd_element element;
-            struct ip ip;
+            struct ip_address ip;
             struct bytes text;
             struct bytes in = cunit_guarded(bytes_part(whole, 0, length));
 
@@ -156,7 +156,7 @@ TEST(addresses_come_from_the_right)
     for (size_t i = 0; i < COUNT(lists); i++) {
         struct bytes rest = cunit_guarded(cunit_text(lists[i].value));
         struct bytes text;
-        struct ip ip;
+        struct ip_address ip;
         size_t count = 0;
 
         cunit_context("%s", lists[i].value);

@@ -66,7 +66,7 @@ TEST(addresses_have_one_reading)
     for (size_t i = 0; i < COUNT(addresses); i++) {
         char text[IP_TEXT_MAX];
         struct bytes in = cunit_guarded(cunit_text(addresses[i].text));
-        struct ip ip;
+        struct ip_address ip;
         bool good = ip_parse(in, &ip);
 
         cunit_context("%s", addresses[i].text);
@@ -86,7 +86,7 @@ TEST(addresses_are_read_as_the_c_library_does)
     for (uint32_t round = 0; round < 200000; round++) {
         char text[64];
         uint8_t theirs[16];
-        struct ip ours;
+        struct ip_address ours;
         size_t length;
         bool good;
 
@@ -124,8 +124,8 @@ TEST(every_address_survives_its_text)
 {
     for (uint32_t round = 0; round < 20000; round++) {
         char text[IP_TEXT_MAX];
-        struct ip ip;
-        struct ip back;
+        struct ip_address ip;
+        struct ip_address back;
 
         for (uint32_t i = 0; i < 16; i++) {
             ip.bytes[i] = cunit_random_below(3) == 0 ? (uint8_t)cunit_random_below(256) : 0;

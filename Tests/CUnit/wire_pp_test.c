@@ -91,7 +91,7 @@ TEST(lines_of_version_1)
 TEST(version_1_names_both_ends)
 {
     struct pp_header header;
-    struct ip ip;
+    struct ip_address ip;
 
     CHECK_INT(parse(BYTES_LITERAL("PROXY TCP4 1.2.3.4 5.6.7.8 1111 80\r\nGET /"), PP_V1, &header),
               36);

@@ -36,8 +36,8 @@ static void read_list(struct bytes in)
 {
     struct bytes rest = in;
     struct bytes text;
-    struct ip ip;
-    struct ip again;
+    struct ip_address ip;
+    struct ip_address again;
 
     while (fwd_last_address(&rest, &ip, &text)) {
         char normal[IP_TEXT_MAX];

@@ -24,10 +24,10 @@ enum fwd_node_kind {
 };
 
 struct fwd_node {
-    uint8_t kind;      /* enum fwd_node_kind */
-    uint16_t port;     /* 0: none, or obfuscated */
-    struct ip ip;      /* FWD_NODE_IP */
-    struct bytes name; /* the node without port, brackets and quotes */
+    uint8_t kind;         /* enum fwd_node_kind */
+    uint16_t port;        /* 0: none, or obfuscated */
+    struct ip_address ip; /* FWD_NODE_IP */
+    struct bytes name;    /* the node without port, brackets and quotes */
 };
 
 struct fwd_element {
@@ -46,7 +46,7 @@ struct fwd_element {
 /* Takes the last element off a value of X-Forwarded-For: *text is its address without brackets and
  * port. false when none is left (*rest is empty then) or when the last is no address: whoever wrote
  * it is not worth following further. */
-[[nodiscard]] bool fwd_last_address(struct bytes *rest, struct ip *ip, struct bytes *text);
+[[nodiscard]] bool fwd_last_address(struct bytes *rest, struct ip_address *ip, struct bytes *text);
 
 /* Whether a text is a URI scheme (RFC 3986 3.1). */
 bool fwd_is_scheme(struct bytes text);

@@ -56,8 +56,8 @@ struct pp_header {
     bool checksum; /* write: add a CRC32c; parse: there was one */
     uint16_t source_port;
     uint16_t destination_port;
-    struct ip source; /* PP_IP4, PP_IP6 */
-    struct ip destination;
+    struct ip_address source; /* PP_IP4, PP_IP6 */
+    struct ip_address destination;
     struct bytes source_path; /* PP_UNIX: without its zeros; may be empty */
     struct bytes destination_path;
     /* version 2 only; empty: not told */
