@@ -17,7 +17,9 @@ ROOT = Path(__file__).resolve().parents[2]
 BENCH = ROOT / "Tests/Benchmarks/side_by_side"
 sys.path.insert(0, str(BENCH))
 
+import report  # noqa: E402
 import verdict  # noqa: E402
+from rows import ROWS  # noqa: E402
 
 # --- what may be claimed ---
 
@@ -74,6 +76,65 @@ def test_smaller_can_be_better():
 )
 def test_targets(values, expected):
     assert verdict.judge(ratio(values, [1.0] * len(values)), 1.0) == expected
+
+
+# --- results of several runs ---
+
+
+def result_of(*names, **facts):
+    """A result with one round of every side in each of these rows."""
+    machine = {
+        "cpu": "a cpu",
+        "cores": 4,
+        "memory_mib": 1024,
+        "kernel": "6.18",
+        "hypervisor": False,
+        "load_average_at_start": "0.1",
+        **facts,
+    }
+    settings = {
+        "congestion": "reno",
+        "own_network": True,
+        "places": "here",
+        "spin": False,
+        "rounds": 1,
+        "seconds": 1.0,
+        "rate": 1000,
+    }
+    figures = dict.fromkeys(
+        ("per_second", "gb_per_second", "cpu_ns", "p50_us", "p99_us", "proxy_busy"), 1.5
+    )
+    figures.update(backend_busy=0.5, loader_busy=0.5)
+    result = report.Result(machine, settings, {"ringmesh": "1", "haproxy": "2"})
+    result.rows = [
+        (row, {"ringmesh": [dict(figures)], "haproxy": [dict(figures)]})
+        for row in ROWS
+        if row.name in names
+    ]
+    return result
+
+
+def test_a_written_result_is_read_back(tmp_path):
+    written = result_of("h1-64", "l4-64")
+    written.voids = [("h1-64", "nginx", "refused")]
+    report.write(written, tmp_path)
+    found = report.read(tmp_path)
+    assert found.rows == written.rows
+    assert found.voids == written.voids
+    assert "\n".join(report.markdown(found)) == "\n".join(report.markdown(written))
+
+
+def test_joined_runs_stand_in_the_order_of_the_rows():
+    whole = report.join([result_of("l4-64"), result_of("h1-64")])
+    assert [row.name for row, _ in whole.rows] == ["h1-64", "l4-64"]
+
+
+@pytest.mark.parametrize(
+    "other", [result_of("h1-64"), result_of("l4-64", kernel="6.1"), result_of("l4-64", cpu="b")]
+)
+def test_runs_that_do_not_belong_together_are_not_joined(other):
+    with pytest.raises(ValueError, match=r"machine|two of the runs"):
+        report.join([result_of("h1-64"), other])
 
 
 # --- the loader against proxies that do wrong ---

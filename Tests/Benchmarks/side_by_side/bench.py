@@ -40,6 +40,13 @@ def arguments():
     parser.add_argument("--congestion", default="reno", help="of every socket; '' for the default")
     parser.add_argument("--spin", action="store_true", help="loader and backend never sleep")
     parser.add_argument("--out", type=Path, help="folder of the results")
+    parser.add_argument(
+        "--join",
+        type=Path,
+        nargs="+",
+        metavar="DIR",
+        help="measures nothing: makes one report of the results of several runs of other rows",
+    )
     parser.add_argument("--gate", action="store_true", help="exit 1 when a target is missed")
     parser.add_argument("--programs", type=Path, required=True, help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -194,8 +201,23 @@ def prepare(options, directory):
     return plan, report.Result(machine.facts(places.available), settings, versions)
 
 
+def finish(options, result):
+    """Writes the report and ends with what the exit status says."""
+    folder = options.out or Path(".build-bench") / time.strftime("results-%Y%m%d-%H%M%S")
+    print("\n" + report.write(result, folder))
+    say(f"written to {folder}/: results.md, results.json, chart.svg")
+    if result.voids or (options.gate and result.missed()):
+        sys.exit(1)
+
+
 def main():
     options = arguments()
+    if options.join:
+        try:
+            finish(options, report.join([report.read(folder) for folder in options.join]))
+        except (OSError, ValueError) as error:
+            sys.exit(f"bench: {error}")
+        return
     names = chosen(options.rows, [row.name for row in ROWS], USUAL)
     kinds = chosen(options.memory, list(LIMITS), [])
     with tempfile.TemporaryDirectory(prefix="ringmesh-bench-") as directory:
@@ -212,11 +234,7 @@ def main():
             sys.exit(130)
         finally:
             plan.ports.close()
-    folder = options.out or Path(".build-bench") / time.strftime("results-%Y%m%d-%H%M%S")
-    print("\n" + report.write(result, folder))
-    say(f"written to {folder}/: results.md, results.json, chart.svg")
-    if result.voids or (options.gate and result.missed()):
-        sys.exit(1)
+    finish(options, result)
 
 
 if __name__ == "__main__":

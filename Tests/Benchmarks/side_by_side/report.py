@@ -1,9 +1,10 @@
 """Results as Markdown, JSON and a chart."""
 
 import json
+import re
 from html import escape
 
-from rows import LIMITS
+from rows import LIMITS, ROWS
 from verdict import MISSED, Ratio, Spread, judge
 
 DIRECT, OURS = "direct", "ringmesh"
@@ -70,6 +71,46 @@ class Result:
             if not kept:
                 found.append(f"{LIMITS[kind][0]}: {size(value)}, limit {size(limit)}")
         return found
+
+
+def read(directory):
+    """The result that write() left in a folder."""
+    data = json.loads((directory / "results.json").read_text(encoding="utf-8"))
+    result = Result(data["machine"], data["settings"], data["sides"])
+    known = {row.name: row for row in ROWS}
+    result.rows = [(known[name], row["sides"]) for name, row in data["rows"].items()]
+    result.memory = data["memory"]
+    result.voids = [tuple(void) for void in data["voids"]]
+    return result
+
+
+def join(results):
+    """One result of several runs on one machine, each of other rows; raises ValueError when they
+    do not belong together.
+    """
+    first = results[0]
+    whole = Result(first.facts, dict(first.settings), first.sides)
+    for result in results:
+        if result.sides != first.sides:
+            raise ValueError(f"other sides: {first.sides} and {result.sides}")
+        for key in ("cpu", "cores", "kernel"):
+            if result.facts[key] != first.facts[key]:
+                raise ValueError(f"another machine: {first.facts[key]} and {result.facts[key]}")
+        for key in ("congestion", "places", "spin"):
+            if result.settings[key] != first.settings[key]:
+                raise ValueError(f"another {key} in one of the runs")
+        whole.rows += result.rows
+        whole.memory.update(result.memory)
+        whole.voids += result.voids
+    names = [row.name for row, _ in whole.rows]
+    if len(set(names)) != len(names):
+        raise ValueError("a row stands in two of the runs")
+    for key in ("seconds", "rounds", "rate"):
+        found = sorted({result.settings[key] for result in results if result.rows})
+        whole.settings[key] = found[0] if len(found) == 1 else f"{found[0]} to {found[-1]}"
+    order = [row.name for row in ROWS]
+    whole.rows.sort(key=lambda pair: order.index(pair[0].name))
+    return whole
 
 
 def size(value):
@@ -262,12 +303,33 @@ def chart(result):
     yield f'<text x="{one - 4:.1f}" y="{height - 6}">1</text></svg>'
 
 
+def json_text(data):
+    """Indented, with every round's figures on a line of their own."""
+    data = {**data, "rows": {name: {**row} for name, row in data["rows"].items()}}
+    lines = []
+    for row in data["rows"].values():
+        row["sides"] = {side: list(rounds) for side, rounds in row["sides"].items()}
+        for rounds in row["sides"].values():
+            for number, figures in enumerate(rounds):
+                lines.append(json.dumps(rounded(figures)))
+                rounds[number] = f"@{len(lines) - 1}@"
+    text = json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+    return re.sub(r'"@(\d+)@"', lambda match: lines[int(match.group(1))], text)
+
+
+def rounded(figures):
+    """Five digits are more than a measurement has."""
+    return {
+        key: float(f"{value:.5g}") if isinstance(value, float) else value
+        for key, value in figures.items()
+    }
+
+
 def write(result, directory):
     """results.md, results.json and chart.svg; the text of the first."""
     directory.mkdir(parents=True, exist_ok=True)
     text = "\n".join(markdown(result)) + "\n"
     (directory / "results.md").write_text(text, encoding="utf-8")
-    data = json.dumps(as_json(result), indent=1, ensure_ascii=False)
-    (directory / "results.json").write_text(data + "\n", encoding="utf-8")
+    (directory / "results.json").write_text(json_text(as_json(result)), encoding="utf-8")
     (directory / "chart.svg").write_text("\n".join(chart(result)) + "\n", encoding="utf-8")
     return text
