@@ -38,6 +38,7 @@ enum conn_flag {
     CONN_SPLICING = 32768,    /* a bulk transfer owns the receiving side */
     CONN_TOLD_FULL = 65536,   /* conn_is_full() was true: `drained` is owed */
     CONN_ALLOWED = 131072,    /* intentions let this peer in (as of `epoch`) */
+    CONN_LONG = 262144,       /* brings long messages: receives one by one, to be spliced between */
 };
 
 struct conn;
@@ -136,6 +137,9 @@ void conn_bury(struct proxy *proxy);
 /* Buffers came back: arms the receives that found none. */
 void conn_feed_starved(struct proxy *proxy);
 
+/* Long messages come from here: from now on one receive at a time, so that what follows the first
+ * can be spliced. True when none is pending even now. */
+bool conn_expect_long(struct proxy *proxy, struct conn *conn);
 /* Takes the receiving side from the ring for splice; true when no receive is pending any more. */
 bool conn_stop_receiving(struct proxy *proxy, struct conn *conn);
 void conn_update_receive(struct proxy *proxy, struct conn *conn);

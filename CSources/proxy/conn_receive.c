@@ -10,9 +10,16 @@
 #define CONN_SHRINK_AFTER 8u /* receives in a row that a small buffer would have held */
 #define CONN_HELD_MAX     LIMIT_SPILL_HIGH
 
+/* Of a long message only the beginning is received: the rest is spliced. */
+static enum ring_group conn_group(const struct conn *conn)
+{
+    return (conn->flags & (CONN_LARGE | CONN_LONG)) == CONN_LARGE ? RING_GROUP_LARGE
+                                                                  : RING_GROUP_SMALL;
+}
+
 void conn_update_receive(struct proxy *proxy, struct conn *conn)
 {
-    enum ring_group group = conn_has(conn, CONN_LARGE) ? RING_GROUP_LARGE : RING_GROUP_SMALL;
+    enum ring_group group = conn_group(conn);
     uint64_t token;
 
     if (conn_has(conn, CONN_ARMED | CONN_PAUSED | CONN_ENDED | CONN_BROKEN | CONN_SPLICING) ||
@@ -22,7 +29,7 @@ void conn_update_receive(struct proxy *proxy, struct conn *conn)
     }
     token = conn_token(proxy, conn, PROXY_KIND_RECEIVE);
     conn->flags |= CONN_ARMED;
-    if (group == RING_GROUP_LARGE) {
+    if (conn_has(conn, CONN_LARGE | CONN_LONG)) {
         ring_recv_once(proxy->ring, conn->fd, group, token);
     } else {
         conn->flags |= CONN_MULTISHOT;
@@ -36,6 +43,16 @@ void conn_cancel_receive(struct proxy *proxy, struct conn *conn)
         conn->flags |= CONN_CANCELLING;
         ring_cancel(proxy->ring, conn->fd, conn_token(proxy, conn, PROXY_KIND_RECEIVE));
     }
+}
+
+bool conn_expect_long(struct proxy *proxy, struct conn *conn)
+{
+    conn->flags |= CONN_LONG;
+    conn->small_receives = 0;
+    if (conn_has(conn, CONN_MULTISHOT)) {
+        conn_cancel_receive(proxy, conn);
+    }
+    return !conn_has(conn, CONN_ARMED);
 }
 
 bool conn_stop_receiving(struct proxy *proxy, struct conn *conn)
@@ -203,6 +220,14 @@ static void conn_on_ciphertext(struct proxy *proxy, struct conn *conn, struct by
 /* Bigger buffers for a peer that fills small ones, and back. */
 static void conn_adapt(struct proxy *proxy, struct conn *conn, size_t length)
 {
+    if (conn_has(conn, CONN_LONG)) {
+        conn->small_receives =
+            length < RING_SMALL_SIZE ? (uint8_t)(conn->small_receives + 1) : (uint8_t)0;
+        if (conn->small_receives >= CONN_SHRINK_AFTER) {
+            conn->flags &= ~(uint32_t)CONN_LONG;
+        }
+        return;
+    }
     if (!conn_has(conn, CONN_LARGE)) {
         conn->full_receives =
             length == RING_SMALL_SIZE ? (uint8_t)(conn->full_receives + 1) : (uint8_t)0;
@@ -242,7 +267,7 @@ static void conn_on_end(struct proxy *proxy, struct conn *conn)
  * back (conn_feed_starved). */
 static void conn_starve(struct proxy *proxy, struct conn *conn)
 {
-    enum ring_group group = conn_has(conn, CONN_LARGE) ? RING_GROUP_LARGE : RING_GROUP_SMALL;
+    enum ring_group group = conn_group(conn);
 
     if (ring_buffers_free(proxy->ring, group) > 0) {
         conn_update_receive(proxy, conn);

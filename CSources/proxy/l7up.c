@@ -4,7 +4,10 @@
 
 #include "base/err.h"
 
-#define L7UP_BULK_FROM 524288u /* body bytes still to come that are worth a splice */
+/* Body bytes still to come that are worth a splice: more where a receive that is pending would have
+ * to be cancelled first. */
+#define L7UP_LONG_FROM 28672u
+#define L7UP_BULK_FROM 524288u
 
 /* Another try after the request was sent: only when nothing of an answer came and sending it twice
  * does no harm. */
@@ -202,6 +205,21 @@ static const struct bulk_user l7up_bulk = {
     .done = l7up_bulk_done,
 };
 
+/* The rest of a long body goes by splice; when it cannot yet, then from the next answer on. */
+static void l7up_splice(struct proxy *proxy, struct conn *up, struct conn *down)
+{
+    const struct request *request = up->user;
+
+    if (up->tls != NULL || down->tls != NULL) {
+        up->flags &= ~(uint32_t)CONN_LONG;
+        return;
+    }
+    if ((conn_expect_long(proxy, up) || request->response_body.left >= L7UP_BULK_FROM) &&
+        !bulk_start(proxy, up, down, &l7up_bulk)) {
+        up->flags &= ~(uint32_t)CONN_LONG; /* no pipe is free */
+    }
+}
+
 /* --- input --- */
 
 /* The next head; 0: more bytes are needed. An upstream that drips costs one pass per line. */
@@ -282,8 +300,8 @@ static size_t l7up_data(struct proxy *proxy, struct conn *up, struct bytes in)
     } else if (conn_is_full(down)) {
         conn_pause(up);
     } else if (request->response_body.state == H1BODY_LENGTH &&
-               request->response_body.left >= L7UP_BULK_FROM && up->bulk_from == NULL) {
-        (void)bulk_start(proxy, up, down, &l7up_bulk);
+               request->response_body.left >= L7UP_LONG_FROM && up->bulk_from == NULL) {
+        l7up_splice(proxy, up, down);
     }
     return head + (size_t)used;
 }

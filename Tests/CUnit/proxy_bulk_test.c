@@ -1,4 +1,5 @@
 /* Splice: when it begins and ends, and what lies around it. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -154,6 +155,56 @@ TEST(a_long_body_is_spliced_and_the_connections_go_on)
         flow_finish(&flow);
     }
     CHECK(proxy_kit_worker_stat(kit, ABI_WORKER_SPLICED_BYTES) > BULK_SIZE);
+    CHECK(proxy_kit_is_alone(kit, 0));
+    close(flow.from);
+    close(flow.to);
+    proxy_kit_free(kit);
+}
+
+/* One exchange on connections that stand; returns what was spliced of it. */
+static uint64_t answer_of(struct flow *flow, uint64_t size)
+{
+    uint64_t before = proxy_kit_worker_stat(flow->kit, ABI_WORKER_SPLICED_BYTES);
+    char head[64];
+
+    flow->sent = flow->got = 0;
+    flow->size = size;
+    proxy_kit_send(flow->to, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    if (flow->from < 0) {
+        flow->from = proxy_kit_accept(flow->kit, 0);
+    }
+    (void)proxy_kit_until(flow->kit, flow->from, "\r\n\r\n");
+    snprintf(head, sizeof(head), "HTTP/1.1 200 OK\r\ncontent-length: %u\r\n\r\n", (unsigned)size);
+    proxy_kit_send(flow->from, head);
+    (void)proxy_kit_until(flow->kit, flow->to, "\r\n\r\n");
+    flow_finish(flow);
+    proxy_kit_settle(flow->kit);
+    return proxy_kit_worker_stat(flow->kit, ABI_WORKER_SPLICED_BYTES) - before;
+}
+
+/* Of an upstream that brings bodies of some size the head is received alone, and the rest spliced;
+ * one that brings short ones is received as they come. */
+TEST(bodies_of_some_size_are_spliced_from_the_second_on)
+{
+    struct proxy_kit *kit = proxy_kit_new();
+    uint32_t web = proxy_kit_target(kit, "web", 1);
+    struct flow flow = {.kit = kit, .from = -1};
+
+    proxy_kit_l7(kit, snapshot_builder_forward(kit->builder, web));
+    proxy_kit_start(kit);
+    flow.to = proxy_kit_client(kit, 0);
+    for (int round = 0; round < 3; round++) {
+        (void)answer_of(&flow, 65536);
+        for (int i = 0; i < 4; i++) {
+            CHECK(answer_of(&flow, 65536) > 32768);
+        }
+        CHECK_UINT(answer_of(&flow, 100), 0);
+        CHECK(answer_of(&flow, 65536) > 32768); /* one short answer changes nothing */
+        for (int i = 0; i < 20; i++) {
+            CHECK_UINT(answer_of(&flow, 100), 0);
+        }
+        CHECK_UINT(answer_of(&flow, 20000), 0);
+    }
     CHECK(proxy_kit_is_alone(kit, 0));
     close(flow.from);
     close(flow.to);

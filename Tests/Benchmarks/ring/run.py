@@ -24,7 +24,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
-OUT = ROOT / ".build-bench"
+OUT = ROOT / ".build-bench/ring"
 HERE = ROOT / "Tests/Benchmarks/ring"
 WARNINGS = (
     "-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wvla -Wmissing-prototypes "
@@ -72,7 +72,7 @@ def compiler():
 
 
 def build():
-    OUT.mkdir(exist_ok=True)
+    OUT.mkdir(parents=True, exist_ok=True)
     includes = [f"-I{ROOT}/CSources/{room}/include" for room in ("base", "core", "ring")]
     sources = [
         str(p)
