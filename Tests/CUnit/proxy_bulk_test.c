@@ -256,3 +256,102 @@ TEST(input_that_is_held_when_a_splice_is_due)
     close(flow.to);
     proxy_kit_free(kit);
 }
+
+static void break_off(int fd)
+{
+    struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+    close(fd);
+}
+
+/* An exchange whose long answer is being spliced: a part of the body is on its way. */
+static struct flow in_a_splice(struct proxy_kit *kit)
+{
+    struct flow flow = {.kit = kit, .size = BULK_SIZE};
+
+    proxy_kit_l7(kit, snapshot_builder_forward(kit->builder, proxy_kit_target(kit, "web", 1)));
+    proxy_kit_start(kit);
+    flow.to = proxy_kit_client(kit, 0);
+    proxy_kit_send(flow.to, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    flow.from = proxy_kit_accept(kit, 0);
+    (void)proxy_kit_until(kit, flow.from, "\r\n\r\n");
+    proxy_kit_send(flow.from, "HTTP/1.1 200 OK\r\ncontent-length: 6291456\r\n\r\n");
+    (void)proxy_kit_until(kit, flow.to, "\r\n\r\n");
+    while (proxy_kit_worker_stat(kit, ABI_WORKER_SPLICED_BYTES) == 0 && flow.sent < flow.size) {
+        (void)flow_push(&flow);
+        (void)proxy_kit_turn(kit, KIT_MS);
+        (void)flow_pull(&flow, 300000);
+    }
+    CHECK(flow.sent < flow.size);
+    return flow;
+}
+
+TEST(a_client_that_leaves_a_splice_is_gone)
+{
+    struct proxy_kit *kit = proxy_kit_new();
+    struct flow flow = in_a_splice(kit);
+    bool reset = false;
+
+    break_off(flow.to);
+    for (int i = 0; i < 50; i++) {
+        (void)flow_push(&flow);
+        (void)proxy_kit_turn(kit, KIT_MS);
+    }
+    CHECK_UINT(proxy_kit_outcome(kit, 0, ABI_OUTCOME_CLIENT_GONE), 1);
+    CHECK_UINT(proxy_kit_outcome(kit, 0, ABI_OUTCOME_UPSTREAM_RESET), 0);
+    (void)proxy_kit_rest(kit, flow.from, &reset); /* nobody wants the rest */
+    close(flow.from);
+    proxy_kit_settle(kit);
+    proxy_kit_free(kit);
+}
+
+/* The upstream ends before its length or breaks: the client can tell, and it is told from one that
+ * was whole. */
+static void check_short(bool broken)
+{
+    struct proxy_kit *kit = proxy_kit_new();
+    struct flow flow = in_a_splice(kit);
+    bool reset = false;
+
+    if (broken) {
+        break_off(flow.from);
+    } else {
+        close(flow.from);
+    }
+    (void)proxy_kit_rest(kit, flow.to, &reset);
+    CHECK(reset);
+    CHECK_UINT(proxy_kit_outcome(kit, 0, ABI_OUTCOME_UPSTREAM_RESET), 1);
+    CHECK_UINT(proxy_kit_outcome(kit, 0, ABI_OUTCOME_CLIENT_GONE), 0);
+    close(flow.to);
+    proxy_kit_settle(kit);
+    proxy_kit_free(kit);
+}
+
+TEST(a_body_that_ends_early_in_a_splice_is_cut)
+{
+    check_short(false);
+    check_short(true);
+}
+
+TEST(bytes_behind_a_spliced_body_are_no_answer)
+{
+    struct proxy_kit *kit = proxy_kit_new();
+    struct flow flow = in_a_splice(kit);
+    struct bytes answer;
+    int up;
+
+    flow_finish(&flow);
+    proxy_kit_send(flow.from, "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nbad");
+    proxy_kit_settle(kit);
+    proxy_kit_send(flow.to, "GET /next HTTP/1.1\r\nHost: a\r\n\r\n");
+    up = proxy_kit_accept(kit, 0); /* another connection: that one is not trusted any more */
+    (void)proxy_kit_until(kit, up, "\r\n\r\n");
+    proxy_kit_send(up, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+    answer = proxy_kit_until(kit, flow.to, "\r\n\r\nok");
+    CHECK(bytes_has_prefix(answer, BYTES_LITERAL("HTTP/1.1 200 OK\r\n")));
+    close(up);
+    close(flow.from);
+    close(flow.to);
+    proxy_kit_free(kit);
+}
