@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "abi/control.h"
+#include "abi/log.h"
 #include "abi/overlay.h"
 #include "abi/snapshot.h"
 #include "abi/stats.h"
@@ -31,6 +32,9 @@ uint32_t abi_record_size(uint32_t section)
         [ABI_SECTION_IDENTITY] = sizeof(struct abi_identity),
         [ABI_SECTION_TLS] = sizeof(struct abi_tls),
         [ABI_SECTION_SECRET_LIST] = sizeof(uint64_t),
+        [ABI_SECTION_LOG] = sizeof(struct abi_log),
+        [ABI_SECTION_LOG_OP] = sizeof(struct abi_log_op),
+        [ABI_SECTION_LOG_HEADER] = sizeof(struct abi_log_header),
     };
     return section < ABI_SECTION_COUNT ? sizes[section] : 0;
 }

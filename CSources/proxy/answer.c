@@ -12,6 +12,7 @@ uint16_t answer_status(enum abi_outcome outcome)
         return 403;
     case ABI_OUTCOME_NO_ENDPOINT:
     case ABI_OUTCOME_OVERLOAD:
+    case ABI_OUTCOME_CONNECTION_LIMIT:
     case ABI_OUTCOME_DRAINED:
         return 503;
     case ABI_OUTCOME_CONNECT_TIMEOUT:
@@ -32,6 +33,7 @@ uint16_t answer_status(enum abi_outcome outcome)
     case ABI_OUTCOME_UPSTREAM_PROTOCOL:
     case ABI_OUTCOME_CLIENT_GONE:
     case ABI_OUTCOME_TLS:
+    case ABI_OUTCOME_UPSTREAM_TLS:
     case ABI_OUTCOME_RESPONDED:
     case ABI_OUTCOME_COUNT:
         return 502;
@@ -60,7 +62,7 @@ struct bytes answer_text(enum abi_outcome outcome, uint16_t status)
         return BYTES_LITERAL("upstream closed before its answer\n");
     case ABI_OUTCOME_UPSTREAM_PROTOCOL:
         return BYTES_LITERAL("upstream sent a malformed answer\n");
-    case ABI_OUTCOME_TLS:
+    case ABI_OUTCOME_UPSTREAM_TLS:
         return BYTES_LITERAL("upstream TLS failure\n");
     case ABI_OUTCOME_LOOP:
         return BYTES_LITERAL("request loop\n");
@@ -69,7 +71,7 @@ struct bytes answer_text(enum abi_outcome outcome, uint16_t status)
     }
 }
 
-void answer_write(struct proxy *proxy, struct conn *down, const struct answer *answer)
+size_t answer_write(struct proxy *proxy, struct conn *down, const struct answer *answer)
 {
     const char *reason = h1_reason(answer->status);
     struct bytes date = l7head_date(proxy);
@@ -106,4 +108,5 @@ void answer_write(struct proxy *proxy, struct conn *down, const struct answer *a
     parts[1] = answer->body;
     conn_write(proxy, down, parts, answer->head_only || bodyless ? 1 : 2);
     l7_count_status(proxy, down, answer->status);
+    return answer->head_only || bodyless ? 0 : answer->body.len;
 }

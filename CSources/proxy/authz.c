@@ -23,6 +23,11 @@ struct bytes authz_source(struct proxy *proxy, struct conn *conn)
     return bytes_of(NULL, 0);
 }
 
+static void authz_note(struct proxy *proxy, uint32_t policy, struct intent_decision decision)
+{
+    proxy->decided = (struct proxy_decided){.policy = policy, .intention = decision.intention};
+}
+
 static void authz_count_denial(struct proxy *proxy, struct conn *conn)
 {
     abi_stat_add(&listener_of(proxy, conn)->stats->counters[ABI_LISTENER_DENIED], 1);
@@ -38,6 +43,7 @@ static bool authz_inbound(struct proxy *proxy, struct conn *conn, const struct a
         return true;
     }
     decision = intent_decide(&proxy->current->view, entry->policy, authz_source(proxy, conn));
+    authz_note(proxy, entry->policy, decision);
     return decision.verdict == INTENT_ALLOW ||
            (decision.verdict == INTENT_ASK_PERMISSIONS && entry->kind == ABI_LISTENER_L7);
 }
@@ -48,6 +54,7 @@ bool authz_connection(struct proxy *proxy, struct conn *conn)
     const struct abi_listener *entry = listener_entry(proxy, listener);
 
     conn->epoch = listener->epoch;
+    proxy->decided.policy = ABI_NONE;
     if (entry == NULL || authz_inbound(proxy, conn, entry)) {
         return true;
     }
@@ -67,6 +74,7 @@ static bool authz_may_use(struct proxy *proxy, struct conn *conn, uint32_t targe
         return true;
     }
     decision = intent_decide(view, policy, authz_source(proxy, conn));
+    authz_note(proxy, policy, decision);
     return decision.verdict == INTENT_ALLOW ||
            (decision.verdict == INTENT_ASK_PERMISSIONS && entry->kind == ABI_LISTENER_L7);
 }
@@ -80,6 +88,20 @@ bool authz_target(struct proxy *proxy, struct conn *conn, uint32_t target)
     return false;
 }
 
+/* Whether a policy permits a request; there may be none. */
+static bool authz_permits(struct proxy *proxy, uint32_t policy, struct bytes source,
+                          const struct route_input *input)
+{
+    struct intent_decision decision;
+
+    if (policy == ABI_NONE) {
+        return true;
+    }
+    decision = intent_permit(&proxy->current->view, policy, source, input);
+    authz_note(proxy, policy, decision);
+    return decision.verdict == INTENT_ALLOW;
+}
+
 bool authz_request(struct proxy *proxy, struct conn *conn, const struct route_input *input,
                    uint32_t target)
 {
@@ -87,22 +109,18 @@ bool authz_request(struct proxy *proxy, struct conn *conn, const struct route_in
     const struct abi_listener *entry = listener_entry(proxy, listener_of(proxy, conn));
     struct bytes source;
 
+    proxy->decided.policy = ABI_NONE;
     if (entry == NULL) {
         return true;
     }
     source = authz_source(proxy, conn);
-    if (entry->policy != ABI_NONE &&
-        intent_permit(view, entry->policy, source, input).verdict != INTENT_ALLOW) {
-        authz_count_denial(proxy, conn);
-        return false;
+    if (authz_permits(proxy, entry->policy, source, input) &&
+        (target == ABI_NONE || (entry->flags & ABI_LISTENER_MESH_OUTBOUND) == 0 ||
+         authz_permits(proxy, view->targets[target].policy, source, input))) {
+        return true;
     }
-    if (target != ABI_NONE && (entry->flags & ABI_LISTENER_MESH_OUTBOUND) != 0 &&
-        view->targets[target].policy != ABI_NONE &&
-        intent_permit(view, view->targets[target].policy, source, input).verdict != INTENT_ALLOW) {
-        authz_count_denial(proxy, conn);
-        return false;
-    }
-    return true;
+    authz_count_denial(proxy, conn);
+    return false;
 }
 
 static uint64_t authz_mix(const struct view *view, uint64_t digest, uint32_t policy)

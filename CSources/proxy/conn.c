@@ -110,6 +110,7 @@ void conn_accepted(struct proxy *proxy, struct conn *conn, struct tls_session *t
 {
     conn_set_tls(proxy, conn, tls);
     conn->state = tls == NULL ? CONN_OPEN : CONN_HANDSHAKING;
+    conn->handshake_us = (uint32_t)(ring_now_ns(proxy->ring) / 1000u);
     conn_update_receive(proxy, conn);
     if (tls == NULL) {
         conn->ops->opened(proxy, conn);
@@ -204,25 +205,39 @@ void conn_bury(struct proxy *proxy)
     }
 }
 
-void conn_peer(struct proxy *proxy, struct conn *conn)
+void conn_address(struct proxy *proxy, int fd, struct conn_address *out)
 {
     struct sockaddr_storage address;
     const void *ip = NULL;
     char text[INET6_ADDRSTRLEN] = "unix";
 
-    if (conn->peer_length != 0) {
-        return;
-    }
-    if (ring_peer(proxy->ring, conn->fd, &address)) {
+    *out = (struct conn_address){.port = 0};
+    if (ring_peer(proxy->ring, fd, &address)) {
         if (address.ss_family == AF_INET) {
             ip = &((struct sockaddr_in *)&address)->sin_addr;
+            out->port = ntohs(((struct sockaddr_in *)&address)->sin_port);
         } else if (address.ss_family == AF_INET6) {
             ip = &((struct sockaddr_in6 *)&address)->sin6_addr;
+            out->port = ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
         }
         if (ip != NULL && inet_ntop(address.ss_family, ip, text, sizeof(text)) == NULL) {
             text[0] = '\0';
         }
     }
-    conn->peer_length = (uint8_t)strlen(text);
-    memcpy(conn->peer, text, conn->peer_length);
+    out->length = (uint8_t)strlen(text);
+    memcpy(out->text, text, out->length);
+}
+
+void conn_peer(struct proxy *proxy, struct conn *conn)
+{
+    struct conn_address address;
+
+    if (conn->peer_length != 0) {
+        return;
+    }
+    conn_address(proxy, conn->fd, &address);
+    _Static_assert(INET6_ADDRSTRLEN - 1 <= sizeof(conn->peer), "every address fits");
+    conn->peer_length = address.length;
+    conn->peer_port = address.port;
+    memcpy(conn->peer, address.text, address.length);
 }

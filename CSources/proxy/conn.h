@@ -89,7 +89,9 @@ struct conn {
     uint32_t seen;                         /* bytes of an incomplete head already looked at */
     uint32_t requests;                     /* answered on this connection */
     uint8_t peer_length;                   /* of `peer`; 0: not asked for yet */
-    char peer[47]; /* peer's IP address as text, "unix" for a unix socket; not terminated */
+    char peer[45]; /* peer's IP address as text, "unix" for a unix socket; not terminated */
+    uint16_t peer_port;
+    uint32_t handshake_us; /* downstream with TLS: how long it took; before: when it began */
 };
 
 /* NULL when the pool is empty. The descriptor is the connection's. */
@@ -120,6 +122,13 @@ void conn_finish(struct proxy *proxy, struct conn *conn);
 /* Closes at once. `reset` discards what the kernel still holds and sends RST. */
 void conn_close(struct proxy *proxy, struct conn *conn, bool reset);
 
+/* Who is at the other end of a descriptor. */
+struct conn_address {
+    char text[46]; /* IP address, "unix", or empty; not terminated */
+    uint8_t length;
+    uint16_t port;
+};
+void conn_address(struct proxy *proxy, int fd, struct conn_address *out);
 /* Peer's address, asked once. */
 void conn_peer(struct proxy *proxy, struct conn *conn);
 

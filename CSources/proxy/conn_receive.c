@@ -194,6 +194,7 @@ static void conn_on_ciphertext(struct proxy *proxy, struct conn *conn, struct by
     }
     if (conn->state == CONN_HANDSHAKING && status != TLS_HANDSHAKING) {
         conn->state = CONN_OPEN;
+        conn->handshake_us = (uint32_t)(ring_now_ns(proxy->ring) / 1000u) - conn->handshake_us;
         conn->ops->opened(proxy, conn);
     }
     while (conn->state == CONN_OPEN || conn->state == CONN_LINGERING) {

@@ -1,5 +1,5 @@
 /* Streams of bytes: L4 connections from accept until their upstream is connected. */
-#include "request.h"
+#include "record.h"
 
 static const struct conn_ops l4up_ops;
 
@@ -19,6 +19,14 @@ static void l4_go_on(struct proxy *proxy, struct request *request, enum upstream
     }
 }
 
+/* Ends it before there is an exchange. */
+static void l4_refuse(struct proxy *proxy, struct conn *conn, enum abi_outcome outcome)
+{
+    abi_stat_add(&listener_of(proxy, conn)->stats->outcomes[outcome], 1);
+    record_refused(proxy, conn, 0, outcome);
+    conn_close(proxy, conn, true);
+}
+
 static void l4_opened(struct proxy *proxy, struct conn *conn)
 {
     struct listener *listener = listener_of(proxy, conn);
@@ -33,13 +41,21 @@ static void l4_opened(struct proxy *proxy, struct conn *conn)
         abi_stat_add(&listener->stats->counters[ABI_LISTENER_HANDSHAKES_RESUMED],
                      tls_resumed(conn->tls) ? 1 : 0);
     }
-    if (entry == NULL || !authz_connection(proxy, conn) ||
-        (request = request_create(proxy, conn)) == NULL) {
-        abi_stat_add(&listener->stats->outcomes[ABI_OUTCOME_DENIED], entry != NULL ? 1 : 0);
+    if (entry == NULL) {
         conn_close(proxy, conn, true);
         return;
     }
+    if (!authz_connection(proxy, conn)) {
+        l4_refuse(proxy, conn, ABI_OUTCOME_DENIED);
+        return;
+    }
+    request = request_create(proxy, conn);
+    if (request == NULL) {
+        l4_refuse(proxy, conn, ABI_OUTCOME_OVERLOAD);
+        return;
+    }
     request->flags |= REQUEST_L4;
+    record_begin(proxy, request, NULL);
     abi_stat_add(&listener->stats->counters[ABI_LISTENER_REQUESTS], 1);
     split = route_split(view, entry->splits, (uint32_t)(proxy_random(proxy) % ABI_SPLIT_TOTAL));
     request->target = view->splits[split].target;
@@ -47,6 +63,9 @@ static void l4_opened(struct proxy *proxy, struct conn *conn)
     if (!authz_target(proxy, conn, request->target)) {
         l4_end(proxy, request, ABI_OUTCOME_DENIED);
         return;
+    }
+    if (request->record != NULL) {
+        record_intention(proxy, request);
     }
     conn_pause(conn);
     l4_go_on(proxy, request, upstream_start(proxy, request, &l4up_ops));
@@ -85,6 +104,7 @@ static void l4_failed(struct proxy *proxy, struct conn *conn, enum abi_outcome o
         abi_stat_add(&listener->stats->counters[ABI_LISTENER_HANDSHAKES_FAILED], 1);
     }
     abi_stat_add(&listener->stats->outcomes[outcome], 1);
+    record_refused(proxy, conn, 0, outcome);
     conn_close(proxy, conn, false);
 }
 
@@ -109,6 +129,9 @@ static void l4up_opened(struct proxy *proxy, struct conn *conn)
 
     wheel_cancel(&proxy->wheel, &conn->timer);
     request->flags |= REQUEST_SENT;
+    if (request->record != NULL) {
+        record_connected(proxy, request);
+    }
     abi_stat_add(&request->target_stats->counters[ABI_TARGET_REQUESTS], 1);
     request_unpin(proxy, request);
     relay_start(proxy, request);
@@ -120,6 +143,8 @@ static void l4up_failed(struct proxy *proxy, struct conn *conn, enum abi_outcome
 
     if (outcome == ABI_OUTCOME_CLIENT_GONE) {
         outcome = ABI_OUTCOME_CONNECT_FAILED;
+    } else if (outcome == ABI_OUTCOME_TLS) {
+        outcome = ABI_OUTCOME_UPSTREAM_TLS;
     }
     l4_go_on(proxy, request, upstream_retry(proxy, request, outcome, &l4up_ops));
 }

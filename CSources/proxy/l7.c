@@ -1,5 +1,5 @@
 /* HTTP/1.1: the phases that decide about a request, and its ends. */
-#include "l7.h"
+#include "record.h"
 
 #include <stdio.h>
 
@@ -54,7 +54,7 @@ void l7_answer(struct proxy *proxy, struct request *request, struct answer *answ
     }
     answer->head_only = request->method == H1_METHOD_HEAD;
     answer->close = request_has(request, REQUEST_CLOSE_DOWN) || proxy->draining;
-    answer_write(proxy, request->down, answer);
+    request->bytes_out += answer_write(proxy, request->down, answer);
     request->status = answer->status;
     request->flags |= REQUEST_ANSWERED;
     l7_done(proxy, request, outcome);
@@ -93,7 +93,8 @@ void l7_refuse(struct proxy *proxy, struct conn *down, uint16_t status, enum abi
 
     abi_stat_add(&stats->counters[ABI_LISTENER_REQUESTS], 1);
     abi_stat_add(&stats->outcomes[outcome], 1);
-    answer_write(proxy, down, &answer);
+    record_refused(proxy, down, status, outcome);
+    (void)answer_write(proxy, down, &answer);
     down->stage = L7_ENDING;
     conn_finish(proxy, down);
 }
@@ -303,9 +304,17 @@ static void l7_decide(struct proxy *proxy, struct request *request, const struct
         request->target = target;
         request->target_key = table->targets[target].key;
     }
+    if (request->record != NULL && route != NULL) {
+        record_route(proxy, request, route);
+    }
     if (!authz_request(proxy, request->down, &view->input, target)) {
         l7_fail(proxy, request, ABI_OUTCOME_DENIED);
-    } else if (route == NULL) {
+        return;
+    }
+    if (request->record != NULL) {
+        record_intention(proxy, request);
+    }
+    if (route == NULL) {
         l7_fail(proxy, request, ABI_OUTCOME_NO_ROUTE);
     } else if (route->action == ABI_ACTION_RESPOND) {
         l7_respond(proxy, request, route);
@@ -379,6 +388,7 @@ void l7_begin(struct proxy *proxy, struct conn *down, const uint8_t *start)
         return;
     }
     abi_stat_add(&listener_of(proxy, down)->stats->counters[ABI_LISTENER_REQUESTS], 1);
+    record_begin(proxy, request, &view);
     request->method = head->method;
     request->flags |= l7_request_flags(head, start);
     h1body_start(&request->request_body, (enum h1_framing)head->framing, head->content_length);

@@ -107,8 +107,8 @@ struct answer {
     struct bytes allow;    /* empty: none */
 };
 
-/* Writes an answer of our own. */
-void answer_write(struct proxy *proxy, struct conn *down, const struct answer *answer);
+/* Writes an answer of our own; how much body it has. */
+size_t answer_write(struct proxy *proxy, struct conn *down, const struct answer *answer);
 /* Answers a request and ends it. */
 void l7_answer(struct proxy *proxy, struct request *request, struct answer *answer,
                enum abi_outcome outcome);

@@ -1,6 +1,6 @@
 /* HTTP/1.1, client side: heads and bodies as they arrive, time limits, ends. */
 #include "base/err.h"
-#include "l7.h"
+#include "record.h"
 
 static void l7_refuse_head(struct proxy *proxy, struct conn *down, int error)
 {
@@ -73,6 +73,7 @@ static size_t l7_on_body(struct proxy *proxy, struct conn *down, struct bytes in
     l7_gather_flush(proxy, &gather);
     abi_stat_add(&listener_of(proxy, down)->stats->counters[ABI_LISTENER_BYTES_IN], data);
     abi_stat_add(&request->target_stats->counters[ABI_TARGET_BYTES_OUT], data);
+    request->bytes_in += data;
     if (h1body_is_done(&request->request_body)) {
         request->flags |= REQUEST_BODY_DONE;
         down->stage = L7_AWAIT_ANSWER;
@@ -212,6 +213,9 @@ static void l7_failed(struct proxy *proxy, struct conn *down, enum abi_outcome o
     }
     if (down->user == NULL) {
         abi_stat_add(&listener->stats->outcomes[outcome], 1);
+        if (outcome == ABI_OUTCOME_TLS || down->stage == L7_IN_HEAD) {
+            record_refused(proxy, down, 0, outcome);
+        }
     }
     l7_abort(proxy, down, outcome);
 }

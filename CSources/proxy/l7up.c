@@ -1,6 +1,6 @@
 /* HTTP/1.1, upstream side: the answer's head and body on their way down, and what to do when there
  * is none. */
-#include "l7.h"
+#include "record.h"
 
 #include "base/err.h"
 
@@ -146,6 +146,9 @@ static bool l7up_on_head(struct proxy *proxy, struct request *request, const uin
         spill_clear(&request->big_head, &proxy->blocks);
     }
     l7up_count(proxy, request, head->status);
+    if (request->record != NULL) {
+        record_answer(proxy, request, start);
+    }
     if (head->framing == H1_FRAMING_TUNNEL) {
         l7_gather_flush(proxy, gather);
         l7up_tunnel(proxy, request);
@@ -180,6 +183,7 @@ static void l7up_bulk_moved(struct proxy *proxy, struct conn *from, uint64_t cou
     struct request *request = from->user;
 
     request->response_body.left -= count;
+    request->bytes_out += count;
     abi_stat_add(&listener_of(proxy, request->down)->stats->counters[ABI_LISTENER_BYTES_OUT],
                  count);
     abi_stat_add(&request->target_stats->counters[ABI_TARGET_BYTES_IN], count);
@@ -293,6 +297,7 @@ static size_t l7up_data(struct proxy *proxy, struct conn *up, struct bytes in)
         return in.len;
     }
     l7_gather_flush(proxy, &gather);
+    request->bytes_out += data;
     abi_stat_add(&listener_of(proxy, down)->stats->counters[ABI_LISTENER_BYTES_OUT], head + data);
     abi_stat_add(&request->target_stats->counters[ABI_TARGET_BYTES_IN], head + data);
     if (h1body_is_done(&request->response_body)) {
@@ -308,7 +313,12 @@ static size_t l7up_data(struct proxy *proxy, struct conn *up, struct bytes in)
 
 static void l7up_opened(struct proxy *proxy, struct conn *up)
 {
-    l7_upstream_ready(proxy, up->user);
+    struct request *request = up->user;
+
+    if (request->record != NULL) {
+        record_connected(proxy, request);
+    }
+    l7_upstream_ready(proxy, request);
 }
 
 static void l7up_ended(struct proxy *proxy, struct conn *up)
@@ -345,6 +355,8 @@ static void l7up_failed(struct proxy *proxy, struct conn *up, enum abi_outcome o
 
     if (outcome == ABI_OUTCOME_CLIENT_GONE || (up->state == CONN_OPEN)) {
         outcome = ABI_OUTCOME_UPSTREAM_RESET;
+    } else if (outcome == ABI_OUTCOME_TLS) {
+        outcome = ABI_OUTCOME_UPSTREAM_TLS;
     }
     l7up_lost(proxy, request, outcome);
 }

@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "request.h"
+#include "record.h"
 
 #define LISTENER_RETRY_MS 100u /* pause after the system could give no descriptor */
 
@@ -173,6 +173,25 @@ void listener_on_timer(struct proxy *proxy, uint32_t slot)
     listener_accept(proxy, &proxy->listeners[slot]);
 }
 
+/* Nothing can be done for this connection. */
+static void listener_turn_away(struct proxy *proxy, struct listener *listener, int fd)
+{
+    const struct abi_listener *entry = listener_entry(proxy, listener);
+    enum abi_outcome outcome = ABI_OUTCOME_OVERLOAD;
+
+    proxy_count(proxy, ABI_WORKER_SHED, 1);
+    if (entry != NULL) {
+        if (proxy->draining) {
+            outcome = ABI_OUTCOME_DRAINED;
+        } else if (entry->max_connections != 0 && listener->open >= entry->max_connections) {
+            outcome = ABI_OUTCOME_CONNECTION_LIMIT;
+        }
+        abi_stat_add(&listener->stats->outcomes[outcome], 1);
+        record_turned_away(proxy, entry, fd, outcome);
+    }
+    ring_close(proxy->ring, fd, true);
+}
+
 static void listener_admit(struct proxy *proxy, struct listener *listener, int fd)
 {
     const struct abi_listener *entry = listener_entry(proxy, listener);
@@ -186,8 +205,7 @@ static void listener_admit(struct proxy *proxy, struct listener *listener, int f
         (entry->max_connections != 0 && listener->open >= entry->max_connections) ||
         (conn = conn_create(proxy, fd, entry->kind == ABI_LISTENER_L7 ? &l7_ops : &l4_ops)) ==
             NULL) {
-        proxy_count(proxy, ABI_WORKER_SHED, 1);
-        ring_close(proxy->ring, fd, true);
+        listener_turn_away(proxy, listener, fd);
         return;
     }
     conn->listener = (uint32_t)(listener - proxy->listeners);

@@ -4,7 +4,7 @@
 #include <sys/mman.h>
 
 #include "base/err.h"
-#include "l7.h"
+#include "record.h"
 
 #define PROXY_READY_ROUNDS                                                                         \
     16u /* deliveries of held input in one turn before the ring is asked again */
@@ -26,7 +26,8 @@ static int proxy_take_memory(struct proxy *proxy)
     if (pool_init(&proxy->conns, sizeof(struct conn), conns) != MESH_OK ||
         pool_init(&proxy->requests, sizeof(struct request), requests) != MESH_OK ||
         pool_init(&proxy->blocks, sizeof(struct spill_block), LIMIT_SPILL_BLOCKS) != MESH_OK ||
-        pool_init(&proxy->bulks, bulk_size(), LIMIT_PIPES) != MESH_OK) {
+        pool_init(&proxy->bulks, bulk_size(), LIMIT_PIPES) != MESH_OK ||
+        pool_init(&proxy->records, sizeof(struct record), requests + 1) != MESH_OK) {
         return MESH_E_NO_MEMORY;
     }
     proxy->listeners = proxy_pages(LIMIT_LISTENERS * sizeof(struct listener));
@@ -117,6 +118,7 @@ void proxy_destroy(struct proxy *proxy)
     pool_release(&proxy->requests);
     pool_release(&proxy->blocks);
     pool_release(&proxy->bulks);
+    pool_release(&proxy->records);
     if (proxy->listeners != NULL) {
         munmap(proxy->listeners, LIMIT_LISTENERS * sizeof(struct listener));
     }

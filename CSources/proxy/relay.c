@@ -37,9 +37,11 @@ static void relay_count(struct proxy *proxy, struct request *request, const stru
     struct abi_listener_stats *stats = listener_of(proxy, request->down)->stats;
 
     if (from == request->down) {
+        request->bytes_in += count;
         abi_stat_add(&stats->counters[ABI_LISTENER_BYTES_IN], count);
         abi_stat_add(&request->target_stats->counters[ABI_TARGET_BYTES_OUT], count);
     } else {
+        request->bytes_out += count;
         abi_stat_add(&stats->counters[ABI_LISTENER_BYTES_OUT], count);
         abi_stat_add(&request->target_stats->counters[ABI_TARGET_BYTES_IN], count);
     }
@@ -169,6 +171,8 @@ static void relay_failed(struct proxy *proxy, struct conn *conn, enum abi_outcom
     if (outcome == ABI_OUTCOME_CLIENT_GONE && conn == request->up) {
         outcome = ABI_OUTCOME_UPSTREAM_RESET;
         abi_stat_add(&request->target_stats->counters[ABI_TARGET_RESETS], 1);
+    } else if (outcome == ABI_OUTCOME_TLS && conn == request->up) {
+        outcome = ABI_OUTCOME_UPSTREAM_TLS;
     }
     relay_cut(proxy, request, outcome);
 }

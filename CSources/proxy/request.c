@@ -1,5 +1,5 @@
 /* One exchange: taken, counted, given back. */
-#include "request.h"
+#include "record.h"
 
 struct request *request_create(struct proxy *proxy, struct conn *down)
 {
@@ -24,6 +24,9 @@ struct request *request_create(struct proxy *proxy, struct conn *down)
 void request_unpin(struct proxy *proxy, struct request *request)
 {
     if (request->generation != NULL) {
+        if (request->record != NULL) {
+            record_keep_names(request);
+        }
         generation_leave(proxy, request->generation);
         request->generation = NULL;
     }
@@ -34,6 +37,12 @@ void request_end(struct proxy *proxy, struct request *request, enum abi_outcome 
     struct abi_listener_stats *stats = listener_of(proxy, request->down)->stats;
 
     MUST(request->up == NULL);
+    if (request->record != NULL) {
+        record_end(proxy, request, outcome);
+    }
+    if (request->target_stats != NULL) {
+        abi_stat_add(&request->target_stats->outcomes[outcome], 1);
+    }
     request_unpin(proxy, request);
     wheel_cancel(&proxy->wheel, &request->timer);
     spill_clear(&request->big_head, &proxy->blocks);

@@ -29,6 +29,8 @@ enum request_flag {
     REQUEST_INTERIM = 32768, /* an interim answer went to the client */
 };
 
+struct record;
+
 struct request {
     struct wheel_timer timer; /* of the whole request */
     struct conn *down;
@@ -38,9 +40,12 @@ struct request {
     uint64_t target_key;
     uint64_t started_ns;
     uint64_t sent_ns;
-    uint32_t flags;   /* enum request_flag */
-    uint32_t target;  /* TARGET section of `generation` */
-    uint32_t retries; /* left */
+    uint64_t bytes_in;     /* of its body, or of the stream */
+    uint64_t bytes_out;    /* as above, to the client */
+    struct record *record; /* NULL: its listener has no log */
+    uint32_t flags;        /* enum request_flag */
+    uint32_t target;       /* TARGET section of `generation` */
+    uint32_t retries;      /* left */
     uint32_t retry_on;
     uint32_t tried[REQUEST_TRIES]; /* ENDPOINT section of `generation` */
     uint8_t tried_count;

@@ -51,6 +51,12 @@ struct uppool {
 
 struct bulk;
 
+/* What intentions said last: about the connection or request that is being handled. */
+struct proxy_decided {
+    uint32_t policy;    /* POLICY section of the current generation; ABI_NONE: nothing was asked */
+    uint32_t intention; /* INTENTION section; ABI_NONE: the policy's default */
+};
+
 struct proxy {
     struct proxy_config config;
     struct ring *ring;
@@ -59,6 +65,7 @@ struct proxy {
     struct pool requests;
     struct pool blocks; /* struct spill_block */
     struct pool bulks;
+    struct pool records; /* struct record */
     struct wheel wheel;
     uint64_t now_ms;
     uint64_t random;
@@ -82,6 +89,7 @@ struct proxy {
     struct h1_head head;            /* of the message being handled */
     uint8_t host[URI_MAX_HOST + 1]; /* normal form of its host */
     uint8_t path[H1_MAX_TARGET];    /* normal form of its path, when it differs */
+    struct proxy_decided decided;
     struct wheel_timer drain_timer;
     bool draining;
     char date[32]; /* IMF-fixdate of this second */

@@ -1,5 +1,5 @@
 /* From a target to an open connection: choose an endpoint, reuse or connect, try the next one. */
-#include "request.h"
+#include "record.h"
 
 #include <netinet/in.h>
 #include <stddef.h>
@@ -149,7 +149,7 @@ static struct conn *upstream_open(struct proxy *proxy, struct request *request, 
     if (endpoint->tls != ABI_NONE) {
         context = tables_tls(request->generation, endpoint->tls);
         if (context == NULL) {
-            request->outcome = ABI_OUTCOME_TLS;
+            request->outcome = ABI_OUTCOME_UPSTREAM_TLS;
             return NULL;
         }
     }
@@ -189,6 +189,14 @@ static struct conn *upstream_open(struct proxy *proxy, struct request *request, 
     return conn;
 }
 
+static void upstream_note(struct proxy *proxy, struct request *request,
+                          const struct abi_target *target, uint32_t endpoint)
+{
+    if (request->record != NULL) {
+        record_upstream(proxy, request, target, &request->generation->view.endpoints[endpoint]);
+    }
+}
+
 enum upstream_result upstream_start(struct proxy *proxy, struct request *request,
                                     const struct conn_ops *ops)
 {
@@ -212,9 +220,11 @@ enum upstream_result upstream_start(struct proxy *proxy, struct request *request
             request->flags |= REQUEST_REUSED;
             conn->ops = ops;
             upstream_attach(proxy, request, conn, target);
+            upstream_note(proxy, request, target, endpoint);
             return UPSTREAM_READY;
         }
         request->flags &= ~(uint32_t)REQUEST_REUSED;
+        upstream_note(proxy, request, target, endpoint);
         conn = upstream_open(proxy, request, endpoint, target);
         if (conn != NULL) {
             conn->ops = ops;

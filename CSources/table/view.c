@@ -7,9 +7,13 @@
 
 /* Greatest number of records of each section; 0: only the size of the file bounds it. */
 static const uint32_t section_limits[ABI_SECTION_COUNT] = {
-    [ABI_SECTION_LISTENER] = LIMIT_LISTENERS,   [ABI_SECTION_ROUTE] = LIMIT_ROUTES,
-    [ABI_SECTION_TARGET] = LIMIT_TARGETS,       [ABI_SECTION_ENDPOINT] = LIMIT_ENDPOINTS,
-    [ABI_SECTION_INTENTION] = LIMIT_INTENTIONS, [ABI_SECTION_TLS] = LIMIT_TLS_CONTEXTS,
+    [ABI_SECTION_LISTENER] = LIMIT_LISTENERS,
+    [ABI_SECTION_ROUTE] = LIMIT_ROUTES,
+    [ABI_SECTION_TARGET] = LIMIT_TARGETS,
+    [ABI_SECTION_ENDPOINT] = LIMIT_ENDPOINTS,
+    [ABI_SECTION_INTENTION] = LIMIT_INTENTIONS,
+    [ABI_SECTION_TLS] = LIMIT_TLS_CONTEXTS,
+    [ABI_SECTION_LOG] = LIMIT_LOGS,
 };
 
 static bool refuse(struct view_refusal *refusal, enum abi_refusal code, uint32_t section,
@@ -112,6 +116,9 @@ static void set_pointers(struct view *view)
     view->identities = at[ABI_SECTION_IDENTITY];
     view->tls = at[ABI_SECTION_TLS];
     view->secret_list = at[ABI_SECTION_SECRET_LIST];
+    view->logs = at[ABI_SECTION_LOG];
+    view->log_ops = at[ABI_SECTION_LOG_OP];
+    view->log_headers = at[ABI_SECTION_LOG_HEADER];
 }
 
 enum view_progress view_open_begin(struct view *view, const void *bytes, size_t size,

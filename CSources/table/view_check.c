@@ -302,6 +302,12 @@ bool view_check_record(struct view_walk *walk)
         return view_check_tls(walk);
     case ABI_SECTION_SECRET_LIST:
         return check_secret_list(walk);
+    case ABI_SECTION_LOG:
+        return view_check_log(walk);
+    case ABI_SECTION_LOG_OP:
+        return view_check_log_op(walk);
+    case ABI_SECTION_LOG_HEADER:
+        return view_check_log_header(walk);
     case ABI_SECTION_TEXT:
     case ABI_SECTION_BLOB:
     case ABI_SECTION_COUNT:

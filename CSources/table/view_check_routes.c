@@ -64,7 +64,9 @@ bool view_check_listener(struct view_walk *walk)
                      "statistics slot") &&
            check_listener_kind(walk, listener) && check_listener_mesh(walk, listener) &&
            view_check_congestion(walk, listener->congestion) &&
-           view_check_token(walk, listener->via, true, "pseudonym for Via");
+           view_check_token(walk, listener->via, true, "pseudonym for Via") &&
+           view_index(walk, listener->log, ABI_SECTION_LOG, "listener's log") &&
+           view_rule(walk, listener->_pad0 == 0, ABI_REFUSAL_PADDING, "listener");
 }
 
 /* Whether a lookup of the name in slot `index` of the table comes to that slot. */

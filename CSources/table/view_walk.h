@@ -98,6 +98,9 @@ bool view_check_intention(struct view_walk *walk);
 bool view_check_permission(struct view_walk *walk);
 bool view_check_identity(struct view_walk *walk);
 bool view_check_tls(struct view_walk *walk);
+bool view_check_log(struct view_walk *walk);
+bool view_check_log_op(struct view_walk *walk);
+bool view_check_log_header(struct view_walk *walk);
 /* The TEXT section as a whole: UTF-8 without NUL, in steps. */
 bool view_check_all_text(struct view_walk *walk);
 

@@ -1,4 +1,6 @@
 /* What is known of a session. */
+#include <string.h>
+
 #include "tls_private.h"
 
 enum tls_status tls_status_of(const struct tls_session *session)
@@ -33,6 +35,14 @@ struct bytes tls_peer_serial(const struct tls_session *session)
 uint16_t tls_version(const struct tls_session *session)
 {
     return session->status == TLS_HANDSHAKING ? 0 : (uint16_t)SSL_version(session->ssl);
+}
+
+struct bytes tls_cipher(const struct tls_session *session)
+{
+    const SSL_CIPHER *cipher = SSL_get_current_cipher(session->ssl);
+    const char *name = cipher == NULL ? NULL : SSL_CIPHER_standard_name(cipher);
+
+    return bytes_of(name, name == NULL ? 0 : strlen(name));
 }
 
 bool tls_resumed(const struct tls_session *session)

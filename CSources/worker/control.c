@@ -20,6 +20,7 @@ static const struct control_rule control_rules[] = {
     {ABI_CONTROL_HELLO, sizeof(struct abi_control_hello), CONTROL_PLANE, 0},
     {ABI_CONTROL_PUBLISH, sizeof(struct abi_control_publish), CONTROL_PLANE, 2},
     {ABI_CONTROL_SHUTDOWN, sizeof(struct abi_control_shutdown), CONTROL_PLANE, 0},
+    {ABI_CONTROL_REOPEN, sizeof(struct abi_control_reopen), CONTROL_PLANE, 0},
     {ABI_CONTROL_WELCOME, sizeof(struct abi_control_welcome), CONTROL_SUPERVISOR_UP, 2},
     {ABI_CONTROL_REFUSE, sizeof(struct abi_control_refuse), CONTROL_SUPERVISOR_UP, 0},
     {ABI_CONTROL_WORKER, sizeof(struct abi_control_worker), CONTROL_SUPERVISOR_UP, 1},
@@ -34,6 +35,7 @@ static const struct control_rule control_rules[] = {
     {ABI_CONTROL_COMMIT, CONTROL_GENERATION, CONTROL_SUPERVISOR_DOWN, 0},
     {ABI_CONTROL_ABORT, CONTROL_GENERATION, CONTROL_SUPERVISOR_DOWN, 0},
     {ABI_CONTROL_DRAIN, CONTROL_GENERATION, CONTROL_SUPERVISOR_DOWN, 0},
+    {ABI_CONTROL_REOPEN, sizeof(struct abi_control_reopen), CONTROL_SUPERVISOR_DOWN, 0},
     {ABI_CONTROL_READY, CONTROL_GENERATION, CONTROL_WORKER, 0},
     {ABI_CONTROL_PHASE, sizeof(struct abi_control_phase), CONTROL_WORKER, 0},
     {ABI_CONTROL_DRAINED, CONTROL_GENERATION, CONTROL_WORKER, 0},
@@ -162,6 +164,7 @@ static const char *control_check_body(enum control_party party, const void *byte
     switch (head->type) {
     case ABI_CONTROL_HELLO:
     case ABI_CONTROL_SHUTDOWN:
+    case ABI_CONTROL_REOPEN:
         return NULL;
     case ABI_CONTROL_PUBLISH:
         return control_check_plane(bytes, descriptors);

@@ -33,6 +33,7 @@ struct control_message {
         struct abi_control_listener listener;
         struct abi_control_phase phase;
         struct abi_control_generation generation;
+        struct abi_control_reopen reopen;
         uint8_t bytes[LIMIT_CONTROL_MESSAGE];
     };
     struct shm_descriptors descriptors;

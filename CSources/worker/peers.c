@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "logkeeper.h"
 #include "publish.h"
 
 static void peers_close(struct state_peer *peer)
@@ -188,6 +189,9 @@ void peers_read_plane(struct state *state)
     case ABI_CONTROL_SHUTDOWN:
         state->drain_wanted = true;
         state->drain_grace_ms = state->message.shutdown.grace_ms;
+        break;
+    case ABI_CONTROL_REOPEN:
+        logkeeper_reopen(state);
         break;
     default:
         peers_drop_plane(state, "a second HELLO");

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/must.h"
+#include "logkeeper.h"
 #include "peers.h"
 #include "slots.h"
 
@@ -223,6 +224,7 @@ static void publish_commit(struct state *state)
         return;
     }
     publish_adopt(state);
+    logkeeper_committed(state);
     rollout_commit(&state->rollout, slots_in_service(state), state->now_ms);
     for (uint32_t slot = 0; slot < state->config->workers; slot++) {
         if ((silent >> slot & 1) != 0) {

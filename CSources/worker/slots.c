@@ -13,6 +13,7 @@
 #include "base/must.h"
 #include "base/num.h"
 #include "gauges.h"
+#include "logkeeper.h"
 #include "peers.h"
 #include "publish.h"
 #include "worker.h"
@@ -33,6 +34,9 @@ bool slots_init(struct state *state)
         if (worker->stats_file < 0) {
             log_line(LOG_LEVEL_ERROR, "no memory for statistics: %s",
                      strerror(-worker->stats_file));
+            return false;
+        }
+        if (!logkeeper_init(state, slot)) {
             return false;
         }
         stats = worker->stats.base;
@@ -143,10 +147,11 @@ void slots_drain(struct state *state, uint64_t grace_ms)
         .channel = SLOTS_CHANNEL,
         .stats = state->slots[slot].stats.base,
         .overlay = state->overlay.base,
+        .log = state->slots[slot].log.base,
         .cpus = &state->config->cpus,
         .orphan_grace_ms = state->config->drain_timeout_ms,
     };
-    const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGPIPE};
+    const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGPIPE, SIGUSR1};
     sigset_t none;
     int nothing = open("/dev/null", O_RDWR);
 
@@ -166,6 +171,7 @@ void slots_drain(struct state *state, uint64_t grace_ms)
     for (uint32_t other = 0; other < state->config->workers; other++) {
         if (other != slot) {
             region_unmap(&state->slots[other].stats);
+            region_unmap(&state->slots[other].log);
         }
     }
     log_become_worker();
@@ -385,6 +391,9 @@ void slots_reap(struct state *state)
     pid_t pid;
 
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        if (logkeeper_ended(state, pid, status)) {
+            continue;
+        }
         for (uint32_t slot = 0; slot < state->config->workers; slot++) {
             if (state->slots[slot].pid == pid) {
                 slots_ended(state, slot, status);
@@ -431,6 +440,7 @@ void slots_tick(struct state *state)
             slots_start(state, slot);
         }
     }
+    logkeeper_tick(state);
 }
 
 uint64_t slots_due_ms(const struct state *state)
@@ -445,6 +455,9 @@ uint64_t slots_due_ms(const struct state *state)
         } else if (worker->abort_ms != 0 && !worker->ended) {
             due = num_min_u64(due, worker->abort_ms + SLOTS_ABORT_MS);
         }
+    }
+    if (state->logger.wanted && state->logger.pid == 0) {
+        due = num_min_u64(due, state->logger.start_ms);
     }
     return due;
 }

@@ -33,6 +33,7 @@ struct state_slot {
     int output;     /* the worker's standard error; -1: none */
     int stats_file; /* the stats region */
     struct region stats;
+    struct region log; /* the ring of access records */
     enum abi_worker_state state;
     uint64_t generation;  /* committed in this worker */
     uint32_t exit_status; /* of the process before */
@@ -43,6 +44,14 @@ struct state_slot {
     uint64_t start_ms;  /* when to start the next process; without one */
     struct life life;
     struct log_relay relay;
+};
+
+/* The process that writes access logs. */
+struct state_logger {
+    pid_t pid;   /* 0: no process */
+    int channel; /* -1: none */
+    bool wanted;
+    uint64_t start_ms; /* when to start the next process; without one */
 };
 
 /* Who connects to the control socket: several may be before their HELLO, one controls. */
@@ -85,6 +94,7 @@ struct state {
 
     struct sockets sockets;
     struct state_slot slots[LIMIT_WORKERS];
+    struct state_logger logger;
     struct control_message message;
 };
 

@@ -18,6 +18,7 @@
 #include "base/must.h"
 #include "base/num.h"
 #include "core/ring.h"
+#include "logkeeper.h"
 #include "peers.h"
 #include "publish.h"
 #include "slots.h"
@@ -100,6 +101,7 @@ static int supervisor_catch_signals(void)
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGCHLD);
+    sigaddset(&set, SIGUSR1);
     MUST(sigprocmask(SIG_BLOCK, &set, NULL) == 0);
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
@@ -181,6 +183,7 @@ static int supervisor_start(struct state *state, const struct supervisor_config 
                             .signals = -1,
                             .overlay_file = -1,
                             .plane = {.fd = -1},
+                            .logger = {.channel = -1},
                             .committed = {.snapshot = -1, .secrets = -1},
                             .staged = {.snapshot = -1, .secrets = -1},
                             .queued = {.snapshot = -1, .secrets = -1}};
@@ -247,6 +250,10 @@ static void supervisor_read_signals(struct state *state)
     while (read(state->signals, &info, sizeof(info)) == sizeof(info)) {
         if (info.ssi_signo == SIGCHLD) {
             continue; /* every turn reaps */
+        }
+        if (info.ssi_signo == SIGUSR1) {
+            logkeeper_reopen(state);
+            continue;
         }
         if (state->draining) {
             log_line(LOG_LEVEL_WARN, "a second signal: what is left is cut");
@@ -354,6 +361,7 @@ static void supervisor_finish(struct state *state)
         supervisor_read_signals(state);
         slots_reap(state);
     }
+    logkeeper_finish(state);
     if (state->plane.fd >= 0) {
         close(state->plane.fd); /* its end of the channel says that all is over */
     }
@@ -430,8 +438,7 @@ static int supervisor_detach(const struct supervisor_config *config)
     setsid();
     nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (nothing >= 0) {
-        dup2(nothing, STDIN_FILENO);
-        dup2(nothing, STDOUT_FILENO);
+        dup2(nothing, STDIN_FILENO); /* standard output may be an access log */
     }
     return supervisor_main(config, ready[1]);
 }

@@ -314,6 +314,7 @@ static int worker_start(struct worker *worker)
     struct proxy_config proxy = {.worker = worker->config->slot,
                                  .stats = worker->config->stats,
                                  .overlay = worker->config->overlay,
+                                 .log = worker->config->log,
                                  .max_connections = worker->max_connections,
                                  .released = generations_released,
                                  .context = worker};

@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "abi/log.h"
 #include "abi/overlay.h"
 #include "abi/stats.h"
 #include "worker/cpus.h"
@@ -16,6 +17,7 @@ struct worker_config {
     int channel; /* to the supervisor: SEQPACKET, non-blocking */
     struct abi_stats *stats;
     const struct abi_overlay *overlay;
+    struct abi_log_ring *log; /* for access records */
     const struct cpus *cpus;
     uint64_t orphan_grace_ms; /* what is in flight may take so long when the supervisor has died */
 };

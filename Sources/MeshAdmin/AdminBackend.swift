@@ -31,4 +31,6 @@ package protocol AdminBackend: Sendable {
     func reportCheck(id: String, _ update: CheckUpdate) async throws -> CheckStateReport
     func createIntention(_ request: IntentionRequest) async throws -> ChangeReport
     func deleteIntention(source: String, destination: String) async throws -> ChangeReport
+    /// Files of access logs are opened by their names again.
+    func reopenLogs() async throws
 }

@@ -175,6 +175,12 @@ struct AdminRoutes: Sendable {
                             source: pair.source, destination: pair.destination))
                 },
             ],
+            "v1/log/reopen": [
+                .post: { _, _ in
+                    try await backend.reopenLogs()
+                    return AdminErrors.json(HealthReport(status: "told"))
+                }
+            ],
         ]
     }
 

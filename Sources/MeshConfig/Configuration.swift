@@ -97,6 +97,8 @@ package struct Configuration: Sendable, Hashable {
     package var tls: TLS
     package var server: Server
     package var log: Log
+    /// Every member is set.
+    package var accessLog: AccessLogDefinition
     package var services: [Owned<ServiceDefinition>]
     package var servicesDir: String?
     package var configEntries: [Owned<ConfigEntry>]

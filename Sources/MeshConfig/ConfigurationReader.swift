@@ -19,7 +19,8 @@ struct ConfigurationReader {
             server: Configuration.Server(
                 gracefulShutdownTimeout: root.section("server")
                     .duration("graceful_shutdown_timeout") ?? .seconds(60)),
-            log: log(root.section("log")), services: services,
+            log: log(root.section("log")), accessLog: accessLog(root.section("access_log")),
+            services: services,
             servicesDir: optional(root.path("services_dir")), configEntries: entries(),
             configEntriesDir: optional(root.path("config_entries_dir")), listeners: listeners)
         if let node = root.section("api").written("bind_addr"), configuration.api.bindAddr != nil {
@@ -106,6 +107,12 @@ struct ConfigurationReader {
             intentionsDefault: fields.choice("intentions_default", IntentionAction.self) ?? .deny,
             leafTTL: fields.duration("leaf_ttl") ?? .hours(72),
             sidecarPorts: min(low, high)...max(low, high))
+    }
+
+    private func accessLog(_ fields: Fields) -> AccessLogDefinition {
+        let log = ListenerReader.accessLog(fields).over(.off)
+        sink.report(log.problems(), in: fields.node, fields.schema, ["access_log"])
+        return log
     }
 
     private func log(_ fields: Fields) -> Configuration.Log {

@@ -125,11 +125,13 @@ package struct ListenerDefinition: Hashable, Sendable, Codable {
     package var tls: TLS?
     /// First match wins.
     package var routes: [Route]
+    /// Where it differs from the log of the whole node.
+    package var accessLog: AccessLogDefinition?
 
     package init(
         name: String, bindAddr: HostPort, kind: Kind, service: ServiceName? = nil,
         timeouts: Timeouts = Timeouts(), identity: ServiceName? = nil, tls: TLS? = nil,
-        routes: [Route] = []
+        routes: [Route] = [], accessLog: AccessLogDefinition? = nil
     ) {
         self.name = name
         self.bindAddr = bindAddr
@@ -139,12 +141,14 @@ package struct ListenerDefinition: Hashable, Sendable, Codable {
         self.identity = identity
         self.tls = tls
         self.routes = routes
+        self.accessLog = accessLog
     }
 
     package enum CodingKeys: String, CodingKey {
         case name
         case bindAddr = "bind_addr"
         case kind, service, timeouts, identity, tls, routes
+        case accessLog = "access_log"
     }
 }
 
@@ -159,6 +163,7 @@ extension ListenerDefinition: Validated {
             "\(NameRule.quoted(bindAddr.host)) is a name: write the IP address to listen on")
         validateTimeouts(&checks)
         checks.within(["tls"], tls)
+        checks.within(["access_log"], accessLog)
         if tls?.alpn.contains("h2") == true, kind == .l4 {
             checks.fail(["tls", "alpn"], "h2 needs kind: l7; leave alpn out of an l4 listener")
         }

@@ -27,17 +27,18 @@ package enum ProcessEnd: Sendable, Equatable, CustomStringConvertible {
 package struct ChildProcess: Sendable {
     package let pid: Int32
 
-    /// Starts `program` (a path) with `arguments` behind its name.
+    /// Starts `program` (a path) with `arguments` behind its name. `errors` is its standard error
+    /// when that is not `output`; a descriptor that is neither 0 nor 1.
     package init(
         program: String, arguments: [String], environment: [String: String]? = nil,
-        output: Int32 = STDERR_FILENO
+        output: Int32 = STDERR_FILENO, errors: Int32? = nil
     ) throws {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
         posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
         posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO)
-        posix_spawn_file_actions_adddup2(&actions, output, STDERR_FILENO)
+        posix_spawn_file_actions_adddup2(&actions, errors ?? output, STDERR_FILENO)
         guard shm_spawn_close_from(&actions, STDERR_FILENO + 1) == 0 else {
             throw MeshError(.system, "cannot start \(program): no memory")
         }

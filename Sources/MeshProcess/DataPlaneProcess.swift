@@ -86,7 +86,8 @@ package struct DataPlaneProcess: Sendable {
         let output = try openLog()
         defer { if output != STDERR_FILENO { close(output) } }
         let child = try ChildProcess(
-            program: options.program, arguments: options.arguments, output: output)
+            program: options.program, arguments: options.arguments, output: STDOUT_FILENO,
+            errors: output)
         // The program returns once the data plane is up: its child lives on by itself.
         guard let end = await child.wait(until: ContinuousClock.now + limit) else {
             child.signal(SIGKILL)

@@ -29,6 +29,12 @@ enum ControlPlaneMessage {
         return bytes(of: message)
     }
 
+    static func reopen() -> [UInt8] {
+        var message = abi_control_reopen()
+        message.head = head(ABI_CONTROL_REOPEN, message)
+        return bytes(of: message)
+    }
+
     private static func head<Message>(_ type: abi_control_type, _ message: Message)
         -> abi_control_head
     {

@@ -286,6 +286,12 @@ package actor DataPlaneLink {
             ControlPlaneMessage.shutdown(graceMilliseconds: UInt64(max(0, milliseconds))))
     }
 
+    /// Tells the data plane to open the files of access logs by their names again.
+    package func reopenLogs() throws {
+        guard let channel else { throw MeshError(.unavailable, "no data plane is connected") }
+        try channel.send(ControlPlaneMessage.reopen())
+    }
+
     private func outcome(of generation: UInt64) async -> PublishOutcome {
         await withCheckedContinuation { waiter in
             guard let outcome = pending[generation]?.outcome else {

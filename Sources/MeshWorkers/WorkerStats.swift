@@ -56,6 +56,10 @@ package struct WorkerCounters: Sendable, Equatable {
     package var viewsLive: UInt64 = 0
     package var reauthorizedClosed: UInt64 = 0
     package var starts: UInt64 = 0
+    package var logRecords: UInt64 = 0
+    package var logDropped: UInt64 = 0
+    package var logWritten: UInt64 = 0
+    package var logLost: UInt64 = 0
 
     package init() {}
 }
@@ -104,6 +108,8 @@ package struct TargetCounters: Sendable, Equatable {
     /// Answers by hundreds: index 0 is 2xx, 3 is 5xx.
     package var codes: [UInt64] = Array(repeating: 0, count: 4)
     package var resets: UInt64 = 0
+    /// How requests and connections that went there ended, in the order of `RequestOutcome`.
+    package var outcomes: [UInt64] = Array(repeating: 0, count: RequestOutcome.allCases.count)
     package var latency = LatencyHistogram()
 
     package init() {}
@@ -116,6 +122,7 @@ package struct TargetCounters: Sendable, Equatable {
         ]
         for member in members { left[keyPath: member] &+= right[keyPath: member] }
         for index in left.codes.indices { left.codes[index] &+= right.codes[index] }
+        for index in left.outcomes.indices { left.outcomes[index] &+= right.outcomes[index] }
         left.latency += right.latency
     }
 }
@@ -141,4 +148,6 @@ package enum RequestOutcome: String, Sendable, CaseIterable {
     case drained
     case loop
     case responded
+    case connectionLimit = "connection_limit"
+    case upstreamTLS = "upstream_tls"
 }

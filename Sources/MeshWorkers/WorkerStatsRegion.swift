@@ -68,6 +68,10 @@ package final class WorkerStatsRegion: Sendable {
         result.viewsLive = one(ABI_WORKER_VIEWS_LIVE)
         result.reauthorizedClosed = one(ABI_WORKER_REAUTHORIZED_CLOSED)
         result.starts = one(ABI_WORKER_STARTS)
+        result.logRecords = one(ABI_WORKER_LOG_RECORDS)
+        result.logDropped = one(ABI_WORKER_LOG_DROPPED)
+        result.logWritten = one(ABI_WORKER_LOG_WRITTEN)
+        result.logLost = one(ABI_WORKER_LOG_LOST)
         return result
     }
 
@@ -118,6 +122,10 @@ package final class WorkerStatsRegion: Sendable {
             ABI_TARGET_CODE_2XX, ABI_TARGET_CODE_3XX, ABI_TARGET_CODE_4XX, ABI_TARGET_CODE_5XX,
         ].map(one)
         result.resets = one(ABI_TARGET_RESETS)
+        let outcomes = place(base, MemoryLayout<abi_target_stats>.offset(of: \.outcomes))
+        result.outcomes = (0..<Int(ABI_OUTCOME_COUNT.rawValue)).map {
+            read(at: outcomes, index: $0)
+        }
         result.latency = histogram(
             at: place(base, MemoryLayout<abi_target_stats>.offset(of: \.latency)))
         return result

@@ -88,6 +88,11 @@ struct Connection {
         try Self.decoded(try await client.answer("GET", path))
     }
 
+    /// A request without a body.
+    func post<Value: Decodable>(_ path: String) async throws -> Value {
+        try Self.decoded(try await client.answer("POST", path))
+    }
+
     func ask<Value: Decodable>(_ path: String, _ body: some Encodable) async throws -> Value {
         let json = try APICoding.encoder().encode(body)
         return try Self.decoded(try await client.answer("POST", path, json: Array(json)))

@@ -60,6 +60,9 @@ import Testing
             (ABI_SECTION_PERMISSION, MemoryLayout<abi_permission>.stride),
             (ABI_SECTION_IDENTITY, MemoryLayout<abi_identity>.stride),
             (ABI_SECTION_TLS, MemoryLayout<abi_tls>.stride), (ABI_SECTION_SECRET_LIST, 8),
+            (ABI_SECTION_LOG, MemoryLayout<abi_log>.stride),
+            (ABI_SECTION_LOG_OP, MemoryLayout<abi_log_op>.stride),
+            (ABI_SECTION_LOG_HEADER, MemoryLayout<abi_log_header>.stride),
         ]
         #expect(sizes.count == Int(ABI_SECTION_COUNT.rawValue))
         for (section, size) in sizes {

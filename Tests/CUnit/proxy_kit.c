@@ -45,6 +45,7 @@ struct proxy_kit *proxy_kit_new(void)
     kit->builder = snapshot_builder_new();
     kit->stats = kit_region(ABI_STATS_SIZE);
     kit->overlay = kit_region(ABI_OVERLAY_SIZE);
+    kit->log = kit_region(abi_log_ring_bytes());
     kit->max_connections = 256;
     return kit;
 }
@@ -150,6 +151,7 @@ void proxy_kit_start(struct proxy_kit *kit)
         .ring = kit->ring,
         .stats = kit->stats,
         .overlay = kit->overlay,
+        .log = kit->log,
         .seed = 1,
         .max_connections = kit->max_connections,
         .released = kit_released,
@@ -438,4 +440,58 @@ uint64_t proxy_kit_worker_stat(const struct proxy_kit *kit, enum abi_worker_stat
 uint64_t proxy_kit_outcome(const struct proxy_kit *kit, uint32_t listener, enum abi_outcome outcome)
 {
     return abi_stat_get(&abi_stats_listener(kit->stats, listener)->outcomes[outcome]);
+}
+
+/* --- access records --- */
+
+static union {
+    struct abi_log_record record;
+    uint8_t bytes[LIMIT_LOG_RECORD];
+} kit_record;
+
+void proxy_kit_log(struct proxy_kit *kit)
+{
+    struct abi_log_op ops[ABI_LOG_VARIABLE_COUNT - 1];
+    const char *names[] = {"x-request-id", "server"};
+    uint32_t log;
+
+    memset(ops, 0, sizeof(ops));
+    for (uint32_t i = 0; i + 1 < ABI_LOG_VARIABLE_COUNT; i++) {
+        ops[i].variable = (uint8_t)(i + 1);
+    }
+    log = snapshot_builder_log(kit->builder, ops, ABI_LOG_HEADER_2 - 1);
+    for (uint8_t i = 0; i < 2; i++) {
+        const struct abi_log_header header = {.name = snapshot_builder_text(kit->builder, names[i]),
+                                              .response = i};
+
+        snapshot_builder_add(kit->builder, ABI_SECTION_LOG_HEADER, &header);
+    }
+    ((struct abi_log *)snapshot_builder_record(kit->builder, ABI_SECTION_LOG, log))->headers.count =
+        2;
+    for (uint32_t i = 0; i < kit->listener_count; i++) {
+        proxy_kit_listener(kit, i)->log = log;
+    }
+}
+
+bool proxy_kit_has_record(struct proxy_kit *kit)
+{
+    uint64_t tail = kit->log_tail;
+
+    return abi_log_ring_next(kit->log, &tail, &kit_record.record) == ABI_LOG_TAKEN;
+}
+
+const struct abi_log_record *proxy_kit_record(struct proxy_kit *kit)
+{
+    proxy_kit_settle(kit);
+    memset(&kit_record, 0, sizeof(kit_record));
+    CHECK_INT(abi_log_ring_next(kit->log, &kit->log_tail, &kit_record.record), ABI_LOG_TAKEN);
+    abi_log_ring_release(kit->log, kit->log_tail);
+    return &kit_record.record;
+}
+
+struct bytes proxy_kit_recorded(enum abi_log_variable variable)
+{
+    const struct abi_log_part *part = &kit_record.record.parts[variable];
+
+    return bytes_of(kit_record.bytes + sizeof(kit_record.record) + part->at, part->len);
 }

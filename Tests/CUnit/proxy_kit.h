@@ -27,6 +27,8 @@ struct proxy_kit {
     struct proxy *proxy;
     struct abi_stats *stats;
     struct abi_overlay *overlay;
+    struct abi_log_ring *log;
+    uint64_t log_tail;
     int upstreams[PROXY_KIT_MAX]; /* listening, in the order they were made; -1: closed */
     uint16_t upstream_ports[PROXY_KIT_MAX];
     uint32_t upstream_count;
@@ -96,5 +98,14 @@ void proxy_kit_expect_silence(struct proxy_kit *kit, int fd);
 uint64_t proxy_kit_worker_stat(const struct proxy_kit *kit, enum abi_worker_stat stat);
 uint64_t proxy_kit_outcome(const struct proxy_kit *kit, uint32_t listener,
                            enum abi_outcome outcome);
+
+/* The listeners made so far get a log that records every text, the request's x-request-id and the
+ * answer's server among them. */
+void proxy_kit_log(struct proxy_kit *kit);
+/* The next access record; a failed check when there is none. It lives until the next call. */
+const struct abi_log_record *proxy_kit_record(struct proxy_kit *kit);
+/* A text of the newest record. */
+struct bytes proxy_kit_recorded(enum abi_log_variable variable);
+bool proxy_kit_has_record(struct proxy_kit *kit);
 
 #endif

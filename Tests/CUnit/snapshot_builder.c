@@ -127,6 +127,7 @@ struct abi_listener snapshot_builder_listener(struct snapshot_builder *b, const 
         .identity = ABI_NONE,
         .policy = ABI_NONE,
         .route_table = ABI_NONE,
+        .log = ABI_NONE,
         .head_timeout_ms = 10000,
         .idle_timeout_ms = 60000,
         .handshake_timeout_ms = 10000,
@@ -226,6 +227,30 @@ uint32_t snapshot_builder_policy(struct snapshot_builder *b, const char *destina
         policy.fallback = add_intention(b, any, policy.destination, any_destination);
     }
     return snapshot_builder_add(b, ABI_SECTION_POLICY, &policy);
+}
+
+uint32_t snapshot_builder_log(struct snapshot_builder *b, const struct abi_log_op *ops,
+                              uint32_t count)
+{
+    struct abi_log log = {
+        .key = b->next_key++,
+        .sink = ABI_LOG_STDOUT,
+        .sample = ABI_LOG_SAMPLE_ALL,
+        .ops = {snapshot_builder_count(b, ABI_SECTION_LOG_OP), count},
+        .headers = {snapshot_builder_count(b, ABI_SECTION_LOG_HEADER), 0},
+    };
+
+    for (uint32_t i = 0; i < count; i++) {
+        struct abi_log_op op = ops[i];
+
+        if (op.variable == ABI_LOG_LITERAL) {
+            op.literal = snapshot_builder_text(b, " ");
+        } else {
+            log.variables |= 1ULL << op.variable;
+        }
+        snapshot_builder_add(b, ABI_SECTION_LOG_OP, &op);
+    }
+    return snapshot_builder_add(b, ABI_SECTION_LOG, &log);
 }
 
 struct abi_ref snapshot_builder_hosts(struct snapshot_builder *b, const char *const *names,

@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "abi/log.h"
 #include "abi/snapshot.h"
 #include "base/bytes.h"
 
@@ -94,5 +95,9 @@ struct snapshot_secret {
 /* A region with these secrets in the given order; freed with free(). */
 uint8_t *snapshot_builder_secrets(const struct snapshot_secret *secrets, uint32_t count,
                                   size_t *size);
+
+/* A log to standard output with these operations; a literal is a blank. */
+uint32_t snapshot_builder_log(struct snapshot_builder *b, const struct abi_log_op *ops,
+                              uint32_t count);
 
 #endif

@@ -43,6 +43,24 @@ static void add_tls(struct snapshot_builder *b)
     snapshot_builder_add(b, ABI_SECTION_TLS, &tls);
 }
 
+/* Two logs: a file with a field of requests and one of answers, and standard output. */
+static void add_logs(struct snapshot_builder *b)
+{
+    const struct abi_log_op ops[] = {{.variable = ABI_LOG_TIME},
+                                     {.variable = ABI_LOG_LITERAL},
+                                     {.variable = ABI_LOG_HEADER_1, .style = ABI_LOG_JSON}};
+    struct abi_log_header header = {.name = snapshot_builder_text(b, "x-request-id")};
+    uint32_t file = snapshot_builder_log(b, ops, 3);
+    struct abi_log *log = snapshot_builder_record(b, ABI_SECTION_LOG, file);
+
+    log->sink = ABI_LOG_FILE;
+    log->path = snapshot_builder_text(b, "/var/log/access.log");
+    log->headers = (struct abi_ref){snapshot_builder_add(b, ABI_SECTION_LOG_HEADER, &header), 2};
+    header.response = 1;
+    snapshot_builder_add(b, ABI_SECTION_LOG_HEADER, &header);
+    snapshot_builder_log(b, ops, 1);
+}
+
 static void add_targets(struct snapshot_builder *b)
 {
     uint32_t web = snapshot_builder_target(b, "web", (uint16_t[]){18000, 18001, 18002}, 3);
@@ -178,6 +196,7 @@ struct snapshot_builder *table_kit_everything(void)
     add_targets(b);
     add_routes(b);
     add_listeners(b);
+    add_logs(b);
     return b;
 }
 

@@ -157,12 +157,18 @@ struct WorkerStatsTests {
         #expect(found.open == UInt64(ABI_TARGET_OPEN.rawValue) + 1)
         #expect(found.codes[3] == UInt64(ABI_TARGET_CODE_5XX.rawValue) + 1)
         #expect(found.resets == UInt64(ABI_TARGET_RESETS.rawValue) + 1)
-        #expect(found.latency.sumMicroseconds == UInt64(ABI_TARGET_STAT_COUNT.rawValue) + 1)
+        let counters = UInt64(ABI_TARGET_STAT_COUNT.rawValue)
+        let outcomes = UInt64(ABI_OUTCOME_COUNT.rawValue)
+        #expect(found.outcomes == Array(counters + 1...counters + outcomes))
+        #expect(found.latency.sumMicroseconds == counters + outcomes + 1)
         #expect(try WorkerStatsRegion(file, worker: 2).target(0) == TargetCounters())
     }
 
     @Test func outcomesHaveNamesForEveryNumber() {
         #expect(RequestOutcome.allCases.count == Int(ABI_OUTCOME_COUNT.rawValue))
+        for (number, outcome) in RequestOutcome.allCases.enumerated() {
+            #expect(String(cString: abi_outcome_name(UInt32(number))) == outcome.rawValue)
+        }
     }
 
     @Test func bucketsHoldWhatTheirBoundsSay() {

@@ -28,6 +28,57 @@ package enum ListenerKeys {
                 "routes", .objects(route),
                 example: "[ { match: { path_prefix: /api }, service: web } ]",
                 "Of l7: where requests go. First match wins."),
+            .optional(
+                "access_log", .object(accessLog), example: "{ path: \"\" }",
+                "Where its access log differs from that of the whole node."),
+        ])
+
+    private static let logFormat = TextRule(name: "json or a template", mayBeEmpty: false) {
+        _ = try AccessLogFormat($0)
+    }
+
+    private static let logPath = TextRule(
+        name: "absolute name of a file, stdout or stderr", mayBeEmpty: true
+    ) { text in
+        guard ["stdout", "stderr"].contains(text) || text.hasPrefix("/") else {
+            throw MeshError(
+                .invalid,
+                "\(quoted(text)) is not a log: write the absolute name of a file, stdout, stderr, "
+                    + "or \"\" for none")
+        }
+    }
+
+    /// Of a listener: what is not given is as the whole node has it.
+    static let accessLog = ObjectSchema(
+        "access_log section",
+        [
+            .optional(
+                "path", .text(logPath), example: "/var/log/ringmesh/public.log",
+                "The file, or `stdout` or `stderr` of the data plane. Empty writes no log."),
+            .optional(
+                "format", .text(logFormat), example: "\"%{time} %{method} %{path} %{status}\"",
+                "`json`, or a template of the line."),
+            .optional(
+                "sample", .decimal, example: "0.1",
+                "The share of lines written of what ends well, 0 to 1."),
+        ])
+
+    /// Of the whole node.
+    static let nodeAccessLog = ObjectSchema(
+        "access_log section",
+        [
+            .key(
+                "path", .text(logPath), default: "",
+                "The file, or `stdout` or `stderr` of the data plane. Empty writes no log.",
+                example: "/var/log/ringmesh/access.log"),
+            .key(
+                "format", .text(logFormat), default: "json",
+                "`json`, or a template of the line: text and variables, as %{path}, of which the "
+                    + "page Access log has the list."),
+            .key(
+                "sample", .decimal, default: "1",
+                "The share of lines written of what ends well, 0 to 1. What does not end well is "
+                    + "always written."),
         ])
 
     static let timeouts = ObjectSchema(

@@ -30,6 +30,9 @@ package enum RootKeys {
                 "The life of the control plane itself."),
             .optional("log", .object(log), example: "{ level: info }", "What is logged."),
             .optional(
+                "access_log", .object(ListenerKeys.nodeAccessLog), example: "{ path: stdout }",
+                "One line per request and per l4 connection."),
+            .optional(
                 "services", .objects(ServiceKeys.schema),
                 example: "[ { name: web, port: 8080 } ]",
                 "Services of this node, in Consul's shape."),

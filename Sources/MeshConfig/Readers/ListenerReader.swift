@@ -21,10 +21,17 @@ enum ListenerReader {
             service: fields.name("service", ServiceName.self),
             timeouts: timeouts(fields.section("timeouts")),
             identity: fields.name("identity", ServiceName.self),
-            tls: fields.object("tls").map { tls($0, kind: kind) }, routes: routes)
+            tls: fields.object("tls").map { tls($0, kind: kind) }, routes: routes,
+            accessLog: fields.object("access_log").map(accessLog))
         sink.report(
             checks.problems + listener.problems(), in: fields.node, fields.schema, path)
         return listener
+    }
+
+    static func accessLog(_ fields: Fields) -> AccessLogDefinition {
+        AccessLogDefinition(
+            path: fields.text("path"), format: fields.text("format"),
+            sample: fields.decimal("sample"))
     }
 
     private static func timeouts(_ fields: Fields) -> ListenerDefinition.Timeouts {

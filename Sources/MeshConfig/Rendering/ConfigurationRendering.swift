@@ -26,7 +26,8 @@ extension Configuration {
                             ("level", .text(log.level.rawValue)),
                             ("subsystems", .list(log.subsystems.map { .text($0) })),
                         ])
-                    ), ("services", .list(services.map { Rendering.service($0.value) })),
+                    ), ("access_log", Rendering.accessLog(accessLog)),
+                    ("services", .list(services.map { Rendering.service($0.value) })),
                     ("services_dir", .text(servicesDir ?? "")),
                     ("config_entries", .list(configEntries.map { Rendering.entry($0.value) })),
                     ("config_entries_dir", .text(configEntriesDir ?? "")),
@@ -254,6 +255,14 @@ enum Rendering {
                     ])
                 }
             ), ("routes", list(listener.routes, route)),
+            ("access_log", listener.accessLog.map(accessLog)),
+        ]) ?? .map([])
+    }
+
+    static func accessLog(_ log: AccessLogDefinition) -> YAMLValue {
+        .section([
+            ("path", log.path.map { .text($0) }), ("format", log.format.map { .text($0) }),
+            ("sample", log.sample.map { .text("\($0)") }),
         ]) ?? .map([])
     }
 

@@ -32,6 +32,9 @@ package struct SnapshotImage: Sendable {
         var identities: [abi_identity] = []
         var tls: [abi_tls] = []
         var secretList: [UInt64] = []
+        var logs: [abi_log] = []
+        var logOps: [abi_log_op] = []
+        var logHeaders: [abi_log_header] = []
 
         /// Calls `body` with section number, record count and bytes of every section.
         func forEach(_ body: (Int, Int, UnsafeRawBufferPointer) -> Void) {
@@ -60,6 +63,9 @@ package struct SnapshotImage: Sendable {
             next(identities)
             next(tls)
             next(secretList)
+            next(logs)
+            next(logOps)
+            next(logHeaders)
         }
     }
 

@@ -77,6 +77,7 @@ extension SnapshotWriter {
         record.max_connections = plan.maxConnections
         record.congestion = congestion(plan.congestion, name)
         record.via = place(plan.via, "the pseudonym of \(name)")
+        record.log = plan.log.flatMap { logIndexes[$0] } ?? UInt32.max
         checkMesh(plan, name)
         out.listeners.append(record)
     }

@@ -13,6 +13,7 @@ struct SnapshotWriter {
     var automata: [CompiledRegex: UInt32] = [:]
 
     private(set) var targetKeys: [UInt64] = []
+    var logIndexes: [AccessLogPlan: UInt32] = [:]
     private var identityIndexes: [ServiceName: UInt32] = [:]
 
     init(
@@ -41,6 +42,7 @@ struct SnapshotWriter {
         writeTLS()
         writeIdentities()
         writeTargets(order)
+        writeLogs()
         writeListeners()
         checkLimits()
         if !problems.isEmpty { throw PlanError(problems) }
@@ -238,6 +240,7 @@ struct SnapshotWriter {
             ("endpoints", out.endpoints.count, LIMIT_ENDPOINTS),
             ("intentions", out.intentions.count, LIMIT_INTENTIONS),
             ("TLS settings", out.tls.count, LIMIT_TLS_CONTEXTS),
+            ("access logs", out.logs.count, LIMIT_LOGS),
         ] where count > limit {
             refuse("\(count) \(what) on one node; \(limit) are the limit")
         }

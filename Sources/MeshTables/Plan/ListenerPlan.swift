@@ -38,6 +38,8 @@ package struct ListenerPlan: Hashable, Sendable {
     package var congestion: String
     /// Pseudonym for `Via`; empty = none is added.
     package var via: String
+    /// nil: nothing is written down.
+    package var log: AccessLogPlan?
 
     /// Milliseconds; 0 = none where the data plane knows none.
     package struct Timeouts: Hashable, Sendable {
@@ -61,7 +63,7 @@ package struct ListenerPlan: Hashable, Sendable {
         name: String, address: AddressPlan, kind: Kind, role: Role = .plain, tls: TLSRef? = nil,
         identity: ServiceName? = nil, intentionsOf: ServiceName? = nil,
         timeouts: Timeouts = Timeouts(), maxConnections: UInt32 = 0, congestion: String = "",
-        via: String = ""
+        via: String = "", log: AccessLogPlan? = nil
     ) {
         self.name = name
         self.address = address
@@ -74,5 +76,6 @@ package struct ListenerPlan: Hashable, Sendable {
         self.maxConnections = maxConnections
         self.congestion = congestion
         self.via = via
+        self.log = log
     }
 }

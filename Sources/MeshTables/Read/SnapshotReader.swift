@@ -111,6 +111,13 @@ package final class SnapshotReader: @unchecked Sendable {
     var targetList: UnsafeBufferPointer<UInt32> {
         records(view.pointee.target_list, ABI_SECTION_TARGET_LIST)
     }
+    var logs: UnsafeBufferPointer<abi_log> { records(view.pointee.logs, ABI_SECTION_LOG) }
+    var logOps: UnsafeBufferPointer<abi_log_op> {
+        records(view.pointee.log_ops, ABI_SECTION_LOG_OP)
+    }
+    var logHeaders: UnsafeBufferPointer<abi_log_header> {
+        records(view.pointee.log_headers, ABI_SECTION_LOG_HEADER)
+    }
     var endpoints: UnsafeBufferPointer<abi_endpoint> {
         records(view.pointee.endpoints, ABI_SECTION_ENDPOINT)
     }

@@ -6,6 +6,8 @@ import MeshWorkers
 
 /// What the workers count, and what they run.
 extension NodeBackend {
+    func reopenLogs() async throws { try await pipeline.link.reopenLogs() }
+
     func metrics() async -> [MetricFamily] {
         let own = registry.collect()
         // A snapshot that cannot be opened is told by /status; the rest is still worth reading.

@@ -56,7 +56,9 @@ extension WorkerCounters {
             ("spill_blocks_high", true, spillBlocksHigh),
             ("connections_high", true, connectionsHigh), ("requests_high", true, requestsHigh),
             ("views_live", true, viewsLive), ("reauthorized_closed", false, reauthorizedClosed),
-            ("starts", false, starts),
+            ("starts", false, starts), ("log_records", false, logRecords),
+            ("log_dropped", false, logDropped), ("log_written", false, logWritten),
+            ("log_lost", false, logLost),
         ]
     }
 }
@@ -85,6 +87,11 @@ extension ListenerCounters {
 }
 
 extension TargetCounters {
+    /// Ends of requests and connections by outcome; those that never happened are left out.
+    var byOutcome: [(name: String, value: UInt64)] {
+        zip(RequestOutcome.allCases, outcomes).filter { $0.1 > 0 }.map { ($0.0.rawValue, $0.1) }
+    }
+
     /// Members with the names that people and programs see; codes and latency apart.
     var named: [(name: String, isGauge: Bool, value: UInt64)] {
         [

@@ -76,6 +76,13 @@ struct TrafficMetrics {
                 .counter,
                 ["target": target.name, "service": target.service, "code": code], .count(value))
         }
+        for (outcome, value) in target.counters.byOutcome {
+            add(
+                "ringmesh_target_outcomes_total",
+                "How requests and connections to upstreams ended.", .counter,
+                ["target": target.name, "service": target.service, "outcome": outcome],
+                .count(value))
+        }
         add(
             "ringmesh_target_response_duration_seconds",
             "From the head sent to the head of the answer.", .histogram, labels,

@@ -1,6 +1,7 @@
 import MeshIdentity
 import MeshModel
 import MeshStore
+import MeshTables
 
 /// Everything that the snapshot of this node follows from. A value: the compiler has no other
 /// input.
@@ -10,6 +11,8 @@ struct DesiredState: Sendable {
         var node: NodeInfo
         /// Empty keeps the system's.
         var congestion: String
+        /// Every member is set.
+        var accessLog = AccessLogDefinition.off
         var intentionsDefault: IntentionAction
         var leafTTL: MeshDuration
 
@@ -18,6 +21,15 @@ struct DesiredState: Sendable {
         func via(_ listener: String) -> String {
             let name = listener.map { $0 == ":" ? "-" : $0 }
             return "ringmesh-\(node.name)-\(String(name))"
+        }
+
+        /// Where a listener's requests and connections are written down; nil: nowhere. The
+        /// configuration has been checked: a format that cannot be read writes JSON.
+        func log(_ own: AccessLogDefinition? = nil) -> AccessLogPlan? {
+            let log = own?.over(accessLog) ?? accessLog
+            let format = log.format.flatMap { try? AccessLogFormat($0) }
+            return AccessLogPlan(
+                path: log.path ?? "", format: format ?? .json, sample: log.sample ?? 1)
         }
     }
 

@@ -92,6 +92,7 @@ actor DesiredSource {
     private var settings: DesiredState.Settings {
         DesiredState.Settings(
             node: configuration.node, congestion: configuration.dataplane.tcpCongestion,
+            accessLog: configuration.accessLog,
             intentionsDefault: configuration.mesh.intentionsDefault,
             leafTTL: configuration.mesh.leafTTL)
     }

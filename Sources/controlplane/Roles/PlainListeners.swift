@@ -29,7 +29,8 @@ extension NodeCompiler {
                     head: milliseconds(timeouts.head), idle: milliseconds(timeouts.idle),
                     request: milliseconds(timeouts.request), handshake: 5_000),
                 congestion: state.settings.congestion,
-                via: listener.kind == .l7 ? state.settings.via(listener.name) : ""), origin)
+                via: listener.kind == .l7 ? state.settings.via(listener.name) : "",
+                log: state.settings.log(listener.accessLog)), origin)
     }
 
     func milliseconds(_ duration: MeshDuration) -> UInt32 {

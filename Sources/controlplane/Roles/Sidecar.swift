@@ -40,7 +40,7 @@ extension NodeCompiler {
                     ]) : .l4(SplitPlan.all(to: target)), role: .inbound, tls: tls,
                 identity: service, intentionsOf: service, timeouts: timeouts(http: http),
                 congestion: state.settings.congestion,
-                via: http ? state.settings.via(sidecar.id.text) : ""),
+                via: http ? state.settings.via(sidecar.id.text) : "", log: state.settings.log()),
             origin)
     }
 
@@ -108,7 +108,7 @@ extension NodeCompiler {
             ListenerPlan(
                 name: name, address: address, kind: kind, role: .outbound, identity: service,
                 timeouts: timeouts(http: http), congestion: state.settings.congestion,
-                via: http ? state.settings.via(name) : ""), origin)
+                via: http ? state.settings.via(name) : "", log: state.settings.log()), origin)
     }
 
     private mutating func localEnd(

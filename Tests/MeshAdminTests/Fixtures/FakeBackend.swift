@@ -15,6 +15,7 @@ final class FakeBackend: AdminBackend {
         case report(check: String, CheckUpdate)
         case create(IntentionRequest)
         case delete(source: String, destination: String)
+        case reopenLogs
     }
 
     private struct State {
@@ -111,6 +112,8 @@ final class FakeBackend: AdminBackend {
     func createIntention(_ request: IntentionRequest) async throws -> ChangeReport {
         try change(.create(request))
     }
+
+    func reopenLogs() async throws { _ = try change(.reopenLogs) }
 
     func deleteIntention(source: String, destination: String) async throws -> ChangeReport {
         try change(.delete(source: source, destination: destination))

@@ -29,6 +29,8 @@ enum abi_control_type {
     ABI_CONTROL_HELLO = 1,
     ABI_CONTROL_PUBLISH = 2,  /* fds: snapshot, and secrets when `has_secrets` */
     ABI_CONTROL_SHUTDOWN = 3, /* drain and end */
+    ABI_CONTROL_REOPEN = 4,   /* access logs go to files of their names, made anew if they must be;
+                                 the supervisor passes it on to the logger */
     /* supervisor -> control plane */
     ABI_CONTROL_WELCOME = 16,   /* fds: overlay, and the committed snapshot when there is one */
     ABI_CONTROL_REFUSE = 17,    /* the peer may not control this data plane */
@@ -154,6 +156,10 @@ struct abi_control_listener {
     uint32_t count;
     uint32_t _pad0;
     uint64_t keys[ABI_CONTROL_LISTENERS]; /* abi_listener.key */
+};
+
+struct abi_control_reopen {
+    struct abi_control_head head;
 };
 
 struct abi_control_generation { /* PREPARE, COMMIT, ABORT, RELEASED, READY, DRAINED */

@@ -76,6 +76,8 @@ struct abi_listener {
     struct abi_text
         congestion;      /* TCP congestion control of accepted connections; empty = system's */
     struct abi_text via; /* pseudonym for Via; empty = no Via */
+    uint32_t log;        /* LOG section, or ABI_NONE: nothing is written down */
+    uint32_t _pad0;
 };
 
 /* --- routes (L7) --- */
@@ -341,8 +343,38 @@ struct abi_tls {
     uint32_t _pad0;
 };
 
+/* --- access logs --- */
+
+struct abi_log {  /* one destination with one format; abi/log.h has the variables */
+    uint64_t key; /* changes with anything below; the section is sorted by it, no key twice */
+    struct abi_text path; /* a file: its absolute name; else empty */
+    uint64_t variables;   /* bit 1 << enum abi_log_variable: what the operations name */
+    uint32_t sink;        /* enum abi_log_sink */
+    uint32_t sample;      /* of ABI_LOG_SAMPLE_ALL: how many of those are written that end well */
+    struct abi_ref ops;   /* LOG_OP section, 1 ... LIMIT_LOG_OPS; no two logs overlap and later ones
+                             have later operations */
+    struct abi_ref headers; /* LOG_HEADER section, at most LIMIT_LOG_HEADERS; as above */
+};
+
+struct abi_log_op {
+    uint8_t variable; /* enum abi_log_variable */
+    uint8_t style;    /* enum abi_log_style */
+    uint16_t _pad0;
+    uint32_t _pad1;
+    struct abi_text literal; /* ABI_LOG_LITERAL: written as it is; else empty */
+};
+
+struct abi_log_header {   /* variable ABI_LOG_HEADER_0 + its place in the log's list */
+    struct abi_text name; /* in lower case */
+    uint8_t response;     /* 0: of the request, 1: of the answer */
+    uint8_t _pad0[7];
+};
+
+_Static_assert(sizeof(struct abi_log) == 48, "layout");
+_Static_assert(sizeof(struct abi_log_op) == 16, "layout");
+_Static_assert(sizeof(struct abi_log_header) == 16, "layout");
 _Static_assert(sizeof(struct abi_address) == 32, "layout");
-_Static_assert(sizeof(struct abi_listener) == 112, "layout");
+_Static_assert(sizeof(struct abi_listener) == 120, "layout");
 _Static_assert(sizeof(struct abi_host) == 16, "layout");
 _Static_assert(sizeof(struct abi_route_table) == 16, "layout");
 _Static_assert(sizeof(struct abi_route) == 128, "layout");

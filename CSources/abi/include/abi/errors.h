@@ -43,11 +43,43 @@ enum abi_outcome {
     ABI_OUTCOME_TOO_LARGE = 12,        /* 414, 431, 413 */
     ABI_OUTCOME_CLIENT_GONE = 13,      /* the client left before the answer was complete */
     ABI_OUTCOME_OVERLOAD = 14,         /* 503: a pool of the worker is empty */
-    ABI_OUTCOME_TLS = 15,              /* handshake or record failure */
+    ABI_OUTCOME_TLS = 15,              /* handshake or record failure with the client */
     ABI_OUTCOME_DRAINED = 16,          /* ended by shutdown after its grace */
     ABI_OUTCOME_LOOP = 17,             /* 508: our own Via */
     ABI_OUTCOME_RESPONDED = 18,        /* answered by a respond or redirect route */
+    ABI_OUTCOME_CONNECTION_LIMIT = 19, /* refused: the listener has max_connections already */
+    ABI_OUTCOME_UPSTREAM_TLS = 20,     /* 502: handshake or record failure with the upstream */
     ABI_OUTCOME_COUNT
 };
+
+/* The words by which people and programs know an outcome: in access logs, metrics and reports. */
+static inline const char *abi_outcome_name(uint32_t outcome)
+{
+    static const char *const names[ABI_OUTCOME_COUNT] = {
+        "ok",
+        "no_route",
+        "denied",
+        "no_endpoint",
+        "connect_failed",
+        "connect_timeout",
+        "upstream_reset",
+        "upstream_protocol",
+        "request_timeout",
+        "head_timeout",
+        "idle_timeout",
+        "bad_request",
+        "too_large",
+        "client_gone",
+        "overload",
+        "tls",
+        "drained",
+        "loop",
+        "responded",
+        "connection_limit",
+        "upstream_tls",
+    };
+
+    return outcome < ABI_OUTCOME_COUNT ? names[outcome] : "unknown";
+}
 
 #endif

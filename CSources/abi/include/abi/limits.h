@@ -41,6 +41,15 @@
 #define LIMIT_PIPELINE   64u     /* requests read ahead of their answers, by bytes held: one head */
 #define LIMIT_RETRIES    3u      /* endpoints tried after the first */
 
+/* --- access logs --- */
+#define LIMIT_LOGS        64u      /* of one snapshot */
+#define LIMIT_LOG_OPS     256u     /* of one log */
+#define LIMIT_LOG_HEADERS 8u       /* fields of requests and answers that one log names */
+#define LIMIT_LOG_RECORD  9216u    /* bytes of one record, its texts included */
+#define LIMIT_LOG_LINE    65536u   /* bytes of one line as it is written */
+#define LIMIT_LOG_RING    4194304u /* bytes of records that wait, per worker */
+#define LIMIT_LOG_PATH    4095u    /* bytes of a file's name */
+
 /* --- control channel --- */
 #define LIMIT_CONTROL_MESSAGE 4096u   /* bytes */
 #define LIMIT_REASON          240u    /* bytes of a reason, with its NUL */
@@ -52,6 +61,9 @@ _Static_assert(LIMIT_REQUESTS <= LIMIT_CONNECTIONS, "every request has a connect
 _Static_assert(LIMIT_SPILL_LOW < LIMIT_SPILL_HIGH, "reading must be able to start again");
 _Static_assert(LIMIT_SPILL_HIGH / 16384u < LIMIT_SPILL_BLOCKS / 64u,
                "sixty-four stalled connections do not empty the pool");
+_Static_assert(LIMIT_LOG_RING / LIMIT_LOG_RECORD >= 256u,
+               "a worker may be hundreds of the longest records ahead");
+_Static_assert(LIMIT_LOG_RECORD <= 65535u, "places in a record have 16 bits");
 _Static_assert(LIMIT_WORKERS <= 64u, "a set of workers is one 64-bit word");
 
 #endif

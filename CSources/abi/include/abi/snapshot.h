@@ -45,6 +45,9 @@ enum abi_section {
     ABI_SECTION_IDENTITY,    /* struct abi_identity */
     ABI_SECTION_TLS,         /* struct abi_tls */
     ABI_SECTION_SECRET_LIST, /* uint64_t: ids in the secrets region */
+    ABI_SECTION_LOG,         /* struct abi_log */
+    ABI_SECTION_LOG_OP,      /* struct abi_log_op */
+    ABI_SECTION_LOG_HEADER,  /* struct abi_log_header */
     ABI_SECTION_COUNT
 };
 

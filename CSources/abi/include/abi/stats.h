@@ -1,4 +1,5 @@
 /* Statistics of one worker: one writer, any readers, counters that only grow (gauges are named so).
+ * Two counters of each region are the logger's.
  * The supervisor makes one region per worker slot; a replacement worker goes on counting where its
  * predecessor stopped, with the gauges set to zero. */
 #ifndef ABI_STATS_H
@@ -32,6 +33,10 @@ enum abi_worker_stat {
     ABI_WORKER_VIEWS_LIVE,          /* gauge */
     ABI_WORKER_REAUTHORIZED_CLOSED, /* connections ended because an intention changed */
     ABI_WORKER_STARTS,              /* processes that have served this slot */
+    ABI_WORKER_LOG_RECORDS,         /* access records handed to the logger */
+    ABI_WORKER_LOG_DROPPED,         /* access records that found the ring full */
+    ABI_WORKER_LOG_WRITTEN,         /* the logger's: lines written */
+    ABI_WORKER_LOG_LOST,            /* the logger's: records that could not be written */
     ABI_WORKER_STAT_COUNT
 };
 
@@ -86,7 +91,8 @@ struct abi_listener_stats {
 
 struct abi_target_stats {
     uint64_t counters[ABI_TARGET_STAT_COUNT];
-    struct abi_histogram latency; /* head sent to head of the answer */
+    uint64_t outcomes[ABI_OUTCOME_COUNT]; /* by enum abi_outcome */
+    struct abi_histogram latency;         /* head sent to head of the answer */
 };
 
 struct abi_stats {

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "abi/log.h"
 #include "abi/overlay.h"
 #include "abi/stats.h"
 #include "core/ring.h"
@@ -50,6 +51,7 @@ struct proxy_config {
     struct ring *ring;
     struct abi_stats *stats;
     const struct abi_overlay *overlay;
+    struct abi_log_ring *log; /* for access records; NULL: they are dropped */
     uint64_t seed;            /* of the worker's random numbers */
     uint32_t max_connections; /* downstream and upstream; at most LIMIT_CONNECTIONS, bounded by
                                  RLIMIT_NOFILE */

@@ -36,6 +36,9 @@ struct view {
     const struct abi_identity *identities;
     const struct abi_tls *tls;
     const uint64_t *secret_list;
+    const struct abi_log *logs;
+    const struct abi_log_op *log_ops;
+    const struct abi_log_header *log_headers;
     uint32_t counts[ABI_SECTION_COUNT];
     /* progress of the walk */
     uint32_t _section;   /* being checked; ABI_SECTION_COUNT: the checksum still */

@@ -121,6 +121,7 @@ tls_server_name(const struct tls_session *session);          /* server: what the
 struct bytes tls_peer_id(const struct tls_session *session); /* SPIFFE URI of the verified peer */
 struct bytes tls_peer_serial(const struct tls_session *session); /* big-endian bytes */
 uint16_t tls_version(const struct tls_session *session);
+struct bytes tls_cipher(const struct tls_session *session); /* its name in the RFCs */
 bool tls_resumed(const struct tls_session *session);
 /* Name of what failed: OpenSSL's reason or the verification error ("certificate has expired"). */
 const char *tls_error(const struct tls_session *session);

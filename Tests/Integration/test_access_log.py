@@ -1,0 +1,426 @@
+"""Proves the access log: one record for each request and each l4 connection, with the flag that
+says how it ended; no record is lost to a renamed file, a dead worker, a dead logger or a dead
+control plane; and a disk that is full costs records, which are counted, and never traffic.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import ssl
+import time
+from pathlib import Path
+
+import processes
+import pytest
+from certificates import authority, leaf
+from processes import Child
+from ringmesh import binary, listener, service
+from wire import Client, reset, wait_for
+
+FIELDS = "%{listener} %{flag} %{status} %{method} %{path} %{bytes_in} %{bytes_out}"
+
+
+class Log:
+    """A log of JSON lines, followed."""
+
+    def __init__(self, path):
+        self.path = Path(path)
+
+    def lines(self):
+        if not self.path.exists():
+            return []
+        text = self.path.read_text(encoding="utf-8")
+        assert text == "" or text.endswith("\n") or "\n" in text
+        return text[: text.rfind("\n") + 1].splitlines()
+
+    def records(self):
+        return [json.loads(line) for line in self.lines()]
+
+    def find(self, **wanted):
+        """The record with these members, waited for."""
+        found = []
+
+        def there():
+            found[:] = [r for r in self.records() if wanted.items() <= r.items()]
+            return found
+
+        wait_for(there, 10, f"a record with {wanted}")
+        assert len(found) == 1, found
+        return found[0]
+
+
+@pytest.fixture
+def logged(nodes, ports, recorders, tmp_path):
+    """Starts a node whose listener `public` forwards to web and is logged."""
+
+    def make(answer=None, start=True, workers=1, log=None, **more):
+        web, port = recorders(answer), ports.take()
+        node = nodes(
+            workers=workers,
+            services=[service("web", web.port)],
+            listeners=[listener("public", port, "web", **more)],
+            access_log={"path": str(tmp_path / "access.log"), **(log or {})},
+        )
+        node.port, node.web, node.log = port, web, Log(tmp_path / "access.log")
+        if start:
+            node.start()
+        return node
+
+    return make
+
+
+def get(port, target="/", headers=("Connection: close",)):
+    with Client(port, timeout=10) as client:
+        return client.get(target, "ex.test", "GET", headers)
+
+
+def counter(node, name):
+    values = re.findall(rf"^ringmesh_worker_{name}_total\{{.*\}} (\d+)$", node.metrics(), re.M)
+    return sum(int(value) for value in values)
+
+
+def logger_of(node):
+    """Process number of the logger: a child of the supervisor."""
+    for pid in processes.children(node.supervisor()):
+        if Path(f"/proc/{pid}/comm").read_text(encoding="ascii").strip() == "mesh-logger":
+            return pid
+    return None
+
+
+def test_a_request_in_json(logged):
+    node = logged()
+    before = time.time()
+    get(
+        node.port,
+        "/some/%41?x=1",
+        [
+            'User-Agent: agent/1 "quoted"',
+            "Traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            "Connection: close",
+        ],
+    )
+    record = node.log.find(path="/some/A")
+    assert record["listener"] == "public" and record["node"] == "node-1"
+    assert record["listener_address"] == f"127.0.0.1:{node.port}"
+    assert record["client_ip"] == "127.0.0.1" and record["client_port"] > 0
+    assert (record["method"], record["scheme"], record["protocol"]) == ("GET", "http", "HTTP/1.1")
+    assert (record["host"], record["query"]) == ("ex.test", "x=1")
+    assert (record["status"], record["flag"]) == (200, "ok")
+    assert record["service"] == "web" and record["instance"] == "web"
+    assert record["route"] == "listener public, its service"
+    assert record["route_origin"].startswith(str(node.config_path))
+    assert record["upstream_address"] == f"127.0.0.1:{node.web.port}"
+    assert record["upstream_reused"] is False and record["attempts"] == 1
+    assert record["user_agent"] == 'agent/1 "quoted"' and record["referer"] is None
+    assert record["trace_id"] == "0af7651916cd43dd8448eb211c80319c"
+    assert record["tls_version"] is None and record["intention"] is None
+    assert record["duration_us"] >= record["wait_us"] >= 0 and record["connect_us"] >= 0
+    started = time.mktime(time.strptime(record["time"][:19], "%Y-%m-%dT%H:%M:%S")) - time.timezone
+    assert re.fullmatch(r"....-..-..T..:..:..\.\d{6}Z", record["time"])
+    assert before - 2 < started < time.time() + 2
+    assert counter(node, "log_records") == counter(node, "log_written") == 1
+
+
+def test_a_template_with_fields(logged):
+    node = logged(
+        log={
+            "format": '%{client.ip} "%{method} %{path}" %{status} %{request.header.X-Id} '
+            "%{response.header.server:json} 100%%"
+        }
+    )
+    get(node.port, '/a"b', ["X-Id: seven", "Connection: close"])
+    wait_for(node.log.lines, 10, "a line")
+    line = node.log.lines()[0]
+    assert re.fullmatch(r'127\.0\.0\.1 "GET /a\\x22b" \d+ seven (null|".*") 100%', line), line
+
+
+def test_flags(logged, ports, recorders):
+    """Each way that a request can end has its flag."""
+
+    def answer(request, client):
+        if request.target == "/cut":
+            client.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")
+            return None
+        if request.target == "/odd":
+            return b"HTTP/1.1 nonsense\r\n\r\n"
+        return b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+    dead, nothing = ports.dead(), "nothing"
+    node = logged(answer, start=False, timeouts={"head": "300ms", "request": "1s"})
+    node.config["services"] += [service("dead", dead)]
+    node.config["listeners"][0].pop("service")
+    node.config["listeners"][0]["routes"] = [
+        {"match": {"path_prefix": "/dead"}, "service": "dead"},
+        {"match": {"path_prefix": "/none"}, "service": nothing},
+        {"match": {"path_prefix": "/respond"}, "respond": {"status": 418, "body": "tea"}},
+        {"match": {"path_prefix": "/web"}, "service": "web"},
+        {"match": {"path_exact": "/cut"}, "service": "web"},
+        {"match": {"path_exact": "/odd"}, "service": "web"},
+    ]
+    node.write_config()
+    node.start()
+    for path in ["/web", "/dead", "/none", "/respond", "/lost", "/odd"]:
+        get(node.port, path)
+    with Client(node.port) as client:
+        client.send(b"GET /cut HTTP/1.1\r\nHost: a\r\n\r\n")
+        client.stream.rest()
+    assert node.log.find(path="/web")["flag"] == "ok"
+    record = node.log.find(path="/dead")
+    assert (record["flag"], record["status"]) == ("connect_failed", 502)
+    assert record["upstream_address"] == f"127.0.0.1:{dead}" and record["connect_us"] is None
+    record = node.log.find(path="/none")
+    assert (record["flag"], record["status"]) == ("no_endpoint", 503)
+    record = node.log.find(path="/respond")
+    assert (record["flag"], record["status"], record["bytes_out"]) == ("responded", 418, 3)
+    record = node.log.find(path="/lost")
+    assert (record["flag"], record["status"], record["route"]) == ("no_route", 404, None)
+    assert node.log.find(path="/odd")["flag"] == "upstream_protocol"
+    record = node.log.find(path="/cut")
+    assert (record["flag"], record["status"]) == ("upstream_reset", 200)
+    with Client(node.port) as client:
+        client.send(b"GET / HTTP/1.1\nHost: a\r\n\r\n")
+        client.stream.rest()
+    assert node.log.find(flag="bad_request")["status"] == 400
+    with Client(node.port) as client:
+        client.send(b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\nHost: a\r\n\r\n")
+        client.stream.rest()
+    assert node.log.find(flag="too_large")["status"] == 414
+    with Client(node.port) as client:
+        client.send(b"GET / HTT")
+        client.stream.rest()
+    assert node.log.find(flag="head_timeout")["status"] == 408
+
+
+def test_a_client_that_leaves_and_a_request_that_takes_too_long(logged):
+    def silent(request, _client):
+        if request.target == "/slow":
+            time.sleep(3)
+        return b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\nabc"
+
+    node = logged(silent, timeouts={"request": "700ms"})
+    get(node.port, "/slow")
+    record = node.log.find(path="/slow")
+    assert (record["flag"], record["status"]) == ("request_timeout", 504)
+    assert record["duration_us"] >= 650_000
+    client = Client(node.port)
+    client.send(b"GET /gone HTTP/1.1\r\nHost: a\r\n\r\n")
+    client.sock.recv(10)
+    reset(client.sock)
+    record = node.log.find(path="/gone")
+    assert (record["flag"], record["status"]) == ("client_gone", 200)
+
+
+def test_tls_and_its_failures(logged, tmp_path):
+    ca = authority(tmp_path, "ca")
+    cert, key = leaf(tmp_path, "server", ca, "DNS:ex.test")
+    node = logged(tls={"cert": str(cert), "key": str(key)})
+    made = ssl.create_default_context(cafile=str(ca[0]))
+    plain = socket.create_connection(("127.0.0.1", node.port), timeout=5)
+    with made.wrap_socket(plain, server_hostname="ex.test") as sock:
+        sock.sendall(b"GET /tls HTTP/1.1\r\nHost: ex.test\r\nConnection: close\r\n\r\n")
+        while sock.recv(4096):
+            pass
+    record = node.log.find(path="/tls")
+    assert (record["scheme"], record["tls_version"]) == ("https", "1.3")
+    assert record["tls_cipher"].startswith("TLS_") and record["tls_sni"] == "ex.test"
+    assert record["tls_resumed"] is False and record["tls_handshake_us"] > 0
+    with Client(node.port) as client:
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        client.stream.rest()
+    record = node.log.find(flag="tls")
+    assert record["status"] is None and record["client_ip"] == "127.0.0.1"
+
+
+def test_denied_names_the_intention(mesh, tmp_path):
+    made = mesh(access_log={"path": str(tmp_path / "access.log")})
+    log = Log(tmp_path / "access.log")
+    get(made.local, "/yes")
+    get(made.batch_local, "/no")
+    # Two hops of the mesh, two records.
+    called = log.find(path="/yes", listener="web-sidecar-proxy")
+    assert called["client_identity"].endswith("/svc/api") and called["scheme"] == "https"
+    assert (called["flag"], called["intention"]) == ("ok", "api -> web")
+    calling = log.find(path="/yes", listener=f"api-sidecar-proxy:web:{made.local}")
+    assert calling["client_identity"].endswith("/svc/api") and calling["scheme"] == "http"
+    assert (calling["flag"], calling["service"]) == ("ok", "web")
+    denied = log.find(path="/no")
+    assert (denied["flag"], denied["status"]) == ("denied", 403)
+    assert denied["intention"] == "(default) -> web"
+    made.node.deny("batch", "web")
+    get(made.batch_local, "/never")
+    denied = log.find(path="/never")
+    assert denied["intention"] == "batch -> web" and denied["intention_origin"]
+
+
+def test_a_stream_and_a_listener_of_its_own(logged, ports, tmp_path):
+    node = logged(start=False)
+    server = socket.create_server(("127.0.0.1", 0))
+    port = ports.take()
+    node.config["services"] += [service("raw", server.getsockname()[1])]
+    node.config["listeners"] += [
+        listener(
+            "raw",
+            port,
+            "raw",
+            kind="l4",
+            access_log={"path": str(tmp_path / "raw.log"), "format": FIELDS},
+        ),
+        listener("quiet", ports.take(), "web", access_log={"path": ""}),
+    ]
+    node.write_config()
+    node.start()
+    with Client(port) as client:
+        up, _ = server.accept()
+        client.send(b"x" * 5000)
+        received = 0
+        while received < 5000:
+            received += len(up.recv(65536))
+        up.sendall(b"back")
+        up.close()
+        client.sock.shutdown(socket.SHUT_WR)
+        assert client.stream.rest() == b"back"
+    log = Log(tmp_path / "raw.log")
+    wait_for(log.lines, 10, "the record of the stream")
+    assert log.lines() == ["raw ok - - - 5000 4"]
+    get(int(node.config["listeners"][2]["bind_addr"].split(":")[1]), "/quiet")
+    get(node.port, "/loud")
+    node.log.find(path="/loud")
+    assert all(record["listener"] == "public" for record in node.log.records())
+    server.close()
+
+
+def test_a_renamed_file_is_followed_and_reopened_when_told(logged, tmp_path):
+    node = logged(log={"format": "%{path}"})
+    old = tmp_path / "access.log.1"
+    sent = []
+
+    def send(path):
+        get(node.port, path)
+        sent.append(path)
+
+    def everything():
+        return Log(old).lines() + node.log.lines()
+
+    send("/1")
+    wait_for(lambda: everything() == sent, 10, "the first line")
+    os.rename(node.log.path, old)
+    send("/2")
+    wait_for(lambda: everything() == sent, 10, "the second line")
+    wait_for(lambda: send("/more") or node.log.lines(), 10, "the new file")
+    wait_for(lambda: everything() == sent, 10, "every line once, in its order")
+    old.unlink()
+    os.rename(node.log.path, old)
+    sent[:] = Log(old).lines()
+    node.meshctl("log", "reopen")
+    wait_for(lambda: send("/after") or node.log.lines(), 10, "the file made anew")
+    os.rename(node.log.path, tmp_path / "access.log.2")
+    os.kill(node.supervisor(), signal.SIGUSR1)
+    wait_for(lambda: send("/again") or node.log.lines(), 10, "the file made anew")
+
+
+def test_a_dead_worker_keeps_its_records(logged):
+    node = logged()
+    os.kill(logger_of(node), signal.SIGSTOP)  # nothing is written while the worker dies
+    with Client(node.port) as client:
+        for number in range(100):
+            assert client.get(f"/{number}", "ex.test").status == 200
+    wait_for(lambda: counter(node, "log_records") == 100, 10, "the records")
+    node.kill_worker(node.worker_pids()[0])
+    os.kill(logger_of(node), signal.SIGCONT)
+    wait_for(lambda: len(node.log.lines()) == 100, 10, "the records of the dead worker")
+    assert [r["path"] for r in node.log.records()] == [f"/{number}" for number in range(100)]
+    wait_for(lambda: node.workers()[0]["starts"] == 2, 10, "the next worker")
+    assert get(node.port, "/next").status == 200
+    node.log.find(path="/next")
+
+
+def test_a_dead_logger_loses_nothing(logged):
+    node = logged(log={"format": "%{path}"})
+    first = logger_of(node)
+    node.signals_sent.add(9)
+    os.kill(first, signal.SIGSTOP)
+    with Client(node.port) as client:
+        for number in range(50):
+            assert client.get(f"/{number}", "ex.test").status == 200
+    os.kill(first, signal.SIGKILL)
+    wait_for(lambda: len(node.log.lines()) == 50, 10, "the lines, written by another logger")
+    assert node.log.lines() == [f"/{number}" for number in range(50)]
+    assert logger_of(node) not in (None, first)
+
+
+def test_without_a_control_plane_the_log_goes_on(logged):
+    node = logged()
+    os.kill(node.control.pid, signal.SIGKILL)
+    get(node.port, "/alone")
+    assert node.log.find(path="/alone")["flag"] == "ok"
+
+
+def test_a_full_ring_never_blocks(logged):
+    """While the logger stands still, as for a disk that does not answer, records are dropped and
+    counted, and the traffic does not notice.
+    """
+    node = logged()
+    logger = logger_of(node)
+    os.kill(logger, signal.SIGSTOP)
+    headers = [f"User-Agent: {'x' * 250}", f"Referer: {'y' * 250}"]
+    with Client(node.port, timeout=10) as client:
+        wait_for(
+            lambda: [client.get("/" + "p" * 1000, "ex.test", "GET", headers) for _ in range(100)]
+            and counter(node, "log_dropped") > 0,
+            60,
+            "a full ring",
+        )
+    dropped, handed = counter(node, "log_dropped"), counter(node, "log_records")
+    assert handed > 1000
+    os.kill(logger, signal.SIGCONT)
+    wait_for(lambda: len(node.log.lines()) == handed, 20, "all that was not dropped")
+    assert counter(node, "log_dropped") == dropped
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A command in front of another, which then finds a file system of 400 KiB."""
+    if os.geteuid() != 0 or shutil.which("unshare") is None:
+        pytest.skip("needs the right to mount")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    script = f'mount -t tmpfs -o size=400k none {folder} && exec "$@"'
+    return folder, ["unshare", "-m", "sh", "-c", script, "sh"]
+
+
+def test_a_full_disk_costs_records_only(logged, small_disk, tmp_path):
+    folder, command = small_disk
+    node = logged(start=False, log={"path": str(folder / "access.log")})
+    node.control = Child(
+        "controlplane",
+        [*command, binary("controlplane"), "server", "--config.path", node.config_path],
+        node.directory,
+        {},
+    )
+    node.wait_ready()
+    seen = Path(f"/proc/{node.supervisor()}/root{folder}/access.log")
+    with Client(node.port, timeout=10) as client:
+        for number in range(1000):
+            assert client.get(f"/{number}", "ex.test").status == 200
+        wait_for(lambda: counter(node, "log_lost") > 0, 20, "records that are lost")
+        handed = counter(node, "log_records")
+        assert handed == 1000
+        wait_for(lambda: "No space left" in node.control.text(), 10, "a word about it")
+        kept = seen.read_bytes()
+        assert 0 < len(kept) <= 400 * 1024
+        os.truncate(seen, 0)
+        wait_for(lambda: "goes on" in node.control.text(), 10, "the log to go on")
+        assert client.get("/after", "ex.test").status == 200
+    wait_for(lambda: b'"/after"' in seen.read_bytes(), 10, "the next record")
+    for line in seen.read_bytes()[seen.read_bytes().find(b"\n") + 1 :].splitlines():
+        json.loads(line)
+    assert counter(node, "log_lost") + counter(node, "log_written") == 1001
+
+
+def test_standard_output(logged):
+    node = logged(log={"path": "stdout", "format": "access: %{path} %{flag}"})
+    get(node.port, "/out")
+    wait_for(lambda: "access: /out ok\n" in node.control.text(), 10, "the line")
