@@ -55,7 +55,9 @@ static void l4_opened(struct proxy *proxy, struct conn *conn)
         return;
     }
     request->flags |= REQUEST_L4;
-    record_begin(proxy, request, NULL);
+    if (entry->log != ABI_NONE) {
+        record_begin(proxy, request, NULL);
+    }
     abi_stat_add(&listener->stats->counters[ABI_LISTENER_REQUESTS], 1);
     split = route_split(view, entry->splits, (uint32_t)(proxy_random(proxy) % ABI_SPLIT_TOTAL));
     request->target = view->splits[split].target;

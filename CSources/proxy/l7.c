@@ -370,12 +370,13 @@ static uint32_t l7_request_flags(const struct h1_head *head, const uint8_t *star
 
 void l7_begin(struct proxy *proxy, struct conn *down, const uint8_t *start)
 {
+    const struct abi_listener *entry = listener_entry(proxy, listener_of(proxy, down));
     const struct h1_head *head = &proxy->head;
     struct l7_fields fields = {.head = head, .start = start};
     struct l7_view view = {.start = start};
     struct request *request;
 
-    if (listener_entry(proxy, listener_of(proxy, down)) == NULL) {
+    if (entry == NULL) {
         l7_refuse(proxy, down, 503, ABI_OUTCOME_DRAINED); /* the listener is gone */
         return;
     }
@@ -388,7 +389,9 @@ void l7_begin(struct proxy *proxy, struct conn *down, const uint8_t *start)
         return;
     }
     abi_stat_add(&listener_of(proxy, down)->stats->counters[ABI_LISTENER_REQUESTS], 1);
-    record_begin(proxy, request, &view);
+    if (entry->log != ABI_NONE) {
+        record_begin(proxy, request, &view);
+    }
     request->method = head->method;
     request->flags |= l7_request_flags(head, start);
     h1body_start(&request->request_body, (enum h1_framing)head->framing, head->content_length);

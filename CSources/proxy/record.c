@@ -148,12 +148,8 @@ static void put_fields(struct proxy *proxy, struct record *record, const uint8_t
 void record_begin(struct proxy *proxy, struct request *request, const struct l7_view *view)
 {
     const struct abi_listener *entry = listener_entry(proxy, listener_of(proxy, request->down));
-    struct record *record;
+    struct record *record = pool_take_dirty(&proxy->records);
 
-    if (entry == NULL || entry->log == ABI_NONE) {
-        return;
-    }
-    record = pool_take_dirty(&proxy->records);
     MUST(record != NULL); /* as many as requests */
     request->record = record;
     start(proxy, record, entry);
@@ -177,7 +173,7 @@ static void put_intention(struct proxy *proxy, struct record *record)
     const struct view *view = &proxy->current->view;
     const struct proxy_decided *decided = &proxy->decided;
     const struct abi_intention *intention;
-    struct bytes source = BYTES_LITERAL("(default)"), destination, arrow = BYTES_LITERAL(" -> ");
+    struct bytes source = BYTES_LITERAL("(default)"), destination, arrow = BYTES_LITERAL(" => ");
     uint8_t text[256];
     size_t at = 0;
 

@@ -23,7 +23,8 @@ struct record {
 _Static_assert(offsetof(struct record, text) == sizeof(struct abi_log_record),
                "a record is copied to the ring in one piece");
 
-/* The exchange has begun: a request with its head in proxy.head, or a stream (`view` NULL). */
+/* The exchange has begun, on a listener with a log: a request with its head in proxy.head, or a
+ * stream (`view` NULL). */
 void record_begin(struct proxy *proxy, struct request *request, const struct l7_view *view);
 /* What proxy.decided says about it. */
 void record_intention(struct proxy *proxy, struct request *request);

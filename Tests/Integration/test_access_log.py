@@ -242,17 +242,17 @@ def test_denied_names_the_intention(mesh, tmp_path):
     # Two hops of the mesh, two records.
     called = log.find(path="/yes", listener="web-sidecar-proxy")
     assert called["client_identity"].endswith("/svc/api") and called["scheme"] == "https"
-    assert (called["flag"], called["intention"]) == ("ok", "api -> web")
+    assert (called["flag"], called["intention"]) == ("ok", "api => web")
     calling = log.find(path="/yes", listener=f"api-sidecar-proxy:web:{made.local}")
     assert calling["client_identity"].endswith("/svc/api") and calling["scheme"] == "http"
     assert (calling["flag"], calling["service"]) == ("ok", "web")
     denied = log.find(path="/no")
     assert (denied["flag"], denied["status"]) == ("denied", 403)
-    assert denied["intention"] == "(default) -> web"
+    assert denied["intention"] == "(default) => web"
     made.node.deny("batch", "web")
     get(made.batch_local, "/never")
     denied = log.find(path="/never")
-    assert denied["intention"] == "batch -> web" and denied["intention_origin"]
+    assert denied["intention"] == "batch => web" and denied["intention_origin"]
 
 
 def test_a_stream_and_a_listener_of_its_own(logged, ports, tmp_path):

@@ -92,24 +92,25 @@ import Testing
         #expect(allowed?.rule == "api => web (precedence 9)")
         #expect(allowed?.detail == "callers of the listener: permission 2")
         #expect(allowed?.origin == "y:9:5")
-        #expect(try explain("http://x:21000/secret/1", from: "API").outcome == "403")
+        #expect(try explain("http://x:21000/secret/1", from: "API").outcome == "403, denied")
         #expect(try explain("http://x:21000/", from: "cron").outcome.hasPrefix("forwarded"))
-        #expect(try explain("http://x:21000/", from: "other").outcome == "connection closed")
-        #expect(try explain("http://x:21000/").outcome == "connection refused by TLS")
+        #expect(
+            try explain("http://x:21000/", from: "other").outcome == "connection closed, denied")
+        #expect(try explain("http://x:21000/").outcome == "connection refused, tls")
         let stranger = try explain(
             "http://x:21000/", from: "spiffe://other.mesh/ns/default/dc/dc1/svc/api")
-        #expect(stranger.outcome == "connection closed")
+        #expect(stranger.outcome == "connection closed, denied")
     }
 
     @Test func callsOfAnIdentityAreJudgedByTheTarget() throws {
         #expect(try explain("http://web:9191/").outcome == "forwarded to web.default.dc1")
         let stranger = try explain(
             "http://web:9191/", from: "spiffe://other.mesh/ns/default/dc/dc1/svc/api")
-        #expect(stranger.outcome == "403")
+        #expect(stranger.outcome == "403, denied")
         #expect(stranger.phases.contains { $0.phase == .identity && $0.verdict == .none })
         #expect(stranger.phases.last?.rule == "mesh.intentions_default")
         let denied = try explain("http://web:9191/secret")
-        #expect(denied.outcome == "403")
+        #expect(denied.outcome == "403, denied")
         #expect(denied.phases.last?.detail == "calls of web.default.dc1: permission 1")
     }
 
@@ -126,19 +127,21 @@ import Testing
         #expect(one.phases.last?.detail.contains("1 of 2 endpoints: web-18001") == true)
         let failed = try explain("http://x:8080/", down: [first, second])
         #expect(failed.outcome == "forwarded to api.default.dc1")
-        #expect(try explain("http://x:8080/", down: [first, second, third]).outcome == "503")
+        #expect(
+            try explain("http://x:8080/", down: [first, second, third]).outcome
+                == "503, no_endpoint")
         #expect(
             try explain("http://x:7000/", down: [first, second, third]).outcome
-                == "connection closed")
+                == "connection closed, no_endpoint")
     }
 
     @Test func whatCannotBeAskedIsTold() throws {
         #expect(try explain("http://x:1/").outcome == "connection refused")
-        #expect(try explain("http://x:8080/%2f").outcome == "400")
+        #expect(try explain("http://x:8080/%2f").outcome == "400, bad_request")
         #expect(throws: MeshError.self) { try explain("http://x:8080/", listener: "none") }
         #expect(throws: MeshError.self) { try explain("/y") }
-        #expect(try explain("http://x:8080/", method: "G T").outcome == "400")
-        #expect(try explain("ftp://x/").outcome == "400")
+        #expect(try explain("http://x:8080/", method: "G T").outcome == "400, bad_request")
+        #expect(try explain("ftp://x/").outcome == "400, bad_request")
         #expect(try explain("/y", listener: "public").outcome == "forwarded to web.default.dc1")
     }
 

@@ -39,7 +39,7 @@ package struct Explainer {
             input = try RequestInput(request)
         } catch {
             note(.normalize, .refused, "\(error)")
-            return "400"
+            return Self.ended("400", ABI_OUTCOME_BAD_REQUEST)
         }
         guard let listener = try listener(request, port: input.port) else {
             return "connection refused"
@@ -54,7 +54,7 @@ package struct Explainer {
         if let refusal = authorize(listener.policy, source, input, "callers of the listener") {
             return refusal
         }
-        guard let route else { return "404" }
+        guard let route else { return Self.ended("404", ABI_OUTCOME_NO_ROUTE) }
         switch abi_action(rawValue: UInt32(route.action)) {
         case ABI_ACTION_RESPOND: return "\(route.status)"
         case ABI_ACTION_REDIRECT:
@@ -154,19 +154,27 @@ package struct Explainer {
         return ""
     }
 
+    /// What the client sees, and the flag that access logs and metrics have for it.
+    private static func ended(_ seen: String, _ outcome: abi_outcome) -> String {
+        "\(seen), \(String(cString: abi_outcome_name(outcome.rawValue)))"
+    }
+
     // MARK: - intentions
 
     /// What a connection meets before its first byte; the outcome when it ends there.
     private mutating func connect(_ listener: abi_listener, _ source: String) -> String? {
         let inbound = listener.flags & UInt8(ABI_LISTENER_MESH_INBOUND.rawValue) != 0
-        if inbound, phases.last?.verdict == .refused { return "connection refused by TLS" }
+        if inbound, phases.last?.verdict == .refused {
+            return Self.ended("connection refused", ABI_OUTCOME_TLS)
+        }
         guard listener.policy != ABI_NONE else { return nil }
         let decision = decide(listener.policy, source)
         let asks = decision.verdict == INTENT_ASK_PERMISSIONS
         let isL7 = listener.kind == UInt8(ABI_LISTENER_L7.rawValue)
         if asks, isL7 { return nil }
         note(decision, of: listener.policy, phase: .intention, "the connection")
-        return decision.verdict == INTENT_ALLOW ? nil : "connection closed"
+        return decision.verdict == INTENT_ALLOW
+            ? nil : Self.ended("connection closed", ABI_OUTCOME_DENIED)
     }
 
     private func decide(_ policy: UInt32, _ source: String) -> intent_decision {
@@ -193,7 +201,7 @@ package struct Explainer {
         }
         note(decision, of: policy, phase: .authorize, what)
         if decision.verdict == INTENT_ALLOW { return nil }
-        return input == nil ? "connection closed" : "403"
+        return Self.ended(input == nil ? "connection closed" : "403", ABI_OUTCOME_DENIED)
     }
 
     private mutating func note(
@@ -289,7 +297,7 @@ package struct Explainer {
                 outcomes.append((split.weight, choose(target, input != nil)))
             }
         }
-        return outcomes.first?.outcome ?? "503"
+        return outcomes.first?.outcome ?? Self.ended("503", ABI_OUTCOME_NO_ENDPOINT)
     }
 
     /// The healthy endpoints of a target, or of the first failover target that has some.
@@ -317,6 +325,6 @@ package struct Explainer {
                     + shown.joined(separator: ", ") + (up.count > 8 ? ", …" : ""))
             return "forwarded to \(name)"
         }
-        return isRequest ? "503" : "connection closed"
+        return Self.ended(isRequest ? "503" : "connection closed", ABI_OUTCOME_NO_ENDPOINT)
     }
 }
