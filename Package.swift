@@ -78,7 +78,7 @@ let cTargets: [Target] = [
     room("shm", target: "CMeshShm"),
     room("wire", target: "CMeshWire", ["CMeshBase"]),
     room("core", target: "CMeshCore", ["CMeshBase"]),
-    room("tls", target: "CMeshTLS", ["CMeshBase", "COpenSSL"]),
+    room("tls", target: "CMeshTLS", ["CMeshBase", "CMeshWire", "COpenSSL"]),
     room("ring", target: "CMeshRing", ["CMeshCore", "CMeshBase", "CUring"]),
     room("table", target: "CMeshTable", ["CMeshABI", "CMeshBase"]),
     room(

@@ -181,11 +181,34 @@ static void conn_note_end(struct proxy *proxy, struct conn *conn)
     }
 }
 
+/* A client that was accepted before a change of the configuration and says its first word now gets
+ * what is configured now. */
+static void conn_update_tls(struct proxy *proxy, struct conn *conn)
+{
+    struct tls_context *context =
+        conn->listener == ABI_NONE ? NULL : proxy->listeners[conn->listener].tls;
+    struct tls_session *fresh;
+
+    if (context == NULL || !tls_session_is_outdated(conn->tls, context)) {
+        return;
+    }
+    fresh = tls_session_create(context, bytes_of(NULL, 0), bytes_of(NULL, 0), NULL);
+    if (fresh != NULL) {
+        tls_session_destroy(conn->tls);
+        conn->tls = fresh;
+    }
+}
+
 /* Ciphertext: handshake, then plaintext for the user. */
 static void conn_on_ciphertext(struct proxy *proxy, struct conn *conn, struct bytes in)
 {
-    enum tls_status status = tls_feed(conn->tls, in);
+    enum tls_status status;
     int64_t count = 0;
+
+    if (conn->state == CONN_HANDSHAKING) {
+        conn_update_tls(proxy, conn);
+    }
+    status = tls_feed(conn->tls, in);
 
     conn_send_tls(proxy, conn);
     if (status == TLS_FAILED) {

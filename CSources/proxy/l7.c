@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/err.h"
+#include "table/certificate.h"
 
 /* --- ends --- */
 
@@ -287,6 +288,33 @@ static void l7_forward(struct proxy *proxy, struct request *request, const struc
     }
 }
 
+/* Whether the request is for a host that has other certificates than those its client was shown:
+ * somebody uses a connection to one server for another (RFC 9110 7.4, 15.5.20). */
+static bool l7_is_misdirected(struct proxy *proxy, const struct conn *down, struct bytes host)
+{
+    const struct view *view = &proxy->current->view;
+    const struct abi_listener *entry = listener_entry(proxy, listener_of(proxy, down));
+    struct bytes name;
+
+    if (down->tls == NULL || entry->tls == ABI_NONE || view->tls[entry->tls].names.count == 0) {
+        return false;
+    }
+    name = tls_server_name(down->tls);
+    return name.len > 0 && !bytes_equal(name, host) &&
+           !certificate_is_shared(view, &view->tls[entry->tls], name, host);
+}
+
+static void l7_misdirect(struct proxy *proxy, struct request *request)
+{
+    struct answer answer = {
+        .status = 421,
+        .content_type = BYTES_LITERAL("text/plain"),
+        .body = BYTES_LITERAL("this connection is for another server\n"),
+    };
+
+    l7_answer(proxy, request, &answer, ABI_OUTCOME_NO_ROUTE);
+}
+
 /* Phases route, authorize and choose. */
 static void l7_decide(struct proxy *proxy, struct request *request, const struct l7_view *view)
 {
@@ -296,6 +324,10 @@ static void l7_decide(struct proxy *proxy, struct request *request, const struct
     const struct abi_route *route = index == ABI_NONE ? NULL : &table->routes[index];
     uint32_t target = ABI_NONE;
 
+    if (l7_is_misdirected(proxy, request->down, view->input.host)) {
+        l7_misdirect(proxy, request);
+        return;
+    }
     if (route != NULL && route->action == ABI_ACTION_FORWARD) {
         uint32_t number =
             route->splits.count == 1 ? 0 : (uint32_t)(proxy_random(proxy) % ABI_SPLIT_TOTAL);

@@ -106,6 +106,30 @@ void l7head_hold_back(struct h1_head *head, enum hdr_id id)
     }
 }
 
+/* What a service behind another proxy would take for a certificate that was verified:
+ * X-SSL-Client-… and X-Forwarded-Client-Cert, however spelt. Nothing of the kind is sent on for a
+ * client. */
+static bool is_client_certificate(const uint8_t *start, const struct h1_field *field)
+{
+    static const char prefix[] = "x-ssl-client";
+    static const char whole[] = "x-forwarded-client-cert";
+    struct bytes name = h1_name(start, field);
+    bool ssl = true;
+    bool forwarded = name.len == sizeof(whole) - 1;
+
+    if (name.len < sizeof(prefix) - 1 || bytes_lower(name.ptr[0]) != 'x') {
+        return false;
+    }
+    for (size_t i = 1; i < sizeof(whole) - 1 && (ssl || forwarded); i++) {
+        uint8_t c = i < name.len ? bytes_lower(name.ptr[i]) : 0;
+
+        c = c == '_' || c == '.' ? '-' : c;
+        ssl = ssl && (i >= sizeof(prefix) - 1 || c == (uint8_t)prefix[i]);
+        forwarded = forwarded && c == (uint8_t)whole[i];
+    }
+    return ssl || forwarded;
+}
+
 /* Copies the fields that stay as they are. */
 static void copy_fields(struct l7_out *out, const struct h1_head *head, const uint8_t *start,
                         const uint8_t *fates, bool trusted)
@@ -117,7 +141,8 @@ static void copy_fields(struct l7_out *out, const struct h1_head *head, const ui
         uint8_t fate = fates[field->id];
 
         if ((field->flags & (H1_FIELD_NOMINATED | H1_FIELD_ALIAS)) != 0 || fate == FATE_DROP ||
-            fate == FATE_APPEND || (fate == FATE_FORWARDED && !trusted)) {
+            fate == FATE_APPEND || (fate == FATE_FORWARDED && !trusted) ||
+            (field->id == HDR_OTHER && !trusted && is_client_certificate(start, field))) {
             continue;
         }
         run_add(out, &run, field);

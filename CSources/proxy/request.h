@@ -111,7 +111,8 @@ void uppool_keep_resume(struct proxy *proxy, uint64_t key, struct tls_session *s
 
 [[nodiscard]] bool tables_build(struct proxy *proxy, struct proxy_generation *generation,
                                 struct view_refusal *refusal);
-/* It becomes current: contexts that it took over get its ticket keys. */
+/* It becomes current: servers' contexts, taken over ones too, get its ticket keys and certificates.
+ */
 void tables_activate(struct proxy_generation *generation);
 void tables_release(struct proxy_generation *generation);
 /* The context of a TLS record, made at first use for clients; NULL when it cannot be made. */
@@ -152,6 +153,13 @@ bool authz_reexamine(struct proxy *proxy);
 /* --- l4.c --- */
 
 extern const struct conn_ops l4_ops;
+/* Connects it to one of the destinations; what it has sent so far is held. */
+void l4_begin(struct proxy *proxy, struct conn *conn, struct abi_ref splits);
+
+/* --- sniff.c --- */
+
+/* TLS that is not terminated: awaits the client's hello, then goes on as L4. */
+extern const struct conn_ops sniff_ops;
 
 /* --- relay.c --- */
 

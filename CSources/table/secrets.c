@@ -67,8 +67,9 @@ static bool check_contents(const struct secrets *secrets, uint32_t i, struct vie
         if (names.len > 0 && names.ptr[names.len - 1] != 0) {
             return refuse(refusal, ABI_REFUSAL_VALUE, i, "names without their last NUL");
         }
-    } else if (secret->key.count % TICKET_KEY_SIZE != 0 || secret->chain.count != 0 ||
-               names.len != 0) {
+    } else if (secret->key.count % TICKET_KEY_SIZE != 0 ||
+               secret->key.count / TICKET_KEY_SIZE > LIMIT_TICKET_KEYS ||
+               secret->chain.count != 0 || names.len != 0) {
         return refuse(refusal, ABI_REFUSAL_SECRET, i, "ticket keys");
     }
     return true;

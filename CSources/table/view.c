@@ -14,6 +14,7 @@ static const uint32_t section_limits[ABI_SECTION_COUNT] = {
     [ABI_SECTION_INTENTION] = LIMIT_INTENTIONS,
     [ABI_SECTION_TLS] = LIMIT_TLS_CONTEXTS,
     [ABI_SECTION_LOG] = LIMIT_LOGS,
+    [ABI_SECTION_SERVER_NAME] = LIMIT_SERVER_NAMES,
 };
 
 static bool refuse(struct view_refusal *refusal, enum abi_refusal code, uint32_t section,
@@ -119,6 +120,7 @@ static void set_pointers(struct view *view)
     view->logs = at[ABI_SECTION_LOG];
     view->log_ops = at[ABI_SECTION_LOG_OP];
     view->log_headers = at[ABI_SECTION_LOG_HEADER];
+    view->server_names = at[ABI_SECTION_SERVER_NAME];
 }
 
 enum view_progress view_open_begin(struct view *view, const void *bytes, size_t size,

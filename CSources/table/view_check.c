@@ -308,6 +308,8 @@ bool view_check_record(struct view_walk *walk)
         return view_check_log_op(walk);
     case ABI_SECTION_LOG_HEADER:
         return view_check_log_header(walk);
+    case ABI_SECTION_SERVER_NAME:
+        return view_check_server_name(walk);
     case ABI_SECTION_TEXT:
     case ABI_SECTION_BLOB:
     case ABI_SECTION_COUNT:

@@ -255,10 +255,23 @@ static bool check_version(uint16_t version)
     return version == 0x0303 || version == 0x0304;
 }
 
-bool view_check_tls(struct view_walk *walk)
+static bool check_tls_certificates(struct view_walk *walk, const struct abi_tls *tls)
 {
-    const struct abi_tls *tls = &walk->view->tls[walk->record];
+    return view_ref(walk, tls->certificates, ABI_SECTION_SECRET_LIST, "certificates of TLS") &&
+           view_rule(walk, tls->certificates.count <= ABI_KEY_COUNT, ABI_REFUSAL_LIMIT,
+                     "certificates of TLS") &&
+           view_rule(walk, tls->server == 0 || tls->certificates.count > 0, ABI_REFUSAL_VALUE,
+                     "a TLS server without a certificate") &&
+           view_ref(walk, tls->names, ABI_SECTION_SERVER_NAME, "names of TLS") &&
+           view_rule(walk, (tls->names.count & (tls->names.count - 1)) == 0, ABI_REFUSAL_VALUE,
+                     "number of name slots") &&
+           view_rule(walk, tls->server == 1 || tls->names.count == 0, ABI_REFUSAL_VALUE,
+                     "a TLS client with server names") &&
+           view_own_range(walk, tls->names, "names of two TLS records overlap");
+}
 
+static bool check_tls(struct view_walk *walk, const struct abi_tls *tls)
+{
     return view_rule(walk, tls->server <= 1 && tls->mesh <= 1 && tls->alpn_required <= 1,
                      ABI_REFUSAL_VALUE, "TLS") &&
            view_rule(walk, tls->verify < ABI_TLS_VERIFY_COUNT, ABI_REFUSAL_VALUE, "TLS verify") &&
@@ -267,9 +280,7 @@ bool view_check_tls(struct view_walk *walk)
                          tls->min_version <= tls->max_version,
                      ABI_REFUSAL_VALUE, "TLS versions") &&
            view_rule(walk, tls->_pad0 == 0, ABI_REFUSAL_PADDING, "TLS") &&
-           view_ref(walk, tls->certificates, ABI_SECTION_SECRET_LIST, "certificates of TLS") &&
-           view_rule(walk, tls->server == 0 || tls->certificates.count > 0, ABI_REFUSAL_VALUE,
-                     "a TLS server without a certificate") &&
+           check_tls_certificates(walk, tls) &&
            view_ref(walk, tls->trust, ABI_SECTION_BLOB, "trust of TLS") &&
            view_rule(walk, tls->verify == ABI_TLS_VERIFY_NONE || tls->trust.count > 0,
                      ABI_REFUSAL_VALUE, "TLS that verifies without trust") &&
@@ -278,4 +289,35 @@ bool view_check_tls(struct view_walk *walk)
            check_alpn(walk, tls->alpn) &&
            view_rule(walk, tls->alpn_required == 0 || tls->alpn.count > 0, ABI_REFUSAL_VALUE,
                      "required ALPN without names");
+}
+
+bool view_check_tls(struct view_walk *walk)
+{
+    const struct view *view = walk->view;
+    const struct abi_tls *tls = &view->tls[walk->record];
+
+    if (view->_part == 0 && !check_tls(walk, tls)) {
+        return false;
+    }
+    return view_check_slots(walk,
+                            (struct view_slots){view->server_names + tls->names.at,
+                                                sizeof(*view->server_names), tls->names.count});
+}
+
+bool view_check_server_name(struct view_walk *walk)
+{
+    const struct abi_server_name *slot = &walk->view->server_names[walk->record];
+    const uint32_t *certificates = slot->certificates;
+
+    if (slot->name.len == 0) {
+        return view_rule(walk, slot->name.at == 0 && certificates[0] == 0 && certificates[1] == 0,
+                         ABI_REFUSAL_PADDING, "a free name slot");
+    }
+    return view_check_word(walk, slot->name, "server name") &&
+           view_check_lower(walk, slot->name, "server name") &&
+           view_rule(walk, slot->name.len <= 255, ABI_REFUSAL_VALUE, "server name") &&
+           view_rule(walk, certificates[0] != ABI_NONE || certificates[1] != ABI_NONE,
+                     ABI_REFUSAL_VALUE, "a server name without a certificate") &&
+           view_index(walk, certificates[0], ABI_SECTION_SECRET_LIST, "certificate of a name") &&
+           view_index(walk, certificates[1], ABI_SECTION_SECRET_LIST, "certificate of a name");
 }

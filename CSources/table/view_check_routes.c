@@ -9,16 +9,31 @@
 static bool check_listener_kind(struct view_walk *walk, const struct abi_listener *listener)
 {
     bool l7 = listener->kind == ABI_LISTENER_L7;
+    bool sni = (listener->flags & ABI_LISTENER_SNI) != 0;
 
     if (l7) {
-        return view_rule(walk, listener->route_table < walk->view->counts[ABI_SECTION_ROUTE_TABLE],
+        return view_rule(walk, !sni, ABI_REFUSAL_VALUE, "an L7 listener by server name") &&
+               view_rule(walk, listener->route_table < walk->view->counts[ABI_SECTION_ROUTE_TABLE],
                          ABI_REFUSAL_REFERENCE, "an L7 listener needs a route table") &&
                view_rule(walk, listener->splits.at == 0 && listener->splits.count == 0,
                          ABI_REFUSAL_VALUE, "an L7 listener has no splits") &&
                view_rule(walk, listener->head_timeout_ms > 0, ABI_REFUSAL_VALUE, "head timeout");
     }
-    return view_rule(walk, listener->kind == ABI_LISTENER_L4, ABI_REFUSAL_VALUE, "listener kind") &&
-           view_rule(walk, listener->route_table == ABI_NONE, ABI_REFUSAL_VALUE,
+    if (!view_rule(walk, listener->kind == ABI_LISTENER_L4, ABI_REFUSAL_VALUE, "listener kind")) {
+        return false;
+    }
+    if (sni) {
+        return view_rule(walk, listener->route_table < walk->view->counts[ABI_SECTION_ROUTE_TABLE],
+                         ABI_REFUSAL_REFERENCE, "a listener by server name needs a route table") &&
+               view_rule(walk, listener->tls == ABI_NONE, ABI_REFUSAL_VALUE,
+                         "a listener by server name does not terminate TLS") &&
+               view_rule(walk, listener->handshake_timeout_ms > 0, ABI_REFUSAL_VALUE,
+                         "handshake timeout") &&
+               (listener->splits.count == 0
+                    ? view_rule(walk, listener->splits.at == 0, ABI_REFUSAL_VALUE, "splits")
+                    : view_check_splits(walk, listener->splits));
+    }
+    return view_rule(walk, listener->route_table == ABI_NONE, ABI_REFUSAL_VALUE,
                      "an L4 listener has no route table") &&
            view_check_splits(walk, listener->splits);
 }
@@ -53,7 +68,7 @@ static bool check_listener_mesh(struct view_walk *walk, const struct abi_listene
 bool view_check_listener(struct view_walk *walk)
 {
     const struct abi_listener *listener = &walk->view->listeners[walk->record];
-    const uint8_t known = ABI_LISTENER_MESH_INBOUND | ABI_LISTENER_MESH_OUTBOUND;
+    const uint8_t known = ABI_LISTENER_MESH_INBOUND | ABI_LISTENER_MESH_OUTBOUND | ABI_LISTENER_SNI;
 
     return view_rule(walk, walk->record == 0 || listener[-1].key < listener->key, ABI_REFUSAL_ORDER,
                      "listeners are sorted by key, no key twice") &&
@@ -69,28 +84,37 @@ bool view_check_listener(struct view_walk *walk)
            view_rule(walk, listener->_pad0 == 0, ABI_REFUSAL_PADDING, "listener");
 }
 
+static struct abi_text slot_name(struct view_slots slots, uint32_t index)
+{
+    struct abi_text name;
+
+    memcpy(&name, (const uint8_t *)slots.first + index * slots.size, sizeof(name));
+    return name;
+}
+
 /* Whether a lookup of the name in slot `index` of the table comes to that slot. */
-static bool check_host_slot(struct view_walk *walk, struct abi_ref hosts, uint32_t index)
+static bool check_slot(struct view_walk *walk, struct view_slots slots, uint32_t index)
 {
     const struct view *view = walk->view;
-    const struct abi_host *slots = view->hosts + hosts.at;
     struct bytes name;
     uint32_t at;
 
-    if (slots[index].name.len == 0) {
+    if (slot_name(slots, index).len == 0) {
         return true;
     }
-    if (!view_check_text(walk, slots[index].name, "host name")) {
+    if (!view_check_text(walk, slot_name(slots, index), "host name")) {
         return false;
     }
-    name = view_text(view, slots[index].name);
-    at = (uint32_t)hash_bytes(name) & (hosts.count - 1);
+    name = view_text(view, slot_name(slots, index));
+    at = (uint32_t)hash_bytes(name) & (slots.count - 1);
     walk->budget -= (int64_t)name.len / 64;
-    for (uint32_t probes = 1; at != index; probes++, at = (at + 1) & (hosts.count - 1)) {
-        if (!view_rule(walk, probes < LIMIT_HOST_PROBES && slots[at].name.len > 0,
-                       ABI_REFUSAL_ORDER, "host slot out of reach of its home") ||
-            !view_check_text(walk, slots[at].name, "host name") ||
-            !view_rule(walk, !bytes_equal(view_text(view, slots[at].name), name), ABI_REFUSAL_ORDER,
+    for (uint32_t probes = 1; at != index; probes++, at = (at + 1) & (slots.count - 1)) {
+        struct abi_text other = slot_name(slots, at);
+
+        if (!view_rule(walk, probes < LIMIT_HOST_PROBES && other.len > 0, ABI_REFUSAL_ORDER,
+                       "host slot out of reach of its home") ||
+            !view_check_text(walk, other, "host name") ||
+            !view_rule(walk, !bytes_equal(view_text(view, other), name), ABI_REFUSAL_ORDER,
                        "host name twice")) {
             return false;
         }
@@ -99,33 +123,39 @@ static bool check_host_slot(struct view_walk *walk, struct abi_ref hosts, uint32
     return true;
 }
 
-/* Slots are checked as the budget allows; view->_part of them are done. */
+bool view_check_slots(struct view_walk *walk, struct view_slots slots)
+{
+    struct view *view = walk->view;
+
+    while (view->_part < slots.count && view_goes_on(walk)) {
+        walk->budget--;
+        if (!check_slot(walk, slots, (uint32_t)view->_part)) {
+            return false;
+        }
+        view->_part++;
+    }
+    if (view->_part >= slots.count) {
+        view->_part = 0;
+    }
+    return true;
+}
+
 bool view_check_route_table(struct view_walk *walk)
 {
     struct view *view = walk->view;
     const struct abi_route_table *table = &view->route_tables[walk->record];
     struct abi_ref hosts = table->hosts;
 
-    if (view->_part == 0) {
-        if (!view_ref(walk, table->routes, ABI_SECTION_ROUTE_LIST, "routes of a table") ||
-            !view_ref(walk, hosts, ABI_SECTION_HOST, "hosts of a table") ||
-            !view_rule(walk, (hosts.count & (hosts.count - 1)) == 0, ABI_REFUSAL_VALUE,
-                       "number of host slots") ||
-            !view_own_range(walk, hosts, "hosts of two tables overlap")) {
-            return false;
-        }
+    if (view->_part == 0 &&
+        (!view_ref(walk, table->routes, ABI_SECTION_ROUTE_LIST, "routes of a table") ||
+         !view_ref(walk, hosts, ABI_SECTION_HOST, "hosts of a table") ||
+         !view_rule(walk, (hosts.count & (hosts.count - 1)) == 0, ABI_REFUSAL_VALUE,
+                    "number of host slots") ||
+         !view_own_range(walk, hosts, "hosts of two tables overlap"))) {
+        return false;
     }
-    while (view->_part < hosts.count && view_goes_on(walk)) {
-        walk->budget--;
-        if (!check_host_slot(walk, hosts, (uint32_t)view->_part)) {
-            return false;
-        }
-        view->_part++;
-    }
-    if (view->_part >= hosts.count) {
-        view->_part = 0;
-    }
-    return true;
+    return view_check_slots(
+        walk, (struct view_slots){view->hosts + hosts.at, sizeof(*view->hosts), hosts.count});
 }
 
 bool view_check_host(struct view_walk *walk)

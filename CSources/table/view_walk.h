@@ -81,6 +81,15 @@ bool view_check_congestion(struct view_walk *walk, struct abi_text text);
 /* Weights of a list of destinations. */
 bool view_check_splits(struct view_walk *walk, struct abi_ref splits);
 
+/* Hash tables of slots that begin with their name. */
+struct view_slots {
+    const void *first;
+    size_t size;
+    uint32_t count;
+};
+/* Slots are checked as the budget allows; view->_part of them are done, 0: all are. */
+bool view_check_slots(struct view_walk *walk, struct view_slots slots);
+
 /* The rules of one record of a section. A record that needs more work than the budget allows leaves
  * it below zero with view->_part telling how far it came, and is called again. */
 bool view_check_record(struct view_walk *walk);
@@ -101,6 +110,7 @@ bool view_check_tls(struct view_walk *walk);
 bool view_check_log(struct view_walk *walk);
 bool view_check_log_op(struct view_walk *walk);
 bool view_check_log_header(struct view_walk *walk);
+bool view_check_server_name(struct view_walk *walk);
 /* The TEXT section as a whole: UTF-8 without NUL, in steps. */
 bool view_check_all_text(struct view_walk *walk);
 

@@ -34,17 +34,6 @@ static bool failed(const struct building *building, const char *what)
     return false;
 }
 
-static bool failed_certificate(const struct building *building, uint32_t index, const char *what)
-{
-    const char *text = what != NULL ? what : ERR_reason_error_string(ERR_peek_last_error());
-
-    if (building->why_size > 0) {
-        (void)snprintf(building->why, building->why_size, "certificate %u: %s", index,
-                       text != NULL ? text : "failed");
-    }
-    return false;
-}
-
 /* Handshake messages after the handshake cost the sender nothing and us key derivations or alerts;
  * tls_read sets them off against plaintext. */
 static void count_afterwards(const SSL *ssl, int where, int value)
@@ -94,69 +83,152 @@ static void set_modes(SSL_CTX *ssl)
     SSL_CTX_set_info_callback(ssl, count_afterwards);
 }
 
-static bool load_leaves_into(const struct building *building, struct tls_names *names,
-                             struct tls_intern *intern, SSL_CTX *trial)
+/* Keys too small and the like show up when a leaf is put to use: better when a context is looked at
+ * than in a handshake. */
+static const char *try_leaf(SSL_CTX *trial, const struct tls_leaf *leaf)
 {
-    for (uint32_t i = 0; i < building->options->certificate_count; i++) {
-        struct tls_leaf *leaf = &names->leaves[i];
-        const char *wrong = tls_leaf_load(leaf, &building->options->certificates[i], intern);
+    if (SSL_CTX_use_cert_and_key(trial, leaf->x509, leaf->key, leaf->chain, 1) != 1) {
+        const char *reason = ERR_reason_error_string(ERR_peek_last_error());
 
-        if (wrong != NULL) {
-            return failed_certificate(building, i, wrong);
+        return reason != NULL ? reason : "cannot be used";
+    }
+    return NULL;
+}
+
+/* NULL, or what is wrong with certificate *number. */
+static const char *load_set(struct tls_leaf_set *set, const struct tls_certificate *from,
+                            uint32_t count, uint32_t *number)
+{
+    SSL_CTX *trial = SSL_CTX_new_ex(tls_engine.library, NULL, TLS_server_method());
+    const char *wrong = trial == NULL ? "out of memory" : NULL;
+
+    *set = (struct tls_leaf_set){0};
+    if (trial != NULL) {
+        SSL_CTX_set_security_level(trial, SECURITY_LEVEL);
+    }
+    for (*number = 0; wrong == NULL && *number < count; (*number)++) {
+        const struct tls_leaf *leaf = tls_leaves_get(&from[*number], &wrong);
+        enum tls_leaf_kind kind = leaf == NULL ? TLS_LEAF_RSA : tls_leaf_kind_of(leaf);
+
+        if (leaf != NULL && set->kinds[kind].x509 != NULL) {
+            wrong = "there are two with the same kind of key";
+        } else if (leaf != NULL) {
+            set->kinds[kind] = tls_leaf_share(leaf);
+            wrong = try_leaf(trial, leaf);
         }
-        /* Keys too small and the like show up when a leaf is put to use; better now than in a
-         * handshake. */
-        if (SSL_CTX_use_cert_and_key(trial, leaf->x509, leaf->key, leaf->chain, 1) != 1) {
-            return failed_certificate(building, i, NULL);
+        if (wrong != NULL) {
+            break;
+        }
+    }
+    SSL_CTX_free(trial);
+    if (wrong != NULL) {
+        tls_leaf_free_set(set);
+    }
+    return wrong;
+}
+
+static bool use_set(SSL_CTX *ssl, const struct tls_leaf_set *set)
+{
+    for (int kind = 0; kind < TLS_LEAF_KIND_COUNT; kind++) {
+        const struct tls_leaf *leaf = &set->kinds[kind];
+
+        if (leaf->x509 != NULL &&
+            SSL_CTX_use_cert_and_key(ssl, leaf->x509, leaf->key, leaf->chain, 1) != 1) {
+            return false;
         }
     }
     return true;
-}
-
-static bool load_leaves(const struct building *building)
-{
-    const struct tls_options *options = building->options;
-    struct tls_names *names = &building->context->names;
-    struct tls_intern *intern = tls_intern_create(options->certificate_count);
-    SSL_CTX *trial = SSL_CTX_new_ex(tls_engine.library, NULL, TLS_server_method());
-    bool loaded = false;
-
-    names->leaves = OPENSSL_zalloc(options->certificate_count * sizeof(*names->leaves));
-    names->leaf_count = names->leaves == NULL ? 0 : options->certificate_count;
-    if (intern == NULL || trial == NULL || names->leaves == NULL) {
-        (void)failed(building, "out of memory");
-    } else {
-        SSL_CTX_set_security_level(trial, SECURITY_LEVEL);
-        loaded = load_leaves_into(building, names, intern, trial);
-    }
-    SSL_CTX_free(trial);
-    tls_intern_destroy(intern);
-    return loaded;
 }
 
 static bool set_certificates(const struct building *building)
 {
+    const struct tls_options *options = building->options;
     struct tls_context *context = building->context;
-    struct tls_names *names = &context->names;
+    const char *wrong;
+    uint32_t number;
 
-    if (building->options->certificate_count == 0) {
+    if (options->certificate_count == 0) {
         return !context->server || failed(building, "a server needs a certificate");
     }
-    if (!load_leaves(building)) {
+    wrong = load_set(&context->own, options->certificates, options->certificate_count, &number);
+    if (wrong != NULL) {
+        (void)snprintf(building->why, building->why_size, "certificate %u: %s", number, wrong);
         return false;
     }
-    if (!tls_names_build(names, building->options->certificates, names->leaf_count)) {
-        return failed(building, "out of memory");
-    }
-    for (int kind = 0; kind < TLS_LEAF_KIND_COUNT; kind++) {
-        const struct tls_leaf *leaf = names->fallback.leaves[kind];
+    return use_set(context->ssl, &context->own) || failed(building, NULL);
+}
 
-        if (leaf != NULL &&
-            SSL_CTX_use_cert_and_key(context->ssl, leaf->x509, leaf->key, leaf->chain, 1) != 1) {
-            return failed(building, NULL);
+/* Whether both sets have the same versions of the same certificates, which are known by id. */
+static bool is_same(const struct tls_leaf_set *set, const struct tls_certificate *other,
+                    uint32_t count)
+{
+    uint32_t found = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        for (int kind = 0; kind < TLS_LEAF_KIND_COUNT; kind++) {
+            const struct tls_leaf *leaf = &set->kinds[kind];
+
+            found += leaf->x509 != NULL && leaf->id != 0 && leaf->id == other[i].id &&
+                     leaf->version == other[i].version;
         }
     }
-    return true;
+    return found == count;
+}
+
+int tls_context_prepare(struct tls_context *context, const struct tls_certificate *certificates,
+                        uint32_t count, char *why, size_t why_size)
+{
+    struct tls_leaf_set next;
+    const char *wrong;
+    uint32_t number;
+
+    tls_leaf_free_set(&context->next);
+    if (is_same(&context->own, certificates, count)) {
+        return MESH_OK;
+    }
+    wrong = load_set(&next, certificates, count, &number);
+    ERR_clear_error();
+    if (wrong != NULL) {
+        (void)snprintf(why, why_size, "certificate %u: %s", number, wrong);
+        return MESH_E_TLS;
+    }
+    for (int kind = 0; kind < TLS_LEAF_KIND_COUNT; kind++) {
+        if ((next.kinds[kind].x509 == NULL) != (context->own.kinds[kind].x509 == NULL)) {
+            tls_leaf_free_set(&next);
+            return MESH_E_STATE;
+        }
+    }
+    context->next = next;
+    return MESH_OK;
+}
+
+void tls_context_renew(struct tls_context *context)
+{
+    bool has_next = false;
+
+    for (int kind = 0; kind < TLS_LEAF_KIND_COUNT; kind++) {
+        has_next = has_next || context->next.kinds[kind].x509 != NULL;
+    }
+    if (!has_next) {
+        return;
+    }
+    MUST(use_set(context->ssl, &context->next)); /* as the trial did */
+    tls_leaf_free_set(&context->own);
+    context->own = context->next;
+    context->next = (struct tls_leaf_set){0};
+}
+
+void tls_context_set_source(struct tls_context *context, struct tls_source source)
+{
+    context->source = source;
+    context->sourced = context->sourced || source.find != NULL;
+}
+
+void tls_context_drop_source(struct tls_context *context, const void *argument)
+{
+    if (context->source.argument == argument) {
+        context->source = (struct tls_source){0};
+    }
 }
 
 static bool set_trust(const struct building *building)
@@ -335,7 +407,8 @@ void tls_context_release(struct tls_context *context)
         return;
     }
     SSL_CTX_free(context->ssl);
-    tls_names_free(&context->names);
+    tls_leaf_free_set(&context->own);
+    tls_leaf_free_set(&context->next);
     drop_tickets(context);
     OPENSSL_free(context->alpn);
     OPENSSL_free(context);

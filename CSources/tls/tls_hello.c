@@ -12,48 +12,82 @@ static bool note_name(struct tls_session *session, struct bytes name)
     return session->name != NULL;
 }
 
-static bool use_leaves(SSL *ssl, const struct tls_name *chosen)
+/* Whether a set of certificates is the context's own, which a session has from its birth. */
+static bool is_own(const struct tls_context *context, const struct tls_certificate *chosen,
+                   uint32_t count)
 {
-    SSL_certs_clear(ssl);
-    for (int kind = 0; kind < TLS_LEAF_KIND_COUNT; kind++) {
-        const struct tls_leaf *leaf = chosen->leaves[kind];
+    for (uint32_t i = 0; i < count; i++) {
+        bool found = false;
 
-        if (leaf != NULL && SSL_use_cert_and_key(ssl, leaf->x509, leaf->key, leaf->chain, 1) != 1) {
+        for (int kind = 0; kind < TLS_LEAF_KIND_COUNT; kind++) {
+            const struct tls_leaf *leaf = &context->own.kinds[kind];
+
+            found = found || (leaf->id != 0 && leaf->id == chosen[i].id &&
+                              leaf->version == chosen[i].version);
+        }
+        if (!found) {
+            return false;
+        }
+    }
+    /* A name with one kind of key does not get the other from the defaults. */
+    return (context->own.kinds[0].x509 != NULL) + (context->own.kinds[1].x509 != NULL) ==
+           (int)count;
+}
+
+static bool use_certificates(struct tls_session *session, const struct tls_certificate *chosen,
+                             uint32_t count)
+{
+    SSL_certs_clear(session->ssl);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct tls_leaf *leaf = tls_leaves_get(&chosen[i], &session->why);
+
+        if (leaf == NULL ||
+            SSL_use_cert_and_key(session->ssl, leaf->x509, leaf->key, leaf->chain, 1) != 1) {
             return false;
         }
     }
     return true;
 }
 
+static bool choose(struct tls_session *session, struct bytes name)
+{
+    const struct tls_context *context = session->context;
+    struct tls_certificate chosen[TLS_CERTIFICATES_MAX];
+    uint32_t count;
+
+    if (context->source.find == NULL) {
+        session->why = context->sourced ? "the configuration has changed" : NULL;
+        return !context->sourced;
+    }
+    count = context->source.find(context->source.argument, name, chosen);
+    return count == 0 || is_own(context, chosen, count) || use_certificates(session, chosen, count);
+}
+
 static int hello_received(SSL *ssl, int *alert, void *argument)
 {
     struct tls_session *session = tls_engine.current;
-    const struct tls_names *names = &session->context->names;
-    const struct tls_name *chosen = NULL;
     const unsigned char *extension;
     uint8_t name[TLS_NAME_MAX];
     size_t extension_len;
     int len;
 
     (void)argument;
-    if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &extension, &extension_len) == 1) {
-        len = tls_names_parse_sni(bytes_of(extension, extension_len), name);
-        if (len < 0) {
-            session->why = "server name is not valid";
-            *alert = SSL_AD_UNRECOGNIZED_NAME;
-            return SSL_CLIENT_HELLO_ERROR;
-        }
-        if (!note_name(session, bytes_of(name, (size_t)len))) {
-            session->why = "server name changed";
-            *alert = SSL_AD_ILLEGAL_PARAMETER;
-            return SSL_CLIENT_HELLO_ERROR;
-        }
-        chosen = tls_names_find(names, bytes_of(name, (size_t)len));
+    if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &extension, &extension_len) != 1) {
+        return SSL_CLIENT_HELLO_SUCCESS;
     }
-    if (chosen != NULL &&
-        memcmp(chosen->leaves, names->fallback.leaves, sizeof(chosen->leaves)) != 0 &&
-        !use_leaves(ssl, chosen)) {
-        session->why = "certificate cannot be used";
+    len = hello_server_name(bytes_of(extension, extension_len), name);
+    if (len < 0) {
+        session->why = "server name is not valid";
+        *alert = SSL_AD_UNRECOGNIZED_NAME;
+        return SSL_CLIENT_HELLO_ERROR;
+    }
+    if (!note_name(session, bytes_of(name, (size_t)len))) {
+        session->why = "server name changed";
+        *alert = SSL_AD_ILLEGAL_PARAMETER;
+        return SSL_CLIENT_HELLO_ERROR;
+    }
+    if (!choose(session, bytes_of(name, (size_t)len))) {
+        session->why = session->why != NULL ? session->why : "certificate cannot be used";
         *alert = SSL_AD_INTERNAL_ERROR;
         return SSL_CLIENT_HELLO_ERROR;
     }

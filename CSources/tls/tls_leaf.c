@@ -1,94 +1,50 @@
-/* Certificates of our own and trusted ones, from DER. Intermediates that many leaves share are
- * parsed once: a node with thousands of public certificates has a handful of them. */
+/* Certificates of our own, and those we trust, from DER. */
 #include "tls_private.h"
 
 #include <openssl/err.h>
 
-#include "base/hash.h"
-
-struct intern_slot {
-    struct bytes der; /* points into the options, which outlive the table */
-    X509 *x509;
-};
-
-struct tls_intern {
-    struct intern_slot *slots;
-    uint32_t mask;
-    uint32_t used;
-};
-
-struct tls_intern *tls_intern_create(uint32_t expected)
+/* SEQUENCE with a definite length of at most three bytes (X.690 8.1.3). */
+struct bytes tls_leaf_next(struct bytes *rest)
 {
-    struct tls_intern *intern = OPENSSL_zalloc(sizeof(*intern));
-    uint32_t size = 16;
-
-    if (intern == NULL) {
-        return NULL;
-    }
-    while (size < expected * 2 && size < 1u << 30) {
-        size *= 2;
-    }
-    intern->slots = OPENSSL_zalloc(size * sizeof(*intern->slots));
-    intern->mask = size - 1;
-    if (intern->slots == NULL) {
-        OPENSSL_free(intern);
-        return NULL;
-    }
-    return intern;
-}
-
-void tls_intern_destroy(struct tls_intern *intern)
-{
-    if (intern == NULL) {
-        return;
-    }
-    for (uint32_t i = 0; i <= intern->mask; i++) {
-        X509_free(intern->slots[i].x509);
-    }
-    OPENSSL_free(intern->slots);
-    OPENSSL_free(intern);
-}
-
-/* Takes one certificate off the front of *rest; NULL when there is none. The slice *der is its
- * encoding. */
-static X509 *next_certificate(struct bytes *rest, struct bytes *der)
-{
-    const unsigned char *at = rest->ptr;
-    long len = rest->len > INT32_MAX ? INT32_MAX : (long)rest->len;
-    X509 *x509 = X509_new_ex(tls_engine.library, NULL);
-
-    if (x509 == NULL || d2i_X509(&x509, &at, len) == NULL) { /* which has freed it */
-        return NULL;
-    }
-    *der = bytes_of(rest->ptr, (size_t)(at - rest->ptr));
-    *rest = bytes_from(*rest, der->len);
-    return x509;
-}
-
-/* The certificate at the front of *rest, parsed now or before; the caller owns one reference. */
-static X509 *next_interned(struct tls_intern *intern, struct bytes *rest)
-{
+    size_t head = 2;
+    size_t len;
     struct bytes der;
-    X509 *x509 = next_certificate(rest, &der);
-    uint32_t at;
 
-    if (x509 == NULL) {
+    if (rest->len < 2 || rest->ptr[0] != 0x30) {
+        return (struct bytes){0};
+    }
+    len = rest->ptr[1];
+    if (len >= 0x80) {
+        size_t width = len & 0x7f;
+
+        if (width == 0 || width > 3 || rest->len < 2 + width) {
+            return (struct bytes){0};
+        }
+        len = 0;
+        for (; head < 2 + width; head++) {
+            len = len << 8 | rest->ptr[head];
+        }
+    }
+    if (len > rest->len - head) {
+        return (struct bytes){0};
+    }
+    der = bytes_part(*rest, 0, head + len);
+    *rest = bytes_from(*rest, der.len);
+    return der;
+}
+
+X509 *tls_leaf_parse(struct bytes der)
+{
+    const unsigned char *at = der.ptr;
+    X509 *x509 = der.len == 0 ? NULL : X509_new_ex(tls_engine.library, NULL);
+
+    if (x509 == NULL || d2i_X509(&x509, &at, (long)der.len) == NULL) { /* which has freed it */
         return NULL;
     }
-    at = (uint32_t)hash_bytes(der) & intern->mask;
-    while (intern->slots[at].x509 != NULL && !bytes_equal(intern->slots[at].der, der)) {
-        at = (at + 1) & intern->mask;
-    }
-    if (intern->slots[at].x509 != NULL) {
+    if (at != der.ptr + der.len) {
         X509_free(x509);
-        x509 = intern->slots[at].x509;
-    } else if (intern->used < intern->mask) {
-        intern->slots[at] = (struct intern_slot){der, x509};
-        intern->used++;
-    } else { /* full: this one is not shared */
-        return x509;
+        return NULL;
     }
-    X509_up_ref(x509);
     return x509;
 }
 
@@ -108,10 +64,10 @@ static EVP_PKEY *load_key(struct bytes der)
     return key;
 }
 
-static const char *load_chain(struct tls_leaf *leaf, struct bytes rest, struct tls_intern *intern)
+static const char *load_chain(struct tls_leaf *leaf, struct bytes rest)
 {
     while (rest.len > 0) {
-        X509 *x509 = next_interned(intern, &rest);
+        X509 *x509 = tls_leaves_intermediate(tls_leaf_next(&rest));
 
         if (x509 == NULL) {
             return "a certificate of the chain is not valid DER";
@@ -124,14 +80,11 @@ static const char *load_chain(struct tls_leaf *leaf, struct bytes rest, struct t
     return NULL;
 }
 
-const char *tls_leaf_load(struct tls_leaf *leaf, const struct tls_certificate *from,
-                          struct tls_intern *intern)
+static const char *load(struct tls_leaf *leaf, const struct tls_certificate *from)
 {
     struct bytes rest = from->chain;
-    struct bytes der;
 
-    *leaf = (struct tls_leaf){0};
-    leaf->x509 = rest.len == 0 ? NULL : next_certificate(&rest, &der);
+    leaf->x509 = tls_leaf_parse(tls_leaf_next(&rest));
     if (leaf->x509 == NULL) {
         return "the certificate is not valid DER";
     }
@@ -146,7 +99,29 @@ const char *tls_leaf_load(struct tls_leaf *leaf, const struct tls_certificate *f
     if (leaf->chain == NULL) {
         return "out of memory";
     }
-    return load_chain(leaf, rest, intern);
+    return load_chain(leaf, rest);
+}
+
+const char *tls_leaf_load(struct tls_leaf *leaf, const struct tls_certificate *from)
+{
+    const char *wrong;
+
+    *leaf = (struct tls_leaf){.id = from->id, .version = from->version};
+    wrong = load(leaf, from);
+    if (wrong != NULL) {
+        tls_leaf_free(leaf);
+    }
+    return wrong;
+}
+
+struct tls_leaf tls_leaf_share(const struct tls_leaf *leaf)
+{
+    struct tls_leaf shared = *leaf;
+
+    X509_up_ref(shared.x509);
+    EVP_PKEY_up_ref(shared.key);
+    shared.chain = X509_chain_up_ref(leaf->chain);
+    return shared;
 }
 
 void tls_leaf_free(struct tls_leaf *leaf)
@@ -155,6 +130,13 @@ void tls_leaf_free(struct tls_leaf *leaf)
     EVP_PKEY_free(leaf->key);
     sk_X509_pop_free(leaf->chain, X509_free);
     *leaf = (struct tls_leaf){0};
+}
+
+void tls_leaf_free_set(struct tls_leaf_set *set)
+{
+    for (int kind = 0; kind < TLS_LEAF_KIND_COUNT; kind++) {
+        tls_leaf_free(&set->kinds[kind]);
+    }
 }
 
 enum tls_leaf_kind tls_leaf_kind_of(const struct tls_leaf *leaf)
@@ -187,8 +169,7 @@ const char *tls_leaf_load_trust(struct bytes der, X509_STORE *store, STACK_OF(X5
 {
     *count = 0;
     while (der.len > 0) {
-        struct bytes one;
-        X509 *x509 = next_certificate(&der, &one);
+        X509 *x509 = tls_leaf_parse(tls_leaf_next(&der));
         const char *why;
 
         if (x509 == NULL) {

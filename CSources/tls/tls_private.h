@@ -12,6 +12,7 @@
 #include <openssl/x509v3.h>
 
 #include "tls/tls.h"
+#include "wire/hello.h"
 
 #define TLS_RECORD_MAX        16384u        /* plaintext of one record (RFC 8446 5.1) */
 #define TLS_OUTPUT_MAX        (1024u << 10) /* ciphertext not yet taken, of one session */
@@ -21,17 +22,11 @@
 #define TLS_CHAIN_DEPTH       4             /* intermediates between a leaf and its root */
 #define TLS_AFTERWARDS_MAX    64u    /* handshake messages after the handshake, see tls_read */
 #define TLS_AFTERWARDS_CREDIT 65536u /* plaintext bytes that pay for one of them */
-#define TLS_NAME_MAX          253u   /* a host name (RFC 1035 2.3.4, in text) */
-#define TLS_ID_MAX            2048u  /* a SPIFFE id (SPIFFE-ID 2.3) */
+#define TLS_NAME_MAX          HELLO_MAX_NAME
+#define TLS_ID_MAX            2048u /* a SPIFFE id (SPIFFE-ID 2.3) */
 #define TLS_FINGERPRINT       32u
 
 _Static_assert(TLS_OUTPUT_MAX > 4 * TLS_INPUT_MAX - 1, "answers to one feed fit the output");
-
-struct tls_leaf { /* one certificate of our own */
-    X509 *x509;
-    EVP_PKEY *key;
-    STACK_OF(X509) * chain; /* intermediates, shared between leaves */
-};
 
 enum tls_leaf_kind {
     TLS_LEAF_RSA = 0,
@@ -39,20 +34,20 @@ enum tls_leaf_kind {
     TLS_LEAF_KIND_COUNT
 };
 
-struct tls_name { /* a slot of the table; name.ptr == NULL: empty */
-    struct bytes name;
-    const struct tls_leaf *leaves[TLS_LEAF_KIND_COUNT];
+struct tls_leaf { /* one certificate of our own, parsed; x509 NULL: none */
+    X509 *x509;
+    EVP_PKEY *key;
+    STACK_OF(X509) * chain; /* intermediates, shared between leaves */
+    uint64_t id;
+    uint64_t version;
 };
 
-/* Certificates by server name. The first is the default. */
-struct tls_names {
-    struct tls_leaf *leaves;
-    uint32_t leaf_count;
-    uint8_t *text; /* what the slots' names point into */
-    struct tls_name *slots;
-    uint32_t slot_mask;
-    struct tls_name fallback; /* for clients that name nothing known */
+/* A context's own certificates by kind of key. */
+struct tls_leaf_set {
+    struct tls_leaf kinds[TLS_LEAF_KIND_COUNT];
 };
+
+_Static_assert(TLS_CERTIFICATES_MAX == TLS_LEAF_KIND_COUNT, "one of each kind");
 
 struct tls_context {
     SSL_CTX *ssl;
@@ -61,7 +56,10 @@ struct tls_context {
     bool alpn_required;
     enum tls_verify verify;
     uint32_t lifetime_s; /* of a session that may be resumed; 0 = none is */
-    struct tls_names names;
+    bool sourced;        /* has, or had, a source */
+    struct tls_source source;
+    struct tls_leaf_set own;
+    struct tls_leaf_set next; /* looked at, not in use yet; all empty: none */
     uint8_t *alpn;
     uint32_t alpn_len;
     uint32_t ticket_count;
@@ -128,28 +126,29 @@ void tls_bio_enter(struct tls_session *session);
 void tls_bio_forget(struct tls_session *session);
 
 /* tls_leaf.c */
-struct tls_intern; /* intermediates already parsed, by their DER */
-struct tls_intern *tls_intern_create(uint32_t expected);
-void tls_intern_destroy(struct tls_intern *intern);
 /* NULL, or what is wrong. */
-const char *tls_leaf_load(struct tls_leaf *leaf, const struct tls_certificate *from,
-                          struct tls_intern *intern);
+const char *tls_leaf_load(struct tls_leaf *leaf, const struct tls_certificate *from);
+/* Another owner of the same parsed certificate. */
+struct tls_leaf tls_leaf_share(const struct tls_leaf *leaf);
 void tls_leaf_free(struct tls_leaf *leaf);
+void tls_leaf_free_set(struct tls_leaf_set *set);
 enum tls_leaf_kind tls_leaf_kind_of(const struct tls_leaf *leaf);
 /* NULL, or what is wrong; `count` is set. */
 const char *tls_leaf_load_trust(struct bytes der, X509_STORE *store, STACK_OF(X509_NAME) * names,
                                 uint32_t *count);
+/* Takes one certificate off the front of *rest; an empty slice when there is no whole one. */
+struct bytes tls_leaf_next(struct bytes *rest);
+/* NULL: not valid DER. */
+X509 *tls_leaf_parse(struct bytes der);
 
-/* tls_names.c */
-[[nodiscard]] bool tls_names_build(struct tls_names *names, const struct tls_certificate *from,
-                                   uint32_t count);
-void tls_names_free(struct tls_names *names);
-const struct tls_name *tls_names_find(const struct tls_names *names, struct bytes name);
-/* The host name of a server_name extension (RFC 6066 3), lower case without a final dot, into
- * `out`; its length, 0 when the client names no host, MESH_E_SYNTAX. */
-[[nodiscard]] int tls_names_parse_sni(struct bytes extension, uint8_t out[static TLS_NAME_MAX]);
-/* Copies a host name as above; its length or MESH_E_SYNTAX. */
-[[nodiscard]] int tls_names_normalize(struct bytes in, uint8_t out[static TLS_NAME_MAX]);
+/* tls_leaves.c: parsed certificates, remembered by id and version. */
+/* The parsed form, which stays until the next call; NULL and *why when it cannot be had. */
+[[nodiscard]] const struct tls_leaf *tls_leaves_get(const struct tls_certificate *from,
+                                                    const char **why);
+/* One reference to a certificate of a chain, parsed now or before; NULL: not valid DER. */
+[[nodiscard]] X509 *tls_leaves_intermediate(struct bytes der);
+uint32_t tls_leaves_count(void);
+void tls_leaves_clear(void);
 
 /* tls_peer.c: what a certificate says about its owner. */
 /* The SPIFFE id of `leaf`; empty when it has none; MESH_E_SYNTAX when its URIs break the rules. The

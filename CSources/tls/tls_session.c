@@ -58,6 +58,12 @@ failed:
     return NULL;
 }
 
+bool tls_session_is_outdated(const struct tls_session *session, const struct tls_context *context)
+{
+    return session->context != context && session->status == TLS_HANDSHAKING &&
+           session->first_len == 0;
+}
+
 void tls_session_destroy(struct tls_session *session)
 {
     if (session == NULL) {

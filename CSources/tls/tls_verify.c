@@ -128,7 +128,7 @@ static bool expect_name(struct tls_session *session, struct bytes name, bool che
                                                    (size_t)ASN1_STRING_length(address)) == 1;
         ASN1_OCTET_STRING_free(address);
     } else {
-        int len = tls_names_normalize(name, (uint8_t *)text);
+        int len = hello_host(name, (uint8_t *)text);
 
         if (len < 0) {
             session->why = "server name is not valid";

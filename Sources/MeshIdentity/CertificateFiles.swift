@@ -6,8 +6,10 @@ import X509
 /// A certificate with its key as an operator gives them: two PEM files. Everything about them is
 /// checked here, so that a mistake is told with the file's name before anything is published.
 package struct CertificateFiles: Sendable, Equatable {
-    /// The leaf first, then the rest in the order of the file.
-    package let chainDER: [[UInt8]]
+    /// DER, one behind the other: the leaf first, then the rest in the order of the file.
+    package let chainDER: [UInt8]
+    /// Of the leaf's key; else it is an ECDSA or EdDSA key.
+    package let isRSA: Bool
     /// PKCS #8, SEC1 or PKCS #1.
     package let privateKeyDER: SecretBytes
     /// The DNS names of the leaf; `*.example.com` among them.
@@ -40,7 +42,8 @@ package struct CertificateFiles: Sendable, Equatable {
             throw MeshError(.invalid, "the key in \(key) does not belong to \(certificate)")
         }
         return CertificateFiles(
-            chainDER: chain.map(\.der), privateKeyDER: SecretBytes(document.derBytes),
+            chainDER: chain.flatMap(\.der), isRSA: isRSA(leaf.publicKey),
+            privateKeyDER: SecretBytes(document.derBytes),
             names: names(of: leaf), notBefore: leaf.notValidBefore, notAfter: leaf.notValidAfter,
             version: max(try changed(certificate), try changed(key)))
     }
@@ -65,6 +68,12 @@ package struct CertificateFiles: Sendable, Equatable {
                     .invalid, "certificate \(index + 1) of \(path) cannot be read", cause: error)
             }
         }
+    }
+
+    /// An RSA key is a DER sequence of two numbers; the others are points of at most 133 bytes.
+    private static func isRSA(_ key: Certificate.PublicKey) -> Bool {
+        let bytes = key.subjectPublicKeyInfoBytes
+        return bytes.first == 0x30 && bytes.count > 133
     }
 
     private static func names(of leaf: Certificate) -> [String] {

@@ -35,32 +35,71 @@ package struct ListenerDefinition: Hashable, Sendable, Codable {
         package static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
     }
 
-    package struct TLS: Hashable, Sendable, Codable {
-        /// Path of the certificate chain in PEM.
+    /// Whether clients show certificates.
+    package enum ClientVerify: String, Sendable, Codable, CaseIterable {
+        case none
+        /// One is asked for, and checked when it is given.
+        case request
+        case require
+    }
+
+    /// Paths of a certificate chain and its private key in PEM.
+    package struct KeyPair: Hashable, Sendable, Codable {
         package var cert: String
-        /// Path of the private key in PEM.
         package var key: String
-        /// Path of the authorities a client must show a certificate of; empty asks for none.
+
+        package init(cert: String, key: String) {
+            self.cert = cert
+            self.key = key
+        }
+    }
+
+    package struct TLS: Hashable, Sendable, Codable {
+        /// The first serves clients that ask for no known name.
+        package var certs: [KeyPair]
+        /// A folder of further pairs, `name.crt` or `name.pem` beside `name.key`; empty: none.
+        package var certsDir: String
+        /// Path of the authorities of clients' certificates; empty asks for none.
         package var clientCA: String
+        package var clientVerify: ClientVerify
         package var minVersion: TLSVersion
+        package var maxVersion: TLSVersion
         package var alpn: [String]
 
         package init(
-            cert: String, key: String, clientCA: String = "", minVersion: TLSVersion = .v13,
-            alpn: [String] = []
+            certs: [KeyPair], certsDir: String = "", clientCA: String = "",
+            clientVerify: ClientVerify = .none, minVersion: TLSVersion = .v13,
+            maxVersion: TLSVersion = .v13, alpn: [String] = []
         ) {
-            self.cert = cert
-            self.key = key
+            self.certs = certs
+            self.certsDir = certsDir
             self.clientCA = clientCA
+            self.clientVerify = clientVerify
             self.minVersion = minVersion
+            self.maxVersion = maxVersion
             self.alpn = alpn
         }
 
         package enum CodingKeys: String, CodingKey {
-            case cert, key
+            case certs
+            case certsDir = "certs_dir"
             case clientCA = "client_ca"
+            case clientVerify = "client_verify"
             case minVersion = "min_version"
+            case maxVersion = "max_version"
             case alpn
+        }
+    }
+
+    /// Where TLS goes that asks for a server name.
+    package struct ServerNameRoute: Hashable, Sendable, Codable {
+        /// A name, or `*.example.com` for all names below.
+        package var host: String
+        package var service: ServiceName
+
+        package init(host: String, service: ServiceName) {
+            self.host = host
+            self.service = service
         }
     }
 
@@ -127,11 +166,13 @@ package struct ListenerDefinition: Hashable, Sendable, Codable {
     package var routes: [Route]
     /// Where it differs from the log of the whole node.
     package var accessLog: AccessLogDefinition?
+    /// Of an l4 listener that hands TLS on as it is: by the server name that the client asks for.
+    package var sni: [ServerNameRoute]
 
     package init(
         name: String, bindAddr: HostPort, kind: Kind, service: ServiceName? = nil,
         timeouts: Timeouts = Timeouts(), identity: ServiceName? = nil, tls: TLS? = nil,
-        routes: [Route] = [], accessLog: AccessLogDefinition? = nil
+        routes: [Route] = [], accessLog: AccessLogDefinition? = nil, sni: [ServerNameRoute] = []
     ) {
         self.name = name
         self.bindAddr = bindAddr
@@ -142,12 +183,13 @@ package struct ListenerDefinition: Hashable, Sendable, Codable {
         self.tls = tls
         self.routes = routes
         self.accessLog = accessLog
+        self.sni = sni
     }
 
     package enum CodingKeys: String, CodingKey {
         case name
         case bindAddr = "bind_addr"
-        case kind, service, timeouts, identity, tls, routes
+        case kind, service, timeouts, identity, tls, routes, sni
         case accessLog = "access_log"
     }
 }
@@ -172,14 +214,29 @@ extension ListenerDefinition: Validated {
             checks.require(
                 routes.isEmpty, ["routes"], "an l4 listener has no routes: write kind: l7")
             checks.require(
-                service != nil, [], "an l4 listener needs a service: write service: web")
+                service != nil || !sni.isEmpty, [],
+                "an l4 listener needs a service: write service: web")
+            checks.require(
+                sni.isEmpty || tls == nil, ["sni"],
+                "TLS is either handed on or terminated: write sni or tls, not both")
         case .l7:
+            checks.require(
+                sni.isEmpty, ["sni"],
+                "an l7 listener terminates TLS and routes by host: write kind: l4, or routes")
             checks.require(
                 service != nil || !routes.isEmpty, [],
                 "the listener has nowhere to send requests: write service: web or routes")
         }
         checks.require(routes.count <= 1024, ["routes"], "use at most 1024 routes")
         checks.each("routes", routes)
+        checks.require(sni.count <= 4096, ["sni"], "use at most 4096 server names")
+        checks.each("sni", sni)
+        var names: Set<String> = []
+        for (index, route) in sni.enumerated() {
+            checks.require(
+                names.insert(route.host).inserted, ["sni", .index(index), "host"],
+                "\(route.host) is listed twice")
+        }
     }
 
     private func validateTimeouts(_ checks: inout FieldChecks) {
@@ -200,8 +257,18 @@ extension ListenerDefinition: Validated {
 
 extension ListenerDefinition.TLS: Validated {
     package func validate(_ checks: inout FieldChecks) {
-        checks.require(!cert.isEmpty, [], "tls needs cert: the path of a PEM certificate chain")
-        checks.require(!key.isEmpty, [], "tls needs key: the path of a PEM private key")
+        checks.require(
+            !certs.isEmpty || !certsDir.isEmpty, [],
+            "tls needs a certificate: write cert and key, certs, or certs_dir")
+        checks.require(
+            clientVerify == .none || !clientCA.isEmpty, ["client_verify"],
+            "there is nothing to check certificates by: write client_ca")
+        checks.require(
+            clientVerify != .none || clientCA.isEmpty, ["client_ca"],
+            "client_ca has no effect with client_verify: none: remove one of them")
+        checks.require(
+            minVersion <= maxVersion, ["max_version"],
+            "\(maxVersion.rawValue) is below min_version \(minVersion.rawValue)")
         var seen: Set<String> = []
         for (index, protocolName) in alpn.enumerated() {
             checks.require(
@@ -211,6 +278,15 @@ extension ListenerDefinition.TLS: Validated {
                 seen.insert(protocolName).inserted, ["alpn", .index(index)],
                 "\(protocolName) is listed twice")
         }
+    }
+}
+
+extension ListenerDefinition.ServerNameRoute: Validated {
+    package func validate(_ checks: inout FieldChecks) {
+        let name = host.hasPrefix("*.") ? host.dropFirst(2) : host[...]
+        checks.require(
+            IPText.isHost(name) && !IPText.isAddress(name), ["host"],
+            "\(NameRule.quoted(host)) is not a server name: write example.com or *.example.com")
     }
 }
 

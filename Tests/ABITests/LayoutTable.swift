@@ -34,6 +34,7 @@ enum LayoutTable {
         ("abi_intention", MemoryLayout<abi_intention>.size),
         ("abi_permission", MemoryLayout<abi_permission>.size),
         ("abi_policy", MemoryLayout<abi_policy>.size),
+        ("abi_server_name", MemoryLayout<abi_server_name>.size),
         ("abi_tls", MemoryLayout<abi_tls>.size),
         ("abi_log", MemoryLayout<abi_log>.size),
         ("abi_log_op", MemoryLayout<abi_log_op>.size),
@@ -261,6 +262,9 @@ enum LayoutTable {
         ("abi_policy.fallback", MemoryLayout<abi_policy>.offset(of: \.fallback)),
         ("abi_policy.default_action", MemoryLayout<abi_policy>.offset(of: \.default_action)),
         ("abi_policy._pad0", MemoryLayout<abi_policy>.offset(of: \._pad0)),
+        // abi_server_name
+        ("abi_server_name.name", MemoryLayout<abi_server_name>.offset(of: \.name)),
+        ("abi_server_name.certificates", MemoryLayout<abi_server_name>.offset(of: \.certificates)),
         // abi_tls
         ("abi_tls.key", MemoryLayout<abi_tls>.offset(of: \.key)),
         ("abi_tls.server", MemoryLayout<abi_tls>.offset(of: \.server)),
@@ -270,6 +274,7 @@ enum LayoutTable {
         ("abi_tls.min_version", MemoryLayout<abi_tls>.offset(of: \.min_version)),
         ("abi_tls.max_version", MemoryLayout<abi_tls>.offset(of: \.max_version)),
         ("abi_tls.certificates", MemoryLayout<abi_tls>.offset(of: \.certificates)),
+        ("abi_tls.names", MemoryLayout<abi_tls>.offset(of: \.names)),
         ("abi_tls.trust", MemoryLayout<abi_tls>.offset(of: \.trust)),
         ("abi_tls.alpn", MemoryLayout<abi_tls>.offset(of: \.alpn)),
         ("abi_tls.session_lifetime_s", MemoryLayout<abi_tls>.offset(of: \.session_lifetime_s)),

@@ -63,6 +63,7 @@ import Testing
             (ABI_SECTION_LOG, MemoryLayout<abi_log>.stride),
             (ABI_SECTION_LOG_OP, MemoryLayout<abi_log_op>.stride),
             (ABI_SECTION_LOG_HEADER, MemoryLayout<abi_log_header>.stride),
+            (ABI_SECTION_SERVER_NAME, MemoryLayout<abi_server_name>.stride),
         ]
         #expect(sizes.count == Int(ABI_SECTION_COUNT.rawValue))
         for (section, size) in sizes {

@@ -279,6 +279,33 @@ struct abi_ref snapshot_builder_hosts(struct snapshot_builder *b, const char *co
     return ref;
 }
 
+struct abi_ref snapshot_builder_names(struct snapshot_builder *b, const struct snapshot_name *names,
+                                      uint32_t count)
+{
+    struct abi_ref ref = {snapshot_builder_count(b, ABI_SECTION_SERVER_NAME), 2};
+    const struct abi_server_name free_slot = {0};
+
+    while (ref.count < 2 * count) {
+        ref.count *= 2;
+    }
+    for (uint32_t i = 0; i < ref.count; i++) {
+        snapshot_builder_add(b, ABI_SECTION_SERVER_NAME, &free_slot);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t home = (uint32_t)hash_bytes(bytes_of(names[i].name, strlen(names[i].name)));
+        struct abi_server_name *slot;
+
+        do {
+            slot = snapshot_builder_record(b, ABI_SECTION_SERVER_NAME,
+                                           ref.at + (home & (ref.count - 1)));
+            home++;
+        } while (slot->name.len > 0);
+        slot->name = snapshot_builder_text(b, names[i].name);
+        memcpy(slot->certificates, names[i].certificates, sizeof(slot->certificates));
+    }
+    return ref;
+}
+
 uint32_t snapshot_builder_dfa(struct snapshot_builder *b, const char *text)
 {
     uint32_t length = (uint32_t)strlen(text);

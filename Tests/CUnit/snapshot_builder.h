@@ -69,6 +69,15 @@ uint32_t snapshot_builder_policy(struct snapshot_builder *b, const char *destina
 struct abi_ref snapshot_builder_hosts(struct snapshot_builder *b, const char *const *names,
                                       const struct abi_ref *routes, uint32_t count);
 
+/* A table of server names with the EC and RSA certificate of each: indexes into SECRET_LIST or
+ * ABI_NONE. */
+struct snapshot_name {
+    const char *name;
+    uint32_t certificates[ABI_KEY_COUNT];
+};
+struct abi_ref snapshot_builder_names(struct snapshot_builder *b, const struct snapshot_name *names,
+                                      uint32_t count);
+
 /* An automaton that accepts exactly `text`. */
 uint32_t snapshot_builder_dfa(struct snapshot_builder *b, const char *text);
 

@@ -6,6 +6,7 @@
 #include "abi/limits.h"
 #include "abi/overlay.h"
 #include "table/balance.h"
+#include "table/certificate.h"
 #include "table/intent.h"
 
 struct snapshot_builder *table_kit_small(void)
@@ -23,7 +24,11 @@ struct snapshot_builder *table_kit_small(void)
 
 static void add_tls(struct snapshot_builder *b)
 {
+    static const struct snapshot_name names[] = {{"web.example.com", {0, 1}},
+                                                 {"*.example.com", {ABI_NONE, 1}},
+                                                 {"api.example.com", {0, ABI_NONE}}};
     uint64_t secret = 77;
+    uint64_t rsa = 78;
     struct abi_tls tls = {
         .key = 1,
         .server = 1,
@@ -37,9 +42,12 @@ static void add_tls(struct snapshot_builder *b)
         .session_lifetime_s = 3600,
     };
 
+    snapshot_builder_add(b, ABI_SECTION_SECRET_LIST, &rsa);
+    tls.names = snapshot_builder_names(b, names, 3);
     snapshot_builder_add(b, ABI_SECTION_TLS, &tls);
     tls.key = 2;
     tls.server = 0;
+    tls.names = (struct abi_ref){0, 0};
     snapshot_builder_add(b, ABI_SECTION_TLS, &tls);
 }
 
@@ -252,6 +260,21 @@ static void use_targets(const struct view *view, const struct abi_overlay *overl
     }
 }
 
+static void use_certificates(const struct view *view, const struct abi_tls *tls)
+{
+    static const char *const names[] = {"web.example.com", "x.example.com", "x", ""};
+
+    for (uint32_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        const struct abi_server_name *slot =
+            certificate_find(view, tls, bytes_of(names[i], strlen(names[i])));
+
+        for (uint32_t kind = 0; slot != NULL && kind < ABI_KEY_COUNT; kind++) {
+            MUST(slot->certificates[kind] == ABI_NONE ||
+                 slot->certificates[kind] < view->counts[ABI_SECTION_SECRET_LIST]);
+        }
+    }
+}
+
 void table_kit_use(const struct view *view)
 {
     static struct abi_overlay *overlay;
@@ -282,6 +305,9 @@ void table_kit_use(const struct view *view)
     }
     for (uint32_t i = 0; i < view->counts[ABI_SECTION_DFA]; i++) {
         route_dfa_accepts(view, i, BYTES_LITERAL("/v1/x"));
+    }
+    for (uint32_t i = 0; i < view->counts[ABI_SECTION_TLS]; i++) {
+        use_certificates(view, &view->tls[i]);
     }
     use_targets(view, overlay);
 }

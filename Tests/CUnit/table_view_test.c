@@ -172,7 +172,11 @@ static const struct broken broken[] = {
      ABI_REFUSAL_VALUE},
     {"reserved flag PROXY", ABI_SECTION_LISTENER, 0, FIELD(abi_listener, flags),
      ABI_LISTENER_PROXY_IN, ABI_REFUSAL_VALUE},
-    {"unknown flag", ABI_SECTION_LISTENER, 0, FIELD(abi_listener, flags), 16, ABI_REFUSAL_VALUE},
+    {"unknown flag", ABI_SECTION_LISTENER, 0, FIELD(abi_listener, flags), 32, ABI_REFUSAL_VALUE},
+    {"L7 by server name", ABI_SECTION_LISTENER, 0, FIELD(abi_listener, flags), ABI_LISTENER_SNI,
+     ABI_REFUSAL_VALUE},
+    {"server names without routes", ABI_SECTION_LISTENER, 1, FIELD(abi_listener, flags),
+     ABI_LISTENER_SNI, ABI_REFUSAL_REFERENCE},
     {"statistics slot", ABI_SECTION_LISTENER, 0, FIELD(abi_listener, stats_slot), LIMIT_LISTENERS,
      ABI_REFUSAL_VALUE},
     {"no such TLS", ABI_SECTION_LISTENER, 0, FIELD(abi_listener, tls), 77, ABI_REFUSAL_REFERENCE},
@@ -312,6 +316,13 @@ static const struct broken broken[] = {
     {"mesh that does not verify", ABI_SECTION_TLS, 0, FIELD(abi_tls, verify), 0, ABI_REFUSAL_VALUE},
     {"TLS 1.1", ABI_SECTION_TLS, 0, FIELD(abi_tls, min_version), 0x0302, ABI_REFUSAL_VALUE},
     {"ALPN cut short", ABI_SECTION_TLS, 0, FIELD(abi_tls, alpn.count), 2, ABI_REFUSAL_VALUE},
+    {"three own certificates", ABI_SECTION_TLS, 0, FIELD(abi_tls, certificates.count), 3,
+     ABI_REFUSAL_REFERENCE},
+    {"names of a client", ABI_SECTION_TLS, 1, FIELD(abi_tls, names.count), 2, ABI_REFUSAL_VALUE},
+    {"name slots of no power of two", ABI_SECTION_TLS, 0, FIELD(abi_tls, names.count), 7,
+     ABI_REFUSAL_VALUE},
+    {"name slots out of their section", ABI_SECTION_TLS, 0, FIELD(abi_tls, names.count), 16,
+     ABI_REFUSAL_REFERENCE},
     {"secret 0", ABI_SECTION_SECRET_LIST, 0, 0, 8, 0, ABI_REFUSAL_VALUE},
     {"no such log", ABI_SECTION_LISTENER, 0, FIELD(abi_listener, log), 2, ABI_REFUSAL_REFERENCE},
     {"log's key twice", ABI_SECTION_LOG, 1, FIELD(abi_log, key), 0, ABI_REFUSAL_ORDER},
@@ -379,6 +390,45 @@ TEST(misplaced_host_slots_are_refused)
                   taken ? ABI_REFUSAL_ORDER : ABI_REFUSAL_NONE);
         snapshot_builder_free(b);
     }
+}
+
+/* The first slot of the table of server names that is taken, or free. */
+static struct abi_server_name *name_slot(struct snapshot_builder *b, bool taken)
+{
+    struct abi_server_name *slot = snapshot_builder_record(b, ABI_SECTION_SERVER_NAME, 0);
+
+    while ((slot->name.len > 0) != taken) {
+        slot++;
+    }
+    return slot;
+}
+
+static void check_name_slot(struct snapshot_builder *b, enum abi_refusal code, const char *what)
+{
+    cunit_context("%s", what);
+    CHECK_INT(open_code(snapshot_builder_bytes(b), snapshot_builder_size(b)), code);
+    snapshot_builder_free(b);
+}
+
+TEST(wrong_slots_of_server_names_are_refused)
+{
+    struct snapshot_builder *b = table_kit_everything();
+
+    *name_slot(b, false) = *name_slot(b, true);
+    check_name_slot(b, ABI_REFUSAL_ORDER, "a name twice");
+    b = table_kit_everything();
+    name_slot(b, false)->certificates[1] = 1;
+    check_name_slot(b, ABI_REFUSAL_PADDING, "a free slot with a certificate");
+    b = table_kit_everything();
+    name_slot(b, true)->certificates[0] = ABI_NONE;
+    name_slot(b, true)->certificates[1] = ABI_NONE;
+    check_name_slot(b, ABI_REFUSAL_VALUE, "a name without a certificate");
+    b = table_kit_everything();
+    name_slot(b, true)->certificates[0] = 2;
+    check_name_slot(b, ABI_REFUSAL_REFERENCE, "a certificate that is not listed");
+    b = table_kit_everything();
+    name_slot(b, true)->name = snapshot_builder_text(b, "Web.example.com");
+    check_name_slot(b, ABI_REFUSAL_ORDER, "a name in the slot of another");
 }
 
 /* What the header must say. */

@@ -67,7 +67,7 @@ static void check_mode(const struct mode *mode, size_t slice)
                                 .key = mode->key,
                                 .san = "URI:" TLS_KIT_ID ",DNS:web.example"};
     struct tls_kit_cert leaf = tls_kit_issue(&spec);
-    struct tls_certificate use = tls_kit_use(&leaf, (struct bytes){0});
+    struct tls_certificate use = tls_kit_use(&leaf);
     struct tls_options server = tls_kit_server_options();
     struct tls_options client = tls_kit_client_options();
     struct tls_context *server_context;
@@ -249,7 +249,7 @@ TEST(weak_keys_are_refused_at_start)
     der = NULL;
     weak.key_der.len = (size_t)i2d_PrivateKey(weak.key, &der);
     weak.key_der.ptr = der;
-    use = tls_kit_use(&weak, (struct bytes){0});
+    use = tls_kit_use(&weak);
     options.certificates = &use;
     CHECK_INT(tls_context_create(&options, &context, why, sizeof(why)), MESH_E_TLS);
     CHECK_STRING(why, "certificate 0: ee key too small");

@@ -14,13 +14,16 @@ struct vhost {
     struct tls_certificate use;
 };
 
-static struct vhost vhost_of(const char *san, enum tls_kit_key key, struct bytes names)
+static struct vhost vhost_of(const char *san, enum tls_kit_key key)
 {
+    static uint64_t id = 1000;
     struct tls_kit_spec spec = {
         .name = san, .issuer = &tls_kit_world()->ca, .key = key, .san = san};
     struct vhost vhost = {.cert = tls_kit_issue(&spec)};
 
-    vhost.use = tls_kit_use(&vhost.cert, names);
+    vhost.use = tls_kit_use(&vhost.cert);
+    vhost.use.id = ++id;
+    vhost.use.version = 1;
     return vhost;
 }
 
@@ -49,42 +52,83 @@ static const struct vhost *shown(struct tls_context *client, struct tls_context 
     return found;
 }
 
+/* A source: `a.example` has both kinds of keys, `b.example` an RSA key only. */
+static uint32_t find(const void *argument, struct bytes name,
+                     struct tls_certificate out[static TLS_CERTIFICATES_MAX])
+{
+    const struct vhost *vhosts = argument;
+
+    if (bytes_equal(name, BYTES_LITERAL("a.example"))) {
+        out[0] = vhosts[1].use;
+        out[1] = vhosts[2].use;
+        return 2;
+    }
+    if (bytes_equal(name, BYTES_LITERAL("b.example"))) {
+        out[0] = vhosts[1].use;
+        return 1;
+    }
+    if (bytes_equal(name, BYTES_LITERAL("default.example"))) {
+        out[0] = vhosts[0].use;
+        return 1;
+    }
+    return 0;
+}
+
+/* The server's complaint about a client that asks for `name`. */
+static void check_refused(struct tls_context *client, struct tls_context *server, const char *name,
+                          const char *why)
+{
+    struct tls_kit_pair pair = tls_kit_pair(client, server, cunit_text(name), NULL);
+
+    tls_kit_run(&pair, 0);
+    CHECK_INT(tls_status_of(pair.server.session), TLS_FAILED);
+    CHECK_STRING(tls_error(pair.server.session), why);
+    CHECK_STRING(tls_error(pair.client.session), "peer sent alert: internal error");
+    tls_kit_pair_free(&pair);
+}
+
 TEST(server_name_chooses_the_certificate)
 {
     struct vhost vhosts[4] = {
-        vhost_of("DNS:default.example", TLS_KIT_EC, BYTES_LITERAL("default.example")),
-        vhost_of("DNS:a.example", TLS_KIT_RSA, BYTES_LITERAL("a.example\0*.a.example\0")),
-        vhost_of("DNS:a.example", TLS_KIT_EC, BYTES_LITERAL("A.Example")),
-        vhost_of("DNS:nobody.example", TLS_KIT_EC, (struct bytes){0}),
+        vhost_of("DNS:default.example", TLS_KIT_EC),
+        vhost_of("DNS:a.example", TLS_KIT_RSA),
+        vhost_of("DNS:a.example", TLS_KIT_EC),
+        vhost_of("DNS:nobody.example", TLS_KIT_EC),
     };
-    struct tls_certificate uses[4];
     struct tls_options server = tls_kit_server_options();
     struct tls_options client = tls_kit_client_options();
     struct tls_context *server_context;
     struct tls_context *client_context;
     const char *rsa = "RSA-PSS+SHA256:RSA+SHA256";
+    struct bytes key = vhosts[1].use.key;
 
-    for (int i = 0; i < 4; i++) {
-        uses[i] = vhosts[i].use;
-    }
-    server.certificates = uses;
-    server.certificate_count = 4;
+    server.certificates = &vhosts[0].use;
     server.verify = TLS_VERIFY_NONE;
     client.verify = TLS_VERIFY_NONE;
     server_context = tls_kit_context(&server);
     client_context = tls_kit_context(&client);
+    tls_context_set_source(server_context, (struct tls_source){find, vhosts});
 #define SHOWN(name, sigalgs) (shown(client_context, server_context, name, vhosts, sigalgs) - vhosts)
     CHECK_INT(SHOWN("default.example", NULL), 0);
     CHECK_INT(SHOWN("unknown.example", NULL), 0);
     CHECK_INT(SHOWN("", NULL), 0);
-    CHECK_INT(SHOWN("nobody.example", NULL), 0);
     CHECK_INT(SHOWN("a.example", NULL), 2);
     CHECK_INT(SHOWN("A.EXAMPLE", NULL), 2);
     CHECK_INT(SHOWN("a.example", rsa), 1);
-    CHECK_INT(SHOWN("x.a.example", NULL), 1);
-    CHECK_INT(SHOWN("y.x.a.example", NULL), 0);
-    CHECK_INT(SHOWN("xa.example", NULL), 0);
+    CHECK_INT(SHOWN("b.example", NULL), 1);
 #undef SHOWN
+    vhosts[1].use.key = vhosts[3].use.key; /* never parsed again: version 1 is remembered */
+    CHECK(shown(client_context, server_context, "b.example", vhosts, NULL) == &vhosts[1]);
+    vhosts[1].use.version = 2;
+    check_refused(client_context, server_context, "b.example",
+                  "the private key does not belong to the certificate");
+    vhosts[1].use.key = key;
+    CHECK(shown(client_context, server_context, "b.example", vhosts, NULL) == &vhosts[1]);
+
+    tls_context_drop_source(server_context, key.ptr); /* another one's */
+    CHECK(shown(client_context, server_context, "b.example", vhosts, NULL) == &vhosts[1]);
+    tls_context_drop_source(server_context, vhosts);
+    check_refused(client_context, server_context, "b.example", "the configuration has changed");
     tls_context_release(client_context);
     tls_context_release(server_context);
     for (int i = 0; i < 4; i++) {
@@ -136,90 +180,89 @@ TEST(invalid_server_names_are_refused)
     check_sni(BYTES_LITERAL("w\xc3\xa4.example"), "server name is not valid");
 }
 
-static int parse(struct bytes extension, uint8_t out[static TLS_NAME_MAX])
+TEST(a_bounded_number_of_leaves_is_remembered)
 {
-    struct bytes guarded = cunit_guarded(extension);
-    int len = tls_names_parse_sni(guarded, out);
+    struct tls_certificate use = tls_kit_world()->server_use;
+    const char *why = NULL;
 
-    cunit_unguard(guarded.ptr);
-    return len;
-}
-
-TEST(server_name_extension)
-{
-    uint8_t extension[5 + 300] = {0};
-    uint8_t out[TLS_NAME_MAX];
-    struct bytes good = BYTES_LITERAL("\0\x09\0\0\x06"
-                                      "A.b-_9");
-
-    CHECK_INT(parse(good, out), 6);
-    CHECK_BYTES(bytes_of(out, 6), BYTES_LITERAL("a.b-_9"));
-    for (size_t len = 0; len < good.len; len++) {
-        CHECK_INT(parse(bytes_part(good, 0, len), out), MESH_E_SYNTAX);
-    }
-    CHECK_INT(parse(BYTES_LITERAL("\0\x05\0\0\x02"
-                                  "a."),
-                    out),
-              1);
-    CHECK_INT(parse(BYTES_LITERAL("\0\x04\0\0\x01"
-                                  "."),
-                    out),
-              MESH_E_SYNTAX);
-    CHECK_INT(parse(BYTES_LITERAL("\0\x05\0\0\x02"
-                                  ".."),
-                    out),
-              MESH_E_SYNTAX);
-    CHECK_INT(parse(BYTES_LITERAL("\0\x03\0\0\0"), out), MESH_E_SYNTAX);
-    CHECK_INT(parse(BYTES_LITERAL("\0\x04\1\0\x01"
-                                  "a"),
-                    out),
-              MESH_E_SYNTAX);
-    CHECK_INT(parse(BYTES_LITERAL("\0\x08\0\0\x01"
-                                  "a\0\0\1b"),
-                    out),
-              MESH_E_SYNTAX);
-    for (size_t len = TLS_NAME_MAX - 1; len <= TLS_NAME_MAX + 2; len++) {
-        memset(extension + 5, 'a', len);
-        extension[1] = (uint8_t)(len + 3);
-        extension[0] = (uint8_t)((len + 3) >> 8);
-        extension[4] = (uint8_t)len;
-        CHECK_INT(parse(bytes_of(extension, 5 + len), out),
-                  len <= TLS_NAME_MAX ? (int)len : MESH_E_SYNTAX);
-    }
-}
-
-TEST(thousands_of_names)
-{
-    enum { COUNT = 5000 };
-    struct tls_certificate *uses = calloc(COUNT, sizeof(*uses));
-    char(*texts)[32] = calloc(COUNT, sizeof(*texts));
-    struct tls_options server = tls_kit_server_options();
-    struct tls_context *context;
-    const struct tls_names *names;
-
-    for (int i = 0; i < COUNT; i++) {
-        snprintf(texts[i], sizeof(texts[i]), i % 2 ? "h%d.example" : "*.h%d.example", i);
-        uses[i] = tls_kit_world()->server_use;
-        uses[i].names = cunit_text(texts[i]);
-    }
-    server.certificates = uses;
-    server.certificate_count = COUNT;
-    context = tls_kit_context(&server);
-    names = &context->names;
-    for (int i = 0; i < COUNT; i++) {
-        const struct tls_name *found;
-        char name[40];
-
-        snprintf(name, sizeof(name), i % 2 ? "h%d.example" : "x.h%d.example", i);
-        found = tls_names_find(names, cunit_text(name));
-        if (!CHECK(found != NULL) || !CHECK(found->leaves[TLS_LEAF_EC] == &names->leaves[i])) {
-            break;
+    tls_leaves_clear();
+    for (uint64_t id = 1; id <= TLS_LEAVES_MAX + 200; id++) {
+        use.id = id;
+        use.version = 1;
+        if (!CHECK(tls_leaves_get(&use, &why) != NULL)) {
+            return;
         }
-        CHECK(tls_names_find(names, bytes_from(cunit_text(name), 1)) == NULL);
     }
-    tls_context_release(context);
-    free(texts);
-    free(uses);
+    CHECK(tls_leaves_count() <= TLS_LEAVES_MAX);
+    CHECK(tls_leaves_count() > TLS_LEAVES_MAX * 3 / 4);
+    CHECK(tls_leaves_get(&use, &why) == tls_leaves_get(&use, &why));
+    tls_leaves_clear();
+    CHECK_UINT(tls_leaves_count(), 0);
+}
+
+TEST(a_new_version_takes_the_place_of_the_old)
+{
+    struct tls_certificate use = tls_kit_world()->server_use;
+    const struct tls_leaf *leaf;
+    const char *why = NULL;
+
+    tls_leaves_clear();
+    use.id = 7;
+    use.version = 1;
+    CHECK(tls_leaves_get(&use, &why) != NULL);
+    use.version = 2;
+    leaf = tls_leaves_get(&use, &why);
+    if (CHECK(leaf != NULL)) {
+        CHECK_UINT(leaf->version, 2);
+    }
+    CHECK_UINT(tls_leaves_count(), 1);
+    use.version = 3;
+    use.key = tls_kit_world()->client.key_der;
+    CHECK(tls_leaves_get(&use, &why) == NULL);
+    CHECK_STRING(why, "the private key does not belong to the certificate");
+    CHECK_UINT(tls_leaves_count(), 1);
+    tls_leaves_clear();
+}
+
+TEST(own_certificates_are_renewed_in_place)
+{
+    struct vhost vhosts[4] = {
+        vhost_of("DNS:first.example", TLS_KIT_EC),
+        vhost_of("DNS:second.example", TLS_KIT_EC),
+        vhost_of("DNS:third.example", TLS_KIT_RSA),
+        vhost_of("DNS:nobody.example", TLS_KIT_EC),
+    };
+    struct tls_options server = tls_kit_server_options();
+    struct tls_options client = tls_kit_client_options();
+    struct tls_context *server_context;
+    struct tls_context *client_context;
+    struct tls_certificate next;
+    char why[128] = "";
+
+    server.certificates = &vhosts[0].use;
+    server.verify = TLS_VERIFY_NONE;
+    client.verify = TLS_VERIFY_NONE;
+    server_context = tls_kit_context(&server);
+    client_context = tls_kit_context(&client);
+    CHECK(shown(client_context, server_context, "x", vhosts, NULL) == &vhosts[0]);
+    CHECK_INT(tls_context_prepare(server_context, &vhosts[1].use, 1, why, sizeof(why)), MESH_OK);
+    CHECK(shown(client_context, server_context, "x", vhosts, NULL) == &vhosts[0]);
+    tls_context_renew(server_context);
+    CHECK(shown(client_context, server_context, "x", vhosts, NULL) == &vhosts[1]);
+    CHECK_INT(tls_context_prepare(server_context, &vhosts[2].use, 1, why, sizeof(why)),
+              MESH_E_STATE);
+    next = vhosts[0].use;
+    next.version = 2;
+    next.key = vhosts[3].use.key;
+    CHECK_INT(tls_context_prepare(server_context, &next, 1, why, sizeof(why)), MESH_E_TLS);
+    CHECK_STRING(why, "certificate 0: the private key does not belong to the certificate");
+    tls_context_renew(server_context);
+    CHECK(shown(client_context, server_context, "x", vhosts, NULL) == &vhosts[1]);
+    tls_context_release(client_context);
+    tls_context_release(server_context);
+    for (int i = 0; i < 4; i++) {
+        tls_kit_free(&vhosts[i].cert);
+    }
 }
 
 static void check_alpn(struct bytes offered, struct bytes known, bool required,

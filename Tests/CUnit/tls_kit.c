@@ -156,9 +156,9 @@ void tls_kit_join_free(struct bytes joined)
     free((void *)(uintptr_t)joined.ptr);
 }
 
-struct tls_certificate tls_kit_use(const struct tls_kit_cert *cert, struct bytes names)
+struct tls_certificate tls_kit_use(const struct tls_kit_cert *cert)
 {
-    return (struct tls_certificate){cert->der, cert->key_der, names};
+    return (struct tls_certificate){.chain = cert->der, .key = cert->key_der};
 }
 
 const struct tls_kit_world *tls_kit_world(void)
@@ -184,8 +184,8 @@ const struct tls_kit_world *tls_kit_world(void)
         world.ca = tls_kit_issue(&ca);
         world.server = tls_kit_issue(&server);
         world.client = tls_kit_issue(&client);
-        world.server_use = tls_kit_use(&world.server, (struct bytes){0});
-        world.client_use = tls_kit_use(&world.client, (struct bytes){0});
+        world.server_use = tls_kit_use(&world.server);
+        world.client_use = tls_kit_use(&world.client);
     }
     return &world;
 }

@@ -48,7 +48,7 @@ struct tls_kit_world {
     struct tls_certificate client_use;
 };
 const struct tls_kit_world *tls_kit_world(void);
-struct tls_certificate tls_kit_use(const struct tls_kit_cert *cert, struct bytes names);
+struct tls_certificate tls_kit_use(const struct tls_kit_cert *cert);
 /* Mutual TLS as sidecars do it, with resumption; change what the test is about. */
 struct tls_options tls_kit_server_options(void);
 struct tls_options tls_kit_client_options(void);

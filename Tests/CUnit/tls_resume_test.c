@@ -281,7 +281,7 @@ TEST(another_client_identity_does_not_resume)
 {
     struct tls_options server = tls_kit_server_options();
     struct tls_options client = tls_kit_client_options();
-    struct tls_certificate use = tls_kit_use(&tls_kit_world()->server, (struct bytes){0});
+    struct tls_certificate use = tls_kit_use(&tls_kit_world()->server);
     struct side side = sides_of(&client, &server);
     struct tls_resume *resume = first_contact(&side, NAME);
 
@@ -309,7 +309,7 @@ TEST(tickets_end_with_the_certificates)
                                 .from_s = -60,
                                 .to_s = 600};
     struct tls_kit_cert brief = tls_kit_issue(&spec);
-    struct tls_certificate use = tls_kit_use(&brief, (struct bytes){0});
+    struct tls_certificate use = tls_kit_use(&brief);
     struct tls_options server = tls_kit_server_options();
     struct tls_options client = tls_kit_client_options();
     struct tls_resume *resume;

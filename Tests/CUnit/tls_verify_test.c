@@ -13,7 +13,7 @@
 static struct tls_kit_pair show_to_server(const struct tls_kit_cert *leaf, struct bytes chain,
                                           struct bytes trust)
 {
-    struct tls_certificate use = {chain.len > 0 ? chain : leaf->der, leaf->key_der, {0}};
+    struct tls_certificate use = {.chain = chain.len > 0 ? chain : leaf->der, .key = leaf->key_der};
     struct tls_options server = tls_kit_server_options();
     struct tls_options client = tls_kit_client_options();
     struct tls_context *server_context;
@@ -311,7 +311,7 @@ TEST(unverified_server_has_no_identity)
 {
     struct tls_kit_spec spec = {.name = "self", .san = "URI:" TLS_KIT_ID};
     struct tls_kit_cert self = tls_kit_issue(&spec);
-    struct tls_certificate use = tls_kit_use(&self, (struct bytes){0});
+    struct tls_certificate use = tls_kit_use(&self);
     struct tls_options server = tls_kit_server_options();
     struct tls_options client = tls_kit_client_options();
     struct tls_context *server_context;

@@ -42,6 +42,32 @@ import Testing
         #expect(target.endpoints.map(\.address.description) == ["127.0.0.1:8000"])
     }
 
+    @Test func tlsIsHandedOnByServerName() throws {
+        var world = try pair()
+        var edge = try listener("edge", port: 443, kind: .l4, service: nil)
+        edge.sni = [
+            .init(host: "web.test", service: try ServiceName("web")),
+            .init(host: "*.api.test", service: try ServiceName("api")),
+        ]
+        world.listeners = [edge]
+        let plan = try world.plan()
+        #expect(plan.problems == [])
+        guard case .serverName(let routes, nil) = try #require(plan.listener("edge")).kind else {
+            Issue.record("another kind of listener")
+            return
+        }
+        #expect(routes.map(\.host) == ["web.test", "*.api.test"])
+        #expect(routes.map(\.rule).first == "listener edge, server name web.test")
+        edge.service = try ServiceName("web")
+        world.listeners = [edge]
+        guard case .serverName(_, .some(let standard)) = try world.plan().listener("edge")?.kind
+        else {
+            Issue.record("another kind of listener")
+            return
+        }
+        #expect(standard.map(\.target) == ["web.default.dc1/tcp"])
+    }
+
     @Test func aSidecarHasItsTwoSides() throws {
         let plan = try pair().plan()
         #expect(plan.problems == [])

@@ -12,7 +12,7 @@
 static void fuzz_extension(struct bytes in)
 {
     uint8_t name[TLS_NAME_MAX];
-    int len = tls_names_parse_sni(in, name);
+    int len = hello_server_name(in, name);
 
     MUST(len == MESH_E_SYNTAX || (len > 0 && len <= (int)TLS_NAME_MAX));
     if (len > 0) {

@@ -1,5 +1,6 @@
 """Certificates made with the openssl program: for listeners of the tests, and forged ones."""
 
+import ssl
 import subprocess
 from pathlib import Path
 
@@ -43,8 +44,12 @@ def authority(directory, name="ca"):
     return cert, key
 
 
-def leaf(directory, name, ca, alternative):
-    """A leaf signed by `ca` with one subjectAltName (`DNS:x`, `URI:spiffe://…`)."""
+EC_KEY = ("ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")
+RSA_KEY = ("rsa:2048",)
+
+
+def leaf(directory, name, ca, alternative, key_kind=EC_KEY, days=2):
+    """A leaf signed by `ca` with subjectAltNames (`DNS:x`, `URI:…`); of 0 days: expired."""
     directory = Path(directory)
     key, cert, request = (directory / f"{name}.{end}" for end in ("key", "crt", "csr"))
     extensions = directory / f"{name}.ext"
@@ -57,9 +62,7 @@ def leaf(directory, name, ca, alternative):
         "req",
         "-new",
         "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
+        *key_kind,
         "-nodes",
         "-keyout",
         key,
@@ -79,13 +82,29 @@ def leaf(directory, name, ca, alternative):
         ca[1],
         "-CAcreateserial",
         "-days",
-        "2",
+        str(days),
         "-extfile",
         extensions,
         "-out",
         cert,
     )
     return cert, key
+
+
+def copies(directory, cert, key, count, pattern):
+    """`count` certificates made of one by changing the number in its name: (pattern % number).crt
+    and .key in `directory`. `pattern` has a %d of fixed width and makes the template's only name
+    for 0. Their signatures are wrong, which only clients look at.
+    """
+    body = ssl.PEM_cert_to_DER_cert(Path(cert).read_text(encoding="ascii"))
+    template = (pattern % 0).encode("ascii")
+    at = body.index(template)
+    secret = Path(key).read_bytes()
+    for number in range(count):
+        name = pattern % number
+        der = body[:at] + name.encode("ascii") + body[at + len(template) :]
+        (Path(directory) / f"{name}.crt").write_text(ssl.DER_cert_to_PEM_cert(der), "ascii")
+        (Path(directory) / f"{name}.key").write_bytes(secret)
 
 
 def s_client(port, *arguments, data=b"", seconds=10):

@@ -37,7 +37,7 @@ import Testing
         let listeners = config.listeners.map(\.value)
         #expect(listeners.map(\.name) == ["public", "public-tls", "raw"])
         #expect(listeners[0].timeouts == ListenerDefinition.Timeouts())
-        #expect(listeners[1].tls?.cert == "/etc/r/server.crt")
+        #expect(listeners[1].tls?.certs.map(\.cert) == ["/etc/r/server.crt"])
         #expect(listeners[1].tls?.alpn == ["h2", "http/1.1"])
         #expect(listeners[1].routes[0].action == .respond(.init(status: 403)))
         #expect(listeners[1].routes[1].http.path == .prefix("/api"))

@@ -27,7 +27,7 @@ import Testing
         let examples = page.components(separatedBy: "```yaml\n").dropFirst().map {
             $0.components(separatedBy: "```")[0]
         }
-        #expect(examples.count == 1)
+        #expect(examples.count == 3)
         for example in examples { #expect(problems(example) == []) }
     }
 

@@ -124,6 +124,19 @@ import Testing
         ("listeners: [ { name: a, bind_addr: \":1\", kind: l7, service: web } ]", true),
         ("listeners: [ { name: a, bind_addr: \":1\", kind: l7 } ]", false),
         ("listeners: [ { name: a, bind_addr: \":1\", kind: l4, service: b, tls: {} } ]", false),
+        (
+            "listeners: [ { name: a, bind_addr: \":1\", kind: l4, service: b, tls: { cert: c } } ]",
+            false
+        ),
+        (
+            "listeners: [ { name: a, bind_addr: \":1\", kind: l4, service: b, tls: { certs_dir: d, client_ca: c, client_verify: request } } ]",
+            true
+        ),
+        (
+            "listeners: [ { name: a, bind_addr: \":1\", kind: l4, sni: [ { host: \"*.b.c\", service: d } ] } ]",
+            true
+        ),
+        ("listeners: [ { name: a, bind_addr: \":1\", kind: l4, sni: [ { host: b.c } ] } ]", false),
     ])
     func oneCaseInsideOneOutside(_ text: String, isSound: Bool) {
         let found = problems(text)

@@ -373,11 +373,47 @@ import Testing
         #expect(try paths { $0.timeouts.idle = .zero }.isEmpty)
         #expect(try paths { $0.timeouts.idle = .hours(25) } == ["timeouts.idle"])
         #expect(
-            try paths { $0.tls = .init(cert: "c", key: "k", alpn: ["h2", "h3"]) }
+            try paths { $0.tls = .init(certs: [pair], alpn: ["h2", "h3"]) }
                 == ["tls.alpn[1]"])
         #expect(
-            try paths(.l4) { $0.tls = .init(cert: "c", key: "k", alpn: ["h2"]) } == ["tls.alpn"])
+            try paths(.l4) { $0.tls = .init(certs: [pair], alpn: ["h2"]) } == ["tls.alpn"])
+        #expect(try paths { $0.tls = .init(certs: []) } == ["tls"])
+        #expect(try paths { $0.tls = .init(certs: [], certsDir: "d") }.isEmpty)
+        #expect(
+            try paths { $0.tls = .init(certs: [pair], clientVerify: .request) }
+                == ["tls.client_verify"])
+        #expect(try paths { $0.tls = .init(certs: [pair], clientCA: "ca") } == ["tls.client_ca"])
+        #expect(
+            try paths { $0.tls = .init(certs: [pair], clientCA: "ca", clientVerify: .require) }
+                .isEmpty)
+        #expect(
+            try paths { $0.tls = .init(certs: [pair], maxVersion: .v12) } == ["tls.max_version"])
     }
+
+    @Test func rulesOfServerNames() throws {
+        func paths(
+            _ names: [String], _ change: (inout ListenerDefinition) -> Void = { _ in }
+        ) throws -> [String] {
+            var listener = ListenerDefinition(
+                name: "edge", bindAddr: try HostPort("127.0.0.1:443"), kind: .l4,
+                sni: try names.map { .init(host: $0, service: try ServiceName("web")) })
+            change(&listener)
+            return listener.problems().map { $0.path.dotted }
+        }
+        #expect(try paths(["db.example.com", "*.example.com"]).isEmpty)
+        #expect(try paths(["a.test"]) { $0.service = $0.sni[0].service }.isEmpty)
+        #expect(try paths([]) == [""])
+        #expect(try paths(["a.test", "a.test"]) == ["sni[1].host"])
+        #expect(try paths(["*"]) == ["sni[0].host"])
+        #expect(try paths(["127.0.0.1"]) == ["sni[0].host"])
+        #expect(
+            try paths(["a.test"]) {
+                $0.kind = .l7; $0.service = $0.sni[0].service
+            } == ["sni"])
+        #expect(try paths(["a.test"]) { $0.tls = .init(certs: [pair]) } == ["sni"])
+    }
+
+    private let pair = ListenerDefinition.KeyPair(cert: "c", key: "k")
 
     @Test func rulesOfRoutes() throws {
         func route(

@@ -127,6 +127,18 @@ import Testing
         #expect(
             try problem(TLSPlan(server: false, mesh: true)).contains("must require a certificate"))
         #expect(try problem(TLSPlan(server: false, alpn: [""])).contains("1 to 255 bytes"))
+        var name = ServerNamePlan(name: "a.test")
+        #expect(
+            try problem(TLSPlan(server: true, certificates: [7], names: [name]))
+                .contains("is not a server name with a certificate"))
+        name.add(7, isRSA: true)
+        #expect(try problem(TLSPlan(server: true, certificates: [7], names: [name])) == "")
+        #expect(try problem(TLSPlan(server: false, names: [name])).contains("no server names"))
+        #expect(
+            try problem(TLSPlan(server: true, certificates: [7, 8, 9])).contains("too many own"))
+        #expect(
+            try problem(TLSPlan(server: true, maxVersion: .v12, certificates: [7]))
+                .contains("no version is left"))
     }
 
     @Test func intentionsAreChecked() throws {

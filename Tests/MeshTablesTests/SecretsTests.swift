@@ -58,6 +58,8 @@ import Testing
         #expect(problem([leaf(0)]).contains("id 0"))
         #expect(problem([leaf(5), leaf(5)]).contains("twice"))
         #expect(problem([tickets(79)]).contains("80 bytes"))
+        #expect(problem([tickets(8 * 80)]) == "")
+        #expect(problem([tickets(9 * 80)]).contains("more than 8 ticket keys"))
         #expect(problem([tickets(0)]).contains("80 bytes"))
         #expect(problem([leaf(5)], 0).contains("generation"))
         var empty = leaf(5)

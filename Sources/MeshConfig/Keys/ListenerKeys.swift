@@ -29,6 +29,11 @@ package enum ListenerKeys {
                 example: "[ { match: { path_prefix: /api }, service: web } ]",
                 "Of l7: where requests go. First match wins."),
             .optional(
+                "sni", .objects(serverName),
+                example: "[ { host: db.example.com, service: db } ]",
+                "Of l4: TLS is handed on as it is, by the server name that the client asks for. "
+                    + "Other names go to `service`; without one they are refused."),
+            .optional(
                 "access_log", .object(accessLog), example: "{ path: \"\" }",
                 "Where its access log differs from that of the whole node."),
         ])
@@ -81,6 +86,28 @@ package enum ListenerKeys {
                     + "always written."),
         ])
 
+    static let serverName = ObjectSchema(
+        "server name",
+        [
+            .required(
+                "host", .text(.any), example: "\"*.example.com\"",
+                "The name that clients ask for; `*.` covers all names below. The exact name wins, "
+                    + "then the longest."),
+            .required(
+                "service", .text(.name(ServiceName.self, "service name")), example: "db",
+                "Where the connection goes, through the service's discovery chain."),
+        ])
+
+    static let keyPair = ObjectSchema(
+        "certificate",
+        [
+            .required(
+                "cert", .path(.existingFile), example: "server.crt",
+                "The certificate chain in PEM, leaf first."),
+            .required(
+                "key", .path(.existingFile), example: "server.key", "The private key in PEM."),
+        ])
+
     static let timeouts = ObjectSchema(
         "timeouts section",
         [
@@ -101,19 +128,38 @@ package enum ListenerKeys {
     static let tls = ObjectSchema(
         "tls section",
         [
-            .required(
-                "cert", .path(.existingFile), example: "server.crt",
-                "The certificate chain in PEM, leaf first."),
-            .required(
-                "key", .path(.existingFile), example: "server.key",
-                "The private key in PEM."),
+            .key(
+                "cert", .path(.existingFile), default: "",
+                "The certificate chain in PEM, leaf first. It serves clients that ask for no name "
+                    + "of another certificate.", example: "server.crt"),
+            .key(
+                "key", .path(.existingFile), default: "",
+                "The private key of `cert` in PEM.", example: "server.key"),
+            .optional(
+                "certs", .objects(keyPair),
+                example: "[ { cert: a.crt, key: a.key }, { cert: b.crt, key: b.key } ]",
+                "Further certificates. A client gets the one whose DNS names, `*.` for one label, "
+                    + "cover the name that it asks for; of one with an ECDSA and one with an RSA "
+                    + "key the one that it can use."),
+            .key(
+                "certs_dir", .path(.existingFolder), default: "",
+                "A folder of further certificates: `name.crt` or `name.pem` beside `name.key`. It "
+                    + "is watched for changes.", example: "/etc/ringmesh/certs"),
             .key(
                 "client_ca", .path(.existingFile), default: "",
-                "The authorities, in PEM, that clients must show a certificate of. Empty asks for "
-                    + "none.", example: "clients.crt"),
+                "The authorities, in PEM, of clients' certificates. Empty asks for none.",
+                example: "clients.crt"),
+            .optional(
+                "client_verify", .choice(["none", "request", "require"]), example: "request",
+                "Whether clients show a certificate of `client_ca`: `request` checks the one that "
+                    + "is given, `require` refuses clients without. `require` when not given and "
+                    + "there is a `client_ca`."),
             .key(
                 "min_version", .choice(["1.2", "1.3"]), default: "1.3",
                 "The oldest TLS version taken."),
+            .key(
+                "max_version", .choice(["1.2", "1.3"]), default: "1.3",
+                "The newest TLS version taken."),
             .optional(
                 "alpn", .texts, example: "[h2, http/1.1]",
                 "Protocols offered, the preferred first; http/1.1 on l7 when not given."),

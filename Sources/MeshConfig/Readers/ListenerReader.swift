@@ -21,8 +21,9 @@ enum ListenerReader {
             service: fields.name("service", ServiceName.self),
             timeouts: timeouts(fields.section("timeouts")),
             identity: fields.name("identity", ServiceName.self),
-            tls: fields.object("tls").map { tls($0, kind: kind) }, routes: routes,
-            accessLog: fields.object("access_log").map(accessLog))
+            tls: fields.object("tls").map { tls($0, kind: kind, &checks) }, routes: routes,
+            accessLog: fields.object("access_log").map(accessLog),
+            sni: fields.objects("sni").compactMap(serverName))
         sink.report(
             checks.problems + listener.problems(), in: fields.node, fields.schema, path)
         return listener
@@ -44,16 +45,33 @@ enum ListenerReader {
     }
 
     private static func tls(
-        _ fields: Fields, kind: ListenerDefinition.Kind
+        _ fields: Fields, kind: ListenerDefinition.Kind, _ checks: inout FieldChecks
     ) -> ListenerDefinition.TLS {
         let standard = kind == .l7 ? ["http/1.1"] : []
-        // What is missing was reported; a text keeps the rules of the rest going.
+        let own = ListenerDefinition.KeyPair(cert: fields.path("cert"), key: fields.path("key"))
+        checks.require(
+            own.cert.isEmpty == own.key.isEmpty, ["tls", own.cert.isEmpty ? "key" : "cert"],
+            "a certificate needs its key: write cert and key")
+        let further = fields.objects("certs").map {
+            ListenerDefinition.KeyPair(cert: $0.path("cert"), key: $0.path("key"))
+        }
+        let clientCA = fields.path("client_ca")
         return ListenerDefinition.TLS(
-            cert: fields.written("cert") == nil ? "server.crt" : fields.path("cert"),
-            key: fields.written("key") == nil ? "server.key" : fields.path("key"),
-            clientCA: fields.path("client_ca"),
+            certs: (own.cert.isEmpty && own.key.isEmpty ? [] : [own]) + further,
+            certsDir: fields.path("certs_dir"), clientCA: clientCA,
+            clientVerify: fields.choice("client_verify", ListenerDefinition.ClientVerify.self)
+                ?? (clientCA.isEmpty ? .none : .require),
             minVersion: fields.choice("min_version", ListenerDefinition.TLSVersion.self) ?? .v13,
+            maxVersion: fields.choice("max_version", ListenerDefinition.TLSVersion.self) ?? .v13,
             alpn: fields.written("alpn") == nil ? standard : fields.texts("alpn"))
+    }
+
+    /// nil when a part is missing, which was reported.
+    private static func serverName(_ fields: Fields) -> ListenerDefinition.ServerNameRoute? {
+        guard let host = fields.filled("host"),
+            let service = fields.name("service", ServiceName.self)
+        else { return nil }
+        return ListenerDefinition.ServerNameRoute(host: host.lowercased(), service: service)
     }
 
     private static func route(

@@ -248,13 +248,16 @@ enum Rendering {
                 "tls",
                 listener.tls.map { tls in
                     .map([
-                        ("cert", .text(tls.cert)), ("key", .text(tls.key)),
+                        ("certs", .list(tls.certs.map(keyPair))),
+                        ("certs_dir", .text(tls.certsDir)),
                         ("client_ca", .text(tls.clientCA)),
+                        ("client_verify", .text(tls.clientVerify.rawValue)),
                         ("min_version", .text(tls.minVersion.rawValue)),
+                        ("max_version", .text(tls.maxVersion.rawValue)),
                         ("alpn", .list(tls.alpn.map { .text($0) })),
                     ])
                 }
-            ), ("routes", list(listener.routes, route)),
+            ), ("routes", list(listener.routes, route)), ("sni", list(listener.sni, serverName)),
             ("access_log", listener.accessLog.map(accessLog)),
         ]) ?? .map([])
     }
@@ -264,6 +267,14 @@ enum Rendering {
             ("path", log.path.map { .text($0) }), ("format", log.format.map { .text($0) }),
             ("sample", log.sample.map { .text("\($0)") }),
         ]) ?? .map([])
+    }
+
+    private static func keyPair(_ pair: ListenerDefinition.KeyPair) -> YAMLValue {
+        .map([("cert", .text(pair.cert)), ("key", .text(pair.key))])
+    }
+
+    private static func serverName(_ route: ListenerDefinition.ServerNameRoute) -> YAMLValue {
+        .map([("host", .text(route.host)), ("service", .text(route.service.text))])
     }
 
     private static func route(_ route: ListenerDefinition.Route) -> YAMLValue {

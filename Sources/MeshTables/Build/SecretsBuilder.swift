@@ -82,6 +82,9 @@ package struct SecretsBuilder: Sendable {
             if keys.isEmpty || keys.count % ticketKeySize != 0 {
                 return "ticket keys have \(ticketKeySize) bytes each"
             }
+            if keys.count / ticketKeySize > LIMIT_TICKET_KEYS {
+                return "there are more than \(LIMIT_TICKET_KEYS) ticket keys"
+            }
         }
         return nil
     }

@@ -35,6 +35,7 @@ package struct SnapshotImage: Sendable {
         var logs: [abi_log] = []
         var logOps: [abi_log_op] = []
         var logHeaders: [abi_log_header] = []
+        var serverNames: [abi_server_name] = []
 
         /// Calls `body` with section number, record count and bytes of every section.
         func forEach(_ body: (Int, Int, UnsafeRawBufferPointer) -> Void) {
@@ -66,6 +67,7 @@ package struct SnapshotImage: Sendable {
             next(logs)
             next(logOps)
             next(logHeaders)
+            next(serverNames)
         }
     }
 

@@ -53,21 +53,16 @@ extension SnapshotWriter {
         case .l4(let splits):
             record.kind = UInt8(ABI_LISTENER_L4.rawValue)
             record.splits = write(splits, name)
+        case .serverName(let routes, let standard):
+            record.kind = UInt8(ABI_LISTENER_L4.rawValue)
+            record.flags |= UInt8(ABI_LISTENER_SNI.rawValue)
+            record.route_table = table(of: routes, key: key, known: known)
+            if let standard { record.splits = write(standard, name) }
+            if plan.tls != nil { refuse("\(name) hands TLS on and terminates it") }
+            if plan.timeouts.handshake == 0 { refuse("\(name) has no timeout for handshakes") }
         case .l7(let routes):
             record.kind = UInt8(ABI_LISTENER_L7.rawValue)
-            record.route_table = UInt32(out.routeTables.count)
-            let places = RoutePart.Places(out)
-            if let known, known.plans == routes, takeOver(known) {
-                memory.routes[key] = known
-            } else {
-                let table = write(routes)
-                if problems.isEmpty {
-                    let part = RoutePart(
-                        plans: routes, places: places, table: table, out: out,
-                        targetKeys: targetKeys)
-                    if !part.hasAutomata { memory.routes[key] = part }
-                }
-            }
+            record.route_table = table(of: routes, key: key, known: known)
             if plan.timeouts.head == 0 { refuse("\(name) has no timeout for request heads") }
         }
         record.head_timeout_ms = plan.timeouts.head
@@ -80,6 +75,23 @@ extension SnapshotWriter {
         record.log = plan.log.flatMap { logIndexes[$0] } ?? UInt32.max
         checkMesh(plan, name)
         out.listeners.append(record)
+    }
+
+    /// The route table of a listener, taken over when its routes are those of the build before.
+    private mutating func table(of routes: [RoutePlan], key: UInt64, known: RoutePart?) -> UInt32 {
+        let index = UInt32(out.routeTables.count)
+        let places = RoutePart.Places(out)
+        if let known, known.plans == routes, takeOver(known) {
+            memory.routes[key] = known
+            return index
+        }
+        let table = write(routes)
+        if problems.isEmpty {
+            let part = RoutePart(
+                plans: routes, places: places, table: table, out: out, targetKeys: targetKeys)
+            if !part.hasAutomata { memory.routes[key] = part }
+        }
+        return index
     }
 
     private mutating func checkMesh(_ plan: ListenerPlan, _ name: String) {
@@ -168,38 +180,19 @@ extension SnapshotWriter {
         return abi_ref(at: at, count: UInt32(orders.count))
     }
 
-    /// An open-addressing table that is at most half full and in which no lookup is long.
     private mutating func writeHosts(_ hosts: [(name: String, routes: abi_ref)]) -> abi_ref {
-        if hosts.isEmpty { return abi_ref() }
-        var size = 2
-        while size < hosts.count * 2 { size *= 2 }
-        let hashes = hosts.map { StableHash.ofHost($0.name) }
-        search: while true {
-            var slots = [Int?](repeating: nil, count: size)
-            for (index, hash) in hashes.enumerated() {
-                var slot = Int(truncatingIfNeeded: hash) & (size - 1)
-                var probes = 1
-                while slots[slot] != nil {
-                    slot = (slot + 1) & (size - 1)
-                    probes += 1
-                }
-                if probes > LIMIT_HOST_PROBES, size < 1 << 24 {
-                    size *= 2
-                    continue search
-                }
-                slots[slot] = index
+        let slots = HashSlots.place(hosts.map(\.name))
+        if slots.isEmpty { return abi_ref() }
+        let at = UInt32(out.hosts.count)
+        for slot in slots {
+            var record = abi_host()
+            if let slot {
+                record.name = place(hosts[slot].name, "a host of a route")
+                record.routes = hosts[slot].routes
             }
-            let at = UInt32(out.hosts.count)
-            for slot in slots {
-                var record = abi_host()
-                if let slot {
-                    record.name = place(hosts[slot].name, "a host of a route")
-                    record.routes = hosts[slot].routes
-                }
-                out.hosts.append(record)
-            }
-            return abi_ref(at: at, count: UInt32(size))
+            out.hosts.append(record)
         }
+        return abi_ref(at: at, count: UInt32(slots.count))
     }
 
     // MARK: - routes
@@ -300,14 +293,6 @@ extension SnapshotWriter {
 
     static func isPath(_ text: String) -> Bool {
         text.hasPrefix("/") && !text.utf8.contains { $0 <= 0x20 || $0 == 0x7f }
-    }
-}
-
-extension StableHash {
-    /// `hash_bytes` of a host name, by which the data plane looks it up.
-    static func ofHost(_ name: String) -> UInt64 {
-        var name = name
-        return name.withUTF8 { hash_bytes(bytes_of($0.baseAddress, $0.count)) }
     }
 }
 

@@ -6,6 +6,9 @@ package struct ListenerPlan: Hashable, Sendable {
     package enum Kind: Hashable, Sendable {
         /// Streams of bytes, divided over targets.
         case l4([SplitPlan])
+        /// TLS that is not terminated, by the server name that the client asks for: routes that
+        /// forward and name a host and nothing else. Other names go to the targets, nil: nowhere.
+        case serverName([RoutePlan], [SplitPlan]?)
         /// HTTP requests. The first route that matches wins; none: 404.
         case l7([RoutePlan])
     }

@@ -23,18 +23,25 @@ package struct TLSPlan: Hashable, Sendable {
     package var alpn: [String]
     package var alpnRequired: Bool
     package var minVersion: Version
-    /// Ids of secrets with certificates, the default first.
+    package var maxVersion: Version
+    /// Of a server: whose sessions these are. They are not resumed where it is another.
+    package var owner: String
+    /// Ids of secrets with certificates, at most one of each kind of key. A server shows them to
+    /// clients that ask for none of its names.
     package var certificates: [UInt64]
+    /// Of a server: certificates by name.
+    package var names: [ServerNamePlan]
     /// CA certificates in DER, one behind the other.
     package var trust: [UInt8]
     /// Seconds; 0 = no resumption.
     package var sessionLifetime: UInt32
-    /// Changes when a secret named here does, so that contexts are made anew.
+    /// Of a client: changes when its certificate does, so that its connections are made anew.
     package var secretsVersion: UInt64
 
     package init(
         server: Bool, verify: Verify = .none, mesh: Bool = false, alpn: [String] = [],
-        alpnRequired: Bool = false, minVersion: Version = .v13, certificates: [UInt64] = [],
+        alpnRequired: Bool = false, minVersion: Version = .v13, maxVersion: Version = .v13,
+        owner: String = "", certificates: [UInt64] = [], names: [ServerNamePlan] = [],
         trust: [UInt8] = [], sessionLifetime: UInt32 = 3600, secretsVersion: UInt64 = 0
     ) {
         self.server = server
@@ -43,10 +50,39 @@ package struct TLSPlan: Hashable, Sendable {
         self.alpn = alpn
         self.alpnRequired = alpnRequired
         self.minVersion = minVersion
+        self.maxVersion = maxVersion
+        self.owner = owner
         self.certificates = certificates
+        self.names = names
         self.trust = trust
         self.sessionLifetime = sessionLifetime
         self.secretsVersion = secretsVersion
+    }
+}
+
+/// The certificates of one server name, by the kind of their key.
+package struct ServerNamePlan: Hashable, Sendable {
+    /// In lower case without a final dot; `*.suffix` covers names with one label more.
+    package let name: String
+    /// Ids of secrets.
+    package private(set) var ec: UInt64?
+    package private(set) var rsa: UInt64?
+
+    package init(name: String) { self.name = name }
+
+    /// The first of a kind serves.
+    package mutating func add(_ id: UInt64, isRSA: Bool) {
+        if isRSA { rsa = rsa ?? id } else { ec = ec ?? id }
+    }
+
+    /// Whether a certificate's DNS name is one that clients can ask for.
+    package static func isName(_ text: String) -> Bool {
+        let bare = text.utf8.starts(with: "*.".utf8) ? text.utf8.dropFirst(2) : text.utf8[...]
+        return !bare.isEmpty && bare.count <= 253 && bare.first != 0x2e && bare.last != 0x2e
+            && bare.allSatisfy { byte in
+                (0x61...0x7a).contains(byte) || (0x30...0x39).contains(byte) || byte == 0x2d
+                    || byte == 0x2e || byte == 0x5f
+            }
     }
 }
 

@@ -16,7 +16,7 @@ struct ConfigurationSource: Sendable {
         let folders = FolderContents.read(loaded.configuration)
         let found =
             Expressions.problems(loaded.configuration)
-            + ListenerCertificates.load(loaded.configuration.listeners).problems + folders.problems
+            + ListenerCertificates.problems(loaded.configuration.listeners) + folders.problems
         guard found.allSatisfy({ $0.severity != .error }) else {
             throw ConfigProblems(problems: loaded.warnings + found)
         }

@@ -71,9 +71,16 @@ struct MeshMaterials: Sendable {
     var ticketLifetime: UInt32
 }
 
-/// The certificate of a plain listener, read from its files.
+/// The certificates of a plain listener, read from their files.
 struct ListenerCertificate: Sendable, Equatable {
-    var identity: CertificateFiles
+    struct Named: Sendable, Equatable {
+        /// What its secret's id is made of: its files.
+        var name: String
+        var files: CertificateFiles
+    }
+
+    /// The first serves clients that ask for no known name.
+    var certificates: [Named]
     /// Authorities that a client's certificate is checked against; empty asks for none.
     var clientAuthorities: [UInt8]
 }

@@ -13,6 +13,8 @@ struct NodeCompiler {
     var problems: [Problem] = []
     var health: [UInt64: ServiceID] = [:]
     var secrets: [SecretPlan] = []
+    /// Ids of certificates from files that are among the secrets.
+    var fileSecrets: Set<UInt64> = []
     var catalog = TargetCatalog()
     /// The entries by kind and name.
     let entries: [ConfigEntry.Key: ConfigEntryRecord]
@@ -111,7 +113,7 @@ struct NodeCompiler {
                 server: server, verify: .require, mesh: true, alpn: http ? ["http/1.1"] : [],
                 certificates: [SecretPlan.leafID(of: service)], trust: mesh.trust,
                 sessionLifetime: sessionLifetime,
-                secretsVersion: leaf.notBefore.milliseconds))
+                secretsVersion: server ? 0 : leaf.notBefore.milliseconds))
     }
 
     /// A session outlives neither its ticket key nor the certificate it was made with, which is

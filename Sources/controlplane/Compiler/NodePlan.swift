@@ -18,5 +18,5 @@ extension SecretPlan {
     static func leafID(of service: ServiceName) -> UInt64 { id(of: "leaf/\(service.folded)") }
 
     /// The id of a plain listener's certificate.
-    static func listenerID(_ name: String) -> UInt64 { id(of: "listener/\(name)") }
+    static func filesID(_ name: String) -> UInt64 { id(of: "files/\(name)") }
 }

@@ -1,28 +1,92 @@
+import Foundation
 import MeshConfig
 import MeshIdentity
 import MeshModel
 
 /// Certificates of plain listeners, from the files that the configuration names.
-enum ListenerCertificates {
-    /// Reads them all; a listener whose files do not do is left out with a problem.
-    static func load(
+struct ListenerCertificates {
+    private var cache = CertificateCache()
+    private(set) var problems: [Problem] = []
+
+    /// Reads them all, what has not changed from memory. A file that does not do is left out with a
+    /// problem; so is a listener without any that does.
+    mutating func load(
         _ listeners: [Owned<ListenerDefinition>]
-    ) -> (certificates: [String: ListenerCertificate], problems: [Problem]) {
-        var certificates: [String: ListenerCertificate] = [:]
-        var problems: [Problem] = []
+    ) -> [String: ListenerCertificate] {
+        cache.begin()
+        problems = []
+        var found: [String: ListenerCertificate] = [:]
         for listener in listeners {
             guard let tls = listener.value.tls else { continue }
+            var certificates: [ListenerCertificate.Named] = []
+            for pair in pairs(of: tls, listener) {
+                do {
+                    certificates.append(try named(pair))
+                } catch { note(error, listener) }
+            }
+            var authorities: [UInt8]?
             do {
-                certificates[listener.value.name] = ListenerCertificate(
-                    identity: try CertificateFiles.load(certificate: tls.cert, key: tls.key),
-                    clientAuthorities: tls.clientCA.isEmpty
-                        ? [] : try CertificateFiles.authorities(tls.clientCA))
-            } catch {
-                problems.append(
-                    Problem(
-                        .error, "listener \(listener.value.name): \(error)", at: listener.location))
+                authorities =
+                    tls.clientCA.isEmpty ? [] : try CertificateFiles.authorities(tls.clientCA)
+            } catch { note(error, listener) }
+            guard !certificates.isEmpty, let authorities else { continue }
+            found[listener.value.name] = ListenerCertificate(
+                certificates: certificates, clientAuthorities: authorities)
+        }
+        return found
+    }
+
+    /// Everything that is wrong with the files.
+    static func problems(_ listeners: [Owned<ListenerDefinition>]) -> [Problem] {
+        var reader = ListenerCertificates()
+        _ = reader.load(listeners)
+        return reader.problems
+    }
+
+    private mutating func named(
+        _ pair: ListenerDefinition.KeyPair
+    ) throws -> ListenerCertificate.Named {
+        ListenerCertificate.Named(
+            name: "\(pair.cert)|\(pair.key)",
+            files: try cache.load(certificate: pair.cert, key: pair.key))
+    }
+
+    private mutating func note(_ error: any Error, _ listener: Owned<ListenerDefinition>) {
+        problems.append(
+            Problem(.error, "listener \(listener.value.name): \(error)", at: listener.location))
+    }
+
+    /// Those that are named first, then those of the folder by name.
+    private mutating func pairs(
+        of tls: ListenerDefinition.TLS, _ listener: Owned<ListenerDefinition>
+    ) -> [ListenerDefinition.KeyPair] {
+        guard !tls.certsDir.isEmpty else { return tls.certs }
+        var files: [String] = []
+        do {
+            files = try Self.names(in: tls.certsDir)
+        } catch { note(error, listener) }
+        let present = Set(files)
+        var found: [ListenerDefinition.KeyPair] = []
+        for file in files.sorted() where file.hasSuffix(".crt") || file.hasSuffix(".pem") {
+            let key = file.dropLast(4) + ".key"
+            if present.contains(String(key)) {
+                found.append(
+                    ListenerDefinition.KeyPair(
+                        cert: "\(tls.certsDir)/\(file)", key: "\(tls.certsDir)/\(key)"))
+            } else {
+                note(
+                    MeshError(.invalid, "\(tls.certsDir)/\(file) has no \(key) beside it"),
+                    listener)
             }
         }
-        return (certificates, problems)
+        return tls.certs + found
+    }
+
+    private static func names(in folder: String) throws -> [String] {
+        do {
+            return try FileManager.default.contentsOfDirectory(atPath: folder)
+        } catch {
+            throw MeshError(.invalid, "\(folder) cannot be read", cause: error)
+        }
     }
 }

@@ -14,6 +14,7 @@ actor DesiredSource {
     private var configuration: Configuration
     private var folders: FolderContents
     private var certificates: [String: ListenerCertificate] = [:]
+    private var certificateReader = ListenerCertificates()
     private var ports: SidecarPorts
     /// Made anew only when services, or intentions, have changed.
     private var cachedInventory: (index: Index, value: Inventory)?
@@ -63,8 +64,9 @@ actor DesiredSource {
     /// Reads certificate files again; says whether any is another one now.
     @discardableResult
     func readCertificates() -> Bool {
-        let (found, problems) = ListenerCertificates.load(configuration.listeners)
-        board.replace(.config, kind: "certificate", problems.map(\.description))
+        let found = certificateReader.load(configuration.listeners)
+        board.replace(
+            .config, kind: "certificate", certificateReader.problems.map(\.description))
         // Files that are half replaced at this moment: the certificate of before goes on.
         let merged = found.merging(
             certificates.filter { name, _ in

@@ -50,10 +50,12 @@ extension NodeCompiler {
         let reach = reach(of: listener)
         switch listener.kind {
         case .l4:
-            guard let service = listener.service else {
+            let standard = listener.service.map { splits(to: $0, reach) }
+            guard listener.sni.isEmpty else { return serverNames(of: listener, standard, origin) }
+            guard let standard else {
                 fatalError("an l4 listener without a service has passed validation")
             }
-            return .l4(splits(to: service, reach))
+            return .l4(standard)
         case .l7:
             var routes = listener.routes.enumerated().flatMap { index, route in
                 self.routes(
@@ -66,6 +68,19 @@ extension NodeCompiler {
             }
             return .l7(routes)
         }
+    }
+
+    /// TLS that is handed on by server name, names that are not listed to `standard`.
+    private mutating func serverNames(
+        of listener: ListenerDefinition, _ standard: [SplitPlan]?, _ origin: Origin
+    ) -> ListenerPlan.Kind {
+        let reach = reach(of: listener)
+        let routes = listener.sni.map { route in
+            RoutePlan(
+                host: route.host, action: .forward(splits(to: route.service, reach)),
+                rule: "listener \(listener.name), server name \(route.host)", origin: "\(origin)")
+        }
+        return .serverName(routes, standard)
     }
 
     private mutating func routes(
@@ -106,23 +121,68 @@ extension NodeCompiler {
             refuse("listener \(listener.name) has no usable certificate", origin)
             return nil
         }
-        let id = SecretPlan.listenerID(listener.name)
-        let identity = files.identity
-        secrets.append(
-            SecretPlan(
-                id: id, version: identity.version,
-                notAfterMilliseconds: identity.notAfter.milliseconds,
-                content: .certificate(
-                    chain: identity.chainDER.flatMap { $0 }, key: identity.privateKeyDER.exposed,
-                    names: identity.names)))
+        for certificate in files.certificates { addSecret(of: certificate) }
         // HTTP/2 is not spoken by this data plane: it is not offered either.
         let alpn = wanted.alpn.filter { $0 != "h2" }
         return plan.intern(
             TLSPlan(
-                server: true, verify: files.clientAuthorities.isEmpty ? .none : .require,
-                alpn: alpn, alpnRequired: !alpn.isEmpty,
-                minVersion: wanted.minVersion == .v12 ? .v12 : .v13, certificates: [id],
-                trust: files.clientAuthorities, sessionLifetime: state.mesh.ticketLifetime,
-                secretsVersion: identity.version))
+                server: true, verify: verify(wanted.clientVerify), alpn: alpn,
+                alpnRequired: !alpn.isEmpty, minVersion: version(wanted.minVersion),
+                maxVersion: version(wanted.maxVersion), owner: "listener \(listener.name)",
+                certificates: files.standard.map { SecretPlan.filesID($0.name) },
+                names: files.names, trust: files.clientAuthorities,
+                sessionLifetime: state.mesh.ticketLifetime))
+    }
+
+    /// A certificate that several listeners show stands among the secrets once.
+    private mutating func addSecret(of certificate: ListenerCertificate.Named) {
+        let id = SecretPlan.filesID(certificate.name)
+        guard fileSecrets.insert(id).inserted else { return }
+        let files = certificate.files
+        secrets.append(
+            SecretPlan(
+                id: id, version: files.version, notAfterMilliseconds: files.notAfter.milliseconds,
+                content: .certificate(
+                    chain: files.chainDER, key: files.privateKeyDER.exposed, names: files.names)))
+    }
+
+    private func verify(_ mode: ListenerDefinition.ClientVerify) -> TLSPlan.Verify {
+        switch mode {
+        case .none: .none
+        case .request: .request
+        case .require: .require
+        }
+    }
+
+    private func version(_ version: ListenerDefinition.TLSVersion) -> TLSPlan.Version {
+        version == .v12 ? .v12 : .v13
+    }
+}
+
+extension ListenerCertificate {
+    /// What clients get that ask for no known name: the first certificate, and the first with
+    /// another kind of key among those that share a name with it.
+    var standard: [Named] {
+        guard let first = certificates.first else { return [] }
+        let names = Set(first.files.names)
+        let other = certificates.first {
+            $0.files.isRSA != first.files.isRSA && !names.isDisjoint(with: $0.files.names)
+        }
+        return [first] + (other.map { [$0] } ?? [])
+    }
+
+    /// Every name with the first certificate of each kind of key that is for it.
+    var names: [ServerNamePlan] {
+        var order: [String] = []
+        var found: [String: ServerNamePlan] = [:]
+        for certificate in certificates {
+            let id = SecretPlan.filesID(certificate.name)
+            for name in certificate.files.names where ServerNamePlan.isName(name) {
+                if found[name] == nil { order.append(name) }
+                found[name, default: ServerNamePlan(name: name)]
+                    .add(id, isRSA: certificate.files.isRSA)
+            }
+        }
+        return order.compactMap { found[$0] }
     }
 }

@@ -52,7 +52,9 @@ enum abi_listener_flag {
     ABI_LISTENER_MESH_INBOUND = 2,  /* callers prove an identity; `policy` decides about them */
     ABI_LISTENER_MESH_OUTBOUND = 4, /* calls are made with `identity`; a target's policy decides */
     ABI_LISTENER_PROXY_IN = 8,      /* reserved for PROXY protocol; refused for now */
-    ABI_LISTENER_FLAGS = 15
+    ABI_LISTENER_SNI = 16, /* L4, TLS that is not terminated: the client's hello is read for
+                              the server name, which `route_table` sends on */
+    ABI_LISTENER_FLAGS = 31
 };
 
 struct abi_listener {
@@ -66,8 +68,10 @@ struct abi_listener {
     uint32_t tls;                /* TLS section, or ABI_NONE: plaintext */
     uint32_t identity;           /* IDENTITY section, or ABI_NONE */
     uint32_t policy;             /* POLICY section, or ABI_NONE: callers are not checked */
-    uint32_t route_table;        /* ROUTE_TABLE section; L7 only, else ABI_NONE */
-    struct abi_ref splits;       /* SPLIT section: L4 destinations; empty for L7 */
+    uint32_t route_table;        /* ROUTE_TABLE section; L7 and ABI_LISTENER_SNI, whose routes
+                                    forward and ask for nothing but the host; else ABI_NONE */
+    struct abi_ref splits;       /* SPLIT section: L4 destinations; empty for L7, and for
+                                    ABI_LISTENER_SNI where other names are refused */
     uint32_t head_timeout_ms;    /* reading of a request head */
     uint32_t idle_timeout_ms;    /* nothing moves; 0 = none */
     uint32_t request_timeout_ms; /* a whole request; 0 = none */
@@ -327,16 +331,35 @@ enum abi_tls_verify {
     ABI_TLS_VERIFY_COUNT
 };
 
+enum abi_key_kind { /* of a certificate's public key: a client takes one or the other, or both */
+                    ABI_KEY_EC = 0, /* ECDSA and EdDSA */
+                    ABI_KEY_RSA = 1,
+                    ABI_KEY_COUNT
+};
+
+/* A server name's slot in an open-addressing table as that of struct abi_host. Names are in lower
+ * case without a final dot, or `*.suffix`, which covers names with one label more than `suffix`. */
+struct abi_server_name {
+    struct abi_text name;                 /* len 0 = free slot */
+    uint32_t certificates[ABI_KEY_COUNT]; /* SECRET_LIST section, by kind of key, or ABI_NONE; a
+                                             name has one at least */
+};
+
 struct abi_tls {
-    uint64_t key;          /* changes with anything below or with the secrets it names */
+    uint64_t key;          /* stable while nothing below changes but the contents of secrets; of
+                              clients: changes with their certificate too, and of servers: not with
+                              `names`. Tickets are good for one key */
     uint8_t server;        /* 1: terminates, 0: originates */
     uint8_t verify;        /* enum abi_tls_verify */
     uint8_t mesh;          /* 1: the peer's identity is its SPIFFE id */
     uint8_t alpn_required; /* 0 or 1 */
     uint16_t min_version;  /* 0x0303, 0x0304 */
     uint16_t max_version;
-    struct abi_ref
-        certificates; /* SECRET_LIST section: ids, the default first; empty for clients without */
+    struct abi_ref certificates; /* SECRET_LIST section: at most one of each kind of key. Servers:
+                                    shown to clients that ask for no name of `names`; clients: what
+                                    they show, may be empty */
+    struct abi_ref names;        /* SERVER_NAME section; count 0 or a power of two, servers only; no
+                                    two records overlap and later ones have later slots */
     struct abi_ref trust;        /* BLOB bytes: CA certificates in DER, one behind the other */
     struct abi_ref alpn;         /* BLOB bytes: wire form */
     uint32_t session_lifetime_s; /* 0 = no resumption */
@@ -388,6 +411,7 @@ _Static_assert(sizeof(struct abi_identity) == 24, "layout");
 _Static_assert(sizeof(struct abi_intention) == 40, "layout");
 _Static_assert(sizeof(struct abi_permission) == 32, "layout");
 _Static_assert(sizeof(struct abi_policy) == 32, "layout");
-_Static_assert(sizeof(struct abi_tls) == 48, "layout");
+_Static_assert(sizeof(struct abi_server_name) == 16, "layout");
+_Static_assert(sizeof(struct abi_tls) == 56, "layout");
 
 #endif

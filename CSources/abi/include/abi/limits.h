@@ -16,12 +16,14 @@
 #define LIMIT_SNAPSHOT_SIZE 268435456u /* bytes */
 #define LIMIT_SECRETS_SIZE  134217728u /* bytes */
 #define LIMIT_SECRETS       65536u
-#define LIMIT_LIVE_VIEWS    4u     /* generations that one worker may hold at a time */
-#define LIMIT_FAILOVERS     16u    /* targets tried for one request */
-#define LIMIT_TEXT          16384u /* bytes of one string */
-#define LIMIT_SPLITS        256u   /* legs of one list of splits */
-#define LIMIT_HOST_PROBES   64u    /* slots of a host table that one lookup may visit */
-#define LIMIT_DFA_STATES    4096u  /* of one automaton */
+#define LIMIT_LIVE_VIEWS    4u      /* generations that one worker may hold at a time */
+#define LIMIT_FAILOVERS     16u     /* targets tried for one request */
+#define LIMIT_TEXT          16384u  /* bytes of one string */
+#define LIMIT_SPLITS        256u    /* legs of one list of splits */
+#define LIMIT_HOST_PROBES   64u     /* slots of a host table that one lookup may visit */
+#define LIMIT_DFA_STATES    4096u   /* of one automaton */
+#define LIMIT_SERVER_NAMES  262144u /* slots of tables of server names, together */
+#define LIMIT_TICKET_KEYS   8u      /* known at a time: next, current, those that only open */
 
 /* --- one worker --- */
 #define LIMIT_CONNECTIONS        65536u /* downstream and upstream together */
@@ -31,6 +33,7 @@
 #define LIMIT_LARGE_BUFFERS      32u    /* 64 KiB each */
 #define LIMIT_PIPES              32u
 #define LIMIT_TLS_CONTEXTS       4096u
+#define LIMIT_TLS_LEAVES         1024u /* parsed certificates kept: 8 KiB each, 8 MiB */
 #define LIMIT_POOL_IDLE          8192u /* idle upstream connections */
 #define LIMIT_POOL_IDLE_ENDPOINT 1024u /* of them to one endpoint */
 #define LIMIT_EVENTS             512u  /* completions run in one loop turn */
@@ -64,6 +67,9 @@ _Static_assert(LIMIT_SPILL_HIGH / 16384u < LIMIT_SPILL_BLOCKS / 64u,
 _Static_assert(LIMIT_LOG_RING / LIMIT_LOG_RECORD >= 256u,
                "a worker may be hundreds of the longest records ahead");
 _Static_assert(LIMIT_LOG_RECORD <= 65535u, "places in a record have 16 bits");
+_Static_assert(LIMIT_SERVER_NAMES >= 4u * LIMIT_SECRETS,
+               "every certificate may have a name, with a table half full");
+_Static_assert(LIMIT_TLS_LEAVES % 8u == 0, "sets of eight");
 _Static_assert(LIMIT_WORKERS <= 64u, "a set of workers is one 64-bit word");
 
 #endif

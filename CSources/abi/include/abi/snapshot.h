@@ -48,6 +48,7 @@ enum abi_section {
     ABI_SECTION_LOG,         /* struct abi_log */
     ABI_SECTION_LOG_OP,      /* struct abi_log_op */
     ABI_SECTION_LOG_HEADER,  /* struct abi_log_header */
+    ABI_SECTION_SERVER_NAME, /* struct abi_server_name */
     ABI_SECTION_COUNT
 };
 
@@ -96,8 +97,8 @@ struct abi_secret {
     uint32_t _pad0;
     struct abi_ref chain; /* bytes from the start of the file: DER certificates, leaf first */
     struct abi_ref key;   /* bytes from the start of the file: DER private key */
-    struct abi_ref
-        names; /* bytes from the start of the file: DNS names, each followed by one NUL */
+    struct abi_ref names; /* bytes from the start of the file: the DNS names that it is for, each
+                             followed by one NUL; for people, lookups have their own table */
 };
 
 struct abi_secrets {

@@ -32,9 +32,21 @@ struct tls_ticket_key { /* session tickets shared by all workers (RFC 5077 form)
 struct tls_certificate {
     struct bytes chain; /* certificates in DER, leaf first, one behind the other */
     struct bytes key;   /* private key in DER (PKCS#8 or SEC1) */
-    struct bytes names; /* DNS names for SNI, lower case, each followed by one NUL; empty: matches
-                           none by name.
-                           `*.example.com` matches one label */
+    uint64_t id;        /* with `version` what its parsed form is remembered by; 0: it is not */
+    uint64_t version;
+};
+
+#define TLS_CERTIFICATES_MAX 2u    /* of one name: one with an RSA key, one with another */
+#define TLS_LEAVES_MAX       1024u /* parsed certificates that the process remembers */
+
+/* Where a server finds the certificates of a name that a client asks for. Asked in each handshake;
+ * what it gives is parsed when it is first used, and remembered. */
+struct tls_source {
+    /* How many certificates of the name are in `out`, of different kinds of keys; 0: the name is
+     * not known, and the context's own certificates serve. */
+    uint32_t (*find)(const void *argument, struct bytes name,
+                     struct tls_certificate out[static TLS_CERTIFICATES_MAX]);
+    const void *argument;
 };
 
 struct tls_options {
@@ -43,8 +55,8 @@ struct tls_options {
     uint16_t min_version; /* TLS_VERSION_*; 0 = 1.3 */
     uint16_t max_version; /* 0 = newest */
     const struct tls_certificate
-        *certificates; /* the first is the default; may be NULL for clients */
-    uint32_t certificate_count;
+        *certificates;          /* of different kinds of keys; may be NULL for clients */
+    uint32_t certificate_count; /* <= TLS_CERTIFICATES_MAX */
     struct bytes trust; /* CA certificates in DER, one behind the other; empty with VERIFY_NONE */
     struct bytes
         alpn; /* wire form (RFC 7301): length-prefixed names, preferred first; empty = none */
@@ -64,6 +76,20 @@ struct tls_options {
 struct tls_context *tls_context_retain(struct tls_context *context);
 void tls_context_release(struct tls_context *context);
 
+/* Another version of a context's own certificates, in two steps: looked at first, then put to use
+ * in the sessions from then on. MESH_E_STATE: their kinds of keys are not those that the context
+ * was made with, so another context is needed; MESH_E_TLS with the reason in `why`. */
+[[nodiscard]] int tls_context_prepare(struct tls_context *context,
+                                      const struct tls_certificate *certificates, uint32_t count,
+                                      char *why, size_t why_size);
+void tls_context_renew(struct tls_context *context);
+
+/* Where a server's certificates by name are from now on. A server that had a source and has none
+ * (find NULL) refuses clients that name a server: what it would show them is not known any more. */
+void tls_context_set_source(struct tls_context *context, struct tls_source source);
+/* No source any more, if its argument is this. */
+void tls_context_drop_source(struct tls_context *context, const void *argument);
+
 /* Replaces the ticket keys of a server context. */
 void tls_context_set_tickets(struct tls_context *context, const struct tls_ticket_key *keys,
                              uint32_t count);
@@ -75,6 +101,9 @@ struct tls_resume; /* a client-side session to resume, counted by OpenSSL */
 struct tls_session *tls_session_create(struct tls_context *context, struct bytes server_name,
                                        struct bytes expected_id, struct tls_resume *resume);
 void tls_session_destroy(struct tls_session *session);
+
+/* Whether it began with another context than this and nothing has come from the peer yet. */
+bool tls_session_is_outdated(const struct tls_session *session, const struct tls_context *context);
 
 enum tls_status {
     TLS_OPEN = 0,    /* handshake complete */
