@@ -31,11 +31,7 @@ static void l4_opened(struct proxy *proxy, struct conn *conn)
 {
     struct listener *listener = listener_of(proxy, conn);
     const struct abi_listener *entry = listener_entry(proxy, listener);
-    const struct view *view = &proxy->current->view;
-    struct request *request;
-    uint32_t split;
 
-    wheel_cancel(&proxy->wheel, &conn->timer);
     if (conn->tls != NULL) {
         abi_stat_add(&listener->stats->counters[ABI_LISTENER_HANDSHAKES], 1);
         abi_stat_add(&listener->stats->counters[ABI_LISTENER_HANDSHAKES_RESUMED],
@@ -45,6 +41,18 @@ static void l4_opened(struct proxy *proxy, struct conn *conn)
         conn_close(proxy, conn, true);
         return;
     }
+    l4_begin(proxy, conn, entry->splits);
+}
+
+void l4_begin(struct proxy *proxy, struct conn *conn, struct abi_ref splits)
+{
+    struct listener *listener = listener_of(proxy, conn);
+    const struct abi_listener *entry = listener_entry(proxy, listener); /* its caller has seen it */
+    const struct view *view = &proxy->current->view;
+    struct request *request;
+    uint32_t split;
+
+    wheel_cancel(&proxy->wheel, &conn->timer);
     if (!authz_connection(proxy, conn)) {
         l4_refuse(proxy, conn, ABI_OUTCOME_DENIED);
         return;
@@ -59,7 +67,7 @@ static void l4_opened(struct proxy *proxy, struct conn *conn)
         record_begin(proxy, request, NULL);
     }
     abi_stat_add(&listener->stats->counters[ABI_LISTENER_REQUESTS], 1);
-    split = route_split(view, entry->splits, (uint32_t)(proxy_random(proxy) % ABI_SPLIT_TOTAL));
+    split = route_split(view, splits, (uint32_t)(proxy_random(proxy) % ABI_SPLIT_TOTAL));
     request->target = view->splits[split].target;
     request->target_key = view->targets[request->target].key;
     if (!authz_target(proxy, conn, request->target)) {

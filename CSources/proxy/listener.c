@@ -192,6 +192,14 @@ static void listener_turn_away(struct proxy *proxy, struct listener *listener, i
     ring_close(proxy->ring, fd, true);
 }
 
+static const struct conn_ops *listener_ops(const struct abi_listener *entry)
+{
+    if (entry->kind == ABI_LISTENER_L7) {
+        return &l7_ops;
+    }
+    return (entry->flags & ABI_LISTENER_SNI) != 0 ? &sniff_ops : &l4_ops;
+}
+
 static void listener_admit(struct proxy *proxy, struct listener *listener, int fd)
 {
     const struct abi_listener *entry = listener_entry(proxy, listener);
@@ -203,8 +211,7 @@ static void listener_admit(struct proxy *proxy, struct listener *listener, int f
     proxy_count(proxy, ABI_WORKER_ACCEPTED, 1);
     if (entry == NULL || proxy->draining ||
         (entry->max_connections != 0 && listener->open >= entry->max_connections) ||
-        (conn = conn_create(proxy, fd, entry->kind == ABI_LISTENER_L7 ? &l7_ops : &l4_ops)) ==
-            NULL) {
+        (conn = conn_create(proxy, fd, listener_ops(entry))) == NULL) {
         listener_turn_away(proxy, listener, fd);
         return;
     }
@@ -230,6 +237,8 @@ static void listener_admit(struct proxy *proxy, struct listener *listener, int f
         conn_arm_timer(proxy, conn, entry->handshake_timeout_ms);
     } else if (entry->kind == ABI_LISTENER_L7) {
         conn_arm_timer(proxy, conn, entry->head_timeout_ms);
+    } else if ((entry->flags & ABI_LISTENER_SNI) != 0) {
+        conn_arm_timer(proxy, conn, entry->handshake_timeout_ms);
     }
     conn_accepted(proxy, conn, tls);
 }
