@@ -391,7 +391,7 @@ struct tls_context *tls_context_retain(struct tls_context *context)
 
 static void drop_tickets(struct tls_context *context)
 {
-    OPENSSL_clear_free(context->tickets, context->ticket_count * sizeof(*context->tickets));
+    OPENSSL_secure_clear_free(context->tickets, context->ticket_count * sizeof(*context->tickets));
     context->tickets = NULL;
     context->ticket_count = 0;
 }
@@ -423,7 +423,10 @@ void tls_context_set_tickets(struct tls_context *context, const struct tls_ticke
         return; /* made without resumption: it stays so */
     }
     if (count > 0) {
-        copy = OPENSSL_memdup(keys, count * sizeof(*keys));
+        copy = OPENSSL_secure_malloc(count * sizeof(*keys));
+    }
+    if (copy != NULL) {
+        memcpy(copy, keys, count * sizeof(*keys));
     }
     drop_tickets(context);
     context->tickets = copy;

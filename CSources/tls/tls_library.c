@@ -5,18 +5,41 @@
  * certificate it parses, a quarter of a millisecond each. Certificates from the wire need that, for
  * their key. But the library also parses the peer's certificate twice on the way through a session
  * ticket, when it makes one and when it opens one, where nobody asks for the key; and those parses
- * happen in the fallback context, where there are no decoders to set up. */
+ * happen in the fallback context, where there are no decoders to set up.
+ *
+ * Private keys, also those of key exchanges, live in a heap of their own: between guard pages, left
+ * out of core dumps, locked into memory as far as the process may, wiped when they are given back.
+ */
 #include "tls_private.h"
 
 #include <stdio.h>
 
+#include <openssl/crypto.h>
 #include <openssl/err.h>
+#include <openssl/rand.h>
 
 #include "base/err.h"
 
 struct tls_engine tls_engine;
 
 static char name[48] = "openssl";
+
+/* A thousand RSA keys of 4,096 bits take two mebibytes, the key exchanges of 65,536 handshakes at a
+ * time four. Pages are taken when they are first touched. */
+#define SECRETS_SIZE  (16u << 20)
+#define SECRETS_BLOCK 32u
+
+/* The generators of random numbers start before, in the heap of everything else: their state tells
+ * nothing about what they gave out (SP 800-90A, backtracking resistance), and it holds pointers. */
+static bool take_secrets_heap(OSSL_LIB_CTX *library)
+{
+    uint8_t byte;
+
+    return RAND_bytes_ex(library, &byte, 1, 0) == 1 &&
+           RAND_priv_bytes_ex(library, &byte, 1, 0) == 1 &&
+           (CRYPTO_secure_malloc_initialized() == 1 ||
+            CRYPTO_secure_malloc_init(SECRETS_SIZE, SECRETS_BLOCK) != 0);
+}
 
 static bool load_library(void)
 {
@@ -27,7 +50,8 @@ static bool load_library(void)
         return false;
     }
     library = OSSL_LIB_CTX_new();
-    if (library == NULL || OSSL_PROVIDER_load(library, "default") == NULL) {
+    if (library == NULL || OSSL_PROVIDER_load(library, "default") == NULL ||
+        !take_secrets_heap(library)) {
         return false;
     }
     tls_engine.nothing = OSSL_PROVIDER_load(NULL, "null");
