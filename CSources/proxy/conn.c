@@ -53,6 +53,15 @@ void conn_arm_timer(struct proxy *proxy, struct conn *conn, uint64_t delay_ms)
     wheel_arm(&proxy->wheel, &conn->timer, proxy->now_ms, delay_ms);
 }
 
+void conn_drop_tls(struct proxy *proxy, struct conn *conn)
+{
+    if (conn->tls != NULL) {
+        tls_session_destroy(conn->tls);
+        conn->tls = NULL;
+        proxy_gauge_down(proxy, ABI_WORKER_TLS_OPEN);
+    }
+}
+
 void conn_close(struct proxy *proxy, struct conn *conn, bool reset)
 {
     struct listener *listener;
@@ -60,11 +69,7 @@ void conn_close(struct proxy *proxy, struct conn *conn, bool reset)
     if (conn->state == CONN_CLOSED) {
         return;
     }
-    if (conn->tls != NULL) {
-        tls_session_destroy(conn->tls);
-        conn->tls = NULL;
-        proxy_gauge_down(proxy, ABI_WORKER_TLS_OPEN);
-    }
+    conn_drop_tls(proxy, conn);
     if (conn->bulk_from != NULL) {
         bulk_drop(proxy, conn->bulk_from);
     }

@@ -6,6 +6,8 @@
 
 /* The user hears of the failure later in this turn. */
 void conn_fail(struct proxy *proxy, struct conn *conn);
+/* Ends its TLS session, which says no more. */
+void conn_drop_tls(struct proxy *proxy, struct conn *conn);
 /* To be visited by conn_run_ready() in this turn. */
 void conn_make_ready(struct proxy *proxy, struct conn *conn);
 void conn_cancel_receive(struct proxy *proxy, struct conn *conn);

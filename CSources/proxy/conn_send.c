@@ -182,10 +182,27 @@ void conn_shut(struct proxy *proxy, struct conn *conn)
     }
 }
 
+/* A handshake has failed and its alert is out: closing now would take it back from a peer that is
+ * still sending. The session is of no use any more. */
+static bool conn_leaves_alert(struct proxy *proxy, struct conn *conn)
+{
+    if (conn->state != CONN_HANDSHAKING || conn->tls == NULL ||
+        tls_status_of(conn->tls) != TLS_FAILED || conn->out.length > 0) {
+        return false;
+    }
+    conn_drop_tls(proxy, conn);
+    conn->state = CONN_OPEN;
+    conn->flags |= CONN_FINISHING | CONN_SHUT;
+    conn_flush_shut(proxy, conn);
+    return true;
+}
+
 void conn_finish(struct proxy *proxy, struct conn *conn)
 {
     if (conn->state != CONN_OPEN) {
-        conn_close(proxy, conn, false);
+        if (!conn_leaves_alert(proxy, conn)) {
+            conn_close(proxy, conn, false);
+        }
         return;
     }
     conn->flags |= CONN_FINISHING;

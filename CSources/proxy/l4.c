@@ -115,6 +115,10 @@ static void l4_failed(struct proxy *proxy, struct conn *conn, enum abi_outcome o
     }
     abi_stat_add(&listener->stats->outcomes[outcome], 1);
     record_refused(proxy, conn, 0, outcome);
+    if (conn->state == CONN_HANDSHAKING) {
+        conn_finish(proxy, conn);
+        return;
+    }
     conn_close(proxy, conn, false);
 }
 

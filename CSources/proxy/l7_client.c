@@ -217,6 +217,10 @@ static void l7_failed(struct proxy *proxy, struct conn *down, enum abi_outcome o
             record_refused(proxy, down, 0, outcome);
         }
     }
+    if (down->state == CONN_HANDSHAKING) {
+        conn_finish(proxy, down);
+        return;
+    }
     l7_abort(proxy, down, outcome);
 }
 

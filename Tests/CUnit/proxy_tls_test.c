@@ -1,4 +1,5 @@
 /* TLS at listeners, over generations. */
+#include <string.h>
 #include <unistd.h>
 
 #include "proxy_tls_kit.h"
@@ -88,5 +89,72 @@ TEST(ticket_keys_follow_the_generation)
     proxy_tls_kit_free(before);
     close(up);
     proxy_kit_settle(kit);
+    proxy_kit_free(kit);
+}
+
+/* A kit whose one instance is dialled by TLS as `web.example`. */
+static struct proxy_kit *dialling(void)
+{
+    struct proxy_kit *kit = proxy_kit_new();
+    struct bytes trust = tls_kit_world()->ca.der;
+    uint32_t web = proxy_kit_target(kit, "web", 1);
+    struct abi_tls tls = {
+        .key = 9,
+        .verify = ABI_TLS_VERIFY_REQUIRE,
+        .min_version = TLS_VERSION_1_2,
+        .max_version = TLS_VERSION_1_3,
+        .trust = snapshot_builder_blob(kit->builder, trust.ptr, trust.len),
+    };
+    struct abi_text sni = snapshot_builder_text(kit->builder, "web.example");
+    struct abi_endpoint *endpoint;
+
+    proxy_kit_target_record(kit, web)->sni = sni;
+    endpoint = snapshot_builder_record(kit->builder, ABI_SECTION_ENDPOINT, 0);
+    endpoint->tls = snapshot_builder_add(kit->builder, ABI_SECTION_TLS, &tls);
+    proxy_kit_l7(kit, snapshot_builder_forward(kit->builder, web));
+    proxy_kit_start(kit);
+    return kit;
+}
+
+TEST(plaintext_before_the_upstreams_handshake_is_not_taken)
+{
+    struct proxy_kit *kit = dialling();
+    int client = proxy_kit_client(kit, 0);
+    struct bytes answer;
+    int up;
+
+    proxy_kit_send(client, GET);
+    up = proxy_kit_accept(kit, 0);
+    proxy_kit_send(up, "HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\ninjected");
+    answer = proxy_kit_until(kit, client, "\r\n\r\n");
+    CHECK(bytes_has_prefix(answer, BYTES_LITERAL("HTTP/1.1 502 ")));
+    CHECK(memmem(answer.ptr, answer.len, "injected", 8) == NULL);
+    close(up);
+    close(client);
+    proxy_kit_settle(kit);
+    CHECK_UINT(proxy_kit_outcome(kit, 0, ABI_OUTCOME_OK), 0);
+    proxy_kit_free(kit);
+}
+
+/* The peer of a failed handshake reads the alert, however much it has sent behind its mistake. */
+TEST(an_alert_arrives)
+{
+    static uint8_t more[65536] = {0x16, 3, 1, 0, 4, 2, 0, 0, 0}; /* a server's hello */
+    struct proxy_kit *kit = proxy_kit_new();
+    bool reset = false;
+    int client;
+
+    records(kit);
+    proxy_tls_kit_secrets(kit, 0);
+    proxy_kit_start(kit);
+    for (uint32_t i = 0; i < 20; i++) {
+        client = proxy_kit_client(kit, 0);
+        proxy_kit_send_bytes(client, bytes_of(more, sizeof(more)));
+        CHECK_BYTES(proxy_kit_rest(kit, client, &reset), BYTES_LITERAL("\x15\3\3\0\2\2\x0a"));
+        CHECK(!reset);
+        close(client);
+    }
+    proxy_kit_settle(kit);
+    CHECK_UINT(proxy_kit_outcome(kit, 0, ABI_OUTCOME_TLS), 20);
     proxy_kit_free(kit);
 }
