@@ -5,15 +5,51 @@
 
 /* --- automata --- */
 
+/* Bytes of the character that begins here: 2 to 4 when it is well-formed UTF-8 beyond ASCII (RFC
+ * 3629), else 0. */
+static size_t utf8_length(struct bytes in)
+{
+    uint8_t lead = in.ptr[0];
+    size_t length = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+    uint8_t least = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
+    uint8_t most = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
+
+    if (lead < 0xc2 || lead > 0xf4 || in.len < length || in.ptr[1] < least || in.ptr[1] > most) {
+        return 0;
+    }
+    for (size_t i = 2; i < length; i++) {
+        if ((in.ptr[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+    }
+    return length;
+}
+
+/* An expression is about characters. A byte that is part of none stands for U+FFFD, so that `.` and
+ * `[^a]` take it: a rule that denies by expression must not be evaded by a byte like that. */
 bool route_dfa_accepts(const struct view *view, uint32_t dfa, struct bytes in)
 {
+    const struct bytes unreadable = BYTES_LITERAL("\xef\xbf\xbd");
     const struct abi_dfa *record = &view->dfas[dfa];
     const uint16_t *rows = (const uint16_t *)(const void *)(view->blob + record->table);
     const uint8_t *accepts = view->blob + record->table + (size_t)record->states * 512;
     uint32_t state = 1;
 
-    for (size_t i = 0; i < in.len && state != 0; i++) {
-        state = rows[state * 256 + in.ptr[i]];
+    for (size_t i = 0; i < in.len && state != 0;) {
+        struct bytes rest = bytes_from(in, i);
+        size_t length;
+
+        if (rest.ptr[0] < 0x80) {
+            state = rows[state * 256 + rest.ptr[0]];
+            i++;
+            continue;
+        }
+        length = utf8_length(rest);
+        rest = length == 0 ? unreadable : bytes_part(rest, 0, length);
+        for (size_t k = 0; k < rest.len; k++) {
+            state = rows[state * 256 + rest.ptr[k]];
+        }
+        i += length == 0 ? 1 : length;
     }
     return accepts[state] != 0;
 }

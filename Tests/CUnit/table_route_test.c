@@ -106,6 +106,52 @@ TEST(paths_are_exact_or_textual_prefixes)
     snapshot_builder_free(b);
 }
 
+/* What is no UTF-8 is one character that nobody can read, byte by byte. */
+TEST(expressions_see_characters)
+{
+    struct snapshot_builder *b = table_kit_small();
+    uint32_t once = snapshot_builder_dfa(b, "a\xef\xbf\xbd"
+                                            "b");
+    uint32_t twice = snapshot_builder_dfa(b, "a\xef\xbf\xbd\xef\xbf\xbd"
+                                             "b");
+    uint32_t letters = snapshot_builder_dfa(b, "\u00e9\u20ac\U0001f600");
+    struct view view = open_view(b);
+    static const char *const unreadable[] = {"a\x80"
+                                             "b",
+                                             "a\xc3"
+                                             "b",
+                                             "a\xff"
+                                             "b",
+                                             "a\xef\xbf\xbd"
+                                             "b"};
+    static const char *const pairs[] = {"a\xe2\x82"
+                                        "b",
+                                        "a\xc0\xaf"
+                                        "b",
+                                        "a\xf5\x80"
+                                        "b",
+                                        "a\xc3\xff"
+                                        "b"};
+
+    for (size_t i = 0; i < sizeof(unreadable) / sizeof(unreadable[0]); i++) {
+        struct bytes in = cunit_guarded(cunit_text(unreadable[i]));
+
+        cunit_context("one, number %zu", i);
+        CHECK(route_dfa_accepts(&view, once, in));
+        CHECK(!route_dfa_accepts(&view, twice, in));
+    }
+    for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+        struct bytes in = cunit_guarded(cunit_text(pairs[i]));
+
+        cunit_context("two, number %zu", i);
+        CHECK(route_dfa_accepts(&view, twice, in));
+        CHECK(!route_dfa_accepts(&view, once, in));
+    }
+    CHECK(route_dfa_accepts(&view, letters, cunit_guarded(cunit_text("\u00e9\u20ac\U0001f600"))));
+    CHECK(!route_dfa_accepts(&view, letters, cunit_guarded(cunit_text("\u00e9\u20ac\xf0\x9f"))));
+    snapshot_builder_free(b);
+}
+
 /* One match of a request against one value. */
 static bool holds(uint8_t subject, uint8_t kind, int flags, const char *value,
                   const struct route_input *input)
