@@ -9,16 +9,27 @@
 #define L7UP_LONG_FROM 28672u
 #define L7UP_BULK_FROM 524288u
 
+/* An upstream that fails must not get several times the load besides: a second try of what it
+ * failed to answer costs as much as answers to so many requests pay, with a few given in advance.
+ * This holds per worker. */
+#define L7UP_RETRY_COST  5u
+#define L7UP_RETRY_DEBTS 10u
+
+static bool l7up_may_owe(const struct proxy *proxy)
+{
+    return proxy->retries_owed <= L7UP_RETRY_COST * (L7UP_RETRY_DEBTS - 1);
+}
+
 /* Another try after the request was sent: only when nothing of an answer came and sending it twice
  * does no harm. */
-static bool l7up_may_repeat(const struct request *request)
+static bool l7up_may_repeat(const struct proxy *proxy, const struct request *request)
 {
     return request->up->in.length == 0 && request_has(request, REQUEST_BODY_DONE) &&
            !request_has(request, REQUEST_BODY_SENT) &&
            !request_has(request, REQUEST_ANSWERED | REQUEST_INTERIM | REQUEST_UPGRADE) &&
            h1_is_idempotent((enum h1_method)request->method) &&
-           (request_has(request, REQUEST_REUSED) ||
-            ((request->retry_on & ABI_RETRY_RESET) != 0 && request->retries > 0));
+           (request_has(request, REQUEST_REUSED) || ((request->retry_on & ABI_RETRY_RESET) != 0 &&
+                                                     request->retries > 0 && l7up_may_owe(proxy)));
 }
 
 /* The request's target in the current generation, for a try after its own was let go. */
@@ -57,9 +68,10 @@ static void l7up_lost(struct proxy *proxy, struct request *request, enum abi_out
         return;
     }
     abi_stat_add(&request->target_stats->counters[ABI_TARGET_RESETS], 1);
-    if (l7up_may_repeat(request) && l7up_pin(proxy, request)) {
+    if (l7up_may_repeat(proxy, request) && l7up_pin(proxy, request)) {
         if (!request_has(request, REQUEST_REUSED)) {
             request->retries--;
+            proxy->retries_owed += L7UP_RETRY_COST;
         }
         upstream_leave(proxy, request, false);
         request->flags &= ~(uint32_t)REQUEST_SENT;
@@ -75,6 +87,7 @@ static void l7up_count(struct proxy *proxy, struct request *request, uint16_t st
     uint64_t *counters = request->target_stats->counters;
     uint64_t now_ns = ring_now_ns(proxy->ring);
 
+    proxy->retries_owed -= proxy->retries_owed > 0;
     if (status >= 200 && status < 600) {
         abi_stat_add(&counters[ABI_TARGET_CODE_2XX + status / 100 - 2], 1);
     }

@@ -69,6 +69,7 @@ struct proxy {
     struct wheel wheel;
     uint64_t now_ms;
     uint64_t random;
+    uint32_t retries_owed; /* see l7up.c: second tries, paid back by answers */
     struct proxy_generation *current;
     struct proxy_generation *prepared;
     struct list_link generations; /* struct tables of retired ones still in use */

@@ -383,6 +383,39 @@ TEST(no_second_try_once_an_interim_answer_went_down)
     proxy_kit_free(kit);
 }
 
+TEST(second_tries_are_paid_for_by_answers)
+{
+    struct proxy_kit *kit = proxy_kit_new();
+    struct abi_route route =
+        snapshot_builder_forward(kit->builder, proxy_kit_target(kit, "web", 1));
+    uint32_t tries = 0;
+
+    route.retries = LIMIT_RETRIES;
+    route.retry_on = ABI_RETRY_CONNECT | ABI_RETRY_RESET;
+    proxy_kit_l7(kit, route);
+    proxy_kit_start(kit);
+    for (int round = 0; round < 20; round++) {
+        int client = proxy_kit_client(kit, 0);
+        uint8_t first;
+
+        proxy_kit_send(client, GET);
+        do { /* every try is read and cut off */
+            int up = proxy_kit_accept(kit, 0);
+
+            tries++;
+            (void)proxy_kit_until(kit, up, "\r\n\r\n");
+            close(up);
+            proxy_kit_settle(kit);
+        } while (recv(client, &first, 1, MSG_PEEK | MSG_DONTWAIT) != 1);
+        CHECK(bytes_has_prefix(proxy_kit_until(kit, client, "\r\n\r\n"),
+                               BYTES_LITERAL("HTTP/1.1 502 ")));
+        close(client);
+        proxy_kit_settle(kit);
+    }
+    CHECK_UINT(tries, 20 + 10);
+    proxy_kit_free(kit);
+}
+
 /* --- heads that drip --- */
 
 TEST(a_head_that_drips_up_is_read_line_by_line)
