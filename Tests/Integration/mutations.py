@@ -38,6 +38,75 @@ ANSWERS = [
     b"HTTP/1.1 200\r\nSet-Cookie: a=b\r\nSet-Cookie: c=d\r\nContent-Length: 2\r\n\r\nok",
 ]
 
+CODED = b"POST /l HTTP/1.1\r\nHost: ex.test\r\nTransfer-Encoding"
+CHUNKED = b"POST /c HTTP/1.1\r\nHost: ex.test\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+# Places where an octet (`~`) is put instead of what stands there, or between.
+PLACES = {
+    "before": b"~GET /p HTTP/1.1\r\nHost: ex.test\r\n\r\n",
+    "method": b"GE~T /p HTTP/1.1\r\nHost: ex.test\r\n\r\n",
+    "method end": b"GET~/p HTTP/1.1\r\nHost: ex.test\r\n\r\n",
+    "target start": b"GET ~p HTTP/1.1\r\nHost: ex.test\r\n\r\n",
+    "path": b"GET /a~b HTTP/1.1\r\nHost: ex.test\r\n\r\n",
+    "escape": b"GET /a%4~b HTTP/1.1\r\nHost: ex.test\r\n\r\n",
+    "query": b"GET /p?a~b HTTP/1.1\r\nHost: ex.test\r\n\r\n",
+    "authority": b"GET http://ex~.test/p HTTP/1.1\r\nHost: ex.test\r\n\r\n",
+    "target end": b"GET /p~HTTP/1.1\r\nHost: ex.test\r\n\r\n",
+    "version name": b"GET /p HTT~/1.1\r\nHost: ex.test\r\n\r\n",
+    "major": b"GET /p HTTP/~.1\r\nHost: ex.test\r\n\r\n",
+    "minor": b"GET /p HTTP/1.~\r\nHost: ex.test\r\n\r\n",
+    "line end": b"GET /p HTTP/1.1~\r\nHost: ex.test\r\n\r\n",
+    "line CR": b"GET /p HTTP/1.1~\nHost: ex.test\r\n\r\n",
+    "line LF": b"GET /p HTTP/1.1\r~Host: ex.test\r\n\r\n",
+    "line start": b"GET /p HTTP/1.1\r\n~Host: ex.test\r\n\r\n",
+    "name": b"GET /p HTTP/1.1\r\nHost: ex.test\r\nX-~A: v\r\n\r\n",
+    "colon": b"GET /p HTTP/1.1\r\nHost: ex.test\r\nX-A~v\r\n\r\n",
+    "before colon": b"GET /p HTTP/1.1\r\nHost: ex.test\r\nX-A~: v\r\n\r\n",
+    "value start": b"GET /p HTTP/1.1\r\nHost: ex.test\r\nX-A:~v\r\n\r\n",
+    "value": b"GET /p HTTP/1.1\r\nHost: ex.test\r\nX-A: v~w\r\n\r\n",
+    "field CR": b"GET /p HTTP/1.1\r\nHost: ex.test\r\nX-A: v~\nX-B: w\r\n\r\n",
+    "host": b"GET /p HTTP/1.1\r\nHost: ex~test\r\n\r\n",
+    "host end": b"GET /p HTTP/1.1\r\nHost: ex.test~\r\n\r\n",
+    "port": b"GET /p HTTP/1.1\r\nHost: ex.test:8~\r\n\r\n",
+    "last CR": b"GET /p HTTP/1.1\r\nHost: ex.test\r\n~\n",
+    "last LF": b"GET /p HTTP/1.1\r\nHost: ex.test\r\n\r~",
+    "length": b"POST /l HTTP/1.1\r\nHost: ex.test\r\nContent-Length: ~5\r\n\r\nhello",
+    "length end": b"POST /l HTTP/1.1\r\nHost: ex.test\r\nContent-Length: 5~\r\n\r\nhello",
+    "coding": CODED + b": ~chunked\r\n\r\n0\r\n\r\n",
+    "coding end": CODED + b": chunked~\r\n\r\n0\r\n\r\n",
+    "coding name": CODED.replace(b"-E", b"~E") + b": chunked\r\n\r\n0\r\n\r\n",
+    "option": b"GET /p HTTP/1.1\r\nHost: ex.test\r\nConnection: close~\r\n\r\n",
+    "chunk size": CHUNKED + b"~\r\nhello\r\n0\r\n\r\n",
+    "chunk size start": CHUNKED + b"~5\r\nhello\r\n0\r\n\r\n",
+    "chunk size end": CHUNKED + b"5~\r\nhello\r\n0\r\n\r\n",
+    "extension start": CHUNKED + b"5;~a=b\r\nhello\r\n0\r\n\r\n",
+    "extension name": CHUNKED + b"5;a~=b\r\nhello\r\n0\r\n\r\n",
+    "extension value": CHUNKED + b"5;a=~b\r\nhello\r\n0\r\n\r\n",
+    "extension string": CHUNKED + b'5;a="~"\r\nhello\r\n0\r\n\r\n',
+    "extension escape": CHUNKED + b'5;a="\\~"\r\nhello\r\n0\r\n\r\n',
+    "extension end": CHUNKED + b"5;a=b~\r\nhello\r\n0\r\n\r\n",
+    "size CR": CHUNKED + b"5~\nhello\r\n0\r\n\r\n",
+    "size LF": CHUNKED + b"5\r~hello\r\n0\r\n\r\n",
+    "data CR": CHUNKED + b"5\r\nhello~\n0\r\n\r\n",
+    "data LF": CHUNKED + b"5\r\nhello\r~0\r\n\r\n",
+    "last size": CHUNKED + b"5\r\nhello\r\n~\r\n\r\n",
+    "trailer start": CHUNKED + b"0\r\n~X: v\r\n\r\n",
+    "trailer name": CHUNKED + b"0\r\nX~Y: v\r\n\r\n",
+    "trailer value": CHUNKED + b"0\r\nX: v~w\r\n\r\n",
+    "trailer CR": CHUNKED + b"0\r\nX: v~\n\r\n",
+    "end CR": CHUNKED + b"0\r\n~\n",
+    "end LF": CHUNKED + b"0\r\n\r~",
+}
+
+
+def octets():
+    """(name, stream) for every octet in every place, with a request behind."""
+    for place, template in PLACES.items():
+        for octet in range(256):
+            stream = template.replace(b"~", bytes([octet]))
+            yield f"{place} {octet:#04x}", stream + b"GET /after HTTP/1.1\r\nHost: ex.test\r\n\r\n"
+
+
 FRAGMENTS = [
     *(bytes([c]) for c in b"\0\t\n\v\f\r !\"#%&'()*+,-./:;<=>?@[\\]^_`{|}~\x7f\x80\xa0\xff"),
     b"\r\n",

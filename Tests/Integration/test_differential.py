@@ -93,26 +93,26 @@ def compare(recorder, reading, statuses):
         raise Fault(f"{reading.ending}, answered with {refusals}")
 
 
-def play(port, recorder, seed):
-    data = mutations.stream(seed)
+def play(port, recorder, name, seed, data):
     reading = grammar.read_stream(data)
     recorder.reset(grammar.answer)
     try:
         compare(recorder, reading, exchange(port, seed, data, reading))
     except (Fault, OSError, ValueError) as fault:
-        return f"seed {seed}: {type(fault).__name__} {fault}\n    {data!r}\n    {reading}"
+        return f"{name}: {type(fault).__name__} {fault}\n    {data!r}\n    {reading}"
     return None
 
 
-def test_upstream_sees_what_the_grammar_reads(lanes):
+def play_all(lanes, streams):
+    """What differs, of (name, seed of the segments, stream)."""
     work, faults = queue.Queue(), []
-    for seed in range(SEED * 1_000_000, SEED * 1_000_000 + STREAMS):
-        work.put(seed)
+    for item in streams:
+        work.put(item)
 
     def drain(port, recorder):
         while len(faults) < 20:
             try:
-                fault = play(port, recorder, work.get_nowait())
+                fault = play(port, recorder, *work.get_nowait())
             except queue.Empty:
                 return
             if fault:
@@ -123,6 +123,19 @@ def test_upstream_sees_what_the_grammar_reads(lanes):
         thread.start()
     for thread in threads:
         thread.join()
+    return faults
+
+
+def test_upstream_sees_what_the_grammar_reads(lanes):
+    seeds = range(SEED * 1_000_000, SEED * 1_000_000 + STREAMS)
+    faults = play_all(lanes, ((f"seed {s}", s, mutations.stream(s)) for s in seeds))
+    assert not faults, "\n".join(faults)
+
+
+def test_every_octet_in_every_place(lanes):
+    """Whole and cut: what an octet means does not depend on who reads it, or when."""
+    octets = [(name, number, data) for number, (name, data) in enumerate(mutations.octets())]
+    faults = play_all(lanes, octets)
     assert not faults, "\n".join(faults)
 
 
