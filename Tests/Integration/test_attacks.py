@@ -6,6 +6,7 @@ The number in a test's name is the row of attacks.py, which says for every row w
 import contextlib
 import os
 import random
+import re
 import resource
 import signal
 import socket
@@ -502,6 +503,27 @@ def test_every_row_that_applies_has_its_tests():
     assert sorted(attacks.ROWS) == list(range(1, 63))
     for number, row in attacks.ROWS.items():
         assert bool(row.tests) != bool(row.later), f"row {number} has neither tests nor a reason"
+
+
+def place_of(name):
+    """The place of a test that the handbook names as `file/test`."""
+    file, _, test = name.partition("/")
+    if file == "http-cases":
+        return attacks.VECTORS + test
+    if file.startswith("test_"):
+        return f"Tests/Integration/{file}.py::{test}"
+    return f"Tests/CUnit/{file}.c::{test}"
+
+
+def test_every_clause_of_the_handbook_has_its_tests():
+    page = (attacks.ROOT / "Sources/Handbook.docc/Conformance.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([0-9]{4} [0-9.]+) \|.*\| ([^|]*) \|$", page, re.M)
+    assert len(rows) >= 40
+    for clause, tests in rows:
+        names = re.findall(r"`([^`]+)`", tests)
+        assert names, f"{clause} has no test"
+        for name in names:
+            assert attacks.exists(place_of(name)), f"{clause}: no test {name}"
 
 
 def test_a_name_that_is_not_there_is_noticed():
