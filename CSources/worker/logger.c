@@ -14,6 +14,7 @@
 #include "logline.h"
 #include "logsink.h"
 #include "region.h"
+#include "sandbox.h"
 #include "table/view.h"
 #include "worker/log.h"
 
@@ -332,6 +333,7 @@ static bool logger_turn(struct logger *logger)
 int logger_run(const struct logger_config *config)
 {
     struct logger *logger = &logger_self;
+    struct sandbox_report sandbox;
     bool busy;
 
     logger->config = config;
@@ -339,7 +341,10 @@ int logger_run(const struct logger_config *config)
         logger->sinks[i].fd = -1;
     }
     (void)prctl(PR_SET_NAME, "mesh-logger");
-    (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    sandbox_enter_logger(&sandbox);
+    if (!sandbox.seccomp) {
+        log_line(LOG_LEVEL_WARN, "the logger runs without seccomp: %s", strerror(errno));
+    }
     do {
         bool orphan = logger->end_ms != 0;
         struct pollfd wait = {.fd = orphan ? -1 : config->channel, .events = POLLIN};

@@ -82,13 +82,29 @@ static const uint16_t sandbox_calls[] = {
     SYS_exit_group,
 };
 
+/* What the logger calls: files of its own, its channel, its memory. No socket, no process, no
+ * program; whoever takes it over by a record can write files and nothing else. */
+static const uint16_t sandbox_logger_calls[] = {
+    SYS_read,         SYS_write,          SYS_close,           SYS_openat,
+    SYS_fstat,        SYS_newfstatat,     SYS_lseek,           SYS_fcntl,
+    SYS_poll,         SYS_ppoll,          SYS_recvmsg,         SYS_mmap,
+    SYS_munmap,       SYS_madvise,        SYS_mprotect,        SYS_brk,
+    SYS_futex,        SYS_clock_gettime,  SYS_nanosleep,       SYS_clock_nanosleep,
+    SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn,    SYS_gettid,
+    SYS_getpid,       SYS_tgkill,         SYS_restart_syscall, SYS_rseq,
+    SYS_exit,         SYS_exit_group,     SYS_sigaltstack,     SYS_sched_yield,
+};
+
+#define SANDBOX_LOGGER_CALLS (sizeof(sandbox_logger_calls) / sizeof(sandbox_logger_calls[0]))
+
 #define SANDBOX_CALLS (sizeof(sandbox_calls) / sizeof(sandbox_calls[0]))
 
 _Static_assert(SANDBOX_CALLS < 250, "a jump of the filter has eight bits");
+_Static_assert(SANDBOX_LOGGER_CALLS <= SANDBOX_CALLS, "its filter fits the same array");
 
 #define SANDBOX_ARCH AUDIT_ARCH_X86_64 /* the numbers above are this architecture's */
 
-static bool sandbox_seccomp(void)
+static bool sandbox_seccomp(const uint16_t *calls, size_t count)
 {
     /* load architecture; other: kill; load number; one comparison per call; refuse; allow */
     struct sock_filter code[4 + SANDBOX_CALLS + 2];
@@ -101,16 +117,16 @@ static bool sandbox_seccomp(void)
     code[program.len++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
     code[program.len++] =
         (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
-    for (size_t i = 0; i < SANDBOX_CALLS; i++) {
-        uint8_t to_allow = (uint8_t)(SANDBOX_CALLS - i);
+    for (size_t i = 0; i < count; i++) {
+        uint8_t to_allow = (uint8_t)(count - i);
 
         code[program.len++] =
-            (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, sandbox_calls[i], to_allow, 0);
+            (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, calls[i], to_allow, 0);
     }
     code[program.len++] =
         (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (EPERM & 0xffffu));
     code[program.len++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-    MUST(program.len == sizeof(code) / sizeof(code[0]));
+    MUST(program.len == 4 + count + 2);
     return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0;
 }
 
@@ -222,5 +238,13 @@ void sandbox_enter(struct sandbox_report *report)
         return;
     }
     report->landlock = sandbox_landlock();
-    report->seccomp = sandbox_seccomp();
+    report->seccomp = sandbox_seccomp(sandbox_calls, SANDBOX_CALLS);
+}
+
+void sandbox_enter_logger(struct sandbox_report *report)
+{
+    *report = (struct sandbox_report){.no_new_privs = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0};
+    if (report->no_new_privs) {
+        report->seccomp = sandbox_seccomp(sandbox_logger_calls, SANDBOX_LOGGER_CALLS);
+    }
 }

@@ -15,4 +15,8 @@ struct sandbox_report {
 /* For the calling process, for good. Never fails: `report` says what is in force. */
 void sandbox_enter(struct sandbox_report *report);
 
+/* As above for the logger, which opens files by names that a snapshot brings, so Landlock is not
+ * for it. */
+void sandbox_enter_logger(struct sandbox_report *report);
+
 #endif

@@ -45,6 +45,40 @@ static int look_around(void)
     return found;
 }
 
+static int look_around_as_logger(void)
+{
+    struct sandbox_report report;
+    int found = 0, pair[2] = {-1, -1};
+
+    (void)socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
+    sandbox_enter_logger(&report);
+    found |= report.no_new_privs && report.seccomp ? FINDING_SECCOMP : 0;
+    found |= open("/etc/passwd", O_RDONLY | O_CLOEXEC) >= 0 ? FINDING_OPENED : 0;
+    found |= fork() >= 0 ? FINDING_FORKED : 0;
+    found |= kill(getppid(), 0) == 0 ? FINDING_SIGNALLED : 0;
+    found |= write(pair[0], "x", 1) != 1 ? FINDING_NO_MEMORY : 0;
+    found |= socket(AF_INET, SOCK_STREAM, 0) < 0 ? FINDING_NO_SOCKET : 0;
+    return found;
+}
+
+TEST(the_logger_keeps_its_files_and_nothing_else)
+{
+    int status = 0;
+    pid_t child = fork();
+
+    if (child == 0) {
+        _exit(look_around_as_logger());
+    }
+    CHECK_INT(waitpid(child, &status, 0), child);
+    if (!CHECK(WIFEXITED(status))) {
+        return;
+    }
+    if ((WEXITSTATUS(status) & FINDING_SECCOMP) == 0) {
+        cunit_skip("this kernel takes no seccomp filter");
+    }
+    CHECK_INT(WEXITSTATUS(status), FINDING_SECCOMP | FINDING_OPENED | FINDING_NO_SOCKET);
+}
+
 TEST(a_worker_gives_up_what_it_does_not_need)
 {
     int found, status = 0;

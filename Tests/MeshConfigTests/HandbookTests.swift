@@ -1,5 +1,6 @@
 import Foundation
 import MeshConfig
+import MeshModel
 import Testing
 
 /// What the handbook says about configuration is what the code does.
@@ -29,6 +30,20 @@ import Testing
         }
         #expect(examples.count == 3)
         for example in examples { #expect(problems(example) == []) }
+    }
+
+    @Test func theExampleOfAccessLogsIsSound() throws {
+        let page = try String(
+            contentsOf: Self.handbook.appending(path: "AccessLog.md"), encoding: .utf8)
+        let example = try #require(page.components(separatedBy: "```yaml\n").dropFirst().first)
+            .components(separatedBy: "```")[0]
+        let text = example + "services: [ { name: web, port: 8080 } ]\n"
+        #expect(problems(text) == [])
+        let read = try load(text)
+        #expect(read.accessLog.path == "/var/log/ringmesh/access.log")
+        #expect(read.listeners[0].value.accessLog?.sample == 0.1)
+        #expect(read.listeners[1].value.accessLog == AccessLogDefinition(path: ""))
+        #expect(try load(read.rendered()).rendered() == read.rendered())
     }
 
     /// The example shows everything that the contract for tests and benchmarks does.
