@@ -71,3 +71,16 @@ bool cpus_pin(const struct cpus *cpus, uint32_t slot)
     CPU_SET(cpus->list[slot % cpus->count], &set);
     return sched_setaffinity(0, sizeof(set), &set) == 0;
 }
+
+bool cpus_spare(const struct cpus *cpus, uint32_t workers)
+{
+    cpu_set_t set;
+
+    if (sched_getaffinity(0, sizeof(set), &set) != 0) {
+        return false;
+    }
+    for (uint32_t slot = 0; slot < workers && slot < cpus->count; slot++) {
+        CPU_CLR(cpus->list[slot], &set);
+    }
+    return CPU_COUNT(&set) > 0 && sched_setaffinity(0, sizeof(set), &set) == 0;
+}

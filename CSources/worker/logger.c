@@ -249,9 +249,9 @@ static void logger_write(struct logger *logger, uint32_t worker)
     logger_count(logger, worker, ABI_WORKER_LOG_WRITTEN);
 }
 
-/* Whether there was anything. The room in the ring is given back only after the lines are with the
- * system: a logger that dies before leaves its successor to write them. */
-static bool logger_drain(struct logger *logger, uint32_t worker)
+/* How much was taken. The room in the ring is given back only after the lines are with the system:
+ * a logger that dies before leaves its successor to write them. */
+static uint64_t logger_drain(struct logger *logger, uint32_t worker)
 {
     struct abi_log_ring *ring = logger->config->rings[worker];
     uint64_t from = __atomic_load_n(&ring->tail, __ATOMIC_RELAXED);
@@ -273,7 +273,7 @@ static bool logger_drain(struct logger *logger, uint32_t worker)
         break;
     }
     if (tail == from) {
-        return false;
+        return 0;
     }
     for (uint32_t i = 0; i < LOGGER_FORMATS; i++) {
         if (logger->sinks[i].used > 0) {
@@ -281,7 +281,7 @@ static bool logger_drain(struct logger *logger, uint32_t worker)
         }
     }
     abi_log_ring_release(ring, tail);
-    return true;
+    return tail - from;
 }
 
 /* --- the loop --- */
@@ -316,25 +316,27 @@ static void logger_tick(struct logger *logger)
     }
 }
 
-/* Whether there was anything in the rings. */
-static bool logger_turn(struct logger *logger)
+/* The most that was taken of one ring. */
+static uint64_t logger_turn(struct logger *logger)
 {
-    bool busy = false;
+    uint64_t most = 0;
 
     logger_read_clock(logger);
     logger_read_channel(logger);
     for (uint32_t worker = 0; worker < logger->config->workers; worker++) {
-        busy = logger_drain(logger, worker) || busy;
+        uint64_t taken = logger_drain(logger, worker);
+
+        most = taken > most ? taken : most;
     }
     logger_tick(logger);
-    return busy;
+    return most;
 }
 
 int logger_run(const struct logger_config *config)
 {
     struct logger *logger = &logger_self;
     struct sandbox_report sandbox;
-    bool busy;
+    uint64_t most;
 
     logger->config = config;
     for (uint32_t i = 0; i < LOGGER_FORMATS; i++) {
@@ -349,10 +351,10 @@ int logger_run(const struct logger_config *config)
         bool orphan = logger->end_ms != 0;
         struct pollfd wait = {.fd = orphan ? -1 : config->channel, .events = POLLIN};
 
-        busy = logger_turn(logger);
-        if (!logger->ending) {
-            (void)poll(&wait, 1, busy ? LOGGER_BUSY_MS : LOGGER_IDLE_MS);
+        most = logger_turn(logger);
+        if (!logger->ending && most < LOGGER_AT_ONCE) { /* else a ring has more */
+            (void)poll(&wait, 1, most > 0 ? LOGGER_BUSY_MS : LOGGER_IDLE_MS);
         }
-    } while (logger->end_ms == 0 ? !logger->ending || busy : logger->now_ms < logger->end_ms);
+    } while (logger->end_ms == 0 ? !logger->ending || most > 0 : logger->now_ms < logger->end_ms);
     return 0;
 }

@@ -53,6 +53,7 @@ bool logkeeper_init(struct state *state, uint32_t slot)
     if (dup2(channel, LOGKEEPER_CHANNEL) < 0 || close_range(LOGKEEPER_CHANNEL + 1, ~0u, 0) != 0) {
         _exit(SUPERVISOR_EXIT_UNAVAILABLE);
     }
+    (void)cpus_spare(&state->config->cpus, config.workers); /* else it shares one with a worker */
     for (uint32_t slot = 0; slot < config.workers; slot++) {
         config.rings[slot] = state->slots[slot].log.base;
         config.stats[slot] = state->slots[slot].stats.base;

@@ -1,6 +1,8 @@
 #include "worker/cpus.h"
 
 #include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "cunit.h"
 
@@ -59,4 +61,35 @@ TEST(this_process_may_run_somewhere)
     CHECK(cpus_allowed(&cpus));
     CHECK(cpus.count >= 1);
     CHECK(cpus.count <= LIMIT_WORKERS);
+}
+
+static int spares(void)
+{
+    struct cpus all, left;
+    bool two, none;
+
+    if (!cpus_allowed(&all) || all.count < 2) {
+        return 2;
+    }
+    none = cpus_spare(&all, all.count); /* each has its worker */
+    two = cpus_spare(&all, all.count - 1);
+    return !none && two && cpus_allowed(&left) && left.count == 1 &&
+                   left.list[0] == all.list[all.count - 1]
+               ? 0
+               : 1;
+}
+
+TEST(what_the_workers_leave)
+{
+    int status = 0;
+    pid_t child = fork();
+
+    if (child == 0) {
+        _exit(spares());
+    }
+    CHECK_INT(waitpid(child, &status, 0), child);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 2) {
+        cunit_skip("one processor only");
+    }
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }

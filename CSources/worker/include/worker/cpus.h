@@ -21,4 +21,8 @@ bool cpus_allowed(struct cpus *out);
 /* Binds the calling process to the processor of `slot`; false when the system says no. */
 bool cpus_pin(const struct cpus *cpus, uint32_t slot);
 
+/* Binds the calling process to the processors that none of so many workers is bound to; false when
+ * there are none, and it may run where it could before. */
+bool cpus_spare(const struct cpus *cpus, uint32_t workers);
+
 #endif
