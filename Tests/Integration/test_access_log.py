@@ -3,6 +3,7 @@ says how it ended; no record is lost to a renamed file, a dead worker, a dead lo
 control plane; and a disk that is full costs records, which are counted, and never traffic.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -18,7 +19,7 @@ import pytest
 from certificates import authority, leaf
 from processes import Child
 from ringmesh import binary, listener, service
-from wire import Client, reset, wait_for
+from wire import OK, Client, reset, wait_for
 
 FIELDS = "%{listener} %{flag} %{status} %{method} %{path} %{bytes_in} %{bytes_out}"
 
@@ -85,8 +86,9 @@ def counter(node, name):
 def logger_of(node):
     """Process number of the logger: a child of the supervisor."""
     for pid in processes.children(node.supervisor()):
-        if Path(f"/proc/{pid}/comm").read_text(encoding="ascii").strip() == "mesh-logger":
-            return pid
+        with contextlib.suppress(OSError):  # it has just ended
+            if Path(f"/proc/{pid}/comm").read_text(encoding="ascii") == "mesh-logger\n":
+                return pid
     return None
 
 
@@ -319,6 +321,29 @@ def test_a_renamed_file_is_followed_and_reopened_when_told(logged, tmp_path):
     os.rename(node.log.path, tmp_path / "access.log.2")
     os.kill(node.supervisor(), signal.SIGUSR1)
     wait_for(lambda: send("/again") or node.log.lines(), 10, "the file made anew")
+
+
+def test_a_changed_log_is_live_without_a_restart(logged, tmp_path):
+    """What began under the old one is still written there."""
+    node = logged(log={"format": "old %{path}"})
+    second = Log(tmp_path / "second.log")
+    held = Client(node.port, timeout=10)
+    node.web.answer = lambda request, client: (time.sleep(1), OK)[1]
+    held.send(b"GET /held HTTP/1.1\r\nHost: a\r\n\r\n")
+    wait_for(lambda: node.web.requests, 10, "the request upstream")
+    node.web.reset()
+    node.config["access_log"] = {"path": str(second.path), "format": "new %{path}"}
+    node.write_config()
+    before = node.status()["generation"]
+    os.kill(node.control.pid, signal.SIGHUP)
+    wait_for(lambda: node.status()["generation"] > before, 10, "the next generation")
+    get(node.port, "/after")
+    wait_for(second.lines, 10, "a line in the second log")
+    assert second.lines() == ["new /after"]
+    assert held.stream.until(b"\r\n\r\n")
+    wait_for(node.log.lines, 10, "the line of what was held")
+    assert node.log.lines() == ["old /held"]
+    held.close()
 
 
 def test_a_dead_worker_keeps_its_records(logged):
