@@ -100,6 +100,7 @@ def result_of(*names, **facts):
         "rounds": 1,
         "seconds": 1.0,
         "rate": 1000,
+        "half_rate": 1000,
     }
     figures = dict.fromkeys(
         ("per_second", "gb_per_second", "cpu_ns", "p50_us", "p99_us", "proxy_busy"), 1.5
@@ -137,6 +138,37 @@ def test_runs_that_do_not_belong_together_are_not_joined(other):
         report.join([result_of("h1-64"), other])
 
 
+def judged(result):
+    (row, samples) = result.rows[0]
+    return result.key(row, samples)
+
+
+def test_a_worker_that_waits_for_others_is_judged_by_processor_time():
+    busy, waiting = result_of("h1-64"), result_of("h1-64")
+    waiting.rows[0][1]["ringmesh"][0]["proxy_busy"] = 0.9
+    assert judged(busy) == "per_second"
+    assert judged(waiting) == "cpu_ns"
+    assert judged(result_of("h1-p99")) == "p99_us"
+
+
+def test_handshakes_are_compared_with_peers_on_the_same_library():
+    result = result_of("tls-hs")
+    row, samples = result.rows[0]
+    result.sides = {**result.sides, "envoy": "3"}
+    samples["envoy"] = [{**samples["haproxy"][0], "per_second": 99.0}]
+    assert result.best_peer(row, samples, "per_second") == "haproxy"
+
+
+def test_a_floor_that_is_missed_is_told():
+    result = result_of("l4-64")
+    result.sides = {"forward": "0", **result.sides}
+    samples = result.rows[0][1]
+    samples["ringmesh"] *= 5
+    samples["haproxy"] *= 5
+    samples["forward"] = [{**samples["ringmesh"][0], "per_second": 3.0}] * 5
+    assert [line for line in result.missed() if "of forward" in line]
+
+
 # --- the loader against proxies that do wrong ---
 
 
@@ -162,18 +194,23 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def wait_for(port):
+    end = time.monotonic() + 5
+    while time.monotonic() < end:
+        try:
+            socket.create_connection(("127.0.0.1", port), 0.5).close()
+            return
+        except OSError:
+            time.sleep(0.02)
+    raise AssertionError(f"nobody listens on {port}")
+
+
 @pytest.fixture
 def backend(programs):
     http, exchange = free_port(), free_port()
     command = [programs / "backend", "--http", str(http), "--exchange", str(exchange)]
     child = subprocess.Popen(command)
-    end = time.monotonic() + 5
-    while time.monotonic() < end:
-        try:
-            socket.create_connection(("127.0.0.1", exchange), 0.5).close()
-            break
-        except OSError:
-            time.sleep(0.02)
+    wait_for(exchange)
     yield {False: http, True: exchange}
     child.terminate()
     child.wait(5)
@@ -215,7 +252,8 @@ class Liar:
 def load(programs, port, exchange, **options):
     command = [programs / "load", "--port", port, "--connections", 4]
     command += ["--seconds", 0.4, "--warmup", 0.1]
-    command += ["--exchange", "--up", 48, "--down", 64] if exchange else ["--down", 128]
+    command += ["--exchange", "--up", 48] if exchange else []
+    options.setdefault("down", 64 if exchange else 128)
     for name, value in options.items():
         command += [f"--{name}", value]
     done = subprocess.run(
@@ -286,6 +324,21 @@ def test_an_honest_proxy_has_no_errors(programs, backend, exchange):
     assert said["requests"] > 0
     assert not any(said["errors"].values())
     assert said["bytes"] == said["requests"] * (112 if exchange else 128)
+
+
+@pytest.mark.parametrize("options", [[], ["--splice"]])
+@pytest.mark.parametrize("exchange", [False, True])
+def test_the_bare_forwarder_passes_everything_on(programs, backend, exchange, options):
+    port = free_port()
+    child = subprocess.Popen([programs / "forward", f"--pair={port}={backend[exchange]}", *options])
+    try:
+        wait_for(port)
+        said = load(programs, port, exchange, down=300000)
+    finally:
+        child.terminate()
+        child.wait(5)
+    assert said["requests"] > 0
+    assert not any(said["errors"].values())
 
 
 @pytest.mark.parametrize(

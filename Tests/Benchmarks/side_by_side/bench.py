@@ -1,4 +1,4 @@
-"""Ringmesh beside haproxy and nginx: one run, the same backend, one worker on one core each.
+"""Ringmesh beside haproxy, nginx and envoy: one run, the same backend, one worker on one core each.
 
 Started by tools/bench, which installs the peers, builds everything, and makes the modules of
 Tests/Integration importable.
@@ -7,11 +7,13 @@ Tests/Integration importable.
 import argparse
 import contextlib
 import os
+import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+import instructions
 import machine
 import measure
 import report
@@ -33,7 +35,11 @@ def arguments():
     parser.add_argument(
         "--memory", default="all", help="all, none, or some of: " + ", ".join(LIMITS)
     )
-    parser.add_argument("--sides", default="direct,ringmesh,haproxy,nginx")
+    parser.add_argument(
+        "--sides",
+        default="direct,forward,forward-splice,ringmesh,haproxy,haproxy-splice,nginx,envoy",
+        help="some of the sides above; each row takes those it is meant for (all)",
+    )
     parser.add_argument("--rounds", type=int, default=10, help="interleaved rounds (10)")
     parser.add_argument("--seconds", type=float, default=2.0, help="of one measurement (2)")
     parser.add_argument("--rate", type=int, default=20000, help="fixed rate at most (20000/s)")
@@ -46,6 +52,11 @@ def arguments():
         nargs="+",
         metavar="DIR",
         help="measures nothing: makes one report of the results of several runs of other rows",
+    )
+    parser.add_argument(
+        "--instructions",
+        action="store_true",
+        help="also counts the worker's instructions per request with callgrind (valgrind)",
     )
     parser.add_argument("--gate", action="store_true", help="exit 1 when a target is missed")
     parser.add_argument("--programs", type=Path, required=True, help=argparse.SUPPRESS)
@@ -63,6 +74,10 @@ def chosen(wanted, names, usual):
     return picked
 
 
+def thousands(rate):
+    return int(rate / 1000) * 1000 or 500
+
+
 class Bench:
     """One run from the first start to the last report."""
 
@@ -73,9 +88,10 @@ class Bench:
         self.rig = measure.Rig(options.programs, plan, options.spin)
         self.names = list(result.sides)
         self.rows = []
+        self.default_congestion = machine.default_congestion()
 
     def side(self, name):
-        return sides.KINDS[name](self.plan)
+        return sides.kinds()[name](self.plan)
 
     @contextlib.contextmanager
     def started(self, name):
@@ -97,9 +113,9 @@ class Bench:
         top = min(9000, self.plan.open_files // 2 - 900)
         for kind in kinds:
             self.result.memory[kind] = {}
-        for name in self.names:
-            if name == "direct":
-                continue
+        for name in self.result.proxies:
+            if name == "haproxy-splice":
+                continue  # as haproxy
             say(f"memory of {name}: {', '.join(kinds)}")
             for kind in kinds:
                 try:
@@ -120,8 +136,9 @@ class Bench:
     # --- speed ---
 
     def run(self, side, row, seconds, tries=3):
+        rate = self.result.settings["half_rate" if row.half else "rate"]
         try:
-            return self.rig.run(side, row, seconds, self.result.settings["rate"])
+            return self.rig.run(side, row, seconds, rate)
         except measure.Void as reason:
             if isinstance(reason, measure.Disturbed) and tries > 1:
                 return self.run(side, row, seconds, tries - 1)
@@ -129,42 +146,66 @@ class Bench:
             return None
 
     def calibrate(self, running):
-        """Warms every side, and lowers the fixed rate to what the slowest keeps with ease."""
-        speeds = []
-        closed = [row for row in ROWS if row.name in ("h1-64", "l4-64")]
-        for row in closed:
-            for side in running:
-                figures = self.run(side, row, 1.0)
-                if figures and side.name != "direct":
-                    speeds.append(figures["per_second"])
+        """Warms every side; finds the fixed rate and half of what the best peer can do."""
+        speeds = {}
+        for row in ROWS:
+            for side in running if row.name in ("h1-64", "l4-64") else ():
+                figures = self.run(side, row, 1.0) if side.takes(row) else None
+                if figures and side.name in self.result.proxies:
+                    speeds[row.name, side.name] = figures["per_second"]
+        settings = self.result.settings
         if speeds:
-            rate = min(self.options.rate, int(min(speeds) / 2 / 1000) * 1000 or 500)
-            self.result.settings["rate"] = rate
-        say(f"fixed rate {self.result.settings['rate']}/s")
+            settings["rate"] = min(self.options.rate, thousands(min(speeds.values()) / 2))
+        peers = [speeds.get(("h1-64", name), 0) for name in self.result.peers]
+        settings["half_rate"] = thousands(max(peers, default=0) / 2)
+        say(f"fixed rate {settings['rate']}/s, half of the best peer {settings['half_rate']}/s")
 
     def measure_speed(self):
-        with contextlib.ExitStack() as stack:
-            running = [stack.enter_context(self.started(name)) for name in self.names]
-            self.calibrate(running)
-            samples = {row.name: {side.name: [] for side in running} for row in self.rows}
-            self.result.rows = [(row, samples[row.name]) for row in self.rows]
-            for number in range(self.options.rounds):
-                self.round(number, running, samples)
+        samples = {row.name: {name: [] for name in self.names} for row in self.rows}
+        self.result.rows = [(row, samples[row.name]) for row in self.rows]
+        for default in (False, True):
+            rows = [row for row in self.rows if row.default_congestion is default]
+            if rows:
+                self.measure_group(rows, samples, default)
 
-    def round(self, number, running, samples):
+    def measure_group(self, rows, samples, default):
+        """Rows with one congestion control: backend and sides are started anew for it."""
+        chosen = self.plan.congestion
+        if default:
+            self.plan.congestion = machine.use_congestion(self.default_congestion)
+            say(f"congestion control {self.plan.congestion}")
+            self.rig.stop()
+            self.rig.start()
+        names = [name for name in self.names if any(self.side(name).takes(row) for row in rows)]
+        try:
+            with contextlib.ExitStack() as stack:
+                running = [stack.enter_context(self.started(name)) for name in names]
+                if any(row.paced for row in rows):
+                    self.calibrate(running)
+                for number in range(self.options.rounds):
+                    self.round(number, rows, running, samples)
+        finally:
+            self.plan.congestion = chosen
+
+    def round(self, number, rows, running, samples):
         """Every row on every side, another side first each time."""
         begun = time.monotonic()
-        for row in self.rows:
+        for row in rows:
             turn = number % len(running)
             for side in running[turn:] + running[:turn]:
-                if side.name == "direct" and (row.fixed_rate or row.entry == "tls"):
-                    continue
-                figures = self.run(side, row, self.options.seconds)
+                figures = self.run(side, row, self.options.seconds) if side.takes(row) else None
                 if figures:
                     samples[row.name][side.name].append(figures)
         took = time.monotonic() - begun
         left = (self.options.rounds - number - 1) * took
         say(f"round {number + 1} of {self.options.rounds}; about {left:.0f} s left")
+
+    def count_instructions(self):
+        say("instructions per request")
+        try:
+            self.result.instructions = instructions.measured(self.rig)
+        except (measure.Void, subprocess.SubprocessError, OSError) as reason:
+            self.void("instructions", report.OURS, reason)
 
     def run_all(self, kinds):
         self.rig.start()
@@ -173,6 +214,8 @@ class Bench:
                 self.measure_memory(kinds)
             if self.rows:
                 self.measure_speed()
+            if self.options.instructions:
+                self.count_instructions()
         finally:
             self.rig.stop()
 
@@ -182,7 +225,7 @@ def prepare(options, directory):
     congestion, own_network = machine.own_network(options.congestion)
     places = machine.Places(machine.cores())
     os.sched_setaffinity(0, places.loader)  # for what is not pinned: control plane, this program
-    plan = sides.Plan(directory, Ports(), places, congestion)
+    plan = sides.Plan(directory, options.programs, Ports(), places, congestion)
     plan.open_files = machine.open_files()
     plan.make_certificates()
     if options.congestion and congestion != options.congestion:
@@ -195,9 +238,11 @@ def prepare(options, directory):
         "rounds": options.rounds,
         "seconds": options.seconds,
         "rate": options.rate,
+        "half_rate": options.rate,
     }
-    names = chosen(options.sides, list(sides.KINDS), [])
-    versions = {name: sides.KINDS[name](plan).version() for name in names}
+    kinds = sides.kinds()
+    wanted = chosen(options.sides, list(kinds), [])
+    versions = {name: kinds[name](plan).version() for name in kinds if name in wanted}
     return plan, report.Result(machine.facts(places.available), settings, versions)
 
 

@@ -2,7 +2,7 @@
  *
  *   load --port N [--exchange] [--tls CA.crt] [--connections N] [--depth N] [--up N] [--down N]
  *        [--rate PER_SECOND] [--fresh] [--seconds S] [--warmup S] [--cpus 2,3] [--spin]
- *        [--congestion NAME] [--watch NAME=PID]... [--idle]
+ *        [--resume] [--congestion NAME] [--watch NAME=PID]... [--idle]
  *
  * --watch reads the processor time of a process exactly when measuring begins and ends. */
 #include <getopt.h>
@@ -114,6 +114,9 @@ static void take(int name, char *text)
     case 'f':
         options.fresh = true;
         break;
+    case 'e':
+        options.resume = true;
+        break;
     case 'z':
         options.spin = true;
         break;
@@ -158,6 +161,7 @@ static void parse(int argc, char **argv)
         {"down", required_argument, NULL, 'd'},
         {"rate", required_argument, NULL, 'r'},
         {"fresh", no_argument, NULL, 'f'},
+        {"resume", no_argument, NULL, 'e'},
         {"seconds", required_argument, NULL, 's'},
         {"warmup", required_argument, NULL, 'w'},
         {"cpus", required_argument, NULL, 'c'},
@@ -177,6 +181,12 @@ static void parse(int argc, char **argv)
         (options.rate > 0 && (options.fresh || options.depth > 1))) {
         kit_die("--port is needed; --exchange needs --down 8 or more; --depth needs --exchange; "
                 "--rate goes with neither --fresh nor --depth");
+    }
+    if (options.resume) {
+        if (options.tls == NULL || !options.fresh) {
+            kit_die("--resume needs --tls and --fresh");
+        }
+        load_conn_keep_tickets(options.tls);
     }
     if (thread_count == 0) {
         threads[thread_count++].cpu = -1;
@@ -214,19 +224,21 @@ static void start(pthread_t *handles)
 static void report(uint64_t span_ns, uint64_t own_ns)
 {
     static struct load_hist hist;
-    uint64_t requests = 0, bytes = 0, late = 0;
+    uint64_t requests = 0, bytes = 0, late = 0, resumed = 0;
 
     for (uint32_t i = 0; i < thread_count; i++) {
         requests += threads[i].requests;
         bytes += threads[i].bytes;
         late += threads[i].late;
+        resumed += threads[i].resumed;
         load_hist_merge(&hist, &threads[i].hist);
     }
     printf("{\"requests\": %llu, \"seconds\": %.6f, \"bytes\": %llu, \"late\": %llu, "
-           "\"p50_us\": %.1f, \"p99_us\": %.1f, \"max_us\": %.1f, \"own_cpu_ns\": %llu",
+           "\"resumed\": %llu, \"p50_us\": %.1f, \"p99_us\": %.1f, \"max_us\": %.1f, "
+           "\"own_cpu_ns\": %llu",
            (unsigned long long)requests, (double)span_ns / 1e9, (unsigned long long)bytes,
-           (unsigned long long)late, load_hist_us(&hist, 0.5), load_hist_us(&hist, 0.99),
-           load_hist_us(&hist, 1.0), (unsigned long long)own_ns);
+           (unsigned long long)late, (unsigned long long)resumed, load_hist_us(&hist, 0.5),
+           load_hist_us(&hist, 0.99), load_hist_us(&hist, 1.0), (unsigned long long)own_ns);
     for (uint32_t kind = LOAD_NO_CONNECT; kind < LOAD_ERROR_COUNT; kind++) {
         uint64_t sum = 0;
 

@@ -33,6 +33,7 @@ struct load_options {
     uint16_t port;
     bool exchange; /* the exchange protocol instead of HTTP/1.1 */
     bool fresh;    /* a new connection per request */
+    bool resume;   /* with the session ticket of the connection before */
     bool spin;     /* never sleep */
     uint32_t connections;
     uint32_t depth; /* messages in flight per connection, exchange only */
@@ -57,7 +58,9 @@ struct load_hist {
 struct load_conn {
     int fd;
     SSL *ssl;
-    bool connected; /* TCP, and TLS if there is some */
+    SSL_SESSION *session; /* newest ticket, for the next connection in this place */
+    bool resumed;         /* this connection did */
+    bool connected;       /* TCP, and TLS if there is some */
     bool in_body;
     bool queued; /* stands in `idle` of its thread */
     bool served; /* had an answer once */
@@ -91,7 +94,8 @@ struct load_thread {
     uint64_t step_ns;
     uint64_t requests; /* while measuring, as everything below */
     uint64_t bytes;
-    uint64_t late; /* begun more than a millisecond after they were due */
+    uint64_t resumed; /* requests on a connection that resumed */
+    uint64_t late;    /* begun more than a millisecond after they were due */
     uint64_t errors[LOAD_ERROR_COUNT];
     struct load_hist hist;
     uint8_t *buffer;
@@ -103,6 +107,8 @@ extern _Atomic uint32_t load_served; /* connections that had an answer: warming 
 
 /* load_conn.c */
 SSL_CTX *load_conn_tls(const char *ca_file);
+/* Keeps session tickets from now on. */
+void load_conn_keep_tickets(SSL_CTX *context);
 enum load_error load_conn_open(struct load_thread *thread, struct load_conn *conn);
 void load_conn_close(struct load_conn *conn);
 /* LOAD_OK once the connection stands, LOAD_AGAIN before. */

@@ -23,6 +23,21 @@ SSL_CTX *load_conn_tls(const char *ca_file)
     return context;
 }
 
+static int keep_ticket(SSL *ssl, SSL_SESSION *session)
+{
+    struct load_conn *conn = SSL_get_app_data(ssl);
+
+    SSL_SESSION_free(conn->session);
+    conn->session = session;
+    return 1; /* it is ours now */
+}
+
+void load_conn_keep_tickets(SSL_CTX *context)
+{
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(context, keep_ticket);
+}
+
 enum load_error load_conn_open(struct load_thread *thread, struct load_conn *conn)
 {
     struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = conn};
@@ -45,7 +60,11 @@ enum load_error load_conn_open(struct load_thread *thread, struct load_conn *con
             SSL_set1_host(conn->ssl, "bench.test") != 1) {
             return LOAD_NO_CONNECT;
         }
+        SSL_set_app_data(conn->ssl, conn);
         SSL_set_connect_state(conn->ssl);
+        if (conn->session != NULL && SSL_set_session(conn->ssl, conn->session) != 1) {
+            return LOAD_NO_CONNECT;
+        }
     }
     conn->connected = false;
     conn->in_body = false;
@@ -60,6 +79,8 @@ enum load_error load_conn_open(struct load_thread *thread, struct load_conn *con
 void load_conn_close(struct load_conn *conn)
 {
     if (conn->ssl != NULL) {
+        /* As if both had said goodbye: OpenSSL forgets the ticket of a session that was cut. */
+        SSL_set_shutdown(conn->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
         SSL_free(conn->ssl);
         conn->ssl = NULL;
     }
@@ -86,6 +107,7 @@ enum load_error load_conn_shake(struct load_conn *conn)
 
     if (done == 1) {
         conn->connected = true;
+        conn->resumed = SSL_session_reused(conn->ssl) == 1;
         return LOAD_OK;
     }
     error = SSL_get_error(conn->ssl, done);

@@ -119,6 +119,7 @@ static void account(struct load_thread *thread, struct load_conn *conn, uint32_t
         load_hist_add(&thread->hist, now - conn->begun_ns[number % LOAD_DEPTH_MAX]);
     }
     thread->requests += ended;
+    thread->resumed += conn->resumed ? ended : 0;
     thread->bytes += (uint64_t)ended * (thread->options->up + thread->options->down);
 }
 

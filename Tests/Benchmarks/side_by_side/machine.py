@@ -1,5 +1,6 @@
 """What the machine is, how its processors are shared out, and a network of our own for the run."""
 
+import contextlib
 import os
 import platform
 import re
@@ -9,7 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-INSIDE = "RINGMESH_BENCH_NETWORK"
+INSIDE = "RINGMESH_BENCH_NETWORK"  # its value: the machine's own congestion control
+CONGESTION = "/proc/sys/net/ipv4/tcp_congestion_control"
 
 
 def read(path):
@@ -43,29 +45,37 @@ class Places:
         return f"backend core {self.backend}, proxies core {self.proxy}, loader cores {loader}"
 
 
+def default_congestion():
+    """What the machine uses where nobody chooses."""
+    return os.environ.get(INSIDE) or read(CONGESTION)
+
+
 def own_network(wanted):
     """Begins the program again in a network namespace of its own, where the congestion control of
     every socket, the peers' too, is `wanted` and no port is taken. Returns what is in force, and
     whether that worked; without the right to do so the machine's own network is used as it is.
     """
-    setting = Path("/proc/sys/net/ipv4/tcp_congestion_control")
+    setting = Path(CONGESTION)
     if os.environ.get(INSIDE) is None and shutil.which("unshare"):
         user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
         probe = ["unshare", *user, "--net", "true"]
         if subprocess.run(probe, capture_output=True, check=False).returncode == 0:
             sys.stdout.flush()
-            environment = {**os.environ, INSIDE: "1"}
+            environment = {**os.environ, INSIDE: read(setting)}
             command = ["unshare", *user, "--net", sys.executable, *sys.argv]
             os.execvpe("unshare", command, environment)
     if os.environ.get(INSIDE) is None:
         return read(setting), False
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    if wanted:
-        try:
-            setting.write_text(wanted, encoding="ascii")
-        except OSError:
-            pass  # told by the value that is returned
-    return read(setting), True
+    return use_congestion(wanted or read(setting)), True
+
+
+def use_congestion(name):
+    """For sockets made from now on; what is in force then."""
+    setting = Path(CONGESTION)
+    with contextlib.suppress(OSError):
+        setting.write_text(name, encoding="ascii")
+    return read(setting)
 
 
 def open_files():

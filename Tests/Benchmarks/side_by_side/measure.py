@@ -44,7 +44,7 @@ class Rig:
         words = [self.programs / "load", "--port", side.entries[entry]]
         if plan.congestion:
             words += ["--congestion", plan.congestion]
-        if entry == "tls" and side.name != "direct":
+        if entry in ("tls", "resume"):
             words += ["--tls", plan.ca]
         for name, value in options.items():
             words += [f"--{name}"] if value is True else [f"--{name}", value]
@@ -62,7 +62,7 @@ class Rig:
         """One measurement as a dictionary of figures, or Void."""
         options = {**row.load, "seconds": seconds}
         options["cpus"] = ",".join(map(str, self.plan.places.loader))
-        if row.fixed_rate:
+        if row.paced:
             options["rate"] = rate
         if self.spin:
             options["spin"] = True
@@ -85,7 +85,9 @@ class Rig:
         requests, seconds = said["requests"], said["seconds"]
         if requests == 0:
             raise Void("nothing was answered")
-        if row.fixed_rate and requests / seconds < 0.98 * rate:
+        if row.load.get("resume") and said["resumed"] < 0.98 * requests:
+            raise Void(f"{said['resumed']} of {requests} handshakes were resumed")
+        if row.paced and requests / seconds < 0.98 * rate:
             raise Disturbed(f"{requests / seconds:.0f} of {rate} requests/s were kept")
         watched = said["watched_ns"]
         helpers = sum(ns for name, ns in watched.items() if name.startswith("helper"))

@@ -4,10 +4,12 @@ import json
 import re
 from html import escape
 
-from rows import LIMITS, ROWS
+from rows import COUNTED, LIMITS, ROWS, UNITS, smaller_is_better
 from verdict import MISSED, Ratio, Spread, judge
 
-DIRECT, OURS = "direct", "ringmesh"
+OURS = "ringmesh"
+FLOORS = ("direct", "forward", "forward-splice")
+BUSY = 0.95  # below this a worker could have done more: loader or backend were saturated
 
 
 class Result:
@@ -19,41 +21,49 @@ class Result:
         self.sides = sides  # name -> version
         self.rows = []  # (row, {side: [figures per round]})
         self.memory = {}  # kind of LIMITS -> {side: bytes}
+        self.instructions = {}  # entry -> per request, ours
         self.voids = []  # (what, side, reason)
 
     @property
-    def peers(self):
-        return [name for name in self.sides if name not in (DIRECT, OURS)]
+    def proxies(self):
+        return [name for name in self.sides if name not in FLOORS]
 
-    def values(self, row, figures):
-        key = "cpu_ns" if row.fixed_rate else "gb_per_second" if row.bulk else "per_second"
-        return [round_[key] for round_ in figures]
+    @property
+    def peers(self):
+        return [name for name in self.proxies if name != OURS]
 
     def complete(self, samples):
         """Sides without a void measurement."""
         most = max((len(rounds) for rounds in samples.values()), default=0)
         return {side: rounds for side, rounds in samples.items() if rounds and len(rounds) == most}
 
-    def best_peer(self, row, samples, key=None):
-        """Name of the peer that is best by median; None when no peer has figures."""
-        smaller = row.fixed_rate or key == "cpu_ns"
-        found = []
-        for name in self.peers:
-            if name in samples:
-                values = [r[key] for r in samples[name]] if key else self.values(row, samples[name])
-                found.append((Spread(values).median, name))
-        return (min(found) if smaller else max(found))[1] if found else None
+    def key(self, row, samples):
+        """The figure to judge by: processor time where our worker was not what gave way first."""
+        if row.key in ("per_second", "gb_per_second") and OURS in samples:
+            busy = Spread(figures["proxy_busy"] for figures in samples[OURS]).median
+            if busy < BUSY:
+                return "cpu_ns"
+        return row.key
 
-    def ratio(self, row, samples, key=None):
-        """(best peer, our Ratio against it), or (None, None)."""
-        peer = self.best_peer(row, samples, key)
-        if peer is None or OURS not in samples:
+    def best_peer(self, row, samples, key):
+        """Name of the peer that is best by median; None when no peer has figures."""
+        found = [
+            (Spread(figures[key] for figures in samples[name]).median, name)
+            for name in self.peers
+            if name in samples and (not row.beside or name in row.beside)
+        ]
+        if not found:
+            return None
+        return (min(found) if smaller_is_better(key) else max(found))[1]
+
+    def ratio(self, row, samples, key=None, other=None):
+        """(the other side, our Ratio against it), or (None, None); the other is the best peer."""
+        key = key or self.key(row, samples)
+        other = other or self.best_peer(row, samples, key)
+        if other not in samples or OURS not in samples:
             return None, None
-        if key:
-            ours, theirs = ([r[key] for r in samples[name]] for name in (OURS, peer))
-        else:
-            ours, theirs = (self.values(row, samples[name]) for name in (OURS, peer))
-        return peer, Ratio(ours, theirs, smaller_is_better=row.fixed_rate or key == "cpu_ns")
+        ours, theirs = ([figures[key] for figures in samples[name]] for name in (OURS, other))
+        return other, Ratio(ours, theirs, smaller_is_better=smaller_is_better(key))
 
     def memory_verdicts(self):
         for kind, samples in self.memory.items():
@@ -67,6 +77,11 @@ class Result:
             peer, ratio = self.ratio(row, self.complete(samples))
             if row.target and ratio and judge(ratio, row.target) == MISSED:
                 found.append(f"{row.name}: {ratio.text()} of {peer}, target {row.target}")
+            _, floor = self.ratio(row, self.complete(samples), other=row.floor or "none")
+            if row.floor_target and floor and judge(floor, row.floor_target) == MISSED:
+                found.append(
+                    f"{row.name}: {floor.text()} of {row.floor}, target {row.floor_target}"
+                )
         for kind, value, limit, kept in self.memory_verdicts():
             if not kept:
                 found.append(f"{LIMITS[kind][0]}: {size(value)}, limit {size(limit)}")
@@ -80,6 +95,7 @@ def read(directory):
     known = {row.name: row for row in ROWS}
     result.rows = [(known[name], row["sides"]) for name, row in data["rows"].items()]
     result.memory = data["memory"]
+    result.instructions = data.get("instructions", {})
     result.voids = [tuple(void) for void in data["voids"]]
     return result
 
@@ -101,11 +117,12 @@ def join(results):
                 raise ValueError(f"another {key} in one of the runs")
         whole.rows += result.rows
         whole.memory.update(result.memory)
+        whole.instructions.update(result.instructions)
         whole.voids += result.voids
     names = [row.name for row, _ in whole.rows]
     if len(set(names)) != len(names):
         raise ValueError("a row stands in two of the runs")
-    for key in ("seconds", "rounds", "rate"):
+    for key in ("seconds", "rounds", "rate", "half_rate"):
         found = sorted({result.settings[key] for result in results if result.rows})
         whole.settings[key] = found[0] if len(found) == 1 else f"{found[0]} to {found[-1]}"
     order = [row.name for row in ROWS]
@@ -122,7 +139,7 @@ def size(value):
 def figure(row, value):
     if row.bulk:
         return f"{value:.2f}"
-    return f"{value:.0f}" if row.fixed_rate else f"{value / 1000:.1f}k"
+    return f"{value:.0f}" if row.paced else f"{value / 1000:.1f}k"
 
 
 def cell(row, values):
@@ -138,34 +155,52 @@ def table(head, lines):
     yield ""
 
 
+def verdict_cell(ratio, target, by_cpu):
+    if ratio is None:
+        return "–"
+    judged = f", {target:.2f} {judge(ratio, target)}" if target else ""
+    return f"**{ratio.text()}**{' by CPU' if by_cpu else ''}{judged}"
+
+
 def main_table(result):
-    head = ["row", "unit", *result.sides, "ringmesh : best peer", "target"]
+    names = [name for name in result.sides if any(rounds.get(name) for _, rounds in result.rows)]
+    head = ["row", "unit", *names, "ringmesh : best peer, target", "of the bare forwarder, target"]
     lines = []
     for row, samples in result.rows:
         whole = result.complete(samples)
         cells = [
-            cell(row, result.values(row, whole[name]))
-            if name in whole and (name != DIRECT or not row.fixed_rate)
-            else ("–" if name == DIRECT else "void")
-            for name in result.sides
+            cell(row, [figures[row.key] for figures in whole[name]])
+            if name in whole
+            else "void"
+            if any(what == row.name and side == name for what, side, _ in result.voids)
+            else "–"
+            for name in names
         ]
+        by_cpu = result.key(row, whole) != row.key
         peer, ratio = result.ratio(row, whole)
-        verdict = f"**{ratio.text()}** {peer}" if ratio else "–"
-        target = f"{row.target:.2f} {judge(ratio, row.target)}" if ratio and row.target else "–"
-        lines.append([f"{row.name}: {row.title}", row.unit, *cells, verdict, target])
+        _, floor = result.ratio(row, whole, other=row.floor or "none")
+        lines.append(
+            [
+                f"{row.name}: {row.title}",
+                row.unit,
+                *cells,
+                verdict_cell(ratio, row.target, by_cpu) + (f" ({peer})" if peer else ""),
+                verdict_cell(floor, row.floor_target, by_cpu),
+            ]
+        )
     yield from table(head, lines)
 
 
 def cpu_table(result):
-    names = [OURS, *result.peers]
+    names = [name for name in result.sides if name != "direct"]
     lines = []
     for row, samples in result.rows:
         whole = result.complete(samples)
         cells = [
-            f"{Spread(r['cpu_ns'] for r in whole[name]).median:.0f}" if name in whole else "void"
+            f"{Spread(r['cpu_ns'] for r in whole[name]).median:.0f}" if name in whole else "–"
             for name in names
         ]
-        peer, ratio = result.ratio(row, whole, "cpu_ns")
+        peer, ratio = result.ratio(row, whole, key="cpu_ns")
         lines.append([row.name, *cells, f"{ratio.text()} {peer}" if ratio else "–"])
     yield from table(["CPU ns per request", *names, "best peer : ringmesh"], lines)
 
@@ -192,16 +227,12 @@ def detail_table(result):
 
 def memory_table(result):
     lines = []
+    names = [name for name in result.proxies if name != "haproxy-splice"]
     for kind, samples in result.memory.items():
         title, limit = LIMITS[kind]
-        cells = [
-            size(samples[name]) if name in samples else "void"
-            for name in result.sides
-            if name != DIRECT
-        ]
+        cells = [size(samples[name]) if name in samples else "–" for name in names]
         kept = next((k for what, _, _, k in result.memory_verdicts() if what == kind), False)
         lines.append([title, *cells, f"≤ {size(limit)} {'kept' if kept else 'missed'}"])
-    names = [name for name in result.sides if name != DIRECT]
     yield from table(["memory", *names, "limit"], lines)
 
 
@@ -220,13 +251,15 @@ def markdown(result):
         f"{' (network namespace of its own)' if settings['own_network'] else ''}; "
         f"{settings['places']}; loader and backend {'spin' if settings['spin'] else 'sleep'}; "
         f"{settings['rounds']} interleaved rounds of {settings['seconds']} s; fixed rate "
-        f"{settings['rate']}/s."
+        f"{settings['rate']}/s, half of the best peer's saturation {settings['half_rate']}/s."
     )
     yield ""
     yield (
-        "Median (quartiles). Ratios are of paired rounds and above 1 where Ringmesh is better; `≈` "
-        "stands where the difference is within the noise and nothing is claimed. Every byte of "
-        "every answer was compared with what the backend sends; a side with an error is void."
+        "Median (quartiles). Ratios are of paired rounds and above 1 where Ringmesh is better; "
+        "`≈` stands where the difference is within the noise and nothing is claimed. Every byte "
+        "of every answer was compared with what the backend sends; a side with an error is void. "
+        "Where our worker was not busy all the time, loader or backend were what gave way first, "
+        "and the ratio is that of processor time per request (by CPU)."
     )
     yield ""
     if result.rows:
@@ -235,6 +268,11 @@ def markdown(result):
         yield from detail_table(result)
     if result.memory:
         yield from memory_table(result)
+    if result.instructions:
+        yield from table(
+            ["instructions per request, by callgrind", OURS],
+            [[COUNTED[entry][0], f"{count}"] for entry, count in result.instructions.items()],
+        )
     for what, side, reason in result.voids:
         yield f"- void: {what}, {side}: {reason}"
     for line in result.missed():
@@ -245,12 +283,15 @@ def as_json(result):
     rows = {}
     for row, samples in result.rows:
         peer, ratio = result.ratio(row, result.complete(samples))
+        _, floor = result.ratio(row, result.complete(samples), other=row.floor or "none")
         rows[row.name] = {
             "title": row.title,
             "unit": row.unit,
             "target": row.target,
+            "judged_by": UNITS[result.key(row, result.complete(samples))],
             "best_peer": peer,
             "ratio": ratio.json() if ratio else None,
+            "floor": floor.json() if floor else None,
             "sides": samples,
         }
     return {
@@ -259,6 +300,7 @@ def as_json(result):
         "sides": result.sides,
         "rows": rows,
         "memory": result.memory,
+        "instructions": result.instructions,
         "voids": result.voids,
         "missed": result.missed(),
     }

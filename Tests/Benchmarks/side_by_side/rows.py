@@ -5,131 +5,228 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Row:
-    """One workload, measured for every side in every round."""
+    """One workload, measured for every side that takes it in every round."""
 
     name: str
     title: str
-    entry: str  # which port of a side: h1, l4, tls
+    entry: str  # which port of a side: h1, l4, tls, resume, mesh
     load: dict = field(default_factory=dict)  # options of the loader
-    fixed_rate: bool = (
-        False  # measured by processor time per request instead of requests per second
-    )
+    fixed_rate: bool = False  # at one rate, judged by processor time per request
+    half: bool = False  # at half of the best peer's saturation, judged by p99
     bulk: bool = False  # shown in GB/s
     target: float | None = None  # against the best peer
+    floor: str | None = None  # the bare forwarder of this kind of row
+    floor_target: float | None = None
+    default_congestion: bool = False  # with the system's congestion control
+    beside: tuple = ()  # the peers that count as the best one; empty: all
     needs_cores: int = 4
 
     @property
+    def paced(self):
+        return self.fixed_rate or self.half
+
+    @property
+    def key(self):
+        """The figure that is judged."""
+        if self.half:
+            return "p99_us"
+        return "cpu_ns" if self.fixed_rate else "gb_per_second" if self.bulk else "per_second"
+
+    @property
     def unit(self):
-        if self.fixed_rate:
-            return "CPU ns/request"
-        return "GB/s" if self.bulk else "requests/s"
+        return UNITS[self.key]
+
+
+UNITS = {
+    "cpu_ns": "CPU ns/request",
+    "p99_us": "p99 µs",
+    "gb_per_second": "GB/s",
+    "per_second": "requests/s",
+}
+
+
+def smaller_is_better(key):
+    return key in ("cpu_ns", "p99_us")
 
 
 SMALL = {"down": 128}
 PING = {"exchange": True, "up": 48, "down": 64}
 
+BULK_UP = {"exchange": True, "up": 1048576, "down": 8, "depth": 2, "connections": 8}
+BULK_DOWN = {"exchange": True, "up": 0, "down": 1048576, "depth": 2, "connections": 8}
+H1, TLS, L4 = "HTTP/1.1 keep-alive", "TLS 1.3 keep-alive", "L4 64 B ping-pong"
+OPENSSL = ("haproxy", "nginx")  # envoy has BoringSSL
+EXACTLY = {"fixed_rate": True, "needs_cores": 2}
+
+
+def connections(count, **load):
+    return {**load, "connections": count}
+
+
+# The least noisy come first.
 ROWS = [
     Row(
         "h1-rate",
-        "HTTP/1.1 keep-alive, 128 B, fixed rate, 64 connections",
+        f"{H1}, 128 B, fixed rate, 64 connections",
         "h1",
-        {**SMALL, "connections": 64},
-        fixed_rate=True,
-        target=1.0,
-        needs_cores=2,
+        connections(64, **SMALL),
+        target=1.3,
+        **EXACTLY,
     ),
     Row(
         "l4-rate",
-        "L4 64 B ping-pong, fixed rate, 64 connections",
+        f"{L4}, fixed rate, 64 connections",
         "l4",
-        {**PING, "connections": 64},
-        fixed_rate=True,
-        target=1.0,
-        needs_cores=2,
-    ),
-    Row(
-        "h1-64",
-        "HTTP/1.1 keep-alive, 128 B, 64 connections",
-        "h1",
-        {**SMALL, "connections": 64},
-        target=1.0,
-    ),
-    Row(
-        "h1-512",
-        "HTTP/1.1 keep-alive, 128 B, 512 connections",
-        "h1",
-        {**SMALL, "connections": 512},
-        target=1.0,
-    ),
-    Row(
-        "l4-64", "L4 64 B ping-pong, 64 connections", "l4", {**PING, "connections": 64}, target=1.0
+        connections(64, **PING),
+        target=1.1,
+        floor="forward",
+        floor_target=0.95,
+        **EXACTLY,
     ),
     Row(
         "tls-rate",
-        "TLS 1.3 keep-alive, 128 B, fixed rate, 64 connections",
+        f"{TLS}, 128 B, fixed rate, 64 connections",
         "tls",
-        {**SMALL, "connections": 64},
-        fixed_rate=True,
-        needs_cores=2,
+        connections(64, **SMALL),
+        target=1.3,
+        **EXACTLY,
     ),
-    Row("tls-64", "TLS 1.3 keep-alive, 128 B, 64 connections", "tls", {**SMALL, "connections": 64}),
+    Row(
+        "h1-64",
+        f"{H1}, 128 B, 64 connections",
+        "h1",
+        connections(64, **SMALL),
+        target=1.3,
+        floor="forward",
+        floor_target=0.85,
+    ),
+    Row("h1-512", f"{H1}, 128 B, 512 connections", "h1", connections(512, **SMALL), target=1.4),
+    Row(
+        "h1-p99",
+        f"{H1}, 128 B, 64 connections, half of the best peer's saturation",
+        "h1",
+        connections(64, **SMALL),
+        half=True,
+        target=1.0,
+    ),
+    Row(
+        "l4-64",
+        f"{L4}, 64 connections",
+        "l4",
+        connections(64, **PING),
+        target=1.1,
+        floor="forward",
+        floor_target=0.95,
+    ),
+    Row("tls-64", f"{TLS}, 128 B, 64 connections", "tls", connections(64, **SMALL), target=1.3),
     Row(
         "h1-64k",
-        "HTTP/1.1 keep-alive, 64 KiB bodies, 64 connections",
+        f"{H1}, 64 KiB bodies, 64 connections",
         "h1",
-        {"down": 65536, "connections": 64},
+        connections(64, down=65536),
         bulk=True,
+        target=1.5,
     ),
     Row(
         "h1-1m",
-        "HTTP/1.1 keep-alive, 1 MiB bodies, 16 connections",
+        f"{H1}, 1 MiB bodies, 16 connections",
         "h1",
-        {"down": 1048576, "connections": 16},
+        connections(16, down=1048576),
         bulk=True,
+        target=1.8,
     ),
     Row(
         "tls-1m",
-        "TLS 1.3, 1 MiB bodies, 16 connections",
+        f"{TLS}, 1 MiB bodies, 16 connections",
         "tls",
-        {"down": 1048576, "connections": 16},
+        connections(16, down=1048576),
         bulk=True,
+        target=1.2,
     ),
     Row(
         "cps",
         "HTTP/1.1, a new connection per request",
         "h1",
-        {**SMALL, "connections": 64, "fresh": True},
+        connections(64, **SMALL, fresh=True),
+        target=1.2,
     ),
     Row(
         "tls-hs",
         "TLS 1.3, a full handshake per request",
         "tls",
-        {**SMALL, "connections": 64, "fresh": True},
+        connections(64, **SMALL, fresh=True),
+        target=1.3,
+        beside=OPENSSL,
+    ),
+    Row(
+        "tls-resume",
+        "TLS 1.3, a resumed handshake per request",
+        "resume",
+        connections(64, **SMALL, fresh=True, resume=True),
+        target=1.3,
+        beside=OPENSSL,
     ),
     Row(
         "l4-up",
         "L4 bulk to the backend, 8 connections",
         "l4",
-        {"exchange": True, "up": 1048576, "down": 8, "depth": 2, "connections": 8},
+        BULK_UP,
         bulk=True,
+        target=2.0,
+        floor="forward-splice",
+        floor_target=0.8,
     ),
     Row(
         "l4-down",
         "L4 bulk from the backend, 8 connections",
         "l4",
-        {"exchange": True, "up": 0, "down": 1048576, "depth": 2, "connections": 8},
+        BULK_DOWN,
         bulk=True,
+        target=2.0,
+        floor="forward-splice",
+        floor_target=0.8,
+    ),
+    Row(
+        "mesh-64",
+        "pair with mutual TLS, 128 B, 64 connections",
+        "mesh",
+        connections(64, **SMALL),
+        target=1.2,
+    ),
+    Row(
+        "mesh-1m",
+        "pair with mutual TLS, 1 MiB bodies, 16 connections",
+        "mesh",
+        connections(16, down=1048576),
+        bulk=True,
+        target=1.3,
+    ),
+    Row(
+        "l4-up-default",
+        "L4 bulk to the backend, the system's congestion control",
+        "l4",
+        BULK_UP,
+        bulk=True,
+        floor="forward-splice",
+        default_congestion=True,
     ),
 ]
 
 # The rows that a plain `tools/bench` runs; --rows all runs every one.
-USUAL = ["h1-rate", "l4-rate", "h1-64", "h1-512", "l4-64"]
+USUAL = ["h1-rate", "l4-rate", "tls-rate", "h1-64", "h1-512", "l4-64"]
 
 # Memory and size: name, title, limit in bytes that the product keeps.
 KIB = 1024
 LIMITS = {
-    "idle-plain": ("memory per idle plain connection", 2 * KIB),
-    "idle-tls": ("memory per idle TLS connection", 20 * KIB),
-    "base": ("resident memory of an unused worker", 16 * KIB * KIB),
+    "idle-plain": ("memory per idle plain connection", 1 * KIB),
+    "idle-tls": ("memory per idle TLS connection", 15 * KIB),
+    "base": ("resident memory of an unused worker", 8 * KIB * KIB),
     "size": ("program, stripped", 2 * KIB * KIB),
+}
+
+# Whose instructions are counted: entry -> title, options of the loader.
+COUNTED = {
+    "h1": (f"{H1}, 128 B", SMALL),
+    "tls": (f"{TLS}, 128 B", SMALL),
+    "l4": (L4, PING),
 }

@@ -1,4 +1,8 @@
-"""The proxies that are compared, each configured for one worker on one core."""
+"""The sides that are compared, each configured for one worker on one core.
+
+Entries, which a row names: h1, l4, tls (no resumption), resume (session tickets), mesh (plain HTTP
+into a pair of proxies with mutual TLS between them, both in the one worker, as in one node).
+"""
 
 import contextlib
 import os
@@ -19,8 +23,9 @@ LONG = 3600  # seconds: no timeout may strike while idle connections are counted
 class Plan:
     """What every side is told: where the backend is, its own ports, certificates, its core."""
 
-    def __init__(self, directory, ports, places, congestion):
+    def __init__(self, directory, programs, ports, places, congestion):
         self.directory = Path(directory)
+        self.programs = Path(programs)
         self.ports = ports
         self.places = places
         self.congestion = congestion
@@ -38,6 +43,8 @@ class Side:
     """One proxy; `entries` maps the kinds of a row to ports."""
 
     name = ""
+    floor = False  # not a proxy that anybody could choose, but what its kind of row costs at least
+    kinds = ("h1", "l4", "tls", "resume", "mesh", "inbound")
     entries: dict
 
     def __init__(self, plan):
@@ -46,8 +53,12 @@ class Side:
         self.directory = plan.directory / self.name
         self.directory.mkdir(exist_ok=True)
 
+    def takes(self, row):
+        """Whether the row is one of its own."""
+        return row.entry in self.kinds
+
     def take_ports(self):
-        self.entries = {kind: self.plan.ports.take() for kind in ("h1", "l4", "tls")}
+        self.entries = {kind: self.plan.ports.take() for kind in self.kinds}
 
     def launch(self, command):
         """Starts on the proxies' core and waits until every entry listens."""
@@ -68,10 +79,10 @@ class Side:
         if self.child:
             self.child.terminate()
 
-    def program(self):
-        path = shutil.which(self.name, path=SEARCH)
+    def program(self, name=None):
+        path = shutil.which(name or self.name, path=SEARCH)
         if path is None:
-            raise AssertionError(f"{self.name} is not installed")
+            raise AssertionError(f"{name or self.name} is not installed")
         return path
 
 
@@ -79,6 +90,11 @@ class Direct(Side):
     """No proxy: what loader and backend can do by themselves."""
 
     name = "direct"
+    floor = True
+    kinds = ("h1", "l4")
+
+    def takes(self, row):
+        return super().takes(row) and not row.fixed_rate
 
     def start(self):
         self.entries = dict(self.plan.backend)
@@ -90,29 +106,69 @@ class Direct(Side):
         return None
 
 
+class Forward(Side):
+    """The bare forwarder: epoll, bytes copied through one buffer, no protocol."""
+
+    name = "forward"
+    floor = True
+    kinds = ("h1", "l4")
+    options = ()
+
+    def version(self):
+        return "epoll, recv and send"
+
+    def takes(self, row):
+        return super().takes(row) and not row.bulk and "fresh" not in row.load
+
+    def start(self):
+        self.take_ports()
+        pairs = [f"--pair={self.entries[kind]}={self.plan.backend[kind]}" for kind in self.kinds]
+        congestion = ["--congestion", self.plan.congestion] if self.plan.congestion else []
+        program = str(self.plan.programs / "forward")
+        self.launch([program, *pairs, *congestion, *self.options])
+
+
+class ForwardSplice(Forward):
+    """The bare forwarder with a pipe per direction."""
+
+    name = "forward-splice"
+    options = ("--splice",)
+
+    def version(self):
+        return "epoll, splice"
+
+    def takes(self, row):
+        return row.entry in self.kinds and row.bulk
+
+
 class Haproxy(Side):
     """haproxy as it is fastest, with the header every reverse proxy of the run adds."""
 
     name = "haproxy"
+    splice = ""
 
     def version(self):
-        text = subprocess.check_output([self.program(), "-v"], text=True)
+        text = subprocess.check_output([self.program("haproxy"), "-v"], text=True)
         return re.search(r"version (\S+)", text).group(1)
 
     def start(self):
         self.take_ports()
         plan = self.plan
+        most = 1000 if self.splice else 9900  # pipes count as descriptors, too
         bundle = self.directory / "bench.pem"
         bundle.write_bytes(plan.certificate.read_bytes() + plan.key.read_bytes())
         config = self.directory / "haproxy.cfg"
         config.write_text(
             f"""global
   nbthread 1
-  maxconn {min(9900, (plan.open_files - 200) // 2)}
+  maxconn {min(most, (plan.open_files - 200) // 2)}
   tune.ssl.cachesize 0
   ssl-default-bind-ciphersuites TLS_AES_128_GCM_SHA256
-  ssl-default-bind-options ssl-min-ver TLSv1.3 no-tls-tickets
+  ssl-default-bind-options ssl-min-ver TLSv1.3
+  ssl-default-server-ciphersuites TLS_AES_128_GCM_SHA256
+  ssl-default-server-options ssl-min-ver TLSv1.3
 defaults
+{self.splice}
   timeout connect 5s
   timeout client {LONG}s
   timeout server {LONG}s
@@ -120,8 +176,20 @@ frontend h1
   mode http
   option forwardfor
   bind 127.0.0.1:{self.entries["h1"]}
-  bind 127.0.0.1:{self.entries["tls"]} ssl crt {bundle}
+  bind 127.0.0.1:{self.entries["tls"]} ssl crt {bundle} no-tls-tickets
+  bind 127.0.0.1:{self.entries["resume"]} ssl crt {bundle}
+  bind 127.0.0.1:{self.entries["inbound"]} ssl crt {bundle} ca-file {plan.ca} verify required
   default_backend h1
+frontend mesh
+  mode http
+  option forwardfor
+  bind 127.0.0.1:{self.entries["mesh"]}
+  default_backend mesh
+backend mesh
+  mode http
+  http-reuse always
+  server s 127.0.0.1:{self.entries["inbound"]} ssl crt {bundle} ca-file {plan.ca} verify required \
+    sni str(bench.test) verifyhost bench.test
 backend h1
   mode http
   http-reuse always
@@ -133,7 +201,17 @@ listen l4
 """,
             encoding="ascii",
         )
-        self.launch([self.program(), "-db", "-f", config])
+        self.launch([self.program("haproxy"), "-db", "-f", config])
+
+
+class HaproxySplice(Haproxy):
+    """haproxy with splice, in the rows that could gain by it."""
+
+    name = "haproxy-splice"
+    splice = "  option splice-request\n  option splice-response"
+
+    def takes(self, row):
+        return row.bulk and row.entry in ("h1", "l4")
 
 
 class Nginx(Side):
@@ -190,6 +268,48 @@ http {{
     ssl_session_cache off;
     location / {{ proxy_pass http://h1; }}
   }}
+  server {{
+    listen 127.0.0.1:{self.entries["resume"]} ssl backlog=4096;
+    ssl_certificate {plan.certificate};
+    ssl_certificate_key {plan.key};
+    ssl_protocols TLSv1.3;
+    ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256;
+    ssl_session_tickets on;
+    ssl_session_cache off;
+    location / {{ proxy_pass http://h1; }}
+  }}
+  server {{
+    listen 127.0.0.1:{self.entries["inbound"]} ssl backlog=4096;
+    ssl_certificate {plan.certificate};
+    ssl_certificate_key {plan.key};
+    ssl_client_certificate {plan.ca};
+    ssl_verify_client on;
+    ssl_protocols TLSv1.3;
+    ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256;
+    ssl_session_tickets off;
+    ssl_session_cache off;
+    location / {{ proxy_pass http://h1; }}
+  }}
+  upstream inbound {{
+    server 127.0.0.1:{self.entries["inbound"]};
+    keepalive 1024;
+    keepalive_requests 1000000000;
+    keepalive_timeout {LONG}s;
+  }}
+  server {{
+    listen 127.0.0.1:{self.entries["mesh"]} backlog=4096;
+    location / {{
+      proxy_pass https://inbound;
+      proxy_ssl_certificate {plan.certificate};
+      proxy_ssl_certificate_key {plan.key};
+      proxy_ssl_trusted_certificate {plan.ca};
+      proxy_ssl_verify on;
+      proxy_ssl_server_name on;
+      proxy_ssl_name bench.test;
+      proxy_ssl_protocols TLSv1.3;
+      proxy_ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256;
+    }}
+  }}
 }}
 stream {{
   proxy_buffer_size 64k;
@@ -226,6 +346,8 @@ class Ringmesh(Side):
     def start(self):
         self.take_ports()
         plan = self.plan
+        local, dead = self.entries["mesh"], plan.ports.dead()
+        outbound, inbound = plan.ports.take(), self.entries["inbound"]
         timeouts = {"head": "30s", "idle": f"{LONG}s", "request": "0s"}
         tls = {"cert": str(plan.certificate), "key": str(plan.key), "min_version": "1.3"}
         self.node = ringmesh.Node(
@@ -233,13 +355,21 @@ class Ringmesh(Side):
             workers=1,
             dataplane={"cpus": str(plan.places.proxy), "tcp_congestion": plan.congestion},
             services=[
-                ringmesh.service("web", plan.backend["h1"]),
+                ringmesh.service("web", plan.backend["h1"], connect=ringmesh.sidecar(inbound)),
+                ringmesh.service("api", dead, connect=ringmesh.sidecar(outbound, {"web": local})),
                 ringmesh.service("raw", plan.backend["l4"]),
             ],
-            config_entries=[ringmesh.defaults("web"), ringmesh.defaults("raw", "tcp")],
+            config_entries=[
+                ringmesh.defaults("web"),
+                ringmesh.defaults("raw", "tcp"),
+                ringmesh.intentions("web", api="allow"),
+            ],
             listeners=[
                 ringmesh.listener("h1", self.entries["h1"], "web", timeouts=timeouts),
                 ringmesh.listener("tls", self.entries["tls"], "web", timeouts=timeouts, tls=tls),
+                ringmesh.listener(
+                    "resume", self.entries["resume"], "web", timeouts=timeouts, tls=tls
+                ),
                 ringmesh.listener("l4", self.entries["l4"], "raw", kind="l4"),
             ],
         )
@@ -259,5 +389,9 @@ class Ringmesh(Side):
             self.node.close()
 
 
-KINDS = {kind.name: kind for kind in (Direct, Ringmesh, Haproxy, Nginx)}
-PEERS = ("haproxy", "nginx")
+def kinds():
+    """Every side by its name, in the order of the report."""
+    import envoy  # here, since it is made of what stands above
+
+    found = (Direct, Forward, ForwardSplice, Ringmesh, Haproxy, HaproxySplice, Nginx, envoy.Envoy)
+    return {kind.name: kind for kind in found}
