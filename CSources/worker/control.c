@@ -124,6 +124,9 @@ static const char *control_check_welcome(const struct abi_control_welcome *welco
     if (welcome->workers == 0 || welcome->workers > LIMIT_WORKERS) {
         return "WELCOME: number of workers out of range";
     }
+    if (welcome->kernel_tls >= ABI_KERNEL_TLS_COUNT) {
+        return "WELCOME: kernel_tls out of range";
+    }
     if (!control_ends(welcome->engine, sizeof(welcome->engine)) ||
         !control_ends(welcome->program, sizeof(welcome->program))) {
         return "WELCOME: a text does not end";

@@ -105,11 +105,13 @@ static void peers_welcome(struct state *state)
         .generation = state->committed.generation,
         .secrets_generation = state->committed.secrets_generation,
         .started_at_ms = state->started_at_ms,
-        .engine = "io_uring",
+        .kernel_tls = state->kernel_tls,
         .program = "dataplane " SUPERVISOR_VERSION,
     };
     const int fds[2] = {state->overlay_file, state->committed.snapshot};
 
+    _Static_assert(sizeof(message.engine) == sizeof(state->engine_name), "copied whole");
+    memcpy(message.engine, state->engine_name, sizeof(message.engine));
     peers_tell(state, &message, fds, 1 + message.has_snapshot);
     for (uint32_t slot = 0; slot < state->config->workers; slot++) {
         peers_tell_worker(state, slot, true);

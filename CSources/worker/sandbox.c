@@ -23,62 +23,33 @@
  * Whatever is missing fails with EPERM instead of ending the process: a forgotten call must not
  * become an outage. */
 static const uint16_t sandbox_calls[] = {
-    SYS_io_uring_enter,
-    SYS_io_uring_register,
-    SYS_read,
-    SYS_readv,
-    SYS_write,
-    SYS_writev,
-    SYS_close,
-    SYS_close_range,
-    SYS_recvfrom,
-    SYS_recvmsg,
-    SYS_sendto,
-    SYS_sendmsg,
-    SYS_socket,
-    SYS_connect,
-    SYS_shutdown,
-    SYS_getsockopt,
-    SYS_setsockopt,
-    SYS_getpeername,
-    SYS_getsockname,
-    SYS_splice,
-    SYS_pipe2,
-    SYS_fcntl,
-    SYS_poll,
-    SYS_ppoll,
-    SYS_fstat,
-    SYS_newfstatat,
-    SYS_lseek,
-    SYS_mmap,
-    SYS_munmap,
-    SYS_mremap,
-    SYS_madvise,
-    SYS_mprotect,
-    SYS_brk,
-    SYS_futex,
-    SYS_clock_gettime,
-    SYS_clock_getres,
-    SYS_gettimeofday,
-    SYS_getrandom,
-    SYS_nanosleep,
-    SYS_clock_nanosleep,
-    SYS_sched_yield,
-    SYS_sched_getaffinity,
-    SYS_rt_sigaction,
-    SYS_rt_sigprocmask,
-    SYS_rt_sigreturn,
-    SYS_sigaltstack,
-    SYS_gettid,
-    SYS_getpid,
-    SYS_tgkill,
-    SYS_restart_syscall,
-    SYS_rseq,
-    SYS_set_robust_list,
-    SYS_membarrier,
-    SYS_sysinfo,
-    SYS_getrusage,
-    SYS_exit,
+    SYS_read,          SYS_readv,
+    SYS_write,         SYS_writev,
+    SYS_close,         SYS_close_range,
+    SYS_recvfrom,      SYS_recvmsg,
+    SYS_sendto,        SYS_sendmsg,
+    SYS_socket,        SYS_connect,
+    SYS_shutdown,      SYS_getsockopt,
+    SYS_setsockopt,    SYS_getpeername,
+    SYS_getsockname,   SYS_splice,
+    SYS_pipe2,         SYS_fcntl,
+    SYS_poll,          SYS_ppoll,
+    SYS_fstat,         SYS_newfstatat,
+    SYS_lseek,         SYS_mmap,
+    SYS_munmap,        SYS_mremap,
+    SYS_madvise,       SYS_mprotect,
+    SYS_brk,           SYS_futex,
+    SYS_clock_gettime, SYS_clock_getres,
+    SYS_gettimeofday,  SYS_getrandom,
+    SYS_nanosleep,     SYS_clock_nanosleep,
+    SYS_sched_yield,   SYS_sched_getaffinity,
+    SYS_rt_sigaction,  SYS_rt_sigprocmask,
+    SYS_rt_sigreturn,  SYS_sigaltstack,
+    SYS_gettid,        SYS_getpid,
+    SYS_tgkill,        SYS_restart_syscall,
+    SYS_rseq,          SYS_set_robust_list,
+    SYS_membarrier,    SYS_sysinfo,
+    SYS_getrusage,     SYS_exit,
     SYS_exit_group,
 };
 
@@ -99,15 +70,31 @@ static const uint16_t sandbox_logger_calls[] = {
 
 #define SANDBOX_CALLS (sizeof(sandbox_calls) / sizeof(sandbox_calls[0]))
 
-_Static_assert(SANDBOX_CALLS < 250, "a jump of the filter has eight bits");
-_Static_assert(SANDBOX_LOGGER_CALLS <= SANDBOX_CALLS, "its filter fits the same array");
+/* What one engine needs besides, and the other does not get; compared first, being called most. */
+#define SANDBOX_ENGINE_CALLS 3u
+
+static const uint16_t sandbox_engine_calls[][SANDBOX_ENGINE_CALLS] = {
+    [SANDBOX_URING] = {SYS_io_uring_enter, SYS_io_uring_register, SYS_io_uring_register},
+    [SANDBOX_EPOLL] = {SYS_epoll_wait, SYS_epoll_ctl, SYS_accept4},
+};
+
+#define SANDBOX_MOST_CALLS (SANDBOX_ENGINE_CALLS + SANDBOX_CALLS)
+
+_Static_assert(SANDBOX_MOST_CALLS < 250, "a jump of the filter has eight bits");
+_Static_assert(SANDBOX_LOGGER_CALLS <= SANDBOX_MOST_CALLS, "its filter fits the same array");
 
 #define SANDBOX_ARCH AUDIT_ARCH_X86_64 /* the numbers above are this architecture's */
 
-static bool sandbox_seccomp(const uint16_t *calls, size_t count)
+struct sandbox_list {
+    const uint16_t *calls;
+    size_t count;
+};
+
+/* Lets through what both lists name; `first` is compared first. */
+static bool sandbox_seccomp(struct sandbox_list first, struct sandbox_list rest)
 {
     /* load architecture; other: kill; load number; one comparison per call; refuse; allow */
-    struct sock_filter code[4 + SANDBOX_CALLS + 2];
+    struct sock_filter code[4 + SANDBOX_MOST_CALLS + 2];
     struct sock_fprog program = {.len = 0, .filter = code};
 
     code[program.len++] =
@@ -117,16 +104,17 @@ static bool sandbox_seccomp(const uint16_t *calls, size_t count)
     code[program.len++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
     code[program.len++] =
         (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
-    for (size_t i = 0; i < count; i++) {
-        uint8_t to_allow = (uint8_t)(count - i);
+    for (size_t i = 0; i < first.count + rest.count; i++) {
+        uint8_t to_allow = (uint8_t)(first.count + rest.count - i);
+        uint16_t call = i < first.count ? first.calls[i] : rest.calls[i - first.count];
 
         code[program.len++] =
-            (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, calls[i], to_allow, 0);
+            (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, to_allow, 0);
     }
     code[program.len++] =
         (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (EPERM & 0xffffu));
     code[program.len++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-    MUST(program.len == 4 + count + 2);
+    MUST(program.len == 4 + first.count + rest.count + 2);
     return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0;
 }
 
@@ -231,20 +219,24 @@ static int sandbox_landlock(void)
     return entered ? (int)abi : 0;
 }
 
-void sandbox_enter(struct sandbox_report *report)
+void sandbox_enter(enum sandbox_engine engine, struct sandbox_report *report)
 {
     *report = (struct sandbox_report){.no_new_privs = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0};
     if (!report->no_new_privs) {
         return;
     }
     report->landlock = sandbox_landlock();
-    report->seccomp = sandbox_seccomp(sandbox_calls, SANDBOX_CALLS);
+    report->seccomp =
+        sandbox_seccomp((struct sandbox_list){sandbox_engine_calls[engine], SANDBOX_ENGINE_CALLS},
+                        (struct sandbox_list){sandbox_calls, SANDBOX_CALLS});
 }
 
 void sandbox_enter_logger(struct sandbox_report *report)
 {
     *report = (struct sandbox_report){.no_new_privs = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0};
     if (report->no_new_privs) {
-        report->seccomp = sandbox_seccomp(sandbox_logger_calls, SANDBOX_LOGGER_CALLS);
+        report->seccomp =
+            sandbox_seccomp((struct sandbox_list){NULL, 0},
+                            (struct sandbox_list){sandbox_logger_calls, SANDBOX_LOGGER_CALLS});
     }
 }

@@ -12,8 +12,14 @@ struct sandbox_report {
     int landlock; /* ABI version in force, 0 = none */
 };
 
+/* What the worker waits with: the other's system calls are not let through. */
+enum sandbox_engine {
+    SANDBOX_URING,
+    SANDBOX_EPOLL,
+};
+
 /* For the calling process, for good. Never fails: `report` says what is in force. */
-void sandbox_enter(struct sandbox_report *report);
+void sandbox_enter(enum sandbox_engine engine, struct sandbox_report *report);
 
 /* As above for the logger, which opens files by names that a snapshot brings, so Landlock is not
  * for it. */

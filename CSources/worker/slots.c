@@ -149,6 +149,7 @@ void slots_drain(struct state *state, uint64_t grace_ms)
         .overlay = state->overlay.base,
         .log = state->slots[slot].log.base,
         .cpus = &state->config->cpus,
+        .engine = state->engine,
         .orphan_grace_ms = state->config->drain_timeout_ms,
     };
     const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGPIPE, SIGUSR1};

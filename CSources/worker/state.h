@@ -67,6 +67,9 @@ struct state_peer {
 
 struct state {
     const struct supervisor_config *config;
+    enum ring_engine_kind engine; /* found at the start: every worker, also a later one, runs it */
+    char engine_name[12];
+    uint32_t kernel_tls; /* enum abi_kernel_tls */
     int lock;
     int socket;
     int signals;

@@ -21,6 +21,7 @@
 #include "logkeeper.h"
 #include "peers.h"
 #include "publish.h"
+#include "ring/mode.h"
 #include "slots.h"
 #include "state.h"
 
@@ -156,22 +157,53 @@ static bool supervisor_write_pid(const char *path)
     return ok;
 }
 
-/* Says at once, and why, that no worker could run here. */
-static bool supervisor_probe_ring(void)
+/* Which engine the workers run, tried here so that all run the same one; or, at once and with the
+ * reason, that no worker could run. */
+static bool supervisor_choose_engine(struct state *state)
 {
-    const struct ring_config config = {
-        .entries = 8, .small_buffers = 1, .large_buffers = 1, .pipes = 1};
+    const struct ring_config config = {.engine = state->config->engine,
+                                       .entries = 8,
+                                       .small_buffers = 1,
+                                       .large_buffers = 1,
+                                       .pipes = 1};
     const char *hint = NULL;
     struct ring *ring;
     int err = ring_create(&config, &ring, &hint);
 
     if (err != 0) {
-        log_line(LOG_LEVEL_ERROR, "io_uring cannot be used: %s%s%s", strerror(-err),
+        log_line(LOG_LEVEL_ERROR, "%s cannot be used: %s%s%s",
+                 config.engine == RING_ENGINE_EPOLL ? "epoll" : "io_uring", strerror(-err),
                  hint != NULL ? "; " : "", hint != NULL ? hint : "");
         return false;
     }
+    state->engine = ring_kind(ring);
+    snprintf(state->engine_name, sizeof(state->engine_name), "%s", ring_engine(ring));
+    if (config.engine == RING_ENGINE_AUTO && state->engine == RING_ENGINE_EPOLL) {
+        log_line(LOG_LEVEL_WARN, "the workers run on epoll, not on io_uring: %s",
+                 hint != NULL ? hint : "it cannot be set up here");
+    }
+    log_line(LOG_LEVEL_INFO, "engine %s, %s", ring_engine(ring), ring_mode(ring));
     ring_destroy(ring);
     return true;
+}
+
+/* Reported, and used by nothing yet. */
+static void supervisor_look_at_kernel_tls(struct state *state)
+{
+    switch (ring_ktls_probe()) {
+    case RING_KTLS_YES:
+        state->kernel_tls = ABI_KERNEL_TLS_YES;
+        log_line(LOG_LEVEL_INFO, "the kernel can make TLS records; that is not used");
+        break;
+    case RING_KTLS_NO:
+        state->kernel_tls = ABI_KERNEL_TLS_NO;
+        log_line(LOG_LEVEL_INFO, "the kernel cannot make TLS records (TCP_ULP tls is refused)");
+        break;
+    case RING_KTLS_UNKNOWN:
+        state->kernel_tls = ABI_KERNEL_TLS_UNKNOWN;
+        log_line(LOG_LEVEL_INFO, "whether the kernel can make TLS records could not be tried");
+        break;
+    }
 }
 
 /* 0 or an exit status. */
@@ -199,10 +231,11 @@ static int supervisor_start(struct state *state, const struct supervisor_config 
         return state->lock == -2 ? SUPERVISOR_EXIT_HELD : SUPERVISOR_EXIT_CONFIG;
     }
     state->signals = supervisor_catch_signals();
-    if (state->signals < 0 || !supervisor_probe_ring() || !supervisor_make_overlay(state) ||
+    if (state->signals < 0 || !supervisor_choose_engine(state) || !supervisor_make_overlay(state) ||
         !slots_init(state)) {
         return SUPERVISOR_EXIT_UNAVAILABLE;
     }
+    supervisor_look_at_kernel_tls(state);
     state->socket = supervisor_listen(config->control_socket);
     if (state->socket < 0 ||
         (config->pid_file != NULL && !supervisor_write_pid(config->pid_file))) {

@@ -15,6 +15,7 @@
 #include "crash.h"
 #include "generations.h"
 #include "proxy/proxy.h"
+#include "ring/mode.h"
 #include "sandbox.h"
 #include "worker/log.h"
 
@@ -305,7 +306,8 @@ static uint32_t worker_max_connections(void)
 /* What needs the system at large: before the sandbox is entered. 0 or an exit status. */
 static int worker_start(struct worker *worker)
 {
-    const struct ring_config ring = {.entries = WORKER_RING_ENTRIES,
+    const struct ring_config ring = {.engine = worker->config->engine,
+                                     .entries = WORKER_RING_ENTRIES,
                                      .small_buffers = LIMIT_SMALL_BUFFERS,
                                      .large_buffers = LIMIT_LARGE_BUFFERS,
                                      .pipes = LIMIT_PIPES};
@@ -320,8 +322,8 @@ static int worker_start(struct worker *worker)
                                  .context = worker};
 
     if (err != 0) {
-        log_line(LOG_LEVEL_ERROR, "io_uring cannot be used: %s%s%s", strerror(-err),
-                 hint != NULL ? "; " : "", hint != NULL ? hint : "");
+        log_line(LOG_LEVEL_ERROR, "no ring: %s%s%s", strerror(-err), hint != NULL ? "; " : "",
+                 hint != NULL ? hint : "");
         return 69;
     }
     if (getrandom(&proxy.seed, sizeof(proxy.seed), 0) != sizeof(proxy.seed)) {
@@ -341,9 +343,9 @@ static int worker_start(struct worker *worker)
 static void worker_report_sandbox(const struct worker *worker, const struct sandbox_report *report)
 {
     log_line(report->seccomp && report->landlock > 0 ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN,
-             "in force: no_new_privs %s, seccomp %s, landlock %d; at most %u connections; %s",
+             "in force: no_new_privs %s, seccomp %s, landlock %d; at most %u connections; %s, %s",
              report->no_new_privs ? "yes" : "no", report->seccomp ? "yes" : "no", report->landlock,
-             worker->max_connections, ring_engine(worker->ring));
+             worker->max_connections, ring_engine(worker->ring), ring_mode(worker->ring));
 }
 
 int worker_run(const struct worker_config *config)
@@ -362,7 +364,7 @@ int worker_run(const struct worker_config *config)
     if (status != 0) {
         return status;
     }
-    sandbox_enter(&sandbox);
+    sandbox_enter(config->engine == RING_ENGINE_EPOLL ? SANDBOX_EPOLL : SANDBOX_URING, &sandbox);
     worker_report_sandbox(worker, &sandbox);
     worker->readable = true;
     worker_beat(worker, 0);

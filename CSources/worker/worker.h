@@ -8,6 +8,7 @@
 #include "abi/log.h"
 #include "abi/overlay.h"
 #include "abi/stats.h"
+#include "core/ring.h"
 #include "worker/cpus.h"
 
 #define WORKER_HEARTBEAT_MS 500u /* an idle loop turns at least this often */
@@ -19,6 +20,7 @@ struct worker_config {
     const struct abi_overlay *overlay;
     struct abi_log_ring *log; /* for access records */
     const struct cpus *cpus;
+    enum ring_engine_kind engine;
     uint64_t orphan_grace_ms; /* what is in flight may take so long when the supervisor has died */
 };
 

@@ -45,15 +45,22 @@ package struct StatusReport: Codable, Sendable, Equatable {
 package struct DataPlaneReport: Codable, Sendable, Equatable {
     package var connected: Bool
     package var pid: Int?
+    /// `io_uring` or `epoll`.
     package var engine: String?
+    /// Whether its kernel can make TLS records; nothing uses that yet.
+    package var kernelTls: Bool?
     package var version: String?
     /// Whether this control plane starts and stops it.
     package var managed: Bool
 
-    package init(connected: Bool, pid: Int?, engine: String?, version: String?, managed: Bool) {
+    package init(
+        connected: Bool, pid: Int?, engine: String?, kernelTls: Bool?, version: String?,
+        managed: Bool
+    ) {
         self.connected = connected
         self.pid = pid
         self.engine = engine
+        self.kernelTls = kernelTls
         self.version = version
         self.managed = managed
     }

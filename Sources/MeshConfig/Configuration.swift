@@ -38,6 +38,8 @@ package struct Configuration: Sendable, Hashable {
 
     package struct Dataplane: Sendable, Hashable {
         package enum Engine: String, Sendable, CaseIterable {
+            /// io_uring where the kernel allows it, else epoll.
+            case auto
             case ioUring = "io_uring"
             case epoll
         }

@@ -94,7 +94,7 @@ struct ConfigurationReader {
             cpus: fields.text("cpus") ?? "", controlSocket: fields.path("control_socket"),
             tcpCongestion: fields.text("tcp_congestion") ?? "", managed: fields.bool("managed"),
             path: optional(fields.path("path")),
-            engine: fields.choice("engine", Configuration.Dataplane.Engine.self) ?? .ioUring,
+            engine: fields.choice("engine", Configuration.Dataplane.Engine.self) ?? .auto,
             drainTimeout: fields.duration("drain_timeout") ?? .seconds(30),
             logFile: optional(fields.path("log_file")))
     }

@@ -13,8 +13,10 @@ package struct DataPlaneWelcome: Sendable, Equatable {
     package var secretsGeneration: UInt64
     /// Unix time of its start, milliseconds.
     package var startedAtMilliseconds: UInt64
-    /// How it speaks to the kernel: `io_uring`.
+    /// How its workers wait for the network: `io_uring` or `epoll`.
     package var engine: String
+    /// Whether its kernel can make TLS records; nil: not known.
+    package var kernelTls: Bool?
     /// Name and version of the program.
     package var program: String
 }
@@ -124,6 +126,7 @@ extension SupervisorMessage {
     {
         let hasSnapshot = message.has_snapshot == 1
         guard message.has_snapshot <= 1, (message.generation != 0) == hasSnapshot,
+            message.kernel_tls < ABI_KERNEL_TLS_COUNT.rawValue,
             descriptors.count == (hasSnapshot ? 2 : 1),
             (1...LIMIT_WORKERS).contains(message.workers)
         else { throw wrong("a WELCOME that contradicts itself") }
@@ -131,6 +134,8 @@ extension SupervisorMessage {
             version: message.version, pid: message.pid, workers: Int(message.workers),
             generation: message.generation, secretsGeneration: message.secrets_generation,
             startedAtMilliseconds: message.started_at_ms, engine: try text(message.engine),
+            kernelTls: message.kernel_tls == ABI_KERNEL_TLS_UNKNOWN.rawValue
+                ? nil : message.kernel_tls == ABI_KERNEL_TLS_YES.rawValue,
             program: try text(message.program))
         return .welcome(
             welcome, overlay: descriptors[0], snapshot: hasSnapshot ? descriptors[1] : nil)

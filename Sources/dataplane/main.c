@@ -20,7 +20,8 @@ static const char help[] =
     "  --control-socket PATH  unix socket for the control plane (0600); PATH.lock is held\n"
     "  --workers N            worker processes, 1 to 64; default: one per processor\n"
     "  --cpus LIST            processors to run on, as 0-3 or 1,2; default: those allowed\n"
-    "  --engine io_uring      the only engine of this build\n"
+    "  --engine ENGINE        io_uring, epoll or auto (io_uring where the kernel allows it, else\n"
+    "                         epoll, and the log says why); default auto\n"
     "  --drain-timeout MS     at shutdown, time for what is in flight; default 10000\n"
     "  --pid-file PATH        holds the supervisor's process number while it runs\n"
     "  --log-level LEVEL      trace, debug, info, warn or error; default info\n"
@@ -73,6 +74,25 @@ static uint64_t number(const char *option, const char *text, uint64_t least, uin
     return value;
 }
 
+static enum ring_engine_kind engine(const char *text)
+{
+    static const struct {
+        const char *name;
+        enum ring_engine_kind kind;
+    } engines[] = {
+        {"auto", RING_ENGINE_AUTO},
+        {"io_uring", RING_ENGINE_URING},
+        {"epoll", RING_ENGINE_EPOLL},
+    };
+
+    for (size_t i = 0; i < sizeof(engines) / sizeof(engines[0]); i++) {
+        if (strcmp(text, engines[i].name) == 0) {
+            return engines[i].kind;
+        }
+    }
+    usage("--engine: expected auto, io_uring or epoll, got '%s'", text);
+}
+
 static void take(int name, struct supervisor_config *config)
 {
     enum log_level level;
@@ -90,9 +110,7 @@ static void take(int name, struct supervisor_config *config)
         }
         break;
     case 'e':
-        if (strcmp(optarg, "io_uring") != 0) {
-            usage("--engine: '%s' is not in this build, which has io_uring only", optarg);
-        }
+        config->engine = engine(optarg);
         break;
     case 'd':
         config->drain_timeout_ms = number("drain-timeout", optarg, 0, 86400000);

@@ -73,6 +73,7 @@ enum LayoutTable {
         ("abi_control_welcome.secrets_generation", MemoryLayout<abi_control_welcome>.offset(of: \.secrets_generation)),
         ("abi_control_welcome.started_at_ms", MemoryLayout<abi_control_welcome>.offset(of: \.started_at_ms)),
         ("abi_control_welcome.engine", MemoryLayout<abi_control_welcome>.offset(of: \.engine)),
+        ("abi_control_welcome.kernel_tls", MemoryLayout<abi_control_welcome>.offset(of: \.kernel_tls)),
         ("abi_control_welcome.program", MemoryLayout<abi_control_welcome>.offset(of: \.program)),
         // abi_control_refuse
         ("abi_control_refuse.head", MemoryLayout<abi_control_refuse>.offset(of: \.head)),

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <netinet/tcp.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -200,4 +201,33 @@ RING_TEST(rings_leave_nothing_behind)
         ring_destroy(ring);
     }
     CHECK_UINT(kit_open_fds(), before);
+}
+
+/* The probe tells what a connected socket says, whatever this kernel has. */
+TEST(the_probe_for_kernel_tls_says_what_the_kernel_does)
+{
+    uint32_t before = kit_open_fds();
+    int ends[2];
+    bool taken;
+
+    kit_pair(ends);
+    taken = setsockopt(ends[0], IPPROTO_TCP, TCP_ULP, "tls", sizeof("tls")) == 0;
+    close(ends[0]);
+    close(ends[1]);
+    CHECK_INT(ring_ktls_probe(), taken ? RING_KTLS_YES : RING_KTLS_NO);
+    CHECK_UINT(kit_open_fds(), before);
+}
+
+TEST(without_descriptors_the_probe_for_kernel_tls_says_nothing)
+{
+    int status = -1;
+    pid_t child = fork();
+
+    if (child == 0) {
+        no_descriptors();
+        _exit((int)ring_ktls_probe());
+    }
+    CHECK_INT(waitpid(child, &status, 0), child);
+    CHECK(WIFEXITED(status));
+    CHECK_INT(WEXITSTATUS(status), RING_KTLS_UNKNOWN);
 }

@@ -245,6 +245,9 @@ TEST(texts_must_end_inside_their_field)
     memset(damaged.refuse.reason, 'x', LIMIT_REASON);
     refuse_sample(&damaged, "REFUSE");
     damaged = samples[4];
+    damaged.welcome.kernel_tls = ABI_KERNEL_TLS_COUNT;
+    refuse_sample(&damaged, "WELCOME kernel_tls");
+    damaged = samples[4];
     memset(damaged.welcome.engine, 'x', sizeof(damaged.welcome.engine));
     refuse_sample(&damaged, "WELCOME engine");
     damaged = samples[4];

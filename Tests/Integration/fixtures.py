@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 from ports import Ports
-from ringmesh import Node, defaults, service, sidecar
+from ringmesh import Node, defaults, engine, service, sidecar
 from wire import Recorder
 
 
@@ -15,6 +15,27 @@ def pytest_runtest_makereport(item, call):
     report = outcome.get_result()
     if report.when == "call":
         item.failed_call = report.failed
+
+
+# No byte of these passes a worker, or they choose their engines themselves: a run for one engine
+# leaves them out.
+ANY_ENGINE = {
+    "test_admin",
+    "test_bad_configuration",
+    "test_documents",
+    "test_engines",
+    "test_harness",
+    "test_meshctl",
+    "test_store_trouble",
+}
+
+
+def pytest_collection_modifyitems(config, items):
+    if engine() is None:
+        return
+    left_out = [item for item in items if item.path.stem in ANY_ENGINE]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item.path.stem not in ANY_ENGINE]
 
 
 @pytest.fixture

@@ -40,6 +40,11 @@ def binary(name):
     return path
 
 
+def engine():
+    """The engine that all data planes of this run are told to use; None: each takes its default."""
+    return os.environ.get("RINGMESH_ENGINE") or None
+
+
 def service(name, port, protocol_checks=(), **more):
     """A service definition in Consul's shape."""
     definition = {"name": name, "address": "127.0.0.1", "port": port}
@@ -90,6 +95,7 @@ def dataplane_command(control_socket, workers=2):
         control_socket,
         "--workers",
         str(workers),
+        *(["--engine", engine()] if engine() else []),
     ]
 
 
@@ -130,6 +136,7 @@ class Node:
                 "workers": workers,
                 "control_socket": str(self.control_socket),
                 "path": str(binary("dataplane-asan" if self.asan else "dataplane")),
+                **({"engine": engine()} if engine() else {}),
             },
             "mesh": {"intentions_default": "deny"},
         }
@@ -140,9 +147,10 @@ class Node:
 
     # --- life ---
 
-    def start(self, ready=True, seconds=READY_SECONDS):
+    def start(self, ready=True, seconds=READY_SECONDS, under=()):
+        """`under`: a command that runs the control plane, and so the data plane, in its way."""
         env = {"ASAN_OPTIONS": "abort_on_error=1:detect_leaks=0"}
-        command = [binary("controlplane"), "server", "--config.path", self.config_path]
+        command = [*under, binary("controlplane"), "server", "--config.path", self.config_path]
         self.control = Child("controlplane", command, self.directory, env)
         if ready:
             self.wait_ready(seconds)

@@ -53,7 +53,7 @@ import Testing
         #expect(config.admin.bindAddr?.description == "127.0.0.1:8002")
         #expect(config.dataplane.workers == nil)
         #expect(config.dataplane.managed)
-        #expect(config.dataplane.engine == .ioUring)
+        #expect(config.dataplane.engine == .auto)
         #expect(config.mesh.leafTTL == .hours(72))
         #expect(config.mesh.sidecarPorts == 21000...21255)
         #expect(config.server.gracefulShutdownTimeout == .seconds(60))

@@ -179,7 +179,7 @@ struct DataPlaneProcessTests {
     @Test func whatKeepsItFromStartingIsSaid() async throws {
         let folder = try TestFolder()
         var options = try options(folder)
-        options.engine = "epoll"
+        options.engine = "kqueue"
         await expectFailure(options, "arguments")
         options.engine = nil
         options.controlSocket = "\(folder.path)/missing/c.sock"

@@ -55,8 +55,20 @@ struct MessageTests {
         #expect(welcome.pid == 77)
         #expect(welcome.workers == 2)
         #expect(welcome.engine == "io_uring")
+        #expect(welcome.kernelTls == nil)
         #expect(welcome.generation == 0)
         #expect(snapshot == nil)
+    }
+
+    @Test(arguments: [(ABI_KERNEL_TLS_NO, false), (ABI_KERNEL_TLS_YES, true)])
+    func welcomeTellsOfTheKernel(said: abi_kernel_tls, meant: Bool) throws {
+        var message = Self.welcome()
+        message.kernel_tls = said.rawValue
+        guard
+            case .welcome(let welcome, _, _) = try Self.read(
+                Self.bytes(ABI_CONTROL_WELCOME, message), descriptors: 1)
+        else { throw Unexpected() }
+        #expect(welcome.kernelTls == meant)
     }
 
     @Test func welcomeWithSnapshot() throws {

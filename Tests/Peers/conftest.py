@@ -9,6 +9,7 @@ from fixtures import (  # noqa: F401
     mesh,
     nodes,
     ports,
+    pytest_collection_modifyitems,
     pytest_runtest_makereport,
     recorders,
 )

@@ -142,9 +142,9 @@ package enum RootKeys {
                 "The data plane's program. Empty takes `dataplane` beside this program.",
                 example: "/usr/lib/ringmesh/dataplane"),
             .key(
-                "engine", .choice(["io_uring", "epoll"]), default: "io_uring",
-                "How workers wait for the network. Where io_uring is not permitted, epoll is "
-                    + "taken with a log line."),
+                "engine", .choice(["auto", "io_uring", "epoll"]), default: "auto",
+                "How workers wait for the network. auto takes io_uring where the kernel allows "
+                    + "it, else epoll, and logs why; io_uring where it is not allowed fails."),
             .key(
                 "drain_timeout", .duration(.zero ... .hours(24), zero: true), default: "30s",
                 "How long stopping workers let connections finish."),

@@ -12,8 +12,25 @@ extension NodeBackend {
         let own = registry.collect()
         // A snapshot that cannot be opened is told by /status; the rest is still worth reading.
         let counters = (try? await counters()) ?? TrafficCounters([], nil)
-        let generation = await pipeline.link.status.generation
-        return own + TrafficMetrics.families(counters, generation: generation)
+        let link = await pipeline.link.status
+        return own + Self.dataplane(link.welcome)
+            + TrafficMetrics.families(counters, generation: link.generation)
+    }
+
+    /// What the data plane is; nothing while there is none.
+    private static func dataplane(_ welcome: DataPlaneWelcome?) -> [MetricFamily] {
+        guard let welcome else { return [] }
+        return [
+            MetricFamily(
+                name: "ringmesh_dataplane_info",
+                help: "The data plane's program, and how its workers wait for the network.",
+                kind: .gauge,
+                samples: [
+                    MetricSample(
+                        .number(1),
+                        labels: ["engine": welcome.engine, "version": welcome.program])
+                ])
+        ]
     }
 
     private func counters() async throws -> TrafficCounters {

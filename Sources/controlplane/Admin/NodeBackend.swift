@@ -35,7 +35,8 @@ struct NodeBackend: AdminBackend {
             generation: link.generation, builtGeneration: await pipeline.built,
             dataplane: DataPlaneReport(
                 connected: link.welcome != nil, pid: link.welcome.map { Int($0.pid) },
-                engine: link.welcome?.engine, version: link.welcome?.program,
+                engine: link.welcome?.engine, kernelTls: link.welcome?.kernelTls,
+                version: link.welcome?.program,
                 managed: configuration.dataplane.managed),
             workers: await workers(link),
             store: StoreReport(

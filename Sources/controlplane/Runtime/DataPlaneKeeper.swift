@@ -42,6 +42,7 @@ struct DataPlaneKeeper: Sendable {
             program: program, controlSocket: configuration.dataplane.controlSocket)
         options.workers = configuration.dataplane.workers
         options.cpus = configuration.dataplane.cpus.isEmpty ? nil : configuration.dataplane.cpus
+        options.engine = configuration.dataplane.engine.rawValue
         options.drainTimeout = configuration.dataplane.drainTimeout.duration
         options.logLevel = configuration.log.level.rawValue
         options.logFile = configuration.dataplane.logFile
@@ -72,9 +73,26 @@ struct DataPlaneKeeper: Sendable {
             if case .unlinked(let reason) = event {
                 board.set(.dataplane, "link", "the data plane is lost: \(reason)")
             }
-            if case .linked = event { board.clear(.dataplane, "link") }
+            if case .linked(let welcome, _) = event {
+                board.clear(.dataplane, "link")
+                compareEngine(welcome)
+            }
             await pipeline.follow(event)
         }
+    }
+
+    /// A running data plane keeps the engine that it was started with.
+    private func compareEngine(_ welcome: DataPlaneWelcome) {
+        guard isManaged, let wanted = process.options.engine, wanted != "auto",
+            wanted != welcome.engine
+        else {
+            board.clear(.dataplane, "engine")
+            return
+        }
+        board.set(
+            .dataplane, "engine",
+            "the data plane runs on \(welcome.engine), not on \(wanted) as configured: it was "
+                + "started before; restart it to change that")
     }
 
     /// Starts a data plane again when there is none any more.

@@ -16,7 +16,8 @@ enum Sample {
         node: "node-1", datacenter: "dc1", version: "0.1.0", trustDomain: "a1b2.ringmesh",
         startedAt: then, ready: true, readyReason: "why not", generation: 7, builtGeneration: 8,
         dataplane: DataPlaneReport(
-            connected: true, pid: 100, engine: "io_uring", version: "0.1.0", managed: true),
+            connected: true, pid: 100, engine: "io_uring", kernelTls: false, version: "0.1.0",
+            managed: true),
         workers: [
             WorkerReport(
                 id: 0, pid: 101, state: "serving", generation: 7, connections: 3,

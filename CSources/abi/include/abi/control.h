@@ -61,6 +61,14 @@ struct abi_control_hello {
     uint8_t installation[16]; /* who may control a data plane: fixed by its first control plane */
 };
 
+/* Whether the kernel makes TLS records itself. */
+enum abi_kernel_tls {
+    ABI_KERNEL_TLS_UNKNOWN = 0, /* could not be tried, or a data plane that does not say */
+    ABI_KERNEL_TLS_NO = 1,
+    ABI_KERNEL_TLS_YES = 2,
+    ABI_KERNEL_TLS_COUNT
+};
+
 struct abi_control_welcome {
     struct abi_control_head head;
     uint32_t version; /* ABI_VERSION of the data plane */
@@ -70,7 +78,8 @@ struct abi_control_welcome {
     uint64_t generation;         /* committed; 0 = none */
     uint64_t secrets_generation; /* 0 = none */
     uint64_t started_at_ms;      /* Unix time */
-    char engine[16];             /* "io_uring" */
+    char engine[12];             /* "io_uring" or "epoll" */
+    uint32_t kernel_tls;         /* enum abi_kernel_tls */
     char program[64];            /* version text of the data plane */
 };
 

@@ -15,4 +15,14 @@ enum ring_engine_kind ring_kind(const struct ring *ring);
  * for epoll. */
 const char *ring_mode(const struct ring *ring);
 
+enum ring_ktls {
+    RING_KTLS_UNKNOWN = 0, /* could not be tried: no loopback, no descriptors */
+    RING_KTLS_NO = 1,
+    RING_KTLS_YES = 2,
+};
+
+/* Whether the kernel takes TLS over on a socket ("ulp tls"), tried on a connection over loopback.
+ * Nothing uses it yet; it is reported. */
+enum ring_ktls ring_ktls_probe(void);
+
 #endif

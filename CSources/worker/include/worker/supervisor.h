@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/ring.h"
 #include "worker/cpus.h"
 #include "worker/log.h"
 
@@ -27,6 +28,7 @@ struct supervisor_config {
     const char *pid_file; /* NULL: none */
     uint32_t workers;     /* 1 ... LIMIT_WORKERS */
     struct cpus cpus;
+    enum ring_engine_kind engine; /* of the workers */
     uint64_t drain_timeout_ms;
     bool detach; /* returns once a child of its own session listens on the control socket */
 };
