@@ -77,10 +77,15 @@ size_t answer_write(struct proxy *proxy, struct conn *down, const struct answer 
     struct bytes date = l7head_date(proxy);
     bool bodyless = answer->status == 204 || answer->status == 304;
     struct bytes parts[2];
-    int length = snprintf((char *)proxy->scratch, PROXY_SCRATCH_SIZE,
-                          "HTTP/1.1 %u %s\r\ndate: %.*s\r\nserver: ringmesh\r\n", answer->status,
-                          reason, (int)date.len, (const char *)date.ptr);
+    int length =
+        snprintf((char *)proxy->scratch, PROXY_SCRATCH_SIZE, "HTTP/1.1 %u %s\r\ndate: %.*s\r\n%s",
+                 answer->status, reason, (int)date.len, (const char *)date.ptr,
+                 l7ops_drops(&answer->ops, BYTES_LITERAL("server")) ? "" : "server: ringmesh\r\n");
     size_t at = (size_t)length;
+    size_t lines = l7ops_lines(&answer->ops, proxy->scratch + at, PROXY_SCRATCH_SIZE / 2);
+
+    MUST(lines != L7OPS_FULL); /* tables_check_ops */
+    at += lines;
 
     if (answer->location.len > 0) {
         at += (size_t)snprintf((char *)proxy->scratch + at, PROXY_SCRATCH_SIZE - at,

@@ -222,13 +222,40 @@ static void l7_redirect(struct proxy *proxy, struct request *request, const stru
 
 static void l7_respond(struct proxy *proxy, struct request *request, const struct abi_route *route)
 {
+    const struct view *table = &proxy->current->view;
     struct answer answer = {
         .status = route->status,
-        .body = view_text(&proxy->current->view, route->body),
-        .content_type = view_text(&proxy->current->view, route->content_type),
+        .body = view_text(table, route->body),
+        .content_type = view_text(table, route->content_type),
+        .ops = {.table = table, .list = route->header_ops, .response = true},
     };
 
     l7_answer(proxy, request, &answer, ABI_OUTCOME_RESPONDED);
+}
+
+/* What the route changes in the answer, kept behind the head. */
+static bool l7_keep_ops(struct proxy *proxy, struct request *request, const struct abi_route *route)
+{
+    struct l7ops ops = {
+        .table = &proxy->current->view, .list = route->header_ops, .response = true};
+    size_t length = 0;
+
+    if (route->header_ops.count > 0) {
+        length = l7ops_pack(&ops, request->head + request->head_length,
+                            REQUEST_HEAD_INLINE - request->head_length);
+    }
+    if (length != L7OPS_FULL) {
+        request->ops_length = (uint32_t)length;
+        return true;
+    }
+    length = l7ops_pack(&ops, proxy->scratch, REQUEST_OPS_MAX);
+    MUST(length != L7OPS_FULL); /* tables_check_ops */
+    if (spill_append(&request->big_ops, &proxy->blocks, bytes_of(proxy->scratch, length)) !=
+        MESH_OK) {
+        l7_fail(proxy, request, ABI_OUTCOME_OVERLOAD);
+        return false;
+    }
+    return true;
 }
 
 /* The head for the upstream, kept in the request until the answer has begun. */
@@ -251,7 +278,7 @@ static bool l7_build_head(struct proxy *proxy, struct request *request, const st
         length = 0;
     }
     request->head_length = (uint32_t)length;
-    return true;
+    return l7_keep_ops(proxy, request, route);
 }
 
 static void l7_forward(struct proxy *proxy, struct request *request, const struct l7_view *view,

@@ -3,12 +3,14 @@
  *   l7.c         phases route - authorize - choose - connect, and the ends
  *   l7hops.c     Max-Forwards
  *   l7head.c     heads rewritten for the next hop
+ *   l7ops.c      fields that a route changes
  *   l7_body.c    bodies framed again
  *   l7up.c       upstream side: answer head, body, failures and tries
  *   answer.c     answers of our own */
 #ifndef PROXY_L7_H
 #define PROXY_L7_H
 
+#include "l7ops.h"
 #include "request.h"
 
 enum l7_stage {                    /* conn.stage of a client connection */
@@ -105,6 +107,7 @@ struct answer {
     struct bytes body;
     struct bytes location; /* empty: none */
     struct bytes allow;    /* empty: none */
+    struct l7ops ops;      /* fields that the route adds or removes */
 };
 
 /* Writes an answer of our own; how much body it has. */

@@ -10,6 +10,7 @@ struct l7_out { /* a bounded writer; `full` once something did not fit */
     uint8_t *at;
     uint8_t *end;
     bool full;
+    struct l7ops ops; /* what the route changes */
 };
 
 static void put(struct l7_out *out, struct bytes bytes)
@@ -135,6 +136,7 @@ static void copy_fields(struct l7_out *out, const struct h1_head *head, const ui
                         const uint8_t *fates, bool trusted)
 {
     struct l7_run run = {.start = start};
+    bool changes = !l7ops_is_none(&out->ops);
 
     for (uint32_t i = 0; i < head->field_count; i++) {
         const struct h1_field *field = &head->fields[i];
@@ -142,12 +144,27 @@ static void copy_fields(struct l7_out *out, const struct h1_head *head, const ui
 
         if ((field->flags & (H1_FIELD_NOMINATED | H1_FIELD_ALIAS)) != 0 || fate == FATE_DROP ||
             fate == FATE_APPEND || (fate == FATE_FORWARDED && !trusted) ||
-            (field->id == HDR_OTHER && !trusted && is_client_certificate(start, field))) {
+            (field->id == HDR_OTHER && !trusted && is_client_certificate(start, field)) ||
+            (changes && l7ops_drops(&out->ops, h1_name(start, field)))) {
             continue;
         }
         run_add(out, &run, field);
     }
     run_flush(out, &run);
+}
+
+/* The fields that the route adds. */
+static void put_ops(struct l7_out *out)
+{
+    size_t length = l7ops_is_none(&out->ops)
+                        ? 0
+                        : l7ops_lines(&out->ops, out->at, (size_t)(out->end - out->at));
+
+    if (length == L7OPS_FULL) {
+        out->full = true;
+    } else {
+        out->at += length;
+    }
 }
 
 /* `name: ` with the values of all such fields and a comma after each. */
@@ -303,6 +320,9 @@ size_t l7head_request(struct proxy *proxy, struct request *request, const struct
                    (entry->flags & (ABI_LISTENER_MESH_INBOUND | ABI_LISTENER_MESH_OUTBOUND)) != 0;
     struct l7_out out = {.at = to, .end = to + capacity};
 
+    if (route != NULL) {
+        out.ops = (struct l7ops){.table = &proxy->current->view, .list = route->header_ops};
+    }
     put(&out, h1_slice(view->start, head->method_name));
     PUT(&out, " ");
     put_target(&out, proxy, view, route);
@@ -310,6 +330,7 @@ size_t l7head_request(struct proxy *proxy, struct request *request, const struct
     put(&out, view->authority);
     PUT(&out, "\r\n");
     copy_fields(&out, head, view->start, request_fate, trusted);
+    put_ops(&out);
     put_forwarding(&out, proxy, request, view, trusted);
     if (request_has(request, REQUEST_CHUNK_UP)) {
         PUT(&out, "transfer-encoding: chunked\r\n");
@@ -357,6 +378,9 @@ size_t l7head_response(struct proxy *proxy, struct request *request, const uint8
     struct l7_out out = {.at = to, .end = to + capacity};
     bool final = head->status >= 200 || head->status == 101;
 
+    if (final) {
+        out.ops.packed = request_answer_ops(request);
+    }
     put_status(&out, head->status);
     put(&out, h1_slice(start, head->reason));
     PUT(&out, "\r\n");
@@ -369,7 +393,8 @@ size_t l7head_response(struct proxy *proxy, struct request *request, const uint8
         PUT(&out, "\r\n");
         return out.full ? 0 : (size_t)(out.at - to);
     }
-    if (h1_find(head, HDR_DATE) == NULL) {
+    put_ops(&out);
+    if (h1_find(head, HDR_DATE) == NULL && !l7ops_drops(&out.ops, BYTES_LITERAL("date"))) {
         PUT(&out, "date: ");
         put(&out, l7head_date(proxy));
         PUT(&out, "\r\n");

@@ -52,6 +52,7 @@ void request_end(struct proxy *proxy, struct request *request, enum abi_outcome 
     wheel_cancel(&proxy->wheel, &request->timer);
     spill_clear(&request->big_head, &proxy->blocks);
     spill_clear(&request->trailers, &proxy->blocks);
+    spill_clear(&request->big_ops, &proxy->blocks);
     request->down->user = NULL;
     abi_stat_add(&stats->outcomes[outcome], 1);
     abi_histogram_add(&stats->latency, (ring_now_ns(proxy->ring) - request->started_ns) / 1000u);

@@ -9,6 +9,8 @@
 
 #define REQUEST_HEAD_INLINE 2048u
 #define REQUEST_TRIES       (1u + LIMIT_RETRIES)
+#define REQUEST_OPS_MAX     8192u /* bytes of a route's changes to answers, packed */
+_Static_assert(REQUEST_OPS_MAX <= SPILL_BLOCK_SIZE, "kept in one block");
 
 enum request_flag {
     REQUEST_L4 = 1,
@@ -58,6 +60,8 @@ struct request {
     uint32_t head_length;              /* of `head`, or 0 when it is in `big_head` */
     struct spill big_head;             /* later trailers of the request */
     struct spill trailers;             /* of the answer */
+    struct spill big_ops;              /* what the route changes in the answer: packed, where ... */
+    uint32_t ops_length;               /* ... it does not fit into `head` behind the head */
     uint8_t head[REQUEST_HEAD_INLINE]; /* as sent to the upstream; kept for another try */
 };
 
@@ -73,6 +77,17 @@ void request_unpin(struct proxy *proxy, struct request *request);
 static inline bool request_has(const struct request *request, uint32_t flag)
 {
     return (request->flags & flag) != 0;
+}
+
+/* The changes of the answer's fields, packed (l7ops.h). */
+static inline struct bytes request_answer_ops(const struct request *request)
+{
+    if (request->big_ops.length > 0) { /* one block: REQUEST_OPS_MAX */
+        const struct spill_block *block = request->big_ops.first;
+
+        return bytes_of(block->data + block->from, request->big_ops.length);
+    }
+    return bytes_of(request->head + request->head_length, request->ops_length);
 }
 
 /* --- upstream.c --- */

@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "base/hash.h"
+#include "l7ops.h"
 #include "request.h"
 #include "table/certificate.h"
 
@@ -266,6 +267,23 @@ static bool tables_make_contexts(struct proxy *proxy, struct proxy_generation *g
     return true;
 }
 
+/* What a route changes in answers is kept with each request: it must fit there. */
+static bool tables_check_ops(const struct view *view, struct view_refusal *refusal)
+{
+    for (uint32_t i = 0; i < view->counts[ABI_SECTION_ROUTE]; i++) {
+        struct l7ops ops = {.table = view, .list = view->routes[i].header_ops, .response = true};
+
+        if (ops.list.count > 0 && l7ops_size(&ops) > REQUEST_OPS_MAX) {
+            *refusal = (struct view_refusal){.code = ABI_REFUSAL_LIMIT,
+                                             .section = ABI_SECTION_ROUTE,
+                                             .record = i,
+                                             .what = "header rules for answers above 8 KiB"};
+            return false;
+        }
+    }
+    return true;
+}
+
 bool tables_build(struct proxy *proxy, struct proxy_generation *generation,
                   struct view_refusal *refusal)
 {
@@ -278,10 +296,7 @@ bool tables_build(struct proxy *proxy, struct proxy_generation *generation,
         return tables_refuse(refusal, ABI_REFUSAL_LIMIT, LIMIT_TLS_CONTEXTS,
                              "too many TLS records");
     }
-    if (view->counts[ABI_SECTION_HEADER_OP] > 0) {
-        *refusal = (struct view_refusal){.code = ABI_REFUSAL_VALUE,
-                                         .section = ABI_SECTION_HEADER_OP,
-                                         .what = "header operations are not executed yet"};
+    if (!tables_check_ops(view, refusal)) {
         return false;
     }
     tables = calloc(1, sizeof(*tables) + (size_t)count * sizeof(tables->slots[0]));

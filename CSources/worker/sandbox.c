@@ -90,7 +90,7 @@ struct sandbox_list {
     size_t count;
 };
 
-/* Lets through what both lists name; `first` is compared first. */
+/* Lets through what stands in either list; `first` is compared first. */
 static bool sandbox_seccomp(struct sandbox_list first, struct sandbox_list rest)
 {
     /* load architecture; other: kill; load number; one comparison per call; refuse; allow */

@@ -341,3 +341,134 @@ TEST(a_burst_behind_half_a_head)
     proxy_kit_settle(kit);
     proxy_kit_free(kit);
 }
+
+/* The kit's only route, with changes of the message's fields. */
+static void add_ops(struct proxy_kit *kit, struct abi_route *route, const char *const (*ops)[3],
+                    uint32_t count)
+{
+    route->header_ops =
+        (struct abi_ref){snapshot_builder_count(kit->builder, ABI_SECTION_HEADER_OP), count};
+    for (uint32_t i = 0; i < count; i++) {
+        struct abi_header_op op = {
+            .kind = (uint8_t)(ops[i][0][0] == '+'   ? ABI_HEADER_ADD
+                              : ops[i][0][0] == '=' ? ABI_HEADER_SET
+                                                    : ABI_HEADER_REMOVE),
+            .response = ops[i][0][1] == '<' ? 1 : 0,
+            .name = snapshot_builder_text(kit->builder, ops[i][1]),
+        };
+
+        if (op.kind != ABI_HEADER_REMOVE) {
+            op.value = snapshot_builder_text(kit->builder, ops[i][2]);
+        }
+        snapshot_builder_add(kit->builder, ABI_SECTION_HEADER_OP, &op);
+    }
+}
+
+TEST(a_route_changes_fields_in_both_directions)
+{
+    static const char *const ops[][3] = {
+        {"+>", "x-leg", "added"},
+        {"=>", "X-Role", "web"},
+        {"->", "cookie", NULL},
+        {"+<", "vary", "x-leg"},
+        {"=<", "cache-control", "no-store"},
+        {"-<", "server", NULL},
+    };
+    struct proxy_kit *kit = proxy_kit_new();
+    uint32_t web = proxy_kit_target(kit, "web", 1);
+    struct abi_route route = snapshot_builder_forward(kit->builder, web);
+    int client, up;
+
+    add_ops(kit, &route, ops, 6);
+    proxy_kit_l7(kit, route);
+    proxy_kit_start(kit);
+    client = proxy_kit_client(kit, 0);
+    proxy_kit_send(client, "GET / HTTP/1.1\r\nHost: a\r\nX-Leg: own\r\nx-role: me\r\nCookie: c\r\n"
+                           "Accept: b\r\n\r\n");
+    up = proxy_kit_accept(kit, 0);
+    proxy_kit_expect(kit, up,
+                     "GET / HTTP/1.1\r\nhost: a\r\nX-Leg: own\r\nAccept: b\r\n"
+                     "x-leg: added\r\nX-Role: web\r\nx-forwarded-for: ");
+    (void)proxy_kit_until(kit, up, "\r\n\r\n");
+    proxy_kit_send(up, "HTTP/1.1 103 Early Hints\r\nserver: x\r\n\r\n");
+    proxy_kit_expect(kit, client, "HTTP/1.1 103 Early Hints\r\nserver: x\r\n\r\n");
+    proxy_kit_send(up, "HTTP/1.1 200 OK\r\nServer: x\r\nVary: a\r\nCache-Control: public\r\n"
+                       "cache-control: max-age=1\r\ndate: d\r\ncontent-length: 2\r\n\r\nok");
+    proxy_kit_expect(kit, client,
+                     "HTTP/1.1 200 OK\r\nVary: a\r\ndate: d\r\ncontent-length: 2\r\n"
+                     "vary: x-leg\r\ncache-control: no-store\r\n\r\nok");
+    close(up);
+    close(client);
+    proxy_kit_free(kit);
+}
+
+/* The next generation: the same listener, answering by itself. */
+static void commit_closed(struct proxy_kit *kit)
+{
+    struct snapshot_builder *b = snapshot_builder_new();
+    struct abi_listener listener = snapshot_builder_listener(b, "l0", kit->listener_ports[0]);
+    struct abi_route route = {.action = ABI_ACTION_RESPOND, .status = 404, .path_dfa = ABI_NONE};
+
+    listener.key = kit->listener_keys[0];
+    listener.kind = ABI_LISTENER_L7;
+    listener.route_table = snapshot_builder_route_table(b, route);
+    snapshot_builder_add(b, ABI_SECTION_LISTENER, &listener);
+    proxy_kit_commit(kit, b);
+}
+
+/* The changes outlive their generation and do not keep it: the next one may come meanwhile. */
+TEST(changes_of_an_answer_outlive_their_generation)
+{
+    static char value[3000];
+    const char *const ops[][3] = {{"=<", "x-long", value}};
+    struct proxy_kit *kit = proxy_kit_new();
+    uint32_t web = proxy_kit_target(kit, "web", 1);
+    struct abi_route route = snapshot_builder_forward(kit->builder, web);
+    int client, up;
+
+    memset(value, 'v', sizeof(value) - 1);
+    add_ops(kit, &route, ops, 1);
+    proxy_kit_l7(kit, route);
+    proxy_kit_start(kit);
+    client = proxy_kit_client(kit, 0);
+    proxy_kit_send(client, GET);
+    up = proxy_kit_accept(kit, 0);
+    (void)proxy_kit_until(kit, up, "\r\n\r\n");
+    for (int i = 0; i < 6; i++) {
+        commit_closed(kit);
+        proxy_kit_settle(kit);
+    }
+    CHECK_UINT(kit->live, 1);
+    proxy_kit_send(up, "HTTP/1.1 204 No Content\r\ndate: d\r\n\r\n");
+    proxy_kit_expect(kit, client, "HTTP/1.1 204 No Content\r\ndate: d\r\nx-long: ");
+    proxy_kit_expect(kit, client, value);
+    proxy_kit_expect(kit, client, "\r\n\r\n");
+    close(up);
+    close(client);
+    proxy_kit_free(kit);
+}
+
+TEST(an_answer_of_our_own_carries_the_routes_fields)
+{
+    static const char *const ops[][3] = {
+        {"=<", "retry-after", "60"}, {"=<", "Server", "edge"}, {"=<", "content-length", "9"}};
+    struct proxy_kit *kit = proxy_kit_new();
+    struct abi_route route = {.action = ABI_ACTION_RESPOND, .status = 503, .path_dfa = ABI_NONE};
+    struct bytes head;
+    int client;
+
+    route.body = snapshot_builder_text(kit->builder, "later\n");
+    add_ops(kit, &route, ops, 3);
+    proxy_kit_l7(kit, route);
+    proxy_kit_start(kit);
+    client = proxy_kit_client(kit, 0);
+    proxy_kit_send(client, GET);
+    head = proxy_kit_until(kit, client, "\r\n\r\nlater\n");
+    CHECK(memmem(head.ptr, head.len, "\r\nretry-after: 60\r\n", 19) != NULL);
+    CHECK(memmem(head.ptr, head.len, "\r\nServer: edge\r\n", 16) != NULL);
+    CHECK(memmem(head.ptr, head.len, "ringmesh", 8) == NULL);
+    CHECK(memmem(head.ptr, head.len, "\r\ncontent-length: 6\r\n", 21) != NULL);
+    CHECK(memmem(head.ptr, head.len, "length: 9", 9) == NULL);
+    close(client);
+    proxy_kit_free(kit);
+}
