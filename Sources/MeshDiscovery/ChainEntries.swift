@@ -24,7 +24,7 @@ package struct ChainEntries: Sendable {
     func router(_ service: ServiceName) -> ServiceRouter? { routers[service] }
     func splitter(_ service: ServiceName) -> ServiceSplitter? { splitters[service] }
     func resolver(_ service: ServiceName) -> ServiceResolver? { resolvers[service] }
-    func defaults(_ service: ServiceName) -> ServiceDefaults? { defaults[service] }
+    package func defaults(_ service: ServiceName) -> ServiceDefaults? { defaults[service] }
 
     /// What a service speaks: by its own defaults, where nothing means tcp; only without them by
     /// those of all proxies.

@@ -1,8 +1,8 @@
-import MeshModel
+package import MeshModel
 
 /// What config entries can say and the data plane of this version cannot do. It is refused with the
 /// entry's name, never left out silently.
-enum ChainSupport {
+package enum ChainSupport {
     static func problems(of chain: DiscoveryChain) -> [Problem] {
         var found: [String] = []
         for (_, node) in chain.nodes.sorted(by: { $0.key < $1.key }) {
@@ -24,6 +24,25 @@ enum ChainSupport {
             found += problems(of: target, chain)
         }
         return found.map { Problem(.error, "\($0): this version's data plane cannot do that") }
+    }
+
+    /// What of a service's defaults is not acted on.
+    package static func problems(of defaults: ServiceDefaults) -> [String] {
+        var found: [String] = []
+        if defaults.maxInboundConnections ?? 0 != 0 { found.append("max_inbound_connections") }
+        let all = defaults.upstreamDefaults.map { [("defaults", $0)] } ?? []
+        let single = defaults.upstreamOverrides.map { ("overrides", $0) }
+        for (key, upstream) in all + single {
+            let name = "upstream_config.\(key)"
+            if upstream.limits != nil { found.append("\(name).limits") }
+            if upstream.passiveHealthCheck != nil {
+                found.append("\(name).passive_health_check")
+            }
+            if upstream.serviceProtocol != nil { found.append("\(name).protocol") }
+        }
+        return found.map {
+            "service-defaults \"\(defaults.name)\": \($0): this version's data plane cannot do that"
+        }
     }
 
     private static func hasHeaders(_ leg: DiscoveryChain.Leg) -> Bool {

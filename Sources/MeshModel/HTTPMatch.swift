@@ -98,6 +98,24 @@ package enum HTTPToken {
             }
     }
 
+    /// Headers that frame a message, name its hop or tell who forwarded it: the data plane writes
+    /// them by itself, and no rule changes them.
+    private static let managed: Set<String> = [
+        "connection", "content-length", "expect", "forwarded", "host", "http2-settings",
+        "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te",
+        "trailer", "transfer-encoding", "upgrade", "via", "x-forwarded-for", "x-forwarded-host",
+        "x-forwarded-port", "x-forwarded-proto",
+    ]
+
+    /// Says what is wrong with the name of a header that a rule adds, sets or removes.
+    package static func checkRuled(_ name: String, _ checks: inout FieldChecks, _ path: [FieldStep])
+    {
+        guard isToken(name) else { return checks.fail(path, "this is not a header name") }
+        checks.require(
+            !managed.contains(name.lowercased()), path,
+            "the data plane writes this header by itself: leave it out")
+    }
+
     /// Whether the text can stand as a header's value: no control characters other than tab.
     package static func isFieldValue(_ text: String) -> Bool {
         text.utf8.count <= 8192

@@ -318,12 +318,7 @@ extension ListenerDefinition.Response: Validated {
             "an answer with status \(status) has no body: leave it out")
         checks.require(body.utf8.count <= 16384, ["body"], "use at most 16384 bytes")
         for (name, value) in headers {
-            checks.require(
-                HTTPToken.isToken(name), ["headers", .key(name)], "this is not a header name")
-            checks.require(
-                !["content-length", "transfer-encoding", "connection"]
-                    .contains(name.lowercased()), ["headers", .key(name)],
-                "the data plane sets this header by itself: leave it out")
+            HTTPToken.checkRuled(name, &checks, ["headers", .key(name)])
             checks.require(
                 HTTPToken.isFieldValue(value), ["headers", .key(name)],
                 "the value has control characters")

@@ -94,16 +94,14 @@ extension HeaderModifiers: Validated {
     package func validate(_ checks: inout FieldChecks) {
         for (key, values) in [("add", add), ("set", set)] {
             for (name, value) in values {
-                checks.require(
-                    HTTPToken.isToken(name), [.key(key), .key(name)], "this is not a header name")
+                HTTPToken.checkRuled(name, &checks, [.key(key), .key(name)])
                 checks.require(
                     HTTPToken.isFieldValue(value), [.key(key), .key(name)],
                     "the value has control characters")
             }
         }
         for (index, name) in remove.enumerated() {
-            checks.require(
-                HTTPToken.isToken(name), ["remove", .index(index)], "this is not a header name")
+            HTTPToken.checkRuled(name, &checks, ["remove", .index(index)])
         }
     }
 }

@@ -34,6 +34,44 @@ import Testing
                 name: try name("web"), routes: [.init(match: match, destination: destination)]))
     }
 
+    @Test func defaultsOfAServiceReachItsSidecar() throws {
+        let (web, api) = try (name("web"), name("api"))
+        var world = World()
+        world.services = [
+            try service("web", port: 8000, sidecar: true),
+            try service("api", port: 8001, upstreams: ["web": 9191, "other": 9192]),
+        ]
+        world.entries = [
+            .serviceDefaults(
+                ServiceDefaults(
+                    name: web, serviceProtocol: .http, maxInboundConnections: 7,
+                    localConnectTimeout: .milliseconds(70),
+                    localRequestTimeout: .milliseconds(900))),
+            .serviceDefaults(
+                ServiceDefaults(
+                    name: api, serviceProtocol: .http,
+                    upstreamDefaults: UpstreamConfig(
+                        connectTimeout: .seconds(2), limits: UpstreamLimits(maxConnections: 1)),
+                    upstreamOverrides: [
+                        UpstreamConfig(
+                            name: web, connectTimeout: .seconds(1),
+                            passiveHealthCheck: PassiveHealthCheck())
+                    ])),
+        ]
+        let plan = try world.plan()
+        #expect(plan.listener("web-sidecar-proxy")?.timeouts.request == 900)
+        #expect(plan.target("local.web-sidecar-proxy")?.connectTimeout == 70)
+        #expect(plan.target("local.api-sidecar-proxy")?.connectTimeout == 5000)
+        #expect(plan.target("web.default.dc1@api/1s")?.connectTimeout == 1000)
+        #expect(plan.target("other.default.dc1@api/tcp/2s")?.connectTimeout == 2000)
+        let said = plan.problems.map(\.message).filter { $0.contains("cannot do that") }
+        #expect(
+            said.map { $0.split(separator: " ")[2] } == [
+                "max_inbound_connections:", "upstream_config.defaults.limits:",
+                "upstream_config.overrides.passive_health_check:",
+            ])
+    }
+
     @Test func aRouterComesBeforeTheRest() throws {
         let entry = try router(
             HTTPMatch(path: .prefix("/v2")),

@@ -78,6 +78,50 @@ def test_redirect_keeps_path_and_query(edge):
     assert place in ("http://www.example.com/a/b?c=d", "//www.example.com/a/b?c=d")
 
 
+def test_headers_that_routes_change(nodes, ports, recorders):
+    """`respond.headers`, and a router's changes of the request and of the answer."""
+    web, port = recorders(), ports.take()
+    nodes(
+        services=[service("web", web.port)],
+        config_entries=[
+            {"kind": "service-defaults", "name": "web", "protocol": "http"},
+            {
+                "kind": "service-router",
+                "name": "web",
+                "routes": [
+                    {
+                        "match": {"http": {"path_prefix": "/"}},
+                        "destination": {
+                            "request_headers": {"set": {"x-leg": "a"}, "remove": ["x-secret"]},
+                            "response_headers": {"add": {"x-answer": "b"}},
+                        },
+                    }
+                ],
+            },
+        ],
+        listeners=[
+            listener(
+                "public",
+                port,
+                "web",
+                routes=[
+                    {
+                        "match": {"path_prefix": "/closed"},
+                        "respond": {"status": 503, "headers": {"retry-after": "60"}},
+                    }
+                ],
+            )
+        ],
+    ).start()
+    closed = get(port, "/closed", "web")
+    assert (closed.status, closed.header("retry-after")) == (503, "60")
+    answer = get(port, "/", "web", headers=["X-Leg: own", "X-Secret: s"])
+    assert (answer.status, answer.header("x-answer")) == (200, "b")
+    seen = web.requests[-1]
+    assert seen.header("x-leg") == "a"
+    assert seen.header("x-secret") is None
+
+
 def test_thousand_hosts(nodes, ports, recorders):
     """Many hosts change nothing of the meaning: case is ignored, strangers get 404."""
     web, port = recorders(named("web")), ports.take()

@@ -279,6 +279,12 @@ extension SnapshotWriter {
             }
             out.headerOps.append(record)
         }
+        let kept = ops.filter(\.onResponse).reduce(0) { $0 + $1.packedSize }
+        if kept > HeaderOpPlan.greatestAnswerSize {
+            refuse(
+                "\(name): its header rules for answers have \(kept) bytes; "
+                    + "\(HeaderOpPlan.greatestAnswerSize) are the limit")
+        }
         return abi_ref(at: at, count: UInt32(ops.count))
     }
 

@@ -36,6 +36,17 @@ package struct HeaderOpPlan: Hashable, Sendable {
         self.kind = kind
         self.onResponse = onResponse
     }
+
+    /// What a worker may keep with a request of one route's rules for answers: REQUEST_OPS_MAX.
+    static let greatestAnswerSize = 8192
+
+    /// Bytes of the rule there.
+    var packedSize: Int {
+        switch kind {
+        case .add(let value), .set(let value): 5 + name.utf8.count + value.utf8.count
+        case .remove: 5 + name.utf8.count
+        }
+    }
 }
 
 /// When a failed try is repeated on another endpoint.

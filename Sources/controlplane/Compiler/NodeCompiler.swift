@@ -28,6 +28,7 @@ struct NodeCompiler {
     static func compile(_ state: DesiredState) -> NodePlan {
         var compiler = NodeCompiler(state)
         compiler.addIdentities()
+        compiler.checkDefaults()
         for (listener, origin) in state.listeners { compiler.addPlain(listener, origin) }
         for proxy in state.inventory.proxies { compiler.addSidecar(proxy) }
         compiler.plan.targets = compiler.catalog.targets
@@ -51,6 +52,13 @@ struct NodeCompiler {
 
     mutating func refuse(_ message: String, _ origin: Origin?) {
         problems.append(Problem(.error, message, at: origin?.location))
+    }
+
+    private mutating func checkDefaults() {
+        for record in state.entries {
+            guard case .serviceDefaults(let defaults) = record.entry else { continue }
+            for problem in ChainSupport.problems(of: defaults) { refuse(problem, record.origin) }
+        }
     }
 
     private mutating func addIdentities() {

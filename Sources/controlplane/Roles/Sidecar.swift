@@ -1,3 +1,4 @@
+import MeshDiscovery
 import MeshModel
 import MeshTables
 
@@ -38,15 +39,20 @@ extension NodeCompiler {
                             action: .forward(SplitPlan.all(to: target)), retries: Self.retries,
                             retryOn: Self.retryOn, rule: rule, origin: text(origin))
                     ]) : .l4(SplitPlan.all(to: target)), role: .inbound, tls: tls,
-                identity: service, intentionsOf: service, timeouts: timeouts(http: http),
+                identity: service, intentionsOf: service,
+                timeouts: timeouts(
+                    http: http, request: chainEntries.defaults(service)?.localRequestTimeout),
                 congestion: state.settings.congestion,
                 via: http ? state.settings.via(sidecar.id.text) : "", log: state.settings.log()),
             origin)
     }
 
-    private func timeouts(http: Bool) -> ListenerPlan.Timeouts {
+    private func timeouts(
+        http: Bool, request: MeshDuration? = nil
+    ) -> ListenerPlan.Timeouts {
         ListenerPlan.Timeouts(
-            head: 10_000, idle: http ? 60_000 : 0, request: 0, handshake: 5_000)
+            head: 10_000, idle: http ? 60_000 : 0,
+            request: http ? request.map(milliseconds) ?? 0 : 0, handshake: 5_000)
     }
 
     private func text(_ origin: Origin?) -> String { origin.map { "\($0)" } ?? "" }
@@ -71,10 +77,13 @@ extension NodeCompiler {
         let plan = EndpointPlan(
             address: address, instance: "\(instance) application",
             node: state.settings.node.name.text)
-        catalog.add(
-            TargetPlan(
-                id: id, service: service, endpoints: [plan], wireProtocol: http ? .http1 : .tcp,
-                congestion: state.settings.congestion))
+        var target = TargetPlan(
+            id: id, service: service, endpoints: [plan], wireProtocol: http ? .http1 : .tcp,
+            congestion: state.settings.congestion)
+        if let timeout = chainEntries.defaults(service)?.localConnectTimeout, timeout > .zero {
+            target.connectTimeout = milliseconds(timeout)
+        }
+        catalog.add(target)
         return id
     }
 
@@ -96,7 +105,8 @@ extension NodeCompiler {
         guard let address = localEnd(of: upstream, name, origin) else { return }
         let http = speaksHTTP(destination)
         let reach = Reach(
-            caller: .sidecar(service), http: http, connectTimeout: upstream.connectTimeout)
+            caller: .sidecar(service), http: http,
+            connectTimeout: upstream.connectTimeout ?? connectTimeout(of: service, to: destination))
         let kind: ListenerPlan.Kind =
             http
             ? .l7(
@@ -109,6 +119,15 @@ extension NodeCompiler {
                 name: name, address: address, kind: kind, role: .outbound, identity: service,
                 timeouts: timeouts(http: http), congestion: state.settings.congestion,
                 via: http ? state.settings.via(name) : "", log: state.settings.log()), origin)
+    }
+
+    /// What the caller's defaults say about reaching a service.
+    private func connectTimeout(
+        of service: ServiceName, to destination: ServiceName
+    ) -> MeshDuration? {
+        guard let defaults = chainEntries.defaults(service) else { return nil }
+        let own = defaults.upstreamOverrides.first { $0.name == destination }
+        return own?.connectTimeout ?? defaults.upstreamDefaults?.connectTimeout
     }
 
     private mutating func localEnd(
