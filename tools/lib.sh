@@ -18,6 +18,9 @@ die() { # die CODE text
     exit "$code"
 }
 
+# The comment at the top of a script, for --help.
+usage_of() { sed -n '2,/^[^#]/{s/^# \{0,1\}//p;}' "$1"; }
+
 stop_child() {
     if [ -n "$CHILD" ] && kill -0 "$CHILD" 2>/dev/null; then
         kill -TERM -- "-$CHILD" 2>/dev/null || true
