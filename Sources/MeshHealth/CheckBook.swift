@@ -34,6 +34,8 @@ package struct CheckBook: Sendable {
     }
 
     private var entries: [String: Entry] = [:]
+    /// The ids of each service's checks.
+    private var ids: [ServiceID: Set<String>] = [:]
     private var queue = DueQueue<(id: String, epoch: UInt64, what: Due)>()
     private var lastEpoch: UInt64 = 0
 
@@ -52,7 +54,22 @@ package struct CheckBook: Sendable {
 
     /// The checks of one service; empty when it has none.
     package func statuses(of service: ServiceID) -> [CheckStatus] {
-        entries.values.filter { $0.spec.service == service }.map(\.machine.status)
+        (ids[service] ?? []).compactMap { entries[$0]?.machine.status }
+    }
+
+    /// What the checks of a service amount to.
+    package func standing(of service: ServiceID) -> HealthStanding {
+        HealthStanding((ids[service] ?? []).lazy.compactMap { entries[$0]?.report })
+    }
+
+    /// The standings of all services that are not simply well.
+    var standings: [ServiceID: HealthStanding] {
+        var all: [ServiceID: HealthStanding] = [:]
+        for service in ids.keys {
+            let standing = standing(of: service)
+            if standing != .unchecked { all[service] = standing }
+        }
+        return all
     }
 
     /// Makes these the checks. One that is the same as before goes on undisturbed, one with another
@@ -61,26 +78,50 @@ package struct CheckBook: Sendable {
         _ specs: [CheckSpec], now: ContinuousClock.Instant,
         using generator: inout some RandomNumberGenerator
     ) {
-        let wanted = Set(specs.map(\.id))
-        entries = entries.filter { wanted.contains($0.key) }
-        for spec in specs where entries[spec.id]?.spec != spec {
-            lastEpoch += 1
-            var entry = Entry(
-                spec: spec,
-                machine: CheckMachine(
-                    spec.definition, before: entries[spec.id]?.machine.status, now: now),
-                epoch: lastEpoch)
-            if let ttl = spec.definition.ttl {
-                entry.deadline = now + ttl.duration
-                schedule(entry, .ttl, at: now + ttl.duration)
-            } else {
-                let spread = min(spec.interval / 4, .seconds(1))
-                schedule(
-                    entry, .attempt, at: now + spread * Double.random(in: 0..<1, using: &generator))
-            }
-            entries[spec.id] = entry
-            scheduleRemoval(entry)
+        let all = Set(ids.keys).union(specs.lazy.map(\.service))
+        configure(specs, of: all, now: now, using: &generator)
+    }
+
+    /// Makes these the checks of some services, and leaves those of others alone.
+    package mutating func configure(
+        _ specs: [CheckSpec], of services: Set<ServiceID>, now: ContinuousClock.Instant,
+        using generator: inout some RandomNumberGenerator
+    ) {
+        let wanted = Set(specs.lazy.map(\.id))
+        for service in services {
+            for id in ids[service] ?? [] where !wanted.contains(id) { entries[id] = nil }
+            ids[service] = nil
         }
+        for spec in specs {
+            let before = entries[spec.id]
+            // An id that two services claim is the later one's.
+            if let owner = before?.spec.service, owner != spec.service {
+                ids[owner]?.remove(spec.id)
+            }
+            ids[spec.service, default: []].insert(spec.id)
+            if before?.spec != spec { add(spec, after: before, now: now, using: &generator) }
+        }
+    }
+
+    private mutating func add(
+        _ spec: CheckSpec, after before: Entry?, now: ContinuousClock.Instant,
+        using generator: inout some RandomNumberGenerator
+    ) {
+        lastEpoch += 1
+        var entry = Entry(
+            spec: spec,
+            machine: CheckMachine(spec.definition, before: before?.machine.status, now: now),
+            epoch: lastEpoch)
+        if let ttl = spec.definition.ttl {
+            entry.deadline = now + ttl.duration
+            schedule(entry, .ttl, at: now + ttl.duration)
+        } else {
+            let spread = min(spec.interval / 4, .seconds(1))
+            schedule(
+                entry, .attempt, at: now + spread * Double.random(in: 0..<1, using: &generator))
+        }
+        entries[spec.id] = entry
+        scheduleRemoval(entry)
     }
 
     private mutating func schedule(_ entry: Entry, _ what: Due, at due: ContinuousClock.Instant) {
@@ -107,7 +148,12 @@ package struct CheckBook: Sendable {
                 attempts.append(Attempt(spec: entry.spec, epoch: epoch))
                 continue
             case .ttl:
-                guard let deadline = entry.deadline, deadline <= now else { continue }
+                guard let deadline = entry.deadline else { continue }
+                guard deadline <= now else {
+                    // Reports have come since: one place in the queue is enough for all of them.
+                    schedule(entry, .ttl, at: deadline)
+                    continue
+                }
                 entry.deadline = nil
                 let ttl = entry.spec.definition.ttl.map { "\($0)" } ?? "ttl"
                 let isFirst = !entry.isProven
@@ -152,8 +198,8 @@ package struct CheckBook: Sendable {
         guard let ttl = entry.spec.definition.ttl else {
             throw MeshError(.invalid, "check \(id) is not a TTL check: it is made by the node")
         }
+        if entry.deadline == nil { schedule(entry, .ttl, at: now + ttl.duration) }
         entry.deadline = now + ttl.duration
-        schedule(entry, .ttl, at: now + ttl.duration)
         return take(&entry, now: now) { $0.observed(result, now: now) }
     }
 

@@ -9,6 +9,8 @@ package actor HealthMonitor {
     /// For one reader.
     package nonisolated let events: AsyncStream<HealthEvent>
     private let report: AsyncStream<HealthEvent>.Continuation
+    /// Never behind what the events tell.
+    package nonisolated let standings = HealthStandings()
     private let prober: any CheckProber
     private let log: Logger
     private let signal = WakeSignal()
@@ -26,6 +28,15 @@ package actor HealthMonitor {
     /// Makes these the node's checks; those that stay the same go on undisturbed.
     package func configure(_ specs: [CheckSpec]) {
         book.configure(specs, now: clock.now, using: &generator)
+        standings.replace(book.standings)
+        signal.wake()
+    }
+
+    /// Makes these the checks of some services; those of others stay as they are.
+    package func configure(_ specs: [CheckSpec], of services: Set<ServiceID>) {
+        if services.isEmpty { return }
+        book.configure(specs, of: services, now: clock.now, using: &generator)
+        for service in services { standings.set(service, book.standing(of: service)) }
         signal.wake()
     }
 
@@ -78,12 +89,12 @@ package actor HealthMonitor {
         guard let event else { return }
         switch event {
         case .changed(let service):
-            let statuses = book.statuses(of: service)
+            let standing = book.standing(of: service)
+            standings.set(service, standing)
             log.info(
                 "health has changed",
                 metadata: [
-                    LogKey.service: "\(service)",
-                    "status": "\(CheckStatus.aggregate(statuses).rawValue)",
+                    LogKey.service: "\(service)", "status": "\(standing.status.rawValue)",
                 ])
         case .expired(let service, let check):
             log.warning(

@@ -106,10 +106,8 @@ package struct Intention: Hashable, Sendable, Codable {
     /// The order in which intentions are consulted: by precedence, then by names.
     package static func consultedBefore(_ left: Intention, _ right: Intention) -> Bool {
         guard left.precedence == right.precedence else { return left.precedence > right.precedence }
-        let leftSource = "\(left.source)".lowercased()
-        let rightSource = "\(right.source)".lowercased()
-        guard leftSource == rightSource else { return leftSource < rightSource }
-        return "\(left.destination)".lowercased() < "\(right.destination)".lowercased()
+        guard left.source == right.source else { return left.source.folded < right.source.folded }
+        return left.destination.folded < right.destination.folded
     }
 
     package enum CodingKeys: String, CodingKey {

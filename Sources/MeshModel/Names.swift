@@ -177,6 +177,14 @@ package enum NamePattern: Hashable, Sendable {
         self = .exact(try ServiceName(text))
     }
 
+    /// What is compared: `*`, or the name in lower case.
+    package var folded: String {
+        switch self {
+        case .any: "*"
+        case .exact(let name): name.folded
+        }
+    }
+
     /// Whether the pattern covers this name.
     package func covers(_ name: ServiceName) -> Bool {
         switch self {

@@ -43,6 +43,7 @@ final class Board: Sendable {
             for write in writes {
                 for change in write.changes {
                     contents.state.apply(change)
+                    contents.state.recent.note(change, at: write.index)
                     for (object, isGone) in change.touched {
                         contents.indexes[object.topic]?.note(
                             object.key, write.index, isGone: isGone)

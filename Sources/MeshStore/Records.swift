@@ -1,12 +1,41 @@
 package import Foundation
 package import MeshModel
 
-/// A registered service with its history.
+/// A registered service with its history. Definitions are large and many: copies share one.
 package struct ServiceRecord: Sendable, Hashable {
-    package var definition: ServiceDefinition
-    package var origin: Origin
+    private final class Content: Sendable {
+        let definition: ServiceDefinition
+        let origin: Origin
+
+        init(_ definition: ServiceDefinition, _ origin: Origin) {
+            self.definition = definition
+            self.origin = origin
+        }
+    }
+
+    private let content: Content
     package var createIndex: Index
     package var modifyIndex: Index
+
+    package init(
+        definition: ServiceDefinition, origin: Origin, createIndex: Index, modifyIndex: Index
+    ) {
+        content = Content(definition, origin)
+        self.createIndex = createIndex
+        self.modifyIndex = modifyIndex
+    }
+
+    package var definition: ServiceDefinition { content.definition }
+    package var origin: Origin { content.origin }
+    package var id: ServiceID { content.definition.id }
+
+    package static func == (left: Self, right: Self) -> Bool {
+        left.createIndex == right.createIndex && left.modifyIndex == right.modifyIndex
+            && (left.content === right.content
+                || (left.definition == right.definition && left.origin == right.origin))
+    }
+
+    package func hash(into hasher: inout Hasher) { hasher.combine(id) }
 }
 
 /// A config entry with its history.

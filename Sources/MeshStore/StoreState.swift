@@ -15,12 +15,15 @@ package struct StoreState: Sendable {
     var leafRecords: [SpiffeID: LeafRecord] = [:]
     var secretRecords: [String: SecretRecord] = [:]
     var facts: [String: String] = [:]
+    /// What was written last, for those who keep something that follows from the whole.
+    var recent: RecentChanges
     /// Opens what is sealed.
     let box: SecretBox
 
     init(index: Index, box: SecretBox) {
         self.index = index
         self.box = box
+        recent = RecentChanges(start: index)
     }
 
     mutating func apply(_ change: Change) { set(change, forward: true) }
@@ -50,8 +53,26 @@ extension StoreState {
 
     /// Every service, by id.
     package var services: [ServiceRecord] {
-        storedServices.merging(files.services) { $1 }.values
-            .sorted { $0.definition.id < $1.definition.id }
+        let all = storedServices.merging(files.services) { $1 }
+        return all.sorted { $0.key < $1.key }.map(\.value)
+    }
+
+    /// The services that were written after an index; nil when that is too long ago to tell.
+    package func services(changedAfter index: Index) -> Set<ServiceID>? {
+        recent.services(after: index)
+    }
+
+    /// Every config entry but those that are made of intentions, by kind and name.
+    package var plainEntries: [ConfigEntryRecord] {
+        storedEntries.merging(files.entries) { $1 }.sorted { $0.key < $1.key }.map(\.value)
+    }
+
+    /// The index of the last change of ``plainEntries``, or of the start.
+    package var plainEntriesIndex: Index { recent.lastEntry }
+
+    /// The intentions that were written after an index; nil when that is too long ago to tell.
+    package func intentions(changedAfter index: Index) -> Set<IntentionKey>? {
+        recent.intentions(after: index)
     }
 
     /// A config entry. That of kind `service-intentions` is made of the intentions.

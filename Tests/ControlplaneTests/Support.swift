@@ -49,7 +49,7 @@ struct World {
         return DesiredState(
             settings: DesiredState.Settings(
                 node: node, congestion: "", intentionsDefault: .deny, leafTTL: .hours(72)),
-            inventory: inventory,
+            inventory: inventory, change: nil,
             entries: entries.map {
                 ConfigEntryRecord(
                     entry: $0, origin: .api, createIndex: .zero, modifyIndex: .zero)

@@ -183,4 +183,43 @@ import Testing
         #expect(taken == dues.sorted())
         #expect(queue.count == 0)
     }
+
+    @Test func checksOfOneServiceLeaveOthersAlone() throws {
+        var dice = Dice()
+        var book = CheckBook()
+        let (a, b) = (try ServiceID("a"), try ServiceID("b"))
+        func check(_ id: String, of service: ServiceID) -> CheckSpec {
+            CheckSpec(
+                id: id, service: service,
+                definition: CheckDefinition(ttl: .seconds(30), status: .passing))
+        }
+        book.configure([check("a1", of: a), check("b1", of: b)], now: start, using: &dice)
+        _ = try book.reported(check: "b1", CheckResult(.critical, "x"), now: start)
+        book.configure([check("a2", of: a)], of: [a], now: start, using: &dice)
+        #expect(book.reports.map(\.spec.id) == ["a2", "b1"])
+        #expect(book.standing(of: b) == HealthStanding(status: .critical, isProven: true))
+        #expect(book.standing(of: a) == HealthStanding(status: .passing, isProven: false))
+        book.configure([], of: [a], now: start, using: &dice)
+        #expect(book.reports.map(\.spec.id) == ["b1"])
+        #expect(book.standing(of: a) == .unchecked)
+        // An id that two services claim is the later one's, and goes with it.
+        book.configure([check("b1", of: a)], of: [a], now: start, using: &dice)
+        #expect(book.statuses(of: b) == [] && book.statuses(of: a) == [.critical])
+        #expect(book.standings.keys.sorted() == [a])
+    }
+
+    @Test func manyReportsTakeOnePlaceInTheQueue() throws {
+        var dice = Dice()
+        var book = CheckBook()
+        book.configure([try ttl("t")], now: start, using: &dice)
+        for second in 1...20 {
+            let now = start + .seconds(second)
+            _ = try book.reported(check: "t", CheckResult(.passing, ""), now: now)
+        }
+        #expect(events(&book, after: 30) == [])
+        #expect(book.next == start + .seconds(50))
+        #expect(events(&book, after: 49) == [])
+        #expect(events(&book, after: 50).count == 1)
+        #expect(book.next == nil)
+    }
 }

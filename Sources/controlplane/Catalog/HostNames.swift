@@ -10,19 +10,8 @@ actor HostNames {
 
     /// What is known now of the names in an inventory.
     func addresses(of inventory: Inventory) -> [String: String] {
-        wanted = Set(Self.names(in: inventory))
+        wanted = inventory.hostNames
         return known
-    }
-
-    private static func names(in inventory: Inventory) -> [String] {
-        let dialled = inventory.services.flatMap { service in
-            [
-                service.definition.address, service.sidecar?.address,
-                service.sidecar?.proxy?.localServiceAddress,
-                service.definition.proxy?.localServiceAddress,
-            ].compactMap { $0 }
-        }
-        return dialled.filter { !$0.isEmpty && $0 != "localhost" && !IPText.isAddress($0[...]) }
     }
 
     /// Looks names up until the task is cancelled; `changed` is told when an address is another

@@ -2,105 +2,117 @@ import MeshHealth
 import MeshModel
 import MeshStore
 
-/// One service of this node with what was made of its definition.
-struct LocalService: Sendable, Equatable {
-    var definition: ServiceDefinition
-    var origin: Origin
-    /// The sidecar that the definition asks for, expanded; for a proxy registered by hand, nil.
-    var sidecar: ServiceDefinition?
-}
-
-/// The services of this node. A value, made of definitions.
+/// The services of this node. A value, made of definitions, and brought up to date by those that
+/// have changed.
 struct Inventory: Sendable, Equatable {
+    /// By id.
     private(set) var services: [LocalService] = []
+    /// Every proxy of the node: expanded sidecars and those registered by hand.
+    private(set) var proxies: [ServiceDefinition] = []
+    /// The ports that definitions claim.
+    private(set) var claims = Tally<UInt16>()
+    private var names = Tally<String>()
+    private var byID: [ServiceID: LocalService] = [:]
+    private var byName: [ServiceName: [LocalService]] = [:]
+    private var proxyByID: [ServiceID: ServiceDefinition] = [:]
+    private var proxyByName: [ServiceName: ServiceDefinition] = [:]
+    private var proxyOrigins: [ServiceID: Origin] = [:]
     private(set) var problems: [Problem] = []
 
     init() {}
 
-    /// Expands sidecars; `ports` are those of sidecars that name none.
+    /// Takes records by id, and the ports of sidecars that name none.
     init(_ records: [ServiceRecord], ports: SidecarPorts) {
-        for record in records {
-            var service = LocalService(
-                definition: record.definition, origin: record.origin, sidecar: nil)
-            if record.definition.connect.sidecarService != nil {
-                service.sidecar = expand(record, ports)
-            }
-            services.append(service)
+        services = records.map { LocalService($0, ports: ports) }
+        byID.reserveCapacity(services.count)
+        for service in services {
+            byID[service.definition.id] = service
+            claims.add(service.claims)
+            names.add(service.hostNames)
+            if service.isInstance { byName[service.definition.name, default: []].append(service) }
+            if service.concernsProxies { add(service) }
         }
-        index()
     }
 
-    private mutating func expand(_ record: ServiceRecord, _ ports: SidecarPorts)
-        -> ServiceDefinition?
-    {
-        let definition = record.definition
-        let own = definition.connect.sidecarService?.port
-        guard own != nil || ports.ports[definition.id] != nil else {
-            problems.append(
-                Problem(
-                    .error,
-                    "no port is left for the sidecar of \(definition.id): give it a port, or make "
-                        + "mesh.sidecar_min_port … mesh.sidecar_max_port wider",
-                    at: record.origin.location))
-            return nil
-        }
-        do {
-            return try definition.sidecar(port: ports.ports[definition.id] ?? 0)
-        } catch {
-            problems.append(
-                Problem(
-                    .error, "the sidecar of \(definition.id): \(error)", at: record.origin.location)
-            )
-            return nil
+    static func == (left: Inventory, right: Inventory) -> Bool {
+        left.services == right.services && left.problems == right.problems
+    }
+
+    private mutating func add(_ service: LocalService) {
+        if let problem = service.problem { problems.append(problem) }
+        let own = service.definition.kind == .connectProxy ? service.definition : nil
+        for proxy in [service.sidecar, own].compactMap({ $0 }) {
+            proxies.append(proxy)
+            proxyOrigins[proxy.id] = proxyOrigins[proxy.id] ?? service.origin
+            if let id = proxy.proxy?.destinationServiceID {
+                proxyByID[id] = proxyByID[id] ?? proxy
+            } else if let name = proxy.proxy?.destinationServiceName {
+                proxyByName[name] = proxyByName[name] ?? proxy
+            }
         }
     }
+
+    // MARK: - changes
+
+    /// Takes another definition of a service, or its end; says which services have other instances
+    /// now. nil, and nothing changed, where sidecars are concerned: then all of it is made anew.
+    mutating func take(_ record: ServiceRecord?, of id: ServiceID) -> Set<ServiceName>? {
+        let old = byID[id]
+        guard old?.concernsProxies != true,
+            !(record.map { LocalService.concernsProxies($0.definition) } ?? false)
+        else { return nil }
+        let new = record.map { LocalService($0, ports: SidecarPorts()) }
+        guard old != new else { return [] }
+        byID[id] = new
+        Self.replace(old, new, in: &services)
+        for name in Set([old, new].compactMap { $0?.definition.name }) {
+            Self.replace(
+                old?.definition.name == name ? old : nil, new?.definition.name == name ? new : nil,
+                in: &byName[name, default: []])
+            if byName[name]?.isEmpty == true { byName[name] = nil }
+        }
+        claims.remove(old?.claims ?? [])
+        claims.add(new?.claims ?? [])
+        names.remove(old?.hostNames ?? [])
+        names.add(new?.hostNames ?? [])
+        return Set([old, new].compactMap { $0?.definition.name })
+    }
+
+    private static func replace(
+        _ old: LocalService?, _ new: LocalService?, in list: inout [LocalService]
+    ) {
+        guard let id = (old ?? new)?.definition.id else { return }
+        var low = 0
+        var high = list.count
+        while low < high {
+            let middle = (low + high) / 2
+            if list[middle].definition.id < id { low = middle + 1 } else { high = middle }
+        }
+        switch (old, new) {
+        case (nil, let new?): list.insert(new, at: low)
+        case (.some, let new?): list[low] = new
+        case (.some, nil): list.remove(at: low)
+        case (nil, nil): break
+        }
+    }
+
+    // MARK: - questions
 
     /// The services whose sidecars need a port from the range.
     static func withoutPort(_ records: [ServiceRecord]) -> [ServiceID] {
         records.filter {
             $0.definition.connect.sidecarService.map { $0.port == nil } ?? false
-        }.map(\.definition.id)
-    }
-
-    /// Every proxy of the node: expanded sidecars and those registered by hand.
-    private(set) var proxies: [ServiceDefinition] = []
-    private var byName: [ServiceName: [Int]] = [:]
-    private var proxyByID: [ServiceID: ServiceDefinition] = [:]
-    private var proxyByName: [ServiceName: ServiceDefinition] = [:]
-    private var origins: [ServiceID: Origin] = [:]
-    private var names: [ServiceID: ServiceName] = [:]
-
-    private mutating func index() {
-        for (index, service) in services.enumerated() {
-            let definition = service.definition
-            origins[definition.id] = service.origin
-            names[definition.id] = definition.name
-            if definition.kind != .connectProxy {
-                byName[definition.name, default: []].append(index)
-            }
-            for proxy in [service.sidecar, definition.kind == .connectProxy ? definition : nil] {
-                if let proxy { add(proxy, service.origin) }
-            }
-        }
-    }
-
-    private mutating func add(_ proxy: ServiceDefinition, _ origin: Origin) {
-        proxies.append(proxy)
-        origins[proxy.id] = origins[proxy.id] ?? origin
-        if let id = proxy.proxy?.destinationServiceID {
-            proxyByID[id] = proxyByID[id] ?? proxy
-        } else if let name = proxy.proxy?.destinationServiceName {
-            proxyByName[name] = proxyByName[name] ?? proxy
-        }
+        }.map(\.id)
     }
 
     /// Instances that callers look for: everything but proxies.
-    var instances: [LocalService] { services.filter { $0.definition.kind != .connectProxy } }
+    var instances: [LocalService] { services.filter(\.isInstance) }
 
     /// The instances of one service.
-    func instances(of name: ServiceName) -> [LocalService] {
-        (byName[name] ?? []).map { services[$0] }
-    }
+    func instances(of name: ServiceName) -> [LocalService] { byName[name] ?? [] }
+
+    /// One service.
+    subscript(_ id: ServiceID) -> LocalService? { byID[id] }
 
     /// The proxy in front of an instance.
     func proxy(of instance: ServiceDefinition) -> ServiceDefinition? {
@@ -108,32 +120,16 @@ struct Inventory: Sendable, Equatable {
     }
 
     /// Who owns the definition that a service or a sidecar follows from.
-    func origin(of id: ServiceID) -> Origin? { origins[id] }
+    func origin(of id: ServiceID) -> Origin? { byID[id]?.origin ?? proxyOrigins[id] }
 
     /// The service that an instance is one of.
-    func name(of id: ServiceID) -> ServiceName? { names[id] }
+    func name(of id: ServiceID) -> ServiceName? { byID[id]?.definition.name }
+
+    /// The hosts that are dialled and are no addresses.
+    var hostNames: Set<String> { Set(names.values) }
 
     /// Every check of the node.
-    var checks: [CheckSpec] {
-        services.flatMap { service -> [CheckSpec] in
-            let own = service.definition
-            let side = service.sidecar?.checks ?? []
-            // A sidecar is a listener of the data plane; its checks count for the service behind
-            // it.
-            return Self.specs(own.checks, of: own.id, for: own.id)
-                + Self.specs(side, of: service.sidecar?.id ?? own.id.sidecar, for: own.id)
-        }
-    }
-
-    private static func specs(
-        _ checks: [CheckDefinition], of named: ServiceID, for service: ServiceID
-    ) -> [CheckSpec] {
-        checks.enumerated().map { index, check in
-            CheckSpec(
-                id: check.identifier(service: named, index: index, count: checks.count),
-                service: service, definition: check)
-        }
-    }
+    var checks: [CheckSpec] { services.flatMap(\.checks) }
 }
 
 extension Origin {

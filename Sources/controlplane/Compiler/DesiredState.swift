@@ -35,6 +35,8 @@ struct DesiredState: Sendable {
 
     var settings: Settings
     var inventory: Inventory
+    /// What of the inventory is another than in the state before; nil: all may be.
+    var change: InventoryChange?
     var entries: [ConfigEntryRecord]
     var intentions: [Intention]
     var listeners: [(definition: ListenerDefinition, origin: Origin)]
@@ -43,6 +45,13 @@ struct DesiredState: Sendable {
     var certificates: [String: ListenerCertificate]
     /// Addresses of host names that services are registered with.
     var addresses: [String: String]
+
+    /// Whether everything but inventory and intentions is what it is in another state.
+    func hasSameFrame(as other: DesiredState) -> Bool {
+        settings == other.settings && entries == other.entries
+            && listeners.elementsEqual(other.listeners, by: ==) && mesh == other.mesh
+            && certificates == other.certificates && addresses == other.addresses
+    }
 
     /// The services whose certificates this node needs.
     var identities: Set<ServiceName> {
@@ -58,7 +67,7 @@ struct DesiredState: Sendable {
 }
 
 /// What the mesh's authority gave this node.
-struct MeshMaterials: Sendable {
+struct MeshMaterials: Sendable, Equatable {
     var trustDomain: TrustDomain
     /// The roots that peers are checked against, DER, one behind the other.
     var trust: [UInt8]

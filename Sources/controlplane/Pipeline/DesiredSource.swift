@@ -16,9 +16,9 @@ actor DesiredSource {
     private var certificates: [String: ListenerCertificate] = [:]
     private var certificateReader = ListenerCertificates()
     private var ports: SidecarPorts
-    /// Made anew only when services, or intentions, have changed.
-    private var cachedInventory: (index: Index, value: Inventory)?
-    private var cachedIntentions: (index: Index, value: [Intention])?
+    private var kept = KeptObjects()
+    /// The services that are others than those of the last gathering; nil: all may be.
+    private var changed: InventoryChange?
 
     init(
         store: any StateStore, identity: IdentityKeeper, configuration: Configuration,
@@ -39,7 +39,7 @@ actor DesiredSource {
         let layer = try Self.layer(new, folders)
         try await store.write { $0.setFileLayer(layer) }
         configuration = new
-        cachedInventory = nil
+        kept.forget()
         self.folders = folders
         readCertificates()
     }
@@ -77,17 +77,21 @@ actor DesiredSource {
         return merged != certificates
     }
 
-    /// Everything that the next snapshot follows from.
+    /// Everything that the next snapshot follows from, and what of it has changed since the last
+    /// time: for one caller.
     func gather() async -> DesiredState {
-        let stored = store.snapshot
-        let inventory = await inventory(stored)
+        _ = await inventory(store.snapshot)
+        // What is looked at from here on is of one moment.
+        let (inventory, change) = (kept.inventory, changed)
+        let (intentions, entries) = (kept.intentions, kept.entries)
+        changed = InventoryChange()
         let listeners = configuration.listeners.map { ($0.value, $0.origin) }
         let services = DesiredState.identities(
             inventory: inventory, listeners: listeners.map(\.0))
         let materials = await identity.materials(for: services)
         return DesiredState(
-            settings: settings, inventory: inventory, entries: entries(stored),
-            intentions: intentions(stored), listeners: listeners, mesh: materials,
+            settings: settings, inventory: inventory, change: change, entries: entries,
+            intentions: intentions, listeners: listeners, mesh: materials,
             certificates: certificates, addresses: await names.addresses(of: inventory))
     }
 
@@ -104,36 +108,19 @@ actor DesiredSource {
 
     /// The services of the node, their sidecars expanded.
     func inventory(_ stored: StoreState) async -> Inventory {
-        let index = store.index(of: Watch(.services))
-        if let (known, value) = cachedInventory, known == index, stored.index >= index {
-            return value
-        }
-        let records = stored.services
         let before = ports
-        _ = ports.assign(
-            Inventory.withoutPort(records), range: configuration.mesh.sidecarPorts,
-            taken: taken(records))
+        if let change = kept.take(stored, ports: ports) {
+            changed?.formUnion(change)
+        } else {
+            let records = stored.services
+            _ = ports.assign(
+                Inventory.withoutPort(records), range: configuration.mesh.sidecarPorts,
+                taken: taken(records))
+            kept.take(records, of: stored, ports: ports)
+            changed = nil
+        }
         if ports != before { await keepPorts() }
-        let inventory = Inventory(records, ports: ports)
-        cachedInventory = stored.index >= index ? (index, inventory) : nil
-        return inventory
-    }
-
-    /// The entries that the compiler looks at. Intentions stand for themselves.
-    private func entries(_ stored: StoreState) -> [ConfigEntryRecord] {
-        ConfigEntry.Kind.allCases.filter { $0 != .serviceIntentions }.flatMap {
-            stored.configEntries(kind: $0.rawValue)
-        }
-    }
-
-    private func intentions(_ stored: StoreState) -> [Intention] {
-        let index = store.index(of: Watch(.intentions))
-        if let (known, value) = cachedIntentions, known == index, stored.index >= index {
-            return value
-        }
-        let value = stored.intentions
-        cachedIntentions = stored.index >= index ? (index, value) : nil
-        return value
+        return kept.inventory
     }
 
     private func keepPorts() async {
@@ -152,13 +139,7 @@ actor DesiredSource {
         var taken = Set(configuration.listeners.map(\.value.bindAddr.port))
         taken.formUnion(
             [configuration.admin.bindAddr, configuration.api.bindAddr].compactMap { $0?.port })
-        for definition in records.map(\.definition) {
-            taken.insert(definition.port)
-            let sidecar = definition.connect.sidecarService
-            taken.formUnion([sidecar?.port].compactMap { $0 })
-            let upstreams = sidecar?.proxy.upstreams ?? definition.proxy?.upstreams ?? []
-            taken.formUnion(upstreams.map(\.localBindPort))
-        }
+        for record in records { taken.formUnion(LocalService.claims(record.definition)) }
         return taken
     }
 }

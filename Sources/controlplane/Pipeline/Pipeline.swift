@@ -35,6 +35,8 @@ actor Pipeline {
     /// knows better.
     private var adopted: Set<UInt64> = []
     private(set) var published: PublishedNode?
+    /// Under way to the workers: what changes meanwhile is told of its endpoints as well.
+    private var coming: PublishedNode?
     private var reader: SnapshotReader?
     /// What a data plane runs that this control plane has not published: 0 is nothing.
     private var running: UInt64 = 0
@@ -118,9 +120,16 @@ actor Pipeline {
 
     private func step() async {
         let change = changes
+        let begun = ContinuousClock.now
         let state = await source.gather()
-        await health.configure(state.inventory.checks)
+        if let change = state.change {
+            let specs = change.services.flatMap { state.inventory[$0]?.checks ?? [] }
+            await health.configure(specs, of: change.services)
+        } else {
+            await health.configure(state.inventory.checks)
+        }
         let start = ContinuousClock.now
+        metrics.gather.observe((start - begun) / .seconds(1))
         let plan = NodeCompiler.compile(state)
         metrics.compile.observe((ContinuousClock.now - start) / .seconds(1))
         board.replace(.pipeline, kind: "plan", plan.problems.map(\.description))
@@ -146,7 +155,9 @@ actor Pipeline {
             let begun = ContinuousClock.now
             let (node, files) = try build(plan, generation)
             metrics.build.observe((ContinuousClock.now - begun) / .seconds(1))
-            await show(node)
+            show(node)
+            coming = node
+            defer { coming = nil }
             let start = ContinuousClock.now
             let outcome = await link.publish(files)
             metrics.published(outcome, took: ContinuousClock.now - start)
@@ -256,16 +267,15 @@ actor Pipeline {
     // MARK: - health
 
     /// Tells the workers what is known of every endpoint, before they meet the new ones.
-    private func show(_ node: PublishedNode) async {
-        let overlay = HealthOverlay(await health.reports)
-        for (service, keys) in node.endpoints {
-            for key in keys { show(key, of: service, in: node, overlay[service]) }
+    private func show(_ node: PublishedNode) {
+        let services = Array(node.endpoints.keys)
+        for (service, standing) in zip(services, health.standings.of(services)) {
+            for key in node.endpoints[service] ?? [] { show(key, of: service, in: node, standing) }
         }
     }
 
     private func show(
-        _ key: UInt64, of service: ServiceID, in node: PublishedNode,
-        _ standing: HealthOverlay.Standing
+        _ key: UInt64, of service: ServiceID, in node: PublishedNode, _ standing: HealthStanding
     ) {
         guard let slot = slots.overlay.current(key) else { return }
         if !standing.isProven, adopted.contains(key) { return }
@@ -274,12 +284,12 @@ actor Pipeline {
         link.overlay.set(slot, HealthOverlay.condition(standing.status, weights: weights))
     }
 
-    /// The checks of a service say something else now.
-    func healthChanged(_ service: ServiceID) async {
-        let standing = HealthOverlay(await health.reports)[service]
-        guard let published else { return }
-        for key in published.endpoints[service] ?? [] {
-            show(key, of: service, in: published, standing)
+    /// The checks of a service say something else now. Read and written in one go: of two that
+    /// come close together the later one holds.
+    func healthChanged(_ service: ServiceID) {
+        let standing = health.standings[service]
+        for node in [published, coming].compactMap({ $0 }) {
+            for key in node.endpoints[service] ?? [] { show(key, of: service, in: node, standing) }
         }
     }
 

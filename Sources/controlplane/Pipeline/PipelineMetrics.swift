@@ -3,6 +3,7 @@ import MeshWorkers
 
 /// How long the way of a change takes, and how publications end.
 struct PipelineMetrics: Sendable {
+    let gather: Histogram
     let compile: Histogram
     let build: Histogram
     private let publish: Histogram
@@ -10,6 +11,8 @@ struct PipelineMetrics: Sendable {
 
     init(_ registry: MetricsRegistry) {
         self.registry = registry
+        gather = registry.histogram(
+            "ringmesh_pipeline_gather_seconds", "From store and files to desired state.")
         compile = registry.histogram(
             "ringmesh_pipeline_compile_seconds", "From desired state to plan.")
         build = registry.histogram(

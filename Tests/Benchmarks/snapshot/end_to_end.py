@@ -1,0 +1,388 @@
+"""What a change costs on its whole way: from the request to the admin API until every worker has
+acknowledged it, with a real control plane and a real data plane of two workers.
+
+    tools/bench-snapshot --end-to-end [--services N] [--rounds N] [--json FILE]
+
+The node has N services of five instances, each instance with a TTL check, a route to every service
+and an intention towards every one. Measured are: the first publication of a control plane that
+comes to a running data plane (everything is read, compiled, built, shipped and acknowledged), the
+change of one service, the change of one intention, and a health report until the overlay's word
+has changed and until a request takes another instance.
+"""
+
+import argparse
+import contextlib
+import json
+import mmap
+import multiprocessing
+import os
+import platform
+import re
+import socket
+import statistics
+import sys
+import threading
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "Integration"))
+
+from ports import Ports
+from ringmesh import Node, listener
+from wire import Client, Recorder
+
+ENDPOINTS = 5
+EDGE = "edge"
+LIMITS_MS = {
+    "everything": 250.0,
+    "one service": 50.0,
+    "one intention": 50.0,
+    "health: word": 5.0,
+    "health: request": 5.0,
+}
+
+
+def now_ms():
+    return time.clock_gettime(time.CLOCK_MONOTONIC) * 1e3
+
+
+class Admin:
+    """Keep-alive requests to the admin socket."""
+
+    def __init__(self, path):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(60)
+        self.sock.connect(str(path))
+        self.buffer = b""
+
+    def __call__(self, method, target, document=None):
+        body = b"" if document is None else json.dumps(document).encode()
+        head = f"{method} {target} HTTP/1.1\r\nHost: node\r\nContent-Length: {len(body)}\r\n\r\n"
+        self.sock.sendall(head.encode() + body)
+        return self.answer()
+
+    def answer(self):
+        while b"\r\n\r\n" not in self.buffer:
+            self.buffer += self.sock.recv(1 << 20) or self.ended()
+        head, _, rest = self.buffer.partition(b"\r\n\r\n")
+        length = int(re.search(rb"(?i)content-length: *(\d+)", head).group(1))
+        while len(rest) < length:
+            rest += self.sock.recv(1 << 20) or self.ended()
+        self.buffer = rest[length:]
+        status = int(head.split()[1])
+        if status != 200:
+            raise AssertionError(f"{status}: {rest[:length][:400]!r}")
+        return json.loads(rest[:length])
+
+    @staticmethod
+    def ended():
+        raise AssertionError("the control plane closed the connection")
+
+
+def instance(service, number, real=(), weight=1):
+    """Instance `number` of a service; those of service 0 are served here."""
+    address, port = f"10.{service // 250}.{service % 250}.{number + 1}", 8080
+    if service == 0:
+        address, port = "127.0.0.1", real[number]
+    return {
+        "service": {
+            "name": f"service-{service}",
+            "id": f"service-{service}-{number}",
+            "address": address,
+            "port": port,
+            "tags": [f"v{number % 2}"],
+            "meta": {"rack": f"r{service % 40}"},
+            "weights": {"passing": weight, "warning": 1},
+            "checks": [{"ttl": "24h", "status": "passing"}],
+        }
+    }
+
+
+def intention(service, action="allow"):
+    source = EDGE if service == 0 else f"service-{(service * 31 + 1) % 9973}"
+    return {
+        "source": source,
+        "destination": f"service-{service}",
+        "action": action,
+        "replace": True,
+    }
+
+
+def backends(ports, started):
+    """Answers with the number of the instance, until the process is ended."""
+    for number, port in enumerate(ports):
+        text = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n%d" % number
+        Recorder(port, lambda request, client, text=text: text)
+    started.set()
+    threading.Event().wait()
+
+
+def seed(node, services, real):
+    """Writes services and intentions over the API, as users do: many at a time."""
+    work = [
+        ("PUT", "/v1/services", instance(service, number, real))
+        for service in range(services)
+        for number in range(ENDPOINTS)
+    ]
+    work += [("POST", "/v1/intentions", intention(service)) for service in range(services)]
+    lock, left = threading.Lock(), iter(work)
+
+    def writer():
+        admin = Admin(node.admin_socket)
+        while True:
+            with lock:
+                item = next(left, None)
+            if item is None:
+                return
+            admin(*item)
+
+    begun = time.monotonic()
+    threads = [threading.Thread(target=writer) for _ in range(200)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    spent = time.monotonic() - begun
+    print(f"{len(work)} objects written in {spent:.1f} s", file=sys.stderr)
+
+
+def histogram(node, name):
+    """(count, sum in ms) of a histogram of the control plane."""
+    found = dict(re.findall(rf"^{name}_(count|sum) ([0-9.e+-]+)$", node.metrics(), re.M))
+    return float(found.get("count", 0)), float(found.get("sum", 0)) * 1e3
+
+
+PHASES = ("gather", "compile", "build", "publish")
+
+
+def phases(node):
+    return {p: histogram(node, f"ringmesh_pipeline_{p}_seconds")[1] for p in PHASES}
+
+
+def measure_everything(node, rounds):
+    """Restarts of the control plane: its first publication holds every object."""
+    samples, parts = [], []
+    for _ in range(rounds):
+        node.control.kill()
+        node.start(seconds=120)
+        part = phases(node)
+        count, _ = histogram(node, "ringmesh_pipeline_publish_seconds")
+        if count != 1:
+            raise AssertionError(f"{count} publications instead of the first one")
+        parts.append(part)
+        samples.append(sum(part.values()))
+    return samples, parts
+
+
+def measure_changes(node, rounds, change):
+    admin = Admin(node.admin_socket)
+    change(admin, 0)  # what only the first of its kind costs is told by the first line
+    samples, parts = [], []
+    for number in range(1, rounds + 1):
+        before = phases(node)
+        begun = now_ms()
+        report = change(admin, number)
+        samples.append(now_ms() - begun)
+        if report["outcome"] != "live":
+            raise AssertionError(report)
+        parts.append({p: value - before[p] for p, value in phases(node).items()})
+    return samples, parts
+
+
+class Overlay:
+    """The words that the workers read, mapped from the supervisor's own descriptor."""
+
+    def __init__(self, pid):
+        for entry in os.listdir(f"/proc/{pid}/fd"):
+            path = f"/proc/{pid}/fd/{entry}"
+            with contextlib.suppress(OSError):
+                if "overlay" in os.readlink(path):
+                    with open(path, "rb") as file:
+                        self.map = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+                    return
+        raise AssertionError("the data plane has no overlay")
+
+    def differing(self, before):
+        """Where the first byte differs from what was."""
+        for at in range(0, len(before), 4096):
+            if self.map[at : at + 4096] != before[at : at + 4096]:
+                page = zip(self.map[at : at + 4096], before[at : at + 4096], strict=True)
+                return at + next(i for i, (a, b) in enumerate(page) if a != b)
+        return None
+
+
+def watch_word(pid, at, orders, told):
+    """A process of its own: tells when the byte at `at` has become another one."""
+    overlay = Overlay(pid)
+    while orders.recv():
+        old = overlay.map[at]
+        told.send("armed")
+        while overlay.map[at] == old:
+            pass
+        told.send(now_ms())
+
+
+def watch_requests(port, orders, told):
+    """A process of its own: requests without a pause until instance 0 is seen, or no longer seen.
+
+    Told is when the request was sent that shows the change: the first that instance 0 answers; or
+    the first after the last one that it answered.
+    """
+    with Client(port, timeout=10) as client:
+        while (order := orders.recv()) is not None:
+            told.send("armed")
+            begun, shown = now_ms(), None
+            while True:
+                sent = now_ms()
+                own = client.get("/", "service-0.mesh").body == b"0"
+                if order == "in" and own:
+                    shown = now_ms()
+                    break
+                if order == "out":
+                    shown = None if own else shown or now_ms()
+                    if shown and sent - shown > 50:
+                        break
+                if sent - begun > 10_000:
+                    break
+            told.send(shown)
+
+
+def measure_health(node, rounds, port):
+    admin = Admin(node.admin_socket)
+    overlay = Overlay(node.supervisor())
+    path = "/v1/checks/service:service-0-0"
+    before = overlay.map[:]
+    admin("PUT", f"{path}/fail")
+    at = overlay.differing(before)
+    admin("PUT", f"{path}/pass")
+    watchers = []
+    for target, what in ((watch_word, (node.supervisor(), at)), (watch_requests, (port,))):
+        (orders, mine), (told, theirs) = multiprocessing.Pipe(False), multiprocessing.Pipe(False)
+        process = multiprocessing.Process(target=target, args=(*what, orders, theirs), daemon=True)
+        process.start()
+        watchers.append((process, mine, told))
+    words, requests = [], []
+    for number in range(2 * rounds):
+        verb, order = ("fail", "out") if number % 2 == 0 else ("pass", "in")
+        for _, orders, told in watchers:
+            orders.send(order)
+            told.recv()
+        time.sleep(0.02)
+        begun = now_ms()
+        admin("PUT", f"{path}/{verb}")
+        word, request = (told.recv() for _, _, told in watchers)
+        words.append(word - begun)
+        requests.append(request - begun)
+    for process, _, _ in watchers:
+        process.terminate()
+    return words, requests
+
+
+def spread(samples):
+    ordered = sorted(samples)
+    return {
+        "rounds": len(ordered),
+        "best": round(ordered[0], 2),
+        "median": round(statistics.median(ordered), 2),
+        "p90": round(ordered[int(len(ordered) * 0.9) - 1], 2),
+        "worst": round(ordered[-1], 2),
+    }
+
+
+def table(results):
+    lines = [
+        "| what | target | best | median | p90 | worst | rounds |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, limit in LIMITS_MS.items():
+        row = results[name]
+        lines.append(
+            f"| {name} | < {limit:g} ms | {row['best']} | {row['median']} | {row['p90']} "
+            f"| {row['worst']} | {row['rounds']} |"
+        )
+    return "\n".join(lines)
+
+
+def mean_parts(parts):
+    return {p: round(statistics.median(part[p] for part in parts), 2) for p in PHASES}
+
+
+def run(options):
+    held = Ports()
+    real = [held.take() for _ in range(ENDPOINTS)]
+    port = held.take()
+    started = multiprocessing.Event()
+    served = multiprocessing.Process(target=backends, args=(real, started), daemon=True)
+    served.start()
+    started.wait(10)
+    routes = [
+        {"match": {"host": f"service-{number}.mesh"}, "service": f"service-{number}"}
+        for number in range(options.services)
+    ]
+    node = Node(
+        held,
+        workers=2,
+        listeners=[{**listener("edge", port, identity=EDGE), "routes": routes}],
+        config_entries=[
+            {"kind": "proxy-defaults", "name": "global", "config": {"protocol": "http"}}
+        ],
+    )
+    try:
+        node.start(seconds=120)
+        seed(node, options.services, real)
+        results, details = {}, {}
+        for name, change in (
+            (
+                "one service",
+                lambda admin, n: admin(
+                    "PUT", "/v1/services", instance(7 + n, 0, real, weight=2 + n)
+                ),
+            ),
+            (
+                "one intention",
+                lambda admin, n: admin("POST", "/v1/intentions", intention(7 + n, "deny")),
+            ),
+        ):
+            samples, parts = measure_changes(node, options.rounds, change)
+            results[name] = spread(samples)
+            details[name] = mean_parts(parts)
+        words, requests = measure_health(node, options.rounds, port)
+        results["health: word"], results["health: request"] = spread(words), spread(requests)
+        samples, parts = measure_everything(node, options.restarts)
+        results["everything"] = spread(samples)
+        details["everything"] = mean_parts(parts)
+    finally:
+        served.terminate()
+        node.close()
+        held.close()
+    document = {
+        "services": options.services,
+        "endpoints": ENDPOINTS,
+        "workers": 2,
+        "cores": os.cpu_count(),
+        "kernel": platform.release(),
+        "limits_ms": LIMITS_MS,
+        "results_ms": results,
+        "medians_of_parts_ms": details,
+    }
+    print(table(results))
+    for name, part in details.items():
+        print(f"{name}: " + ", ".join(f"{phase} {ms} ms" for phase, ms in part.items()))
+    if options.json:
+        Path(options.json).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    late = [name for name, limit in LIMITS_MS.items() if results[name]["median"] >= limit]
+    if late:
+        sys.exit(f"beyond the target: {', '.join(late)}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--services", type=int, default=10_000)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--restarts", type=int, default=10)
+    parser.add_argument("--json")
+    run(parser.parse_args())
+
+
+if __name__ == "__main__":
+    main()
