@@ -61,7 +61,7 @@ def hop(request, nodes, ports, recorders, tmp_path):
     nodes(services=services, listeners=listeners).start()
     yield Hop(own, behind)
     for child in children:
-        child.terminate()
+        child.terminate(1)  # h2o waits for kept connections
 
 
 def test_same_number_of_requests(hop):
