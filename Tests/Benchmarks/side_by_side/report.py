@@ -30,7 +30,9 @@ class Result:
 
     @property
     def peers(self):
-        return [name for name in self.proxies if name != OURS]
+        """Who is compared with: another engine of ours only where nobody else is."""
+        others = [name for name in self.proxies if name != OURS]
+        return [name for name in others if not name.startswith(OURS)] or others
 
     def complete(self, samples):
         """Sides without a void measurement."""

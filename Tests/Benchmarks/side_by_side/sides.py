@@ -335,6 +335,7 @@ class Ringmesh(Side):
     """Control plane and data plane as a user starts them: one file of configuration."""
 
     name = "ringmesh"
+    engine = "io_uring"
 
     def program(self):
         return str(ringmesh.binary("dataplane"))
@@ -353,7 +354,11 @@ class Ringmesh(Side):
         self.node = ringmesh.Node(
             plan.ports,
             workers=1,
-            dataplane={"cpus": str(plan.places.proxy), "tcp_congestion": plan.congestion},
+            dataplane={
+                "cpus": str(plan.places.proxy),
+                "tcp_congestion": plan.congestion,
+                "engine": self.engine,
+            },
             services=[
                 ringmesh.service("web", plan.backend["h1"], connect=ringmesh.sidecar(inbound)),
                 ringmesh.service("api", dead, connect=ringmesh.sidecar(outbound, {"web": local})),
@@ -389,9 +394,26 @@ class Ringmesh(Side):
             self.node.close()
 
 
+class RingmeshEpoll(Ringmesh):
+    """The same programs on the other engine; beside the others only when asked for."""
+
+    name = "ringmesh-epoll"
+    engine = "epoll"
+
+
 def kinds():
     """Every side by its name, in the order of the report."""
     import envoy  # here, since it is made of what stands above
 
-    found = (Direct, Forward, ForwardSplice, Ringmesh, Haproxy, HaproxySplice, Nginx, envoy.Envoy)
+    found = (
+        Direct,
+        Forward,
+        ForwardSplice,
+        Ringmesh,
+        RingmeshEpoll,
+        Haproxy,
+        HaproxySplice,
+        Nginx,
+        envoy.Envoy,
+    )
     return {kind.name: kind for kind in found}
