@@ -6,7 +6,7 @@ import re
 LINK = re.compile(r"(?<!!)\[[^\]\n]+\]\(([^)\s]+)\)")
 DOC_LINK = re.compile(r"<doc:([\w-]+)(?:#[^>]*)?>")
 TICKED = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
-TOP = ("Sources/", "CSources/", "Tests/", "tools/", "proto/", ".ci/", ".changelog/")
+TOP = ("Sources/", "CSources/", "Tests/", "tools/", "proto/", ".ci/")
 FILE_NAME = re.compile(r"^(?:[\w+.-]+/)*[\w+-]+\.(?:h|c|swift|py)$")
 CALL = re.compile(r"^([a-z][a-z0-9]*(?:_[a-z0-9]+)+)(?:\(\))?$")
 TYPE = re.compile(r"^((?:[A-Z][a-z0-9]+){2,}|[A-Z][A-Za-z]+[a-z][A-Z]\w+)(?:\.\w+(?:\(.*\))?)?$")
