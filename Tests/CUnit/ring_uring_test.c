@@ -32,7 +32,9 @@ RING_TEST(waits_for_the_time_and_not_longer)
         waits++;
     }
     CHECK(passed < 500 * KIT_MS);
-    CHECK(waits <= 3); /* the kernel taking leave of the ring of the test before may end one */
+    /* The kernel taking leave of the rings of earlier tests may end some; spinning makes
+     * thousands. */
+    CHECK(waits < 100);
     ring_destroy(ring);
 }
 
