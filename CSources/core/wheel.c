@@ -88,7 +88,7 @@ void wheel_arm(struct wheel *wheel, struct wheel_timer *timer, uint64_t now_ms, 
     if (!num_add_u64(now_ms, delay_ms, &due_ms)) {
         due_ms = UINT64_MAX;
     }
-    tick = due_ms / WHEEL_TICK_MS + (due_ms % WHEEL_TICK_MS != 0); /* rounded up: never early */
+    tick = due_ms / WHEEL_TICK_MS + 1; /* after due_ms, not at it: now_ms was rounded down */
     /* At the next tick at the earliest, so that a handler which arms again always ends. */
     tick = tick > wheel->now_tick ? tick : wheel->now_tick + 1;
     tick = num_min_u64(tick, wheel->now_tick + WHEEL_SPAN);

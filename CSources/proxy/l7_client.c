@@ -311,7 +311,7 @@ static void l7_timeout(struct proxy *proxy, struct conn *down)
     deadline = l7_deadline(down, entry, &outcome);
     if (deadline == 0) {
         l7_arm_idle(proxy, down, entry);
-    } else if (deadline > proxy->now_ms) {
+    } else if (deadline >= proxy->now_ms) { /* over when it is past: times are rounded down */
         conn_arm_timer(proxy, down, deadline - proxy->now_ms);
     } else {
         l7_timed_out(proxy, down, outcome);

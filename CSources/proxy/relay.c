@@ -188,7 +188,7 @@ static void relay_timeout(struct proxy *proxy, struct conn *conn)
     if (entry == NULL || entry->idle_timeout_ms == 0) {
         return;
     }
-    if (idle_ms >= entry->idle_timeout_ms) {
+    if (idle_ms > entry->idle_timeout_ms) { /* not at it: times are rounded down */
         relay_failed(proxy, conn, ABI_OUTCOME_IDLE_TIMEOUT);
     } else {
         conn_arm_timer(proxy, conn, entry->idle_timeout_ms - idle_ms);

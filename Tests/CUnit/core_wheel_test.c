@@ -49,7 +49,7 @@ static uint32_t model_armed(void)
     return count;
 }
 
-/* Whoever is due one tick ago must have fired; whoever fires must be due. */
+/* Whoever is due one tick ago must have fired; whoever fires must be past its time. */
 static void model_drain(uint64_t now_ms)
 {
     struct wheel_timer *timer;
@@ -58,7 +58,7 @@ static void model_drain(uint64_t now_ms)
         uint32_t i = (uint32_t)timer->token;
 
         CHECK(timer == &timers[i]);
-        CHECK(due_ms[i] != 0 && due_ms[i] <= now_ms);
+        CHECK(due_ms[i] != 0 && due_ms[i] < now_ms);
         due_ms[i] = 0;
         if (random_below(4) == 0) { /* a handler arms itself again, maybe with no delay */
             uint64_t delay = random_below(2) * random_delay();
@@ -72,7 +72,7 @@ static void model_drain(uint64_t now_ms)
     }
 }
 
-/* The announced time is never after the first due timer's own latest time. */
+/* The announced time is never after the first due timer's own latest time, one tick later. */
 static void model_check_next(uint64_t now_ms)
 {
     uint64_t next = wheel_next_ms(&wheel, now_ms);
@@ -87,7 +87,7 @@ static void model_check_next(uint64_t now_ms)
         CHECK(next == UINT64_MAX);
     } else {
         CHECK(next != UINT64_MAX);
-        CHECK(now_ms + next < first + WHEEL_TICK_MS + (first <= now_ms ? now_ms - first + 8 : 0));
+        CHECK(now_ms + next <= first + WHEEL_TICK_MS + (first <= now_ms ? now_ms - first + 8 : 0));
     }
 }
 
@@ -161,7 +161,7 @@ TEST(wheel_next_is_enough_to_fire_in_time)
         while ((timer = wheel_take_due(&wheel)) != NULL) {
             uint32_t i = (uint32_t)timer->token;
 
-            CHECK(due_ms[i] <= now_ms && now_ms <= due_ms[i] + WHEEL_TICK_MS);
+            CHECK(due_ms[i] < now_ms && now_ms <= due_ms[i] + WHEEL_TICK_MS);
             due_ms[i] = 0;
         }
         turns++;
@@ -177,7 +177,7 @@ TEST(wheel_fires_at_the_tick_and_not_before)
 {
     wheel_init(&wheel, 1000);
     wheel_timer_init(&timers[0], 0);
-    wheel_arm(&wheel, &timers[0], 1000, 16); /* 1016 = tick 127 */
+    wheel_arm(&wheel, &timers[0], 1000, 15); /* over before 1016 = tick 127 */
     CHECK(wheel_next_ms(&wheel, 1000) == 16);
     wheel_advance(&wheel, 1015);
     CHECK(wheel_take_due(&wheel) == NULL);
@@ -188,6 +188,19 @@ TEST(wheel_fires_at_the_tick_and_not_before)
 
     wheel_arm(&wheel, &timers[0], 1017, 0); /* no delay: the next tick, not this one */
     wheel_advance(&wheel, 1017);
+    CHECK(wheel_take_due(&wheel) == NULL);
+    wheel_advance(&wheel, 1024);
+    CHECK(wheel_take_due(&wheel) == &timers[0]);
+}
+
+/* 1000.9 ms reads as 1000 and 1016.0 ms as 1016: 15.1 ms are not 16. */
+TEST(wheel_counts_no_millisecond_that_has_only_begun)
+{
+    wheel_init(&wheel, 1000);
+    wheel_timer_init(&timers[0], 0);
+    wheel_arm(&wheel, &timers[0], 1000, 16);
+    CHECK(wheel_next_ms(&wheel, 1000) == 24);
+    wheel_advance(&wheel, 1016);
     CHECK(wheel_take_due(&wheel) == NULL);
     wheel_advance(&wheel, 1024);
     CHECK(wheel_take_due(&wheel) == &timers[0]);

@@ -1,5 +1,6 @@
 /* Timer wheel: arming, moving and cancelling are O(1); a timer fires at most one tick late and
- * never early. Timers are members of their owner: the wheel allocates nothing. */
+ * never early, though the times given are whole milliseconds, rounded down. Timers are members of
+ * their owner: the wheel allocates nothing. */
 #ifndef CORE_WHEEL_H
 #define CORE_WHEEL_H
 
@@ -32,8 +33,9 @@ void wheel_init(struct wheel *wheel, uint64_t now_ms);
 /* Before first use of a timer. */
 void wheel_timer_init(struct wheel_timer *timer, uint64_t token);
 
-/* (Re)arms: due `delay_ms` after `now_ms`. Delays beyond the wheel's span (about 37 hours) fire at
- * its end; the owner arms again. */
+/* (Re)arms: fires after the millisecond `now_ms + delay_ms`, not in it: armed at the end of one and
+ * fired at the beginning of the other, up to a millisecond would be missing. Delays beyond the
+ * wheel's span (about 37 hours) fire at its end; the owner arms again. */
 void wheel_arm(struct wheel *wheel, struct wheel_timer *timer, uint64_t now_ms, uint64_t delay_ms);
 void wheel_cancel(struct wheel *wheel, struct wheel_timer *timer);
 bool wheel_is_armed(const struct wheel_timer *timer);
