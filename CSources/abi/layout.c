@@ -36,6 +36,8 @@ uint32_t abi_record_size(uint32_t section)
         [ABI_SECTION_LOG_OP] = sizeof(struct abi_log_op),
         [ABI_SECTION_LOG_HEADER] = sizeof(struct abi_log_header),
         [ABI_SECTION_SERVER_NAME] = sizeof(struct abi_server_name),
+        [ABI_SECTION_NETWORK] = sizeof(struct abi_network),
+        [ABI_SECTION_HOPS] = sizeof(struct abi_hops),
     };
     return section < ABI_SECTION_COUNT ? sizes[section] : 0;
 }

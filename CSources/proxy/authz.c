@@ -164,8 +164,8 @@ static void authz_examine(struct proxy *proxy, struct conn *conn, const struct a
     struct request *request = conn->user;
     bool allowed;
 
-    if (conn->state != CONN_OPEN) {
-        return;
+    if (conn->state != CONN_OPEN || conn_has(conn, CONN_AWAITS_HEADER)) {
+        return; /* asked when it opens */
     }
     allowed = authz_inbound(proxy, conn, entry);
     if (allowed && request != NULL && (entry->flags & ABI_LISTENER_MESH_OUTBOUND) != 0) {

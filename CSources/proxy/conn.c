@@ -1,5 +1,4 @@
 /* A connection's life: made, opened, told what happened, closed, buried. */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -38,6 +37,7 @@ struct conn *conn_create(struct proxy *proxy, int fd, const struct conn_ops *ops
     }
     list_init(&conn->turn);
     list_init(&conn->group);
+    list_init(&conn->kept);
     wheel_timer_init(&conn->timer, conn_token(proxy, conn, PROXY_KIND_TIMER));
     conn->fd = fd;
     conn->ops = ops;
@@ -62,13 +62,10 @@ void conn_drop_tls(struct proxy *proxy, struct conn *conn)
     }
 }
 
-void conn_close(struct proxy *proxy, struct conn *conn, bool reset)
+static void conn_end(struct proxy *proxy, struct conn *conn, bool reset)
 {
     struct listener *listener;
 
-    if (conn->state == CONN_CLOSED) {
-        return;
-    }
     conn_drop_tls(proxy, conn);
     if (conn->bulk_from != NULL) {
         bulk_drop(proxy, conn->bulk_from);
@@ -97,10 +94,27 @@ void conn_close(struct proxy *proxy, struct conn *conn, bool reset)
                      conn->target_stats->counters[ABI_TARGET_OPEN] - 1);
         return;
     }
+    if (conn->proxied != NULL) {
+        pool_give(&proxy->proxieds, conn->proxied);
+        conn->proxied = NULL;
+    }
     listener = &proxy->listeners[conn->listener];
     listener->open--;
     abi_stat_set(&listener->stats->counters[ABI_LISTENER_OPEN], listener->open);
     proxy_gauge_down(proxy, ABI_WORKER_CONNECTIONS_OPEN);
+}
+
+void conn_close(struct proxy *proxy, struct conn *conn, bool reset)
+{
+    struct list_link *link;
+
+    if (conn->state == CONN_CLOSED) {
+        return;
+    }
+    while ((link = list_first(&conn->kept)) != NULL) {
+        conn_end(proxy, LIST_OWNER(link, struct conn, group), false);
+    }
+    conn_end(proxy, conn, reset);
 }
 
 static void conn_set_tls(struct proxy *proxy, struct conn *conn, struct tls_session *tls)
@@ -141,6 +155,9 @@ void conn_on_connect(struct proxy *proxy, struct conn *conn, int32_t result)
                           result == -ETIMEDOUT ? ABI_OUTCOME_CONNECT_TIMEOUT
                                                : ABI_OUTCOME_CONNECT_FAILED);
         return;
+    }
+    if (conn->ops->connected != NULL) {
+        conn->ops->connected(proxy, conn);
     }
     if (conn->tls == NULL) {
         conn->state = CONN_OPEN;
@@ -210,39 +227,60 @@ void conn_bury(struct proxy *proxy)
     }
 }
 
+void conn_set_peer(struct conn *conn, const struct ip_address *ip, uint16_t port)
+{
+    static const struct bytes local = {(const uint8_t *)"unix", 4};
+
+    conn->peer_is_ip = ip != NULL;
+    conn->peer_port = port;
+    if (ip == NULL) {
+        conn->peer_length = (uint8_t)local.len;
+        memcpy(conn->peer, local.ptr, local.len);
+        return;
+    }
+    conn->peer_ip = *ip;
+    conn->peer_length = (uint8_t)ip_format(ip, conn->peer);
+}
+
+bool conn_ip_of(const struct sockaddr_storage *address, struct ip_address *ip, uint16_t *port)
+{
+    if (address->ss_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)address;
+
+        *ip = ip_of4((const uint8_t *)&in->sin_addr);
+        *port = __builtin_bswap16(in->sin_port);
+        return true;
+    }
+    if (address->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)address;
+
+        memcpy(ip->bytes, &in6->sin6_addr, 16);
+        *port = __builtin_bswap16(in6->sin6_port);
+        return true;
+    }
+    return false;
+}
+
 void conn_address(struct proxy *proxy, int fd, struct conn_address *out)
 {
-    struct sockaddr_storage address;
-    const void *ip = NULL;
-    char text[INET6_ADDRSTRLEN] = "unix";
+    struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
+    struct ip_address ip;
 
-    *out = (struct conn_address){.port = 0};
-    if (ring_peer(proxy->ring, fd, &address)) {
-        if (address.ss_family == AF_INET) {
-            ip = &((struct sockaddr_in *)&address)->sin_addr;
-            out->port = ntohs(((struct sockaddr_in *)&address)->sin_port);
-        } else if (address.ss_family == AF_INET6) {
-            ip = &((struct sockaddr_in6 *)&address)->sin6_addr;
-            out->port = ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
-        }
-        if (ip != NULL && inet_ntop(address.ss_family, ip, text, sizeof(text)) == NULL) {
-            text[0] = '\0';
-        }
+    *out = (struct conn_address){.text = "unix", .length = 4};
+    if (ring_peer(proxy->ring, fd, &address) && conn_ip_of(&address, &ip, &out->port)) {
+        out->length = (uint8_t)ip_format(&ip, out->text);
     }
-    out->length = (uint8_t)strlen(text);
-    memcpy(out->text, text, out->length);
 }
 
 void conn_peer(struct proxy *proxy, struct conn *conn)
 {
-    struct conn_address address;
+    struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
+    uint16_t port = 0;
+    struct ip_address ip;
 
-    if (conn->peer_length != 0) {
-        return;
+    if (conn->peer_length == 0) {
+        bool known = ring_peer(proxy->ring, conn->fd, &address) && conn_ip_of(&address, &ip, &port);
+
+        conn_set_peer(conn, known ? &ip : NULL, port);
     }
-    conn_address(proxy, conn->fd, &address);
-    _Static_assert(INET6_ADDRSTRLEN - 1 <= sizeof(conn->peer), "every address fits");
-    conn->peer_length = address.length;
-    conn->peer_port = address.port;
-    memcpy(conn->peer, address.text, address.length);
 }

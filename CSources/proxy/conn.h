@@ -39,11 +39,14 @@ enum conn_flag {
     CONN_TOLD_FULL = 65536,   /* conn_is_full() was true: `drained` is owed */
     CONN_ALLOWED = 131072,    /* intentions let this peer in (as of `epoch`) */
     CONN_LONG = 262144,       /* brings long messages: receives one by one, to be spliced between */
+    CONN_AWAITS_HEADER = 524288, /* its PROXY header is not complete */
 };
 
 struct conn;
 
 struct conn_ops {
+    /* Connected, before a TLS handshake begins: the moment of conn_preface(). May be NULL. */
+    void (*connected)(struct proxy *proxy, struct conn *conn);
     /* Connected and, with TLS, verified. */
     void (*opened)(struct proxy *proxy, struct conn *conn);
     /* Input; returns how much was used. The rest is held and offered again, with more behind it,
@@ -60,6 +63,8 @@ struct conn_ops {
     void (*timeout)(struct proxy *proxy, struct conn *conn);
 };
 
+struct proxied; /* conn_proxied.c: what a PROXY header told */
+
 struct conn {
     struct list_link turn;  /* proxy.ready, proxy.dead or proxy.starved */
     struct list_link group; /* listener.conns, or a bucket of the upstream pool */
@@ -71,6 +76,8 @@ struct conn {
     struct tls_session *tls;
     struct spill out;
     struct spill in;
+    struct list_link kept;   /* downstream: idle upstream connections whose PROXY header names it */
+    struct proxied *proxied; /* downstream, or NULL */
     int fd;
     uint32_t flags;         /* enum conn_flag */
     uint8_t state;          /* enum conn_state */
@@ -88,9 +95,13 @@ struct conn {
     uint64_t sent_ms;                      /* last byte out, or when output began to wait */
     uint32_t seen;                         /* bytes of an incomplete head already looked at */
     uint32_t requests;                     /* answered on this connection */
-    uint8_t peer_length;                   /* of `peer`; 0: not asked for yet */
-    char peer[45]; /* peer's IP address as text, "unix" for a unix socket; not terminated */
+    struct ip_address peer_ip;             /* these five: see conn_peer() */
     uint16_t peer_port;
+    bool peer_is_ip;
+    uint8_t tells_peer;  /* upstream: version of the PROXY header it begins with; 0: none */
+    uint8_t peer_length; /* of `peer`; 0: not asked for yet */
+    char
+        peer[IP_TEXT_MAX]; /* peer's IP address as text, "unix" for a unix socket; not terminated */
     uint32_t handshake_us; /* downstream with TLS: how long it took; before: when it began */
 };
 
@@ -124,13 +135,31 @@ void conn_close(struct proxy *proxy, struct conn *conn, bool reset);
 
 /* Who is at the other end of a descriptor. */
 struct conn_address {
-    char text[46]; /* IP address, "unix", or empty; not terminated */
+    char text[46]; /* IP address or "unix"; not terminated */
     uint8_t length;
     uint16_t port;
 };
 void conn_address(struct proxy *proxy, int fd, struct conn_address *out);
-/* Peer's address, asked once. */
+/* Who the connection is from: the other end of the socket, asked once, or whom its PROXY header
+ * named. An IPv4 client of an IPv6 socket is an IPv4 address. */
 void conn_peer(struct proxy *proxy, struct conn *conn);
+/* false: neither IPv4 nor IPv6. */
+bool conn_ip_of(const struct sockaddr_storage *address, struct ip_address *ip, uint16_t *port);
+/* NULL: no IP address. */
+void conn_set_peer(struct conn *conn, const struct ip_address *ip, uint16_t port);
+
+/* Bytes for the socket as they are, before the handshake and whatever the user writes. */
+void conn_preface(struct proxy *proxy, struct conn *conn, struct bytes bytes);
+
+/* --- conn_proxied.c --- */
+
+/* After creation, in place of conn_accepted(): reads a PROXY header first, then goes on as
+ * listener_welcome() says. */
+void conn_await_header(struct proxy *proxy, struct conn *conn, uint32_t timeout_ms);
+/* What it said, or NULL. */
+struct pp_header;
+const struct pp_header *conn_proxied(const struct conn *conn);
+size_t conn_proxied_size(void);
 
 void conn_arm_timer(struct proxy *proxy, struct conn *conn, uint64_t delay_ms);
 

@@ -15,6 +15,8 @@ void conn_cancel_receive(struct proxy *proxy, struct conn *conn);
 void conn_deliver_held(struct proxy *proxy, struct conn *conn);
 /* Tells the end of stream, once, after all input before it was offered. */
 void conn_tell_end(struct proxy *proxy, struct conn *conn);
+/* Ciphertext from the peer. */
+void conn_on_ciphertext(struct proxy *proxy, struct conn *conn, struct bytes in);
 /* Sends what the TLS session wants to say. */
 void conn_send_tls(struct proxy *proxy, struct conn *conn);
 

@@ -200,7 +200,7 @@ static void conn_update_tls(struct proxy *proxy, struct conn *conn)
 }
 
 /* Ciphertext: handshake, then plaintext for the user. */
-static void conn_on_ciphertext(struct proxy *proxy, struct conn *conn, struct bytes in)
+void conn_on_ciphertext(struct proxy *proxy, struct conn *conn, struct bytes in)
 {
     enum tls_status status;
     int64_t count = 0;

@@ -112,6 +112,11 @@ static void conn_send(struct proxy *proxy, struct conn *conn, const struct bytes
     }
 }
 
+void conn_preface(struct proxy *proxy, struct conn *conn, struct bytes bytes)
+{
+    conn_send(proxy, conn, &bytes, 1);
+}
+
 void conn_send_tls(struct proxy *proxy, struct conn *conn)
 {
     struct bytes out = tls_output(conn->tls);

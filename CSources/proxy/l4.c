@@ -169,6 +169,7 @@ static void l4up_timeout(struct proxy *proxy, struct conn *conn)
 }
 
 static const struct conn_ops l4up_ops = {
+    .connected = upstream_connected,
     .opened = l4up_opened,
     .data = l4_data,
     .ended = l4_ended,

@@ -200,7 +200,7 @@ static void l7_redirect(struct proxy *proxy, struct request *request, const stru
     int length;
 
     if (scheme.len == 0) {
-        scheme = request->down->tls != NULL ? BYTES_LITERAL("https") : BYTES_LITERAL("http");
+        scheme = l7front_is_https(request, view) ? BYTES_LITERAL("https") : BYTES_LITERAL("http");
     }
     host = host.len == 0 ? view->authority : host;
     path = path.len == 0 ? view->path : path;
@@ -448,6 +448,7 @@ void l7_begin(struct proxy *proxy, struct conn *down, const uint8_t *start)
         return;
     }
     abi_stat_add(&listener_of(proxy, down)->stats->counters[ABI_LISTENER_REQUESTS], 1);
+    l7front_judge(proxy, request, &view);
     if (entry->log != ABI_NONE) {
         record_begin(proxy, request, &view);
     }

@@ -2,6 +2,7 @@
  *   l7_client.c  client side: heads and bodies as they arrive, time limits
  *   l7.c         phases route - authorize - choose - connect, and the ends
  *   l7hops.c     Max-Forwards
+ *   l7front.c    who is in front: fields that are believed, the client, the trace
  *   l7head.c     heads rewritten for the next hop
  *   l7ops.c      fields that a route changes
  *   l7_body.c    bodies framed again
@@ -32,6 +33,11 @@ struct l7_view {
     bool counts_hops;       /* Max-Forwards is written with what is left of it ... */
     uint32_t max_forwards;
     struct route_input input;
+    uint32_t keep;          /* set of 1 << enum hdr_id: judged fields that go on as they came;
+                               HDR_OTHER: those that tell of a client's certificate */
+    uint8_t fields;         /* set of enum abi_hop_fields: to be written */
+    struct l7_chain *chain; /* hops in front of the peer that are believed, or NULL */
+    struct bytes proto;     /* scheme that the client used, as a trusted hop says; may be empty */
 };
 
 /* Parts of one write: heads and sizes from scratch memory, data from the receive buffer. */
@@ -69,6 +75,11 @@ void l7_gather_flush(struct proxy *proxy, struct l7_gather *gather);
  * what was put in its place must not make a dot segment together. */
 bool l7head_may_rewrite(struct proxy *proxy, const struct l7_view *view,
                         const struct abi_route *route);
+/* Fills view.keep, fields, chain, proto and what the request knows of its client and trace. */
+void l7front_judge(struct proxy *proxy, struct request *request, struct l7_view *view);
+/* Whether the client spoke TLS, here or in front. */
+bool l7front_is_https(const struct request *request, const struct l7_view *view);
+
 /* Writes the request head for the upstream into `out`; its length, 0 when it does not fit. */
 size_t l7head_request(struct proxy *proxy, struct request *request, const struct l7_view *view,
                       const struct abi_route *route, uint8_t *out, size_t capacity);

@@ -30,9 +30,9 @@ static void put(struct l7_out *out, struct bytes bytes)
 /* What becomes of a field, by its number. */
 enum l7_fate {
     FATE_KEEP = 0,
-    FATE_DROP,      /* hop-by-hop, or written anew */
-    FATE_APPEND,    /* its value goes in front of ours */
-    FATE_FORWARDED, /* kept where the sender is trusted, else written anew */
+    FATE_DROP,   /* hop-by-hop, or written anew */
+    FATE_APPEND, /* its value goes in front of ours */
+    FATE_JUDGED, /* kept when view.keep has it */
 };
 
 static const uint8_t request_fate[HDR_COUNT] = {
@@ -47,10 +47,14 @@ static const uint8_t request_fate[HDR_COUNT] = {
     [HDR_PROXY_AUTHORIZATION] = FATE_DROP,
     [HDR_HTTP2_SETTINGS] = FATE_DROP,
     [HDR_VIA] = FATE_APPEND,
-    [HDR_X_FORWARDED_FOR] = FATE_APPEND,
-    [HDR_X_FORWARDED_PROTO] = FATE_FORWARDED,
-    [HDR_X_FORWARDED_HOST] = FATE_FORWARDED,
-    [HDR_X_FORWARDED_PORT] = FATE_FORWARDED,
+    [HDR_FORWARDED] = FATE_JUDGED,
+    [HDR_X_FORWARDED_FOR] = FATE_JUDGED,
+    [HDR_X_FORWARDED_PROTO] = FATE_JUDGED,
+    [HDR_X_FORWARDED_HOST] = FATE_JUDGED,
+    [HDR_X_FORWARDED_PORT] = FATE_JUDGED,
+    [HDR_X_REAL_IP] = FATE_JUDGED,
+    [HDR_TRACEPARENT] = FATE_JUDGED,
+    [HDR_TRACESTATE] = FATE_JUDGED,
 };
 
 static const uint8_t response_fate[HDR_COUNT] = {
@@ -133,7 +137,7 @@ static bool is_client_certificate(const uint8_t *start, const struct h1_field *f
 
 /* Copies the fields that stay as they are. */
 static void copy_fields(struct l7_out *out, const struct h1_head *head, const uint8_t *start,
-                        const uint8_t *fates, bool trusted)
+                        const uint8_t *fates, uint32_t keep)
 {
     struct l7_run run = {.start = start};
     bool changes = !l7ops_is_none(&out->ops);
@@ -143,8 +147,9 @@ static void copy_fields(struct l7_out *out, const struct h1_head *head, const ui
         uint8_t fate = fates[field->id];
 
         if ((field->flags & (H1_FIELD_NOMINATED | H1_FIELD_ALIAS)) != 0 || fate == FATE_DROP ||
-            fate == FATE_APPEND || (fate == FATE_FORWARDED && !trusted) ||
-            (field->id == HDR_OTHER && !trusted && is_client_certificate(start, field)) ||
+            fate == FATE_APPEND || (fate == FATE_JUDGED && (keep >> field->id & 1) == 0) ||
+            (field->id == HDR_OTHER && (keep >> HDR_OTHER & 1) == 0 &&
+             is_client_certificate(start, field)) ||
             (changes && l7ops_drops(&out->ops, h1_name(start, field)))) {
             continue;
         }
@@ -181,8 +186,82 @@ static void put_merged(struct l7_out *out, const struct h1_head *head, const uin
     }
 }
 
+static bool is_kept(const struct l7_view *view, enum hdr_id id)
+{
+    return (view->keep >> id & 1) != 0;
+}
+
+static struct bytes scheme_of(const struct conn *down)
+{
+    return down->tls != NULL ? BYTES_LITERAL("https") : BYTES_LITERAL("http");
+}
+
+/* X-Forwarded-For, -Proto, -Host. */
+static void put_x_forwarded(struct l7_out *out, const struct l7_view *view, const struct conn *down)
+{
+    PUT(out, "x-forwarded-for: ");
+    for (uint32_t i = 0; view->chain != NULL && i < view->chain->count; i++) {
+        struct bytes address = view->chain->hops[i].address;
+
+        put(out, address.len > 0 ? address : BYTES_LITERAL("unknown"));
+        PUT(out, ", ");
+    }
+    put(out, bytes_of(down->peer, down->peer_length));
+    PUT(out, "\r\n");
+    if (!is_kept(view, HDR_X_FORWARDED_PROTO)) {
+        PUT(out, "x-forwarded-proto: ");
+        put(out, view->proto.len > 0 ? view->proto : scheme_of(down));
+        PUT(out, "\r\n");
+    }
+    if (!is_kept(view, HDR_X_FORWARDED_HOST) && view->authority.len > 0) {
+        PUT(out, "x-forwarded-host: ");
+        put(out, view->authority);
+        PUT(out, "\r\n");
+    }
+}
+
+/* `for=` with the address as RFC 7239 6 wants it. */
+static void put_node(struct l7_out *out, bool is_ip, struct bytes address)
+{
+    PUT(out, "for=");
+    if (!is_ip) {
+        PUT(out, "unknown");
+    } else if (memchr(address.ptr, ':', address.len) != NULL) {
+        PUT(out, "\"[");
+        put(out, address);
+        PUT(out, "]\"");
+    } else {
+        put(out, address);
+    }
+}
+
+static void put_forwarded(struct l7_out *out, const struct l7_view *view, const struct conn *down)
+{
+    PUT(out, "forwarded: ");
+    for (uint32_t i = 0; view->chain != NULL && i < view->chain->count; i++) {
+        const struct l7_hop *hop = &view->chain->hops[i];
+
+        if (hop->element.len > 0) {
+            put(out, hop->element);
+        } else {
+            put_node(out, true, hop->address);
+        }
+        PUT(out, ", ");
+    }
+    put_node(out, down->peer_is_ip, bytes_of(down->peer, down->peer_length));
+    if (view->authority.len > 0) {
+        PUT(out, ";host=\"");
+        put(out, view->authority);
+        PUT(out, "\"");
+    }
+    PUT(out, ";proto=");
+    put(out, scheme_of(down));
+    PUT(out, "\r\n");
+}
+
+/* What this hop adds: who the client is, that it was here, the trace it began. */
 static void put_forwarding(struct l7_out *out, struct proxy *proxy, struct request *request,
-                           const struct l7_view *view, bool trusted)
+                           const struct l7_view *view)
 {
     const struct h1_head *head = &proxy->head;
     struct conn *down = request->down;
@@ -191,27 +270,26 @@ static void put_forwarding(struct l7_out *out, struct proxy *proxy, struct reque
         entry == NULL ? bytes_of(NULL, 0) : view_text(&proxy->current->view, entry->via);
 
     conn_peer(proxy, down);
-    PUT(out, "x-forwarded-for: ");
-    put_merged(out, head, view->start, HDR_X_FORWARDED_FOR);
-    put(out, bytes_of(down->peer, down->peer_length));
-    PUT(out, "\r\n");
-    if (!trusted || h1_find(head, HDR_X_FORWARDED_PROTO) == NULL) {
-        if (down->tls != NULL) {
-            PUT(out, "x-forwarded-proto: https\r\n");
-        } else {
-            PUT(out, "x-forwarded-proto: http\r\n");
-        }
+    if ((view->fields & ABI_HOP_X_FORWARDED) != 0) {
+        put_x_forwarded(out, view, down);
     }
-    if ((!trusted || h1_find(head, HDR_X_FORWARDED_HOST) == NULL) && view->authority.len > 0) {
-        PUT(out, "x-forwarded-host: ");
-        put(out, view->authority);
-        PUT(out, "\r\n");
+    if ((view->fields & ABI_HOP_FORWARDED) != 0) {
+        put_forwarded(out, view, down);
     }
     if (via.len > 0) {
         PUT(out, "via: ");
         put_merged(out, head, view->start, HDR_VIA);
         put(out, head->minor == 0 ? BYTES_LITERAL("1.0 ") : BYTES_LITERAL("1.1 "));
         put(out, via);
+        PUT(out, "\r\n");
+    }
+    if (request_has(request, REQUEST_TRACE_BEGUN) &&
+        !l7ops_drops(&out->ops, BYTES_LITERAL("traceparent"))) {
+        uint8_t parent[TRACE_PARENT_SIZE];
+
+        trace_write_parent(&request->trace, parent);
+        PUT(out, "traceparent: ");
+        put(out, bytes_of(parent, sizeof(parent)));
         PUT(out, "\r\n");
     }
 }
@@ -315,9 +393,6 @@ size_t l7head_request(struct proxy *proxy, struct request *request, const struct
                       const struct abi_route *route, uint8_t *to, size_t capacity)
 {
     const struct h1_head *head = &proxy->head;
-    const struct abi_listener *entry = listener_entry(proxy, listener_of(proxy, request->down));
-    bool trusted = entry != NULL &&
-                   (entry->flags & (ABI_LISTENER_MESH_INBOUND | ABI_LISTENER_MESH_OUTBOUND)) != 0;
     struct l7_out out = {.at = to, .end = to + capacity};
 
     if (route != NULL) {
@@ -329,9 +404,9 @@ size_t l7head_request(struct proxy *proxy, struct request *request, const struct
     PUT(&out, " HTTP/1.1\r\nhost: ");
     put(&out, view->authority);
     PUT(&out, "\r\n");
-    copy_fields(&out, head, view->start, request_fate, trusted);
+    copy_fields(&out, head, view->start, request_fate, view->keep);
     put_ops(&out);
-    put_forwarding(&out, proxy, request, view, trusted);
+    put_forwarding(&out, proxy, request, view);
     if (request_has(request, REQUEST_CHUNK_UP)) {
         PUT(&out, "transfer-encoding: chunked\r\n");
     }
@@ -388,7 +463,7 @@ size_t l7head_response(struct proxy *proxy, struct request *request, const uint8
         /* Where no body can be, a length could only mislead (RFC 9110 8.6, 9.3.6). */
         l7head_hold_back(head, HDR_CONTENT_LENGTH);
     }
-    copy_fields(&out, head, start, response_fate, true);
+    copy_fields(&out, head, start, response_fate, UINT32_MAX);
     if (!final) {
         PUT(&out, "\r\n");
         return out.full ? 0 : (size_t)(out.at - to);

@@ -383,6 +383,7 @@ static void l7up_timeout(struct proxy *proxy, struct conn *up)
 }
 
 const struct conn_ops l7up_ops = {
+    .connected = upstream_connected,
     .opened = l7up_opened,
     .data = l7up_data,
     .ended = l7up_ended,

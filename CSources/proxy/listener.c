@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "record.h"
+#include "table/network.h"
 
 #define LISTENER_RETRY_MS 100u /* pause after the system could give no descriptor */
 
@@ -16,6 +17,14 @@ const struct abi_listener *listener_entry(const struct proxy *proxy,
                                           const struct listener *listener)
 {
     return listener->index == ABI_NONE ? NULL : &proxy->current->view.listeners[listener->index];
+}
+
+const struct abi_hops *listener_hops(const struct proxy *proxy, const struct listener *listener)
+{
+    const struct abi_listener *entry = listener_entry(proxy, listener);
+
+    return entry == NULL || entry->hops == ABI_NONE ? NULL
+                                                    : &proxy->current->view.hops[entry->hops];
 }
 
 static struct listener *listener_find(struct proxy *proxy, uint64_t key)
@@ -200,10 +209,57 @@ static const struct conn_ops *listener_ops(const struct abi_listener *entry)
     return (entry->flags & ABI_LISTENER_SNI) != 0 ? &sniff_ops : &l4_ops;
 }
 
+void listener_welcome(struct proxy *proxy, struct conn *conn)
+{
+    struct listener *listener = listener_of(proxy, conn);
+    const struct abi_listener *entry = listener_entry(proxy, listener);
+    struct tls_session *tls = NULL;
+
+    if (entry == NULL) {
+        conn_close(proxy, conn, true);
+        return;
+    }
+    conn->ops = listener_ops(entry);
+    if (listener->tls != NULL) {
+        tls = tls_session_create(listener->tls, bytes_of(NULL, 0), bytes_of(NULL, 0), NULL);
+        if (tls == NULL) {
+            proxy_count(proxy, ABI_WORKER_SHED, 1);
+            conn_close(proxy, conn, true);
+            return;
+        }
+        conn_arm_timer(proxy, conn, entry->handshake_timeout_ms);
+    } else if (entry->kind == ABI_LISTENER_L7) {
+        conn_arm_timer(proxy, conn, entry->head_timeout_ms);
+    } else if ((entry->flags & ABI_LISTENER_SNI) != 0) {
+        conn_arm_timer(proxy, conn, entry->handshake_timeout_ms);
+    }
+    conn_accepted(proxy, conn, tls);
+}
+
+/* On a listener with PROXY headers: whether the connection goes on without one. Those of trusted
+ * peers await theirs; others are closed unless the listener serves them as they are. */
+static bool listener_is_direct(struct proxy *proxy, struct listener *listener, struct conn *conn)
+{
+    const struct abi_hops *hops = listener_hops(proxy, listener);
+
+    conn_peer(proxy, conn);
+    if (conn->peer_is_ip &&
+        network_has(&proxy->current->view, hops->proxy_from, conn->peer_ip.bytes)) {
+        conn->peer_length = 0; /* the peer is still to be named */
+        conn_await_header(proxy, conn, hops->proxy_timeout_ms);
+        return false;
+    }
+    if (hops->proxy_others == 0) {
+        abi_stat_add(&listener->stats->outcomes[ABI_OUTCOME_DENIED], 1);
+        conn_close(proxy, conn, true);
+        return false;
+    }
+    return true;
+}
+
 static void listener_admit(struct proxy *proxy, struct listener *listener, int fd)
 {
     const struct abi_listener *entry = listener_entry(proxy, listener);
-    struct tls_session *tls = NULL;
     char congestion[16] = {0};
     struct bytes name;
     struct conn *conn;
@@ -211,7 +267,7 @@ static void listener_admit(struct proxy *proxy, struct listener *listener, int f
     proxy_count(proxy, ABI_WORKER_ACCEPTED, 1);
     if (entry == NULL || proxy->draining ||
         (entry->max_connections != 0 && listener->open >= entry->max_connections) ||
-        (conn = conn_create(proxy, fd, listener_ops(entry))) == NULL) {
+        (conn = conn_create(proxy, fd, NULL)) == NULL) {
         listener_turn_away(proxy, listener, fd);
         return;
     }
@@ -227,20 +283,10 @@ static void listener_admit(struct proxy *proxy, struct listener *listener, int f
         memcpy(congestion, name.ptr, name.len);
     }
     ring_accepted(proxy->ring, fd, name.len > 0 ? congestion : NULL);
-    if (listener->tls != NULL) {
-        tls = tls_session_create(listener->tls, bytes_of(NULL, 0), bytes_of(NULL, 0), NULL);
-        if (tls == NULL) {
-            proxy_count(proxy, ABI_WORKER_SHED, 1);
-            conn_close(proxy, conn, true);
-            return;
-        }
-        conn_arm_timer(proxy, conn, entry->handshake_timeout_ms);
-    } else if (entry->kind == ABI_LISTENER_L7) {
-        conn_arm_timer(proxy, conn, entry->head_timeout_ms);
-    } else if ((entry->flags & ABI_LISTENER_SNI) != 0) {
-        conn_arm_timer(proxy, conn, entry->handshake_timeout_ms);
+    if ((entry->flags & ABI_LISTENER_PROXY_IN) != 0 && !listener_is_direct(proxy, listener, conn)) {
+        return;
     }
-    conn_accepted(proxy, conn, tls);
+    listener_welcome(proxy, conn);
 }
 
 void listener_on_accept(struct proxy *proxy, uint32_t slot, const struct ring_event *event)

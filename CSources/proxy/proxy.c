@@ -1,6 +1,7 @@
 #include "proxy/proxy.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "base/err.h"
@@ -27,7 +28,8 @@ static int proxy_take_memory(struct proxy *proxy)
         pool_init(&proxy->requests, sizeof(struct request), requests) != MESH_OK ||
         pool_init(&proxy->blocks, sizeof(struct spill_block), LIMIT_SPILL_BLOCKS) != MESH_OK ||
         pool_init(&proxy->bulks, bulk_size(), LIMIT_PIPES) != MESH_OK ||
-        pool_init(&proxy->records, sizeof(struct record), requests + 1) != MESH_OK) {
+        pool_init(&proxy->records, sizeof(struct record), requests + 1) != MESH_OK ||
+        pool_init(&proxy->proxieds, conn_proxied_size(), conns) != MESH_OK) {
         return MESH_E_NO_MEMORY;
     }
     proxy->listeners = proxy_pages(LIMIT_LISTENERS * sizeof(struct listener));
@@ -57,6 +59,8 @@ int proxy_create(const struct proxy_config *config, struct proxy **out)
     proxy->ring = config->ring;
     proxy->stats = config->stats;
     proxy->random = config->seed | 1;
+    memcpy(proxy->trace_random, config->trace_seed, sizeof(proxy->trace_random));
+    proxy->trace_random[0] |= 1; /* a state of zeros would stay one */
     proxy->now_ms = ring_now_ns(config->ring) / 1000000u;
     list_init(&proxy->ready);
     list_init(&proxy->dead);
@@ -119,6 +123,7 @@ void proxy_destroy(struct proxy *proxy)
     pool_release(&proxy->blocks);
     pool_release(&proxy->bulks);
     pool_release(&proxy->records);
+    pool_release(&proxy->proxieds);
     if (proxy->listeners != NULL) {
         munmap(proxy->listeners, LIMIT_LISTENERS * sizeof(struct listener));
     }

@@ -87,13 +87,20 @@ static void put_connection(struct proxy *proxy, struct record *record, struct co
     }
 }
 
-/* The 32 digits of `00-<trace id>-…`. */
-static struct bytes trace_id(struct bytes value)
+/* Whom trusted hops name, and the trace that the upstream gets. */
+static void put_front(struct record *record, const struct request *request)
 {
-    if (value.len < 55 || value.ptr[2] != '-' || value.ptr[35] != '-') {
-        return bytes_of(NULL, 0);
+    uint8_t parent[TRACE_PARENT_SIZE];
+    char client[IP_TEXT_MAX];
+
+    if (request_has(request, REQUEST_CLIENT)) {
+        put(record, ABI_LOG_CLIENT_IP, bytes_of(client, ip_format(&request->client, client)));
+        record->log.client_port = 0; /* a hop's, not the client's */
     }
-    return bytes_part(value, 3, 35);
+    if (request_has(request, REQUEST_TRACED)) {
+        trace_write_parent(&request->trace, parent);
+        put(record, ABI_LOG_TRACE_ID, bytes_of(parent + 3, 32));
+    }
 }
 
 /* The fields that the log itself names; several with one name: the first. */
@@ -128,11 +135,9 @@ static void put_fields(struct proxy *proxy, struct record *record, const uint8_t
     for (uint32_t i = 0; i < proxy->head.field_count; i++) {
         const struct h1_field *field = &proxy->head.fields[i];
 
-        if (field->id == HDR_TRACEPARENT) {
-            put(record, ABI_LOG_TRACE_ID, trace_id(h1_value(head, field)));
-        } else if (field->id == HDR_OTHER && field->name_len == 10 &&
-                   record->log.parts[ABI_LOG_USER_AGENT].len == 0 &&
-                   bytes_equal_nocase(h1_name(head, field), BYTES_LITERAL("user-agent"))) {
+        if (field->id == HDR_OTHER && field->name_len == 10 &&
+            record->log.parts[ABI_LOG_USER_AGENT].len == 0 &&
+            bytes_equal_nocase(h1_name(head, field), BYTES_LITERAL("user-agent"))) {
             put(record, ABI_LOG_USER_AGENT, h1_value(head, field));
         } else if (field->id == HDR_OTHER && field->name_len == 7 &&
                    record->log.parts[ABI_LOG_REFERER].len == 0 &&
@@ -163,6 +168,7 @@ void record_begin(struct proxy *proxy, struct request *request, const struct l7_
     put(record, ABI_LOG_HOST, view->host);
     put(record, ABI_LOG_PATH, view->path);
     put(record, ABI_LOG_QUERY, view->query);
+    put_front(record, request);
     put_fields(proxy, record, view->start);
 }
 

@@ -6,6 +6,8 @@
 #include "generation.h"
 #include "table/route.h"
 #include "wire/h1body.h"
+#include "wire/ip.h"
+#include "wire/trace.h"
 
 #define REQUEST_HEAD_INLINE 2048u
 #define REQUEST_TRIES       (1u + LIMIT_RETRIES)
@@ -28,7 +30,10 @@ enum request_flag {
     REQUEST_TUNNEL = 4096,     /* both sides are bytes now */
     REQUEST_CHUNK_UP = 8192,   /* the request body is chunked to the upstream */
     REQUEST_TIMED_OUT = 16384,
-    REQUEST_INTERIM = 32768, /* an interim answer went to the client */
+    REQUEST_INTERIM = 32768,      /* an interim answer went to the client */
+    REQUEST_CLIENT = 65536,       /* `client` is who asks; else the connection's peer is */
+    REQUEST_TRACED = 131072,      /* `trace` is what the upstream gets */
+    REQUEST_TRACE_BEGUN = 262144, /* ... and began here */
 };
 
 struct record;
@@ -51,10 +56,12 @@ struct request {
     uint32_t retry_on;
     uint32_t tried[REQUEST_TRIES]; /* ENDPOINT section of `generation` */
     uint8_t tried_count;
-    uint8_t method;        /* enum h1_method */
-    uint8_t outcome;       /* enum abi_outcome: why the newest try failed */
-    uint16_t status;       /* sent to the client */
-    uint32_t overlay_slot; /* counted in proxy.loads; ABI_NONE: not */
+    uint8_t method;            /* enum h1_method */
+    uint8_t outcome;           /* enum abi_outcome: why the newest try failed */
+    uint16_t status;           /* sent to the client */
+    uint32_t overlay_slot;     /* counted in proxy.loads; ABI_NONE: not */
+    struct ip_address client;  /* with REQUEST_CLIENT: named by trusted hops */
+    struct trace_parent trace; /* with REQUEST_TRACED */
     struct h1body request_body;
     struct h1body response_body;
     uint32_t head_length;              /* of `head`, or 0 when it is in `big_head` */
@@ -107,6 +114,10 @@ enum upstream_result upstream_start(struct proxy *proxy, struct request *request
 enum upstream_result upstream_retry(struct proxy *proxy, struct request *request,
                                     enum abi_outcome outcome, const struct conn_ops *ops);
 
+/* ops.connected of upstream connections: tells the endpoint who the client is, where it wants to
+ * know by a PROXY header. */
+void upstream_connected(struct proxy *proxy, struct conn *conn);
+
 /* Lets request.up go: back to the pool, or closed; an unfinished stream is reset. */
 void upstream_leave(struct proxy *proxy, struct request *request, bool reusable);
 
@@ -114,10 +125,12 @@ void upstream_leave(struct proxy *proxy, struct request *request, bool reusable)
 
 void uppool_init(struct uppool *pool);
 void uppool_release(struct proxy *proxy);
-/* An idle connection with this key, taken out, or NULL. */
-struct conn *uppool_take(struct proxy *proxy, uint64_t key);
-/* Keeps an open connection; closes it when the pool's bounds say so. */
-void uppool_put(struct proxy *proxy, struct conn *conn);
+/* An idle connection with this key, taken out, or NULL. `client`: of those whose PROXY header names
+ * this downstream connection; NULL: of those that any client may use. */
+struct conn *uppool_take(struct proxy *proxy, uint64_t key, struct conn *client);
+/* Keeps an open connection; closes it when the pool's bounds say so. With `client` it is kept for
+ * that one alone and ends with it. */
+void uppool_put(struct proxy *proxy, struct conn *conn, struct conn *client);
 /* The newest session of this key, for tls_session_create; the pool keeps it. */
 struct tls_resume *uppool_resume(struct proxy *proxy, uint64_t key);
 void uppool_keep_resume(struct proxy *proxy, uint64_t key, struct tls_session *session);
@@ -144,6 +157,10 @@ static inline struct listener *listener_of(struct proxy *proxy, const struct con
 {
     return &proxy->listeners[conn->listener];
 }
+/* Goes on with a connection whose peer is known: TLS, or its first bytes. */
+void listener_welcome(struct proxy *proxy, struct conn *conn);
+/* What the listener believes of those in front, or NULL. */
+const struct abi_hops *listener_hops(const struct proxy *proxy, const struct listener *listener);
 /* The listener's record in the current generation, or NULL when it is gone. */
 const struct abi_listener *listener_entry(const struct proxy *proxy,
                                           const struct listener *listener);

@@ -14,6 +14,7 @@
 #include "core/wheel.h"
 #include "proxy/proxy.h"
 #include "tls/tls.h"
+#include "wire/fwd.h"
 #include "wire/h1.h"
 #include "wire/uri.h"
 
@@ -49,6 +50,19 @@ struct uppool {
     } resume[256];
 };
 
+/* One proxy in front, as the one behind it names it. */
+struct l7_hop {
+    struct ip_address ip;
+    struct bytes address; /* text of `ip`; empty: it is not named by address */
+    struct bytes element; /* of Forwarded; empty: it was named by X-Forwarded-For */
+    struct bytes proto;   /* of that element */
+};
+
+struct l7_chain { /* the nearest last */
+    uint32_t count;
+    struct l7_hop hops[LIMIT_HOPS];
+};
+
 struct bulk;
 
 /* What intentions said last: about the connection or request that is being handled. */
@@ -65,11 +79,13 @@ struct proxy {
     struct pool requests;
     struct pool blocks; /* struct spill_block */
     struct pool bulks;
-    struct pool records; /* struct record */
+    struct pool records;  /* struct record */
+    struct pool proxieds; /* struct proxied */
     struct wheel wheel;
     uint64_t now_ms;
     uint64_t random;
-    uint32_t retries_owed; /* see l7up.c: second tries, paid back by answers */
+    uint32_t retries_owed;    /* see l7up.c: second tries, paid back by answers */
+    uint64_t trace_random[4]; /* of trace ids; not all zero */
     struct proxy_generation *current;
     struct proxy_generation *prepared;
     struct list_link generations; /* struct tables of retired ones still in use */
@@ -88,6 +104,7 @@ struct proxy {
     uint8_t *linear;                /* held input in one piece; PROXY_SCRATCH_SIZE */
     uint8_t *small;                 /* small pieces of a body, gathered; PROXY_SCRATCH_SIZE */
     struct h1_head head;            /* of the message being handled */
+    struct l7_chain chain;          /* of the request being handled */
     uint8_t host[URI_MAX_HOST + 1]; /* normal form of its host */
     uint8_t path[H1_MAX_TARGET];    /* normal form of its path, when it differs */
     struct proxy_decided decided;

@@ -35,9 +35,9 @@ static void uppool_unlink(struct proxy *proxy, struct conn *conn)
     proxy_gauge_down(proxy, ABI_WORKER_UPSTREAM_IDLE);
 }
 
-struct conn *uppool_take(struct proxy *proxy, uint64_t key)
+struct conn *uppool_take(struct proxy *proxy, uint64_t key, struct conn *client)
 {
-    struct list_link *head = uppool_bucket(&proxy->uppool, key);
+    struct list_link *head = client != NULL ? &client->kept : uppool_bucket(&proxy->uppool, key);
 
     for (struct list_link *link = head->next; link != head; link = link->next) {
         struct conn *conn = LIST_OWNER(link, struct conn, group);
@@ -94,10 +94,23 @@ static const struct conn_ops uppool_ops = {
     .timeout = uppool_timeout,
 };
 
-void uppool_put(struct proxy *proxy, struct conn *conn)
+/* Room for one more among those kept for a client: the oldest gives way. */
+static void uppool_make_room(struct proxy *proxy, struct conn *client)
 {
-    if (proxy->uppool.idle >= LIMIT_POOL_IDLE || proxy->draining ||
-        proxy->idles[conn->overlay_slot] >= LIMIT_POOL_IDLE_ENDPOINT) {
+    uint32_t count = 0;
+
+    for (struct list_link *link = client->kept.next; link != &client->kept; link = link->next) {
+        count++;
+    }
+    if (count >= LIMIT_POOL_IDLE_CLIENT) {
+        conn_close(proxy, LIST_OWNER(client->kept.prev, struct conn, group), false);
+    }
+}
+
+void uppool_put(struct proxy *proxy, struct conn *conn, struct conn *client)
+{
+    if ((client != NULL && client->state != CONN_OPEN) || proxy->uppool.idle >= LIMIT_POOL_IDLE ||
+        proxy->draining || proxy->idles[conn->overlay_slot] >= LIMIT_POOL_IDLE_ENDPOINT) {
         conn_close(proxy, conn, false);
         return;
     }
@@ -105,7 +118,12 @@ void uppool_put(struct proxy *proxy, struct conn *conn)
     conn->user = NULL;
     conn->since_ms = proxy->now_ms;
     conn->flags |= CONN_IDLE;
-    list_add_first(uppool_bucket(&proxy->uppool, conn->pool_key), &conn->group);
+    if (client != NULL) {
+        uppool_make_room(proxy, client);
+        list_add_first(&client->kept, &conn->group);
+    } else {
+        list_add_first(uppool_bucket(&proxy->uppool, conn->pool_key), &conn->group);
+    }
     proxy->uppool.idle++;
     proxy->idles[conn->overlay_slot]++;
     proxy_count(proxy, ABI_WORKER_UPSTREAM_IDLE, 1);

@@ -8,6 +8,7 @@
 
 #include "base/hash.h"
 #include "table/balance.h"
+#include "wire/pp.h"
 
 /* What two upstream connections must have in common to stand in for each other. The TLS record's
  * key covers our certificate, the trust bundle and ALPN. */
@@ -22,6 +23,15 @@ static uint64_t upstream_pool_key(const struct view *view, const struct abi_targ
         key = hash_finish(key ^ hash_bytes(view_text(view, target->sni)));
     }
     return key;
+}
+
+/* Whether the endpoint wants a PROXY header. A sidecar never does: the application behind it gets
+ * one from there. */
+static bool upstream_tells(const struct view *view, const struct abi_target *target,
+                           const struct abi_endpoint *endpoint)
+{
+    return target->proxy_out != 0 &&
+           (endpoint->tls == ABI_NONE || view->tls[endpoint->tls].mesh == 0);
 }
 
 static socklen_t upstream_address(const struct view *view, const struct abi_address *address,
@@ -169,6 +179,7 @@ static struct conn *upstream_open(struct proxy *proxy, struct request *request, 
     conn->flags |= CONN_UPSTREAM;
     conn->overlay_slot = endpoint->overlay_slot;
     conn->pool_key = upstream_pool_key(view, target, endpoint);
+    conn->tells_peer = upstream_tells(view, target, endpoint) ? target->proxy_out : 0;
     conn->target_stats = abi_stats_target(proxy->stats, target->stats_slot);
     proxy_count(proxy, ABI_WORKER_UPSTREAM_OPEN, 1);
     abi_stat_add(&conn->target_stats->counters[ABI_TARGET_OPEN], 1);
@@ -197,6 +208,76 @@ static void upstream_note(struct proxy *proxy, struct request *request,
     }
 }
 
+/* What the client's TLS tells, as haproxy does: `verify` is 0 only for a good certificate. */
+static void upstream_tell_tls(const struct tls_session *tls, struct pp_header *header)
+{
+    bool shown = tls_peer_serial(tls).len > 0;
+
+    header->alpn = tls_alpn(tls);
+    header->authority = tls_server_name(tls);
+    header->has_ssl = true;
+    header->ssl.client = PP_CLIENT_SSL;
+    if (shown) {
+        header->ssl.client |= PP_CLIENT_CERT_SESS;
+        header->ssl.client |= tls_resumed(tls) ? 0 : PP_CLIENT_CERT_CONN;
+    }
+    header->ssl.verify = shown ? 0 : 1;
+    header->ssl.version =
+        tls_version(tls) == TLS_VERSION_1_3 ? BYTES_LITERAL("TLSv1.3") : BYTES_LITERAL("TLSv1.2");
+}
+
+/* Both ends of the client's connection, as the proxy in front named them or as the socket has
+ * them. */
+static void upstream_tell_ends(struct proxy *proxy, struct conn *down, struct pp_header *header)
+{
+    const struct pp_header *told = conn_proxied(down);
+    struct sockaddr_storage address;
+
+    conn_peer(proxy, down);
+    if (!down->peer_is_ip) {
+        return; /* PP_UNSPEC */
+    }
+    header->source = down->peer_ip;
+    header->source_port = down->peer_port;
+    if (told != NULL && (told->family == PP_IP4 || told->family == PP_IP6)) {
+        header->destination = told->destination;
+        header->destination_port = told->destination_port;
+    } else if (!ring_local(proxy->ring, down->fd, &address) ||
+               !conn_ip_of(&address, &header->destination, &header->destination_port)) {
+        return;
+    }
+    header->family = ip_is4(&header->source) && ip_is4(&header->destination) ? PP_IP4 : PP_IP6;
+}
+
+void upstream_connected(struct proxy *proxy, struct conn *conn)
+{
+    struct request *request = conn->user;
+    struct pp_header header = {.version = conn->tells_peer};
+    const struct pp_header *told;
+    uint8_t out[PP_MAX_WRITTEN];
+    size_t length;
+
+    if (conn->tells_peer == 0) {
+        return;
+    }
+    told = conn_proxied(request->down);
+    upstream_tell_ends(proxy, request->down, &header);
+    if (request->down->tls != NULL) {
+        upstream_tell_tls(request->down->tls, &header);
+    } else if (told != NULL) {
+        header.alpn = told->alpn;
+        header.authority = told->authority;
+        header.has_ssl = told->has_ssl;
+        header.ssl = told->ssl;
+    }
+    header.unique_id = told != NULL ? told->unique_id : bytes_of(NULL, 0);
+    header.checksum =
+        header.has_ssl || header.alpn.len + header.authority.len > 0 || header.unique_id.len > 0;
+    length = pp_write(&header, out, sizeof(out));
+    MUST(length > 0);
+    conn_preface(proxy, conn, bytes_of(out, length));
+}
+
 enum upstream_result upstream_start(struct proxy *proxy, struct request *request,
                                     const struct conn_ops *ops)
 {
@@ -214,7 +295,9 @@ enum upstream_result upstream_start(struct proxy *proxy, struct request *request
         if (!request_has(request, REQUEST_L4)) {
             const struct view *view = &request->generation->view;
 
-            conn = uppool_take(proxy, upstream_pool_key(view, target, &view->endpoints[endpoint]));
+            conn = uppool_take(
+                proxy, upstream_pool_key(view, target, &view->endpoints[endpoint]),
+                upstream_tells(view, target, &view->endpoints[endpoint]) ? request->down : NULL);
         }
         if (conn != NULL) {
             request->flags |= REQUEST_REUSED;
@@ -271,7 +354,7 @@ void upstream_leave(struct proxy *proxy, struct request *request, bool reusable)
     }
     if (reusable && conn->state == CONN_OPEN && conn->in.length == 0 && conn->out.length == 0 &&
         !conn_has(conn, CONN_BROKEN | CONN_ENDED | CONN_SHUT | CONN_SPLICING)) {
-        uppool_put(proxy, conn);
+        uppool_put(proxy, conn, conn->tells_peer != 0 ? request->down : NULL);
     } else {
         /* Only HTTP can tell a part from the whole: other streams that are cut must not end. */
         conn_close(proxy, conn, request_has(request, REQUEST_L4 | REQUEST_TUNNEL));

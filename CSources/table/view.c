@@ -15,6 +15,7 @@ static const uint32_t section_limits[ABI_SECTION_COUNT] = {
     [ABI_SECTION_TLS] = LIMIT_TLS_CONTEXTS,
     [ABI_SECTION_LOG] = LIMIT_LOGS,
     [ABI_SECTION_SERVER_NAME] = LIMIT_SERVER_NAMES,
+    [ABI_SECTION_HOPS] = LIMIT_LISTENERS,
 };
 
 static bool refuse(struct view_refusal *refusal, enum abi_refusal code, uint32_t section,
@@ -121,6 +122,8 @@ static void set_pointers(struct view *view)
     view->log_ops = at[ABI_SECTION_LOG_OP];
     view->log_headers = at[ABI_SECTION_LOG_HEADER];
     view->server_names = at[ABI_SECTION_SERVER_NAME];
+    view->networks = at[ABI_SECTION_NETWORK];
+    view->hops = at[ABI_SECTION_HOPS];
 }
 
 enum view_progress view_open_begin(struct view *view, const void *bytes, size_t size,

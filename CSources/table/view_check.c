@@ -310,6 +310,10 @@ bool view_check_record(struct view_walk *walk)
         return view_check_log_header(walk);
     case ABI_SECTION_SERVER_NAME:
         return view_check_server_name(walk);
+    case ABI_SECTION_NETWORK:
+        return view_check_network(walk);
+    case ABI_SECTION_HOPS:
+        return view_check_hops(walk);
     case ABI_SECTION_TEXT:
     case ABI_SECTION_BLOB:
     case ABI_SECTION_COUNT:

@@ -34,6 +34,8 @@ static bool check_target_numbers(struct view_walk *walk, const struct abi_target
     return view_rule(walk,
                      target->balance < ABI_BALANCE_COUNT && target->protocol < ABI_PROTOCOL_COUNT,
                      ABI_REFUSAL_VALUE, "balance or protocol") &&
+           view_rule(walk, target->proxy_out <= ABI_PROXY_V2, ABI_REFUSAL_VALUE,
+                     "PROXY header of a target") &&
            view_rule(walk, target->_pad0 == 0, ABI_REFUSAL_PADDING, "target") &&
            view_rule(walk, target->stats_slot < LIMIT_TARGETS, ABI_REFUSAL_VALUE,
                      "statistics slot") &&

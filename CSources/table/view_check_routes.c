@@ -68,7 +68,8 @@ static bool check_listener_mesh(struct view_walk *walk, const struct abi_listene
 bool view_check_listener(struct view_walk *walk)
 {
     const struct abi_listener *listener = &walk->view->listeners[walk->record];
-    const uint8_t known = ABI_LISTENER_MESH_INBOUND | ABI_LISTENER_MESH_OUTBOUND | ABI_LISTENER_SNI;
+    const uint8_t known = ABI_LISTENER_MESH_INBOUND | ABI_LISTENER_MESH_OUTBOUND |
+                          ABI_LISTENER_PROXY_IN | ABI_LISTENER_SNI;
 
     return view_rule(walk, walk->record == 0 || listener[-1].key < listener->key, ABI_REFUSAL_ORDER,
                      "listeners are sorted by key, no key twice") &&
@@ -81,7 +82,7 @@ bool view_check_listener(struct view_walk *walk)
            view_check_congestion(walk, listener->congestion) &&
            view_check_token(walk, listener->via, true, "pseudonym for Via") &&
            view_index(walk, listener->log, ABI_SECTION_LOG, "listener's log") &&
-           view_rule(walk, listener->_pad0 == 0, ABI_REFUSAL_PADDING, "listener");
+           view_check_listener_hops(walk, listener);
 }
 
 static struct abi_text slot_name(struct view_slots slots, uint32_t index)

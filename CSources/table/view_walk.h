@@ -111,6 +111,10 @@ bool view_check_log(struct view_walk *walk);
 bool view_check_log_op(struct view_walk *walk);
 bool view_check_log_header(struct view_walk *walk);
 bool view_check_server_name(struct view_walk *walk);
+bool view_check_network(struct view_walk *walk);
+bool view_check_hops(struct view_walk *walk);
+/* A listener's index of HOPS against its kind and flags. */
+bool view_check_listener_hops(struct view_walk *walk, const struct abi_listener *listener);
 /* The TEXT section as a whole: UTF-8 without NUL, in steps. */
 bool view_check_all_text(struct view_walk *walk);
 

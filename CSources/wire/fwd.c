@@ -260,13 +260,14 @@ int fwd_next(struct bytes *rest, struct fwd_element *element)
     return 1;
 }
 
-bool fwd_last_address(struct bytes *rest, struct ip_address *ip, struct bytes *text)
+int fwd_last_address(struct bytes *rest, struct ip_address *ip, struct bytes *text)
 {
     while (rest->len > 0) {
         size_t end = rest->len;
         size_t start;
         struct bytes port;
         bool bracketed;
+        bool good;
         uint16_t number;
 
         while (end > 0 && scan_is_blank(rest->ptr[end - 1])) {
@@ -285,11 +286,12 @@ bool fwd_last_address(struct bytes *rest, struct ip_address *ip, struct bytes *t
             continue; /* an empty element */
         }
         if (ip_parse(*text, ip)) {
-            return true;
+            return 1;
         }
-        return fwd_split_port(*text, text, &port, &bracketed) &&
+        good = fwd_split_port(*text, text, &port, &bracketed) &&
                (port.len == 0 || ip_parse_port(bytes_from(port, 1), &number)) &&
                (bracketed ? ip_parse6(*text, ip) : ip_parse4(*text, ip));
+        return good ? 1 : MESH_E_SYNTAX;
     }
-    return false;
+    return 0;
 }

@@ -37,6 +37,7 @@ const struct hdr_name hdr_slots[HDR_SLOTS] = {
     NAME(HDR_COOKIE, 6, 'c', 'i', "cookie"),
     NAME(HDR_AUTHORIZATION, 13, 'a', 'o', "authorization"),
     NAME(HDR_TRACEPARENT, 11, 't', 'n', "traceparent"),
+    NAME(HDR_TRACESTATE, 10, 't', 't', "tracestate"),
     NAME(HDR_SEC_WEBSOCKET_KEY, 17, 's', 'e', "sec-websocket-key"),
 };
 
@@ -54,7 +55,7 @@ static const uint32_t hdr_protected =
     BIT(HDR_HOST) | BIT(HDR_CONTENT_LENGTH) | BIT(HDR_TRANSFER_ENCODING) | BIT(HDR_EXPECT) |
     BIT(HDR_VIA) | BIT(HDR_FORWARDED) | BIT(HDR_X_FORWARDED_FOR) | BIT(HDR_X_FORWARDED_PROTO) |
     BIT(HDR_X_FORWARDED_HOST) | BIT(HDR_X_FORWARDED_PORT) | BIT(HDR_X_REAL_IP) |
-    BIT(HDR_CONTENT_TYPE) | BIT(HDR_CONTENT_ENCODING) | BIT(HDR_TRACEPARENT);
+    BIT(HDR_CONTENT_TYPE) | BIT(HDR_CONTENT_ENCODING) | BIT(HDR_TRACEPARENT) | BIT(HDR_TRACESTATE);
 
 enum hdr_id hdr_find(struct bytes name)
 {

@@ -326,7 +326,8 @@ static int worker_start(struct worker *worker)
                  hint != NULL ? hint : "");
         return 69;
     }
-    if (getrandom(&proxy.seed, sizeof(proxy.seed), 0) != sizeof(proxy.seed)) {
+    if (getrandom(&proxy.seed, sizeof(proxy.seed), 0) != sizeof(proxy.seed) ||
+        getrandom(proxy.trace_seed, sizeof(proxy.trace_seed), 0) != sizeof(proxy.trace_seed)) {
         log_line(LOG_LEVEL_ERROR, "no random numbers: %s", strerror(errno));
         return 69;
     }

@@ -26,6 +26,11 @@ package struct ChainEntries: Sendable {
     func resolver(_ service: ServiceName) -> ServiceResolver? { resolvers[service] }
     package func defaults(_ service: ServiceName) -> ServiceDefaults? { defaults[service] }
 
+    /// The PROXY header that the instances of a service expect.
+    package func proxyHeader(of service: ServiceName) -> ProxyHeaderVersion? {
+        defaults[service]?.proxyProtocol
+    }
+
     /// What a service speaks: by its own defaults, where nothing means tcp; only without them by
     /// those of all proxies.
     package func serviceProtocol(of service: ServiceName) -> ServiceProtocol {

@@ -162,6 +162,12 @@ package struct ListenerDefinition: Hashable, Sendable, Codable {
     /// The service as which this listener dials the mesh; intentions then bind it.
     package var identity: ServiceName?
     package var tls: TLS?
+    /// Whom PROXY headers are taken from; nil: nobody sends any.
+    package var proxyProtocol: ProxyProtocol?
+    /// Of l7: which proxies in front are believed; nil: none.
+    package var forwarded: Forwarded?
+    /// Of l7: whether traces begin here; nil: they do not.
+    package var trace: Trace?
     /// First match wins.
     package var routes: [Route]
     /// Where it differs from the log of the whole node.
@@ -172,6 +178,7 @@ package struct ListenerDefinition: Hashable, Sendable, Codable {
     package init(
         name: String, bindAddr: HostPort, kind: Kind, service: ServiceName? = nil,
         timeouts: Timeouts = Timeouts(), identity: ServiceName? = nil, tls: TLS? = nil,
+        proxyProtocol: ProxyProtocol? = nil, forwarded: Forwarded? = nil, trace: Trace? = nil,
         routes: [Route] = [], accessLog: AccessLogDefinition? = nil, sni: [ServerNameRoute] = []
     ) {
         self.name = name
@@ -181,6 +188,9 @@ package struct ListenerDefinition: Hashable, Sendable, Codable {
         self.timeouts = timeouts
         self.identity = identity
         self.tls = tls
+        self.proxyProtocol = proxyProtocol
+        self.forwarded = forwarded
+        self.trace = trace
         self.routes = routes
         self.accessLog = accessLog
         self.sni = sni
@@ -189,7 +199,9 @@ package struct ListenerDefinition: Hashable, Sendable, Codable {
     package enum CodingKeys: String, CodingKey {
         case name
         case bindAddr = "bind_addr"
-        case kind, service, timeouts, identity, tls, routes, sni
+        case kind, service, timeouts, identity, tls
+        case proxyProtocol = "proxy_protocol"
+        case forwarded, trace, routes, sni
         case accessLog = "access_log"
     }
 }
@@ -206,6 +218,9 @@ extension ListenerDefinition: Validated {
         validateTimeouts(&checks)
         checks.within(["tls"], tls)
         checks.within(["access_log"], accessLog)
+        checks.within(["proxy_protocol"], proxyProtocol)
+        checks.within(["forwarded"], forwarded)
+        checks.within(["trace"], trace)
         if tls?.alpn.contains("h2") == true, kind == .l4 {
             checks.fail(["tls", "alpn"], "h2 needs kind: l7; leave alpn out of an l4 listener")
         }
@@ -219,6 +234,11 @@ extension ListenerDefinition: Validated {
             checks.require(
                 sni.isEmpty || tls == nil, ["sni"],
                 "TLS is either handed on or terminated: write sni or tls, not both")
+            checks.require(
+                forwarded == nil, ["forwarded"],
+                "an l4 listener has no headers: write kind: l7, or proxy_protocol")
+            checks.require(
+                trace == nil, ["trace"], "an l4 listener has no headers: write kind: l7")
         case .l7:
             checks.require(
                 sni.isEmpty, ["sni"],

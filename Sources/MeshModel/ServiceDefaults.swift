@@ -6,6 +6,11 @@ package enum ServiceProtocol: String, Sendable, Codable, CaseIterable {
     package var isHTTPLike: Bool { self != .tcp }
 }
 
+/// The PROXY protocol header that connections to an application begin with.
+package enum ProxyHeaderVersion: String, Sendable, Codable, CaseIterable {
+    case v1, v2
+}
+
 /// Where traffic leaves for another datacenter.
 package enum MeshGatewayMode: String, Sendable, Codable, CaseIterable {
     case inherit = ""
@@ -102,6 +107,8 @@ package struct ServiceDefaults: Hashable, Sendable, Codable {
     package var serviceProtocol: ServiceProtocol?
     package var meshGateway: MeshGatewayMode
     package var externalSNI: String
+    /// The header that the service's instances expect; nil: none. Ours, not Consul's.
+    package var proxyProtocol: ProxyHeaderVersion?
     package var dialedDirectly: Bool
     package var maxInboundConnections: Int?
     package var localConnectTimeout: MeshDuration?
@@ -115,6 +122,7 @@ package struct ServiceDefaults: Hashable, Sendable, Codable {
     package init(
         name: ServiceName, serviceProtocol: ServiceProtocol? = nil,
         meshGateway: MeshGatewayMode = .inherit, externalSNI: String = "",
+        proxyProtocol: ProxyHeaderVersion? = nil,
         dialedDirectly: Bool = false, maxInboundConnections: Int? = nil,
         localConnectTimeout: MeshDuration? = nil, localRequestTimeout: MeshDuration? = nil,
         upstreamDefaults: UpstreamConfig? = nil, upstreamOverrides: [UpstreamConfig] = [],
@@ -124,6 +132,7 @@ package struct ServiceDefaults: Hashable, Sendable, Codable {
         self.serviceProtocol = serviceProtocol
         self.meshGateway = meshGateway
         self.externalSNI = externalSNI
+        self.proxyProtocol = proxyProtocol
         self.dialedDirectly = dialedDirectly
         self.maxInboundConnections = maxInboundConnections
         self.localConnectTimeout = localConnectTimeout
@@ -140,6 +149,7 @@ package struct ServiceDefaults: Hashable, Sendable, Codable {
         case serviceProtocol = "protocol"
         case meshGateway = "mesh_gateway"
         case externalSNI = "external_sni"
+        case proxyProtocol = "proxy_protocol"
         case dialedDirectly = "dialed_directly"
         case maxInboundConnections = "max_inbound_connections"
         case localConnectTimeout = "local_connect_timeout"

@@ -64,6 +64,8 @@ import Testing
             (ABI_SECTION_LOG_OP, MemoryLayout<abi_log_op>.stride),
             (ABI_SECTION_LOG_HEADER, MemoryLayout<abi_log_header>.stride),
             (ABI_SECTION_SERVER_NAME, MemoryLayout<abi_server_name>.stride),
+            (ABI_SECTION_NETWORK, MemoryLayout<abi_network>.stride),
+            (ABI_SECTION_HOPS, MemoryLayout<abi_hops>.stride),
         ]
         #expect(sizes.count == Int(ABI_SECTION_COUNT.rawValue))
         for (section, size) in sizes {

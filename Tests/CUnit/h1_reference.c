@@ -122,6 +122,7 @@ static bool read_field_line(struct bytes line, struct reference_field *field)
                                         "cookie",
                                         "authorization",
                                         "traceparent",
+                                        "tracestate",
                                         "sec-websocket-key"};
     size_t colon = find(line, ':');
     struct bytes raw;
@@ -179,7 +180,7 @@ static bool is_protected(struct bytes name)
     static const char *const names[] = {
         "host",      "content-length",  "transfer-encoding", "expect",           "via",
         "forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port",
-        "x-real-ip", "content-type",    "content-encoding",  "traceparent"};
+        "x-real-ip", "content-type",    "content-encoding",  "traceparent",      "tracestate"};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (is_nocase(name, names[i])) {

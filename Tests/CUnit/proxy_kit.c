@@ -153,6 +153,7 @@ void proxy_kit_start(struct proxy_kit *kit)
         .overlay = kit->overlay,
         .log = kit->log,
         .seed = 1,
+        .trace_seed = {1, 2, 3, 4},
         .max_connections = kit->max_connections,
         .released = kit_released,
     };
@@ -217,6 +218,7 @@ static void kit_check_empty(const struct proxy_kit *kit)
     CHECK_UINT(proxy->requests.used, 0);
     CHECK_UINT(proxy->blocks.used, 0);
     CHECK_UINT(proxy->bulks.used, 0);
+    CHECK_UINT(proxy->proxieds.used, 0);
     CHECK_UINT(proxy->uppool.idle, 0);
     CHECK_UINT(proxy_kit_worker_stat(kit, ABI_WORKER_CONNECTIONS_OPEN), 0);
     CHECK_UINT(proxy_kit_worker_stat(kit, ABI_WORKER_UPSTREAM_OPEN), 0);

@@ -1,5 +1,6 @@
 /* TLS that goes through an L4 listener as it is, by the server name of its hello. */
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -13,7 +14,7 @@
 enum { DB = 0, APPS, STANDARD };
 
 /* `db.test` and `*.apps.test`, and another target for other names if `standard`. */
-static struct proxy_kit *started(bool standard, uint32_t handshake_ms)
+static struct proxy_kit *made(bool standard, uint32_t handshake_ms)
 {
     static const char *const hosts[] = {"db.test", "*.apps.test"};
     struct proxy_kit *kit = proxy_kit_new();
@@ -40,6 +41,13 @@ static struct proxy_kit *started(bool standard, uint32_t handshake_ms)
     listener->route_table = index;
     listener->splits = standard ? splits : (struct abi_ref){0};
     listener->handshake_timeout_ms = handshake_ms;
+    return kit;
+}
+
+static struct proxy_kit *started(bool standard, uint32_t handshake_ms)
+{
+    struct proxy_kit *kit = made(standard, handshake_ms);
+
     proxy_kit_start(kit);
     return kit;
 }
@@ -104,6 +112,49 @@ TEST(a_name_that_nobody_serves_is_refused_in_tls)
     check_refused(kit, hello_kit_hello(&(struct hello_kit){.name = NULL}), UNRECOGNIZED_NAME, 7);
     proxy_kit_settle(kit);
     CHECK_UINT(proxy_kit_outcome(kit, 0, ABI_OUTCOME_NO_ROUTE), 2);
+    finish(kit);
+}
+
+TEST(a_proxy_header_is_read_before_the_hello)
+{
+    static const char header[] = "PROXY TCP4 192.0.2.7 198.51.100.1 4711 443\r\n";
+    const struct hello_kit spec = {.name = "db.test", .filler = 300};
+    struct abi_network network = {.ip = {[10] = 0xff, [11] = 0xff, 127}, .bits = 96 + 8};
+    struct abi_hops hops = {.proxy_timeout_ms = 5000, .proxy_in = ABI_PROXY_ANY};
+    struct bytes hello = hello_kit_hello(&spec);
+    struct proxy_kit *kit = made(false, 5000);
+    uint8_t whole[2048];
+    size_t length = sizeof(header) - 1 + hello.len;
+    uint32_t index;
+
+    hops.proxy_from.at = snapshot_builder_add(kit->builder, ABI_SECTION_NETWORK, &network);
+    hops.proxy_from.count = 1;
+    index = snapshot_builder_add(kit->builder, ABI_SECTION_HOPS, &hops);
+    proxy_kit_listener(kit, 0)->hops = index;
+    proxy_kit_listener(kit, 0)->flags |= ABI_LISTENER_PROXY_IN;
+    proxy_kit_start(kit);
+    CHECK(length <= sizeof(whole));
+    memcpy(whole, header, sizeof(header) - 1);
+    memcpy(whole + sizeof(header) - 1, hello.ptr, hello.len);
+    for (size_t piece = 1; piece <= length; piece = piece < 50 ? piece + 7 : piece * 2) {
+        int client = proxy_kit_client(kit, 0);
+        int up;
+
+        cunit_context("pieces of %zu", piece);
+        for (size_t at = 0; at < length; at += piece) {
+            size_t end = length - at < piece ? length : at + piece;
+
+            proxy_kit_send_bytes(client, bytes_part(bytes_of(whole, length), at, end));
+            (void)proxy_kit_turn(kit, 0);
+        }
+        up = proxy_kit_accept(kit, DB);
+        proxy_kit_send(client, "!");
+        CHECK_BYTES(bytes_part(proxy_kit_until(kit, up, "!"), 0, hello.len), hello);
+        close(client);
+        close(up);
+        proxy_kit_settle(kit);
+    }
+    CHECK_UINT(kit->proxy->proxieds.used, 0);
     finish(kit);
 }
 

@@ -8,6 +8,7 @@
 #include "table/balance.h"
 #include "table/certificate.h"
 #include "table/intent.h"
+#include "table/network.h"
 
 struct snapshot_builder *table_kit_small(void)
 {
@@ -171,6 +172,37 @@ static void add_policies(struct snapshot_builder *b)
     intention->permissions = (struct abi_ref){0, 1};
 }
 
+/* 10.0.0.0/8 and 192.168.0.0/16 send PROXY headers; 2001:db8::/32 is a trusted hop. */
+static void add_hops(struct snapshot_builder *b)
+{
+    struct abi_network networks[] = {
+        {.ip = {[10] = 0xff, [11] = 0xff, [12] = 10}, .bits = 104},
+        {.ip = {[10] = 0xff, [11] = 0xff, [12] = 192, [13] = 168}, .bits = 112},
+        {.ip = {0x20, 0x01, 0x0d, 0xb8}, .bits = 32},
+        {.ip = {0x20, 0x01, 0x0d, 0xb8}, .bits = 32},
+    };
+    struct abi_hops proxied = {
+        .proxy_from = {0, 2},
+        .proxy_timeout_ms = 1000,
+        .proxy_in = ABI_PROXY_ANY,
+        .proxy_others = 1,
+        .fields = ABI_HOP_X_FORWARDED,
+    };
+    struct abi_hops trusting = {
+        .trust = {2, 1},
+        .depth = LIMIT_HOPS,
+        .fields = ABI_HOP_FIELDS,
+        .trace_start = 1,
+        .trace_sample = ABI_TRACE_ALL,
+    };
+
+    for (uint32_t i = 0; i < 4; i++) {
+        snapshot_builder_add(b, ABI_SECTION_NETWORK, &networks[i]);
+    }
+    snapshot_builder_add(b, ABI_SECTION_HOPS, &proxied);
+    snapshot_builder_add(b, ABI_SECTION_HOPS, &trusting);
+}
+
 static void add_listeners(struct snapshot_builder *b)
 {
     struct abi_identity identity = {.secret = 77};
@@ -182,6 +214,8 @@ static void add_listeners(struct snapshot_builder *b)
     listener.kind = ABI_LISTENER_L7;
     listener.route_table = 0;
     listener.via = snapshot_builder_text(b, "ringmesh");
+    listener.flags = ABI_LISTENER_PROXY_IN;
+    listener.hops = 0;
     snapshot_builder_add(b, ABI_SECTION_LISTENER, &listener);
     listener = snapshot_builder_listener(b, "raw", 8081);
     listener.splits = snapshot_builder_split(b, 0);
@@ -203,6 +237,7 @@ struct snapshot_builder *table_kit_everything(void)
     add_policies(b);
     add_targets(b);
     add_routes(b);
+    add_hops(b);
     add_listeners(b);
     add_logs(b);
     return b;
@@ -275,6 +310,16 @@ static void use_certificates(const struct view *view, const struct abi_tls *tls)
     }
 }
 
+static void use_hops(const struct view *view)
+{
+    const uint8_t ip[16] = {0x20, 0x01, 0x0d, 0xb8, [15] = 1};
+
+    for (uint32_t i = 0; i < view->counts[ABI_SECTION_HOPS]; i++) {
+        (void)network_has(view, view->hops[i].proxy_from, ip);
+        (void)network_has(view, view->hops[i].trust, ip);
+    }
+}
+
 void table_kit_use(const struct view *view)
 {
     static struct abi_overlay *overlay;
@@ -290,6 +335,7 @@ void table_kit_use(const struct view *view)
     if (overlay == NULL) {
         overlay = calloc(1, ABI_OVERLAY_SIZE);
     }
+    use_hops(view);
     for (uint32_t r = 0; r < 3; r++) {
         for (uint32_t i = 0; i < view->counts[ABI_SECTION_ROUTE_TABLE]; i++) {
             uint32_t route = route_find(view, i, &requests[r]);

@@ -123,7 +123,7 @@ TEST(each_broken_rule_of_secrets)
     sizeof(struct abi_secrets) + sizeof(struct abi_secret) + offsetof(struct abi_secret, field),   \
         sizeof(((struct abi_secret *)0)->field)
         {HEAD(magic), 1, ABI_REFUSAL_MAGIC},
-        {HEAD(version), 2, ABI_REFUSAL_VERSION},
+        {HEAD(version), ABI_VERSION + 1, ABI_REFUSAL_VERSION},
         {HEAD(header_size), 40, ABI_REFUSAL_VERSION},
         {HEAD(size), 12, ABI_REFUSAL_SIZE},
         {HEAD(generation), 0, ABI_REFUSAL_VALUE},

@@ -38,6 +38,7 @@ static const struct {
     {HDR_COOKIE, "cookie"},
     {HDR_AUTHORIZATION, "authorization"},
     {HDR_TRACEPARENT, "traceparent"},
+    {HDR_TRACESTATE, "tracestate"},
     {HDR_SEC_WEBSOCKET_KEY, "sec-websocket-key"},
 };
 #define KNOWN_COUNT (sizeof(known) / sizeof(known[0]))

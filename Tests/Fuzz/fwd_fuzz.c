@@ -39,7 +39,7 @@ static void read_list(struct bytes in)
     struct ip_address ip;
     struct ip_address again;
 
-    while (fwd_last_address(&rest, &ip, &text)) {
+    while (fwd_last_address(&rest, &ip, &text) > 0) {
         char normal[IP_TEXT_MAX];
 
         MUST(inside(text, in) && inside(rest, in));

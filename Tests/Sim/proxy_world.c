@@ -81,6 +81,7 @@ void proxy_world_start(struct snapshot_builder *first)
     };
     struct proxy_config config = {
         .seed = sim_random(),
+        .trace_seed = {sim_random(), sim_random(), sim_random(), sim_random()},
         .max_connections = 512,
         .released = world_released,
     };

@@ -77,6 +77,10 @@ package enum EntryKeys {
                 "external_sni", .text(.any), default: "",
                 "The server name of a service outside the mesh.", example: "db.example.com"),
             .optional(
+                "proxy_protocol", .choice(["", "v1", "v2"]), example: "v2",
+                "The PROXY protocol header that connections to the service's instances begin with; "
+                    + "none when not given."),
+            .optional(
                 "transparent_proxy", .object(transparentProxy),
                 example: "{ dialed_directly: false }", "Carried for Consul's clients."),
             .optional(

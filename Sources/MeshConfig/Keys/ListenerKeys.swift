@@ -25,6 +25,17 @@ package enum ListenerKeys {
                 "tls", .object(tls), example: "{ cert: server.crt, key: server.key }",
                 "Terminates TLS."),
             .optional(
+                "proxy_protocol", .object(proxyProtocol),
+                example: "{ in: any, from: [10.0.0.0/8] }",
+                "Connections begin with a PROXY protocol header that names the client."),
+            .optional(
+                "forwarded", .object(forwarded), example: "{ trust: [10.0.0.0/8] }",
+                "Of l7: which proxies in front are believed about the client, and how it is named "
+                    + "to the upstream."),
+            .optional(
+                "trace", .object(trace), example: "{ start: true, sample: 0.1 }",
+                "Of l7: whether traces begin here (W3C Trace Context)."),
+            .optional(
                 "routes", .objects(route),
                 example: "[ { match: { path_prefix: /api }, service: web } ]",
                 "Of l7: where requests go. First match wins."),
@@ -163,6 +174,53 @@ package enum ListenerKeys {
             .optional(
                 "alpn", .texts, example: "[h2, http/1.1]",
                 "Protocols offered, the preferred first; http/1.1 on l7 when not given."),
+        ])
+
+    static let proxyProtocol = ObjectSchema(
+        "proxy_protocol section",
+        [
+            .required(
+                "in", .choice(["off", "v1", "v2", "any"]), example: "any",
+                "The versions taken; with all but off the header is required."),
+            .optional(
+                "from", .texts, example: "[10.0.0.0/8, \"2001:db8::/32\"]",
+                "Networks of the proxies that send it; at least one unless `in` is off."),
+            .key(
+                "others", .choice(["refuse", "direct"]), default: "refuse",
+                "Connections from elsewhere: closed, or served without a header.",
+                example: "direct"),
+            .key(
+                "timeout", .duration(.milliseconds(100) ... .seconds(60), zero: false),
+                default: "3s", "Reading of the header."),
+        ])
+
+    static let forwarded = ObjectSchema(
+        "forwarded section",
+        [
+            .optional(
+                "trust", .texts, example: "[10.0.0.0/8, \"2001:db8::/32\"]",
+                "Networks of proxies whose Forwarded and X-Forwarded headers are believed; nobody "
+                    + "when not given."),
+            .key(
+                "hops", .integer(1...ListenerDefinition.Forwarded.mostHops), default: "32",
+                "So many proxies are believed at most, the nearest first.", example: "1"),
+            .key(
+                "headers", .choice(["x-forwarded", "forwarded", "both", "none"]),
+                default: "x-forwarded",
+                "How the client is named to the upstream: X-Forwarded-For and its like, Forwarded "
+                    + "(RFC 7239), both or neither."),
+        ])
+
+    static let trace = ObjectSchema(
+        "trace section",
+        [
+            .key(
+                "start", .bool, default: "false",
+                "Whether a request without a sound traceparent gets one.", example: "true"),
+            .key(
+                "sample", .decimal, default: "1",
+                "The share of traces started here that is marked as sampled, 0 to 1.",
+                example: "0.1"),
         ])
 
     static let route = ObjectSchema(

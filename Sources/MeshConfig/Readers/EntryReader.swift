@@ -65,6 +65,7 @@ enum EntryReader {
         return ServiceDefaults(
             name: name, serviceProtocol: fields.choice("protocol", ServiceProtocol.self),
             meshGateway: gateway(fields), externalSNI: fields.text("external_sni") ?? "",
+            proxyProtocol: fields.choice("proxy_protocol", ProxyHeaderVersion.self),
             dialedDirectly: fields.section("transparent_proxy").bool("dialed_directly"),
             maxInboundConnections: fields.integer("max_inbound_connections"),
             localConnectTimeout: milliseconds(fields, "local_connect_timeout_ms"),

@@ -21,7 +21,13 @@ enum ListenerReader {
             service: fields.name("service", ServiceName.self),
             timeouts: timeouts(fields.section("timeouts")),
             identity: fields.name("identity", ServiceName.self),
-            tls: fields.object("tls").map { tls($0, kind: kind, &checks) }, routes: routes,
+            tls: fields.object("tls").map { tls($0, kind: kind, &checks) },
+            proxyProtocol: fields.object("proxy_protocol").map(proxyProtocol),
+            forwarded: fields.object("forwarded").map(forwarded),
+            trace: fields.object("trace").map {
+                ListenerDefinition.Trace(
+                    start: $0.bool("start"), sample: $0.decimal("sample") ?? 1)
+            }, routes: routes,
             accessLog: fields.object("access_log").map(accessLog),
             sni: fields.objects("sni").compactMap(serverName))
         sink.report(
@@ -72,6 +78,23 @@ enum ListenerReader {
             let service = fields.name("service", ServiceName.self)
         else { return nil }
         return ListenerDefinition.ServerNameRoute(host: host.lowercased(), service: service)
+    }
+
+    private static func proxyProtocol(_ fields: Fields) -> ListenerDefinition.ProxyProtocol {
+        ListenerDefinition.ProxyProtocol(
+            accept: fields.choice("in", ListenerDefinition.ProxyProtocol.Accepted.self) ?? .off,
+            from: fields.texts("from"),
+            others: fields.choice("others", ListenerDefinition.ProxyProtocol.Others.self)
+                ?? .refuse,
+            timeout: fields.duration("timeout") ?? .seconds(3))
+    }
+
+    private static func forwarded(_ fields: Fields) -> ListenerDefinition.Forwarded {
+        ListenerDefinition.Forwarded(
+            trust: fields.texts("trust"),
+            hops: fields.integer("hops") ?? ListenerDefinition.Forwarded.mostHops,
+            headers: fields.choice("headers", ListenerDefinition.Forwarded.Headers.self)
+                ?? .xForwarded)
     }
 
     private static func route(

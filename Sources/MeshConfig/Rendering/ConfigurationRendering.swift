@@ -257,6 +257,13 @@ enum Rendering {
                         ("alpn", .list(tls.alpn.map { .text($0) })),
                     ])
                 }
+            ), ("proxy_protocol", listener.proxyProtocol.map(proxyProtocol)),
+            ("forwarded", listener.forwarded.map(forwarded)),
+            (
+                "trace",
+                listener.trace.map {
+                    .map([("start", .bool($0.start)), ("sample", .text("\($0.sample)"))])
+                }
             ), ("routes", list(listener.routes, route)), ("sni", list(listener.sni, serverName)),
             ("access_log", listener.accessLog.map(accessLog)),
         ]) ?? .map([])
@@ -275,6 +282,20 @@ enum Rendering {
 
     private static func serverName(_ route: ListenerDefinition.ServerNameRoute) -> YAMLValue {
         .map([("host", .text(route.host)), ("service", .text(route.service.text))])
+    }
+
+    private static func proxyProtocol(_ value: ListenerDefinition.ProxyProtocol) -> YAMLValue {
+        .map([
+            ("in", .text(value.accept.rawValue)), ("from", .list(value.from.map { .text($0) })),
+            ("others", .text(value.others.rawValue)), ("timeout", .duration(value.timeout)),
+        ])
+    }
+
+    private static func forwarded(_ value: ListenerDefinition.Forwarded) -> YAMLValue {
+        .map([
+            ("trust", .list(value.trust.map { .text($0) })), ("hops", .number(value.hops)),
+            ("headers", .text(value.headers.rawValue)),
+        ])
     }
 
     private static func route(_ route: ListenerDefinition.Route) -> YAMLValue {

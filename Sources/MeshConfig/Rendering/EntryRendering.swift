@@ -49,6 +49,7 @@ extension Rendering {
             ("protocol", .optional(value.serviceProtocol?.rawValue)),
             ("mesh_gateway", gateway(value.meshGateway)),
             ("external_sni", value.externalSNI.isEmpty ? nil : .text(value.externalSNI)),
+            ("proxy_protocol", .optional(value.proxyProtocol?.rawValue)),
             ("transparent_proxy", directly(value.dialedDirectly)),
             ("max_inbound_connections", value.maxInboundConnections.map { .number($0) }),
             ("local_connect_timeout_ms", milliseconds(value.localConnectTimeout)),

@@ -36,6 +36,8 @@ package struct SnapshotImage: Sendable {
         var logOps: [abi_log_op] = []
         var logHeaders: [abi_log_header] = []
         var serverNames: [abi_server_name] = []
+        var networks: [abi_network] = []
+        var hops: [abi_hops] = []
 
         /// Calls `body` with section number, record count and bytes of every section.
         func forEach(_ body: (Int, Int, UnsafeRawBufferPointer) -> Void) {
@@ -68,6 +70,8 @@ package struct SnapshotImage: Sendable {
             next(logOps)
             next(logHeaders)
             next(serverNames)
+            next(networks)
+            next(hops)
         }
     }
 

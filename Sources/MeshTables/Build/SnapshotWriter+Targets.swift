@@ -72,6 +72,12 @@ extension SnapshotWriter {
             case .tcp: UInt8(ABI_PROTOCOL_TCP.rawValue)
             case .http1: UInt8(ABI_PROTOCOL_HTTP1.rawValue)
             }
+        record.proxy_out =
+            switch plan.proxyHeader {
+            case .v1: UInt8(ABI_PROXY_V1.rawValue)
+            case .v2: UInt8(ABI_PROXY_V2.rawValue)
+            case nil: 0
+            }
         if plan.connectTimeout == 0 { refuse("target \(plan.id) has no connect timeout") }
         record.connect_timeout_ms = plan.connectTimeout
         record.max_connections = plan.maxConnections

@@ -43,6 +43,8 @@ package struct ListenerPlan: Hashable, Sendable {
     package var via: String
     /// nil: nothing is written down.
     package var log: AccessLogPlan?
+    /// What is believed of the proxies in front; nil: nothing.
+    package var hops: HopsPlan?
 
     /// Milliseconds; 0 = none where the data plane knows none.
     package struct Timeouts: Hashable, Sendable {
@@ -66,7 +68,7 @@ package struct ListenerPlan: Hashable, Sendable {
         name: String, address: AddressPlan, kind: Kind, role: Role = .plain, tls: TLSRef? = nil,
         identity: ServiceName? = nil, intentionsOf: ServiceName? = nil,
         timeouts: Timeouts = Timeouts(), maxConnections: UInt32 = 0, congestion: String = "",
-        via: String = "", log: AccessLogPlan? = nil
+        via: String = "", log: AccessLogPlan? = nil, hops: HopsPlan? = nil
     ) {
         self.name = name
         self.address = address
@@ -80,5 +82,6 @@ package struct ListenerPlan: Hashable, Sendable {
         self.congestion = congestion
         self.via = via
         self.log = log
+        self.hops = hops
     }
 }

@@ -35,12 +35,15 @@ package struct TargetPlan: Hashable, Sendable {
     package var maxConnections: UInt32
     /// TCP congestion control of upstream connections; empty = the system's.
     package var congestion: String
+    /// The PROXY header that connections to endpoints without mesh TLS begin with.
+    package var proxyHeader: ProxyHeaderVersion?
 
     package init(
         id: String, service: ServiceName, endpoints: [EndpointPlan] = [], failover: [String] = [],
         checksIntentions: Bool = false, sni: String = "", expectedID: String = "",
         balance: Balance = .roundRobin, wireProtocol: WireProtocol = .tcp,
-        connectTimeout: UInt32 = 5_000, maxConnections: UInt32 = 0, congestion: String = ""
+        connectTimeout: UInt32 = 5_000, maxConnections: UInt32 = 0, congestion: String = "",
+        proxyHeader: ProxyHeaderVersion? = nil
     ) {
         self.id = id
         self.service = service
@@ -54,6 +57,7 @@ package struct TargetPlan: Hashable, Sendable {
         self.connectTimeout = connectTimeout
         self.maxConnections = maxConnections
         self.congestion = congestion
+        self.proxyHeader = proxyHeader
     }
 }
 

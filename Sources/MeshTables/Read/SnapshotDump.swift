@@ -63,7 +63,9 @@ package struct SnapshotDump: Hashable, Sendable, Codable {
             tls = verify == UInt8(ABI_TLS_VERIFY_NONE.rawValue) ? "tls" : "mtls"
         }
         let role =
-            switch abi_listener_flag(rawValue: UInt32(record.flags)) {
+            switch abi_listener_flag(
+                rawValue: UInt32(record.flags) & ~ABI_LISTENER_PROXY_IN.rawValue)
+            {
             case ABI_LISTENER_MESH_INBOUND: "mesh-inbound"
             case ABI_LISTENER_MESH_OUTBOUND: "mesh-outbound"
             default: "plain"

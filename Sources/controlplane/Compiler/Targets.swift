@@ -79,7 +79,8 @@ extension NodeCompiler {
         var plan = TargetPlan(
             id: id, service: target.service, endpoints: endpoints(of: target, reach),
             balance: Self.balance(balancer), wireProtocol: reach.http ? .http1 : .tcp,
-            connectTimeout: milliseconds(timeout), congestion: state.settings.congestion)
+            connectTimeout: milliseconds(timeout), congestion: state.settings.congestion,
+            proxyHeader: chainEntries.proxyHeader(of: target.service))
         if reach.caller != .plain {
             plan.checksIntentions = true
             plan.sni = target.sni(in: state.mesh.trustDomain)

@@ -30,7 +30,48 @@ extension NodeCompiler {
                     request: milliseconds(timeouts.request), handshake: 5_000),
                 congestion: state.settings.congestion,
                 via: listener.kind == .l7 ? state.settings.via(listener.name) : "",
-                log: state.settings.log(listener.accessLog)), origin)
+                log: state.settings.log(listener.accessLog),
+                hops: hops(of: listener, origin)), origin)
+    }
+
+    /// What the listener believes of the proxies in front; nil when it says nothing about them.
+    private mutating func hops(of listener: ListenerDefinition, _ origin: Origin) -> HopsPlan? {
+        let proxy = listener.proxyProtocol.flatMap { $0.accept == .off ? nil : $0 }
+        let trace = listener.trace.flatMap { $0.start ? $0 : nil }
+        guard proxy != nil || listener.forwarded != nil || trace != nil else { return nil }
+        var plan = HopsPlan()
+        if let proxy {
+            plan.proxy = HopsPlan.ProxyHeaders(
+                v1: proxy.accept != .v2, v2: proxy.accept != .v1,
+                from: networks(proxy.from, listener, origin),
+                servesOthers: proxy.others == .direct, timeout: milliseconds(proxy.timeout))
+        }
+        if let forwarded = listener.forwarded {
+            plan.trust = networks(forwarded.trust, listener, origin)
+            plan.depth = forwarded.hops
+            plan.fields =
+                switch forwarded.headers {
+                case .xForwarded: .xForwarded
+                case .forwarded: .forwarded
+                case .both: [.xForwarded, .forwarded]
+                case .none: []
+                }
+        }
+        plan.sampledPerMillion = trace.map { UInt32(($0.sample * 1_000_000).rounded()) }
+        return plan
+    }
+
+    private mutating func networks(
+        _ texts: [String], _ listener: ListenerDefinition, _ origin: Origin
+    ) -> [NetworkPlan] {
+        texts.compactMap { text in
+            do {
+                return try NetworkPlan(text)
+            } catch {
+                refuse("listener \(listener.name): \(error)", origin)
+                return nil
+            }
+        }
     }
 
     func milliseconds(_ duration: MeshDuration) -> UInt32 {

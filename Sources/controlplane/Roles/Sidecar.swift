@@ -79,7 +79,8 @@ extension NodeCompiler {
             node: state.settings.node.name.text)
         var target = TargetPlan(
             id: id, service: service, endpoints: [plan], wireProtocol: http ? .http1 : .tcp,
-            congestion: state.settings.congestion)
+            congestion: state.settings.congestion,
+            proxyHeader: chainEntries.proxyHeader(of: service))
         if let timeout = chainEntries.defaults(service)?.localConnectTimeout, timeout > .zero {
             target.connectTimeout = milliseconds(timeout)
         }

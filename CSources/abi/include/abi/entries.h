@@ -51,7 +51,7 @@ enum abi_listener_flag {
     ABI_LISTENER_TLS_DETECT = 1,    /* reserved for `detect: true`; refused for now */
     ABI_LISTENER_MESH_INBOUND = 2,  /* callers prove an identity; `policy` decides about them */
     ABI_LISTENER_MESH_OUTBOUND = 4, /* calls are made with `identity`; a target's policy decides */
-    ABI_LISTENER_PROXY_IN = 8,      /* reserved for PROXY protocol; refused for now */
+    ABI_LISTENER_PROXY_IN = 8,      /* connections begin with a PROXY header, see `hops` */
     ABI_LISTENER_SNI = 16, /* L4, TLS that is not terminated: the client's hello is read for
                               the server name, which `route_table` sends on */
     ABI_LISTENER_FLAGS = 31
@@ -81,7 +81,47 @@ struct abi_listener {
         congestion;      /* TCP congestion control of accepted connections; empty = system's */
     struct abi_text via; /* pseudonym for Via; empty = no Via */
     uint32_t log;        /* LOG section, or ABI_NONE: nothing is written down */
-    uint32_t _pad0;
+    uint32_t hops;       /* HOPS section, or ABI_NONE: nobody in front is believed, X-Forwarded-For
+                            and its like are written, a trace is passed on but never begun */
+};
+
+/* --- those in front of a listener --- */
+
+/* All addresses that agree with `ip` in the first `bits` bits; IPv4 stands as ::ffff:a.b.c.d. Lists
+ * of networks are sorted by `ip`, and no two of one list overlap. */
+struct abi_network {
+    uint8_t ip[16]; /* zero behind the first `bits` bits */
+    uint32_t bits;  /* 0 ... 128 */
+};
+
+enum abi_proxy_version { /* of PROXY headers; a set */
+                         ABI_PROXY_V1 = 1,
+                         ABI_PROXY_V2 = 2,
+                         ABI_PROXY_ANY = 3
+};
+
+enum abi_hop_fields { /* in which the client is named to the upstream; a set */
+                      ABI_HOP_X_FORWARDED = 1, /* X-Forwarded-For, -Proto, -Host */
+                      ABI_HOP_FORWARDED = 2,   /* RFC 7239 */
+                      ABI_HOP_FIELDS = 3
+};
+
+#define ABI_TRACE_ALL 1000000u
+
+/* What a listener believes of those in front of it, and what it tells those behind it. */
+struct abi_hops {
+    struct abi_ref proxy_from; /* NETWORK section: peers whose PROXY header is taken; no two ranges
+                                  of records overlap and later records have later ranges */
+    struct abi_ref trust;      /* NETWORK section, behind proxy_from: hops whose forwarding fields
+                                  are believed; L7 only */
+    uint32_t proxy_timeout_ms; /* reading of the PROXY header; 0 without PROXY_IN */
+    uint32_t trace_sample;     /* of ABI_TRACE_ALL traces begun here, so many are marked sampled */
+    uint8_t proxy_in;          /* set of enum abi_proxy_version; 0 without PROXY_IN */
+    uint8_t proxy_others;      /* peers outside proxy_from: 0 = closed, 1 = clients of their own */
+    uint8_t fields;            /* set of enum abi_hop_fields */
+    uint8_t depth;       /* at most so many hops are believed, <= LIMIT_HOPS; 0 without trust */
+    uint8_t trace_start; /* 1: a request without a good traceparent gets one */
+    uint8_t _pad0[3];
 };
 
 /* --- routes (L7) --- */
@@ -252,7 +292,9 @@ struct abi_target {       /* a resolved destination: one subset of one service i
     struct abi_text expected_id; /* TLS endpoints: SPIFFE id that must be presented */
     uint8_t balance;             /* enum abi_balance */
     uint8_t protocol;            /* enum abi_protocol */
-    uint16_t _pad0;
+    uint8_t proxy_out; /* connections to endpoints without mesh TLS begin with a PROXY header: one
+                          of enum abi_proxy_version; 0 = none */
+    uint8_t _pad0;
     uint32_t connect_timeout_ms;
     uint32_t max_connections; /* per worker; 0 = none */
     uint32_t max_weight;      /* the greatest weight of its endpoints; 0 without endpoints */
@@ -398,6 +440,8 @@ _Static_assert(sizeof(struct abi_log_op) == 16, "layout");
 _Static_assert(sizeof(struct abi_log_header) == 16, "layout");
 _Static_assert(sizeof(struct abi_address) == 32, "layout");
 _Static_assert(sizeof(struct abi_listener) == 120, "layout");
+_Static_assert(sizeof(struct abi_network) == 20, "layout");
+_Static_assert(sizeof(struct abi_hops) == 32, "layout");
 _Static_assert(sizeof(struct abi_host) == 16, "layout");
 _Static_assert(sizeof(struct abi_route_table) == 16, "layout");
 _Static_assert(sizeof(struct abi_route) == 128, "layout");

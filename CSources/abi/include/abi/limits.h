@@ -24,6 +24,8 @@
 #define LIMIT_DFA_STATES    4096u   /* of one automaton */
 #define LIMIT_SERVER_NAMES  262144u /* slots of tables of server names, together */
 #define LIMIT_TICKET_KEYS   8u      /* known at a time: next, current, those that only open */
+#define LIMIT_NETWORKS      1024u   /* of one list of trusted ones */
+#define LIMIT_HOPS          32u     /* proxies in front that one request may name */
 
 /* --- one worker --- */
 #define LIMIT_CONNECTIONS        65536u /* downstream and upstream together */
@@ -36,6 +38,7 @@
 #define LIMIT_TLS_LEAVES         1024u /* parsed certificates kept: 8 KiB each, 8 MiB */
 #define LIMIT_POOL_IDLE          8192u /* idle upstream connections */
 #define LIMIT_POOL_IDLE_ENDPOINT 1024u /* of them to one endpoint */
+#define LIMIT_POOL_IDLE_CLIENT   4u    /* kept for one client that their PROXY header names */
 #define LIMIT_EVENTS             512u  /* completions run in one loop turn */
 
 /* --- one connection --- */
@@ -70,6 +73,9 @@ _Static_assert(LIMIT_LOG_RECORD <= 65535u, "places in a record have 16 bits");
 _Static_assert(LIMIT_SERVER_NAMES >= 4u * LIMIT_SECRETS,
                "every certificate may have a name, with a table half full");
 _Static_assert(LIMIT_TLS_LEAVES % 8u == 0, "sets of eight");
+_Static_assert(LIMIT_POOL_IDLE_CLIENT * 4 <= LIMIT_POOL_IDLE_ENDPOINT,
+               "few clients do not fill the pool of an endpoint");
+_Static_assert(LIMIT_HOPS <= 255u, "their number is one byte of a record");
 _Static_assert(LIMIT_WORKERS <= 64u, "a set of workers is one 64-bit word");
 
 #endif

@@ -18,8 +18,8 @@
 
 #include "abi/entries.h"
 
-#define ABI_VERSION        1u
-#define ABI_VERSION_OLDEST 1u /* the control plane speaks the current and the previous version */
+#define ABI_VERSION        2u
+#define ABI_VERSION_OLDEST 2u /* the control plane speaks the current and the previous version */
 #define ABI_SNAPSHOT_MAGIC 0x50414e534853454dULL /* "MESHSNAP" */
 #define ABI_SECRETS_MAGIC  0x5243455348534544ULL
 #define ABI_SECTION_ALIGN  16u
@@ -49,6 +49,8 @@ enum abi_section {
     ABI_SECTION_LOG_OP,      /* struct abi_log_op */
     ABI_SECTION_LOG_HEADER,  /* struct abi_log_header */
     ABI_SECTION_SERVER_NAME, /* struct abi_server_name */
+    ABI_SECTION_NETWORK,     /* struct abi_network */
+    ABI_SECTION_HOPS,        /* struct abi_hops */
     ABI_SECTION_COUNT
 };
 

@@ -53,6 +53,7 @@ struct proxy_config {
     const struct abi_overlay *overlay;
     struct abi_log_ring *log; /* for access records; NULL: they are dropped */
     uint64_t seed;            /* of the worker's random numbers */
+    uint64_t trace_seed[4];   /* of the trace ids it begins; from the kernel's generator */
     uint32_t max_connections; /* downstream and upstream; at most LIMIT_CONNECTIONS, bounded by
                                  RLIMIT_NOFILE */
     void (*released)(void *context, struct proxy_generation *generation);

@@ -40,6 +40,8 @@ struct view {
     const struct abi_log_op *log_ops;
     const struct abi_log_header *log_headers;
     const struct abi_server_name *server_names;
+    const struct abi_network *networks;
+    const struct abi_hops *hops;
     uint32_t counts[ABI_SECTION_COUNT];
     /* progress of the walk */
     uint32_t _section;   /* being checked; ABI_SECTION_COUNT: the checksum still */

@@ -43,10 +43,10 @@ struct fwd_element {
  * value means nothing). *rest is what is unread. */
 [[nodiscard]] int fwd_next(struct bytes *rest, struct fwd_element *element);
 
-/* Takes the last element off a value of X-Forwarded-For: *text is its address without brackets and
- * port. false when none is left (*rest is empty then) or when the last is no address: whoever wrote
+/* Takes the last element off a value of X-Forwarded-For: 1 and *text is its address without
+ * brackets and port, 0 when none is left, MESH_E_SYNTAX when the last is no address: whoever wrote
  * it is not worth following further. */
-[[nodiscard]] bool fwd_last_address(struct bytes *rest, struct ip_address *ip, struct bytes *text);
+[[nodiscard]] int fwd_last_address(struct bytes *rest, struct ip_address *ip, struct bytes *text);
 
 /* Whether a text is a URI scheme (RFC 3986 3.1). */
 bool fwd_is_scheme(struct bytes text);
