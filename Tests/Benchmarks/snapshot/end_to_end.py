@@ -33,6 +33,7 @@ from wire import Client, Recorder
 
 ENDPOINTS = 5
 EDGE = "edge"
+ROUTES = 1000  # of a listener
 LIMITS_MS = {
     "everything": 250.0,
     "one service": 50.0,
@@ -315,14 +316,18 @@ def run(options):
     served = multiprocessing.Process(target=backends, args=(real, started), daemon=True)
     served.start()
     started.wait(10)
-    routes = [
-        {"match": {"host": f"service-{number}.mesh"}, "service": f"service-{number}"}
-        for number in range(options.services)
-    ]
+    listeners = []
+    for first in range(0, options.services, ROUTES):
+        routes = [
+            {"match": {"host": f"service-{number}.mesh"}, "service": f"service-{number}"}
+            for number in range(first, min(first + ROUTES, options.services))
+        ]
+        at = port if first == 0 else held.take()
+        listeners.append({**listener(f"edge-{first}", at, identity=EDGE), "routes": routes})
     node = Node(
         held,
         workers=2,
-        listeners=[{**listener("edge", port, identity=EDGE), "routes": routes}],
+        listeners=listeners,
         config_entries=[
             {"kind": "proxy-defaults", "name": "global", "config": {"protocol": "http"}}
         ],
