@@ -73,7 +73,8 @@ static void conn_end(struct proxy *proxy, struct conn *conn, bool reset)
     if (conn->bulk_to != NULL) {
         bulk_drop(proxy, conn->bulk_to);
     }
-    ring_close(proxy->ring, conn->fd, reset);
+    /* What was not sent is missing: after a plain end, what came before would look whole. */
+    ring_close(proxy->ring, conn->fd, reset || conn->out.length > 0);
     conn->fd = -1;
     conn->state = CONN_CLOSED;
     spill_clear(&conn->out, &proxy->blocks);
