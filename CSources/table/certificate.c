@@ -1,31 +1,16 @@
 #include "table/certificate.h"
 
-#include "abi/limits.h"
-#include "base/hash.h"
+#include "slots.h"
 
-/* The slot with the name `*` (when `wildcard`) followed by `name`, or NULL. */
+_Static_assert(offsetof(struct abi_server_name, name) == 0, "slots_find");
+
 static const struct abi_server_name *find_slot(const struct view *view, struct abi_ref names,
                                                bool wildcard, struct bytes name)
 {
-    const struct abi_server_name *slots = view->server_names + names.at;
-    uint64_t h = wildcard ? hash_more(HASH_START, BYTES_LITERAL("*")) : HASH_START;
-    uint32_t mask = names.count - 1;
-    uint32_t at = (uint32_t)hash_finish(hash_more(h, name)) & mask;
+    struct slots slots = {view->server_names + names.at, sizeof(struct abi_server_name),
+                          names.count};
 
-    for (uint32_t probes = 0; probes < LIMIT_HOST_PROBES; probes++, at = (at + 1) & mask) {
-        struct bytes slot = view_text(view, slots[at].name);
-
-        if (slot.len == 0) {
-            return NULL;
-        }
-        if (wildcard && slot.ptr[0] == '*' && bytes_equal(bytes_from(slot, 1), name)) {
-            return &slots[at];
-        }
-        if (!wildcard && bytes_equal(slot, name)) {
-            return &slots[at];
-        }
-    }
-    return NULL;
+    return slots_find(view, slots, wildcard, name);
 }
 
 const struct abi_server_name *certificate_find(const struct view *view, const struct abi_tls *tls,

@@ -1,7 +1,6 @@
 #include "table/route.h"
 
-#include "abi/limits.h"
-#include "base/hash.h"
+#include "slots.h"
 
 /* --- automata --- */
 
@@ -266,29 +265,14 @@ bool route_matches(const struct view *view, const struct abi_route *route,
     return why == NULL;
 }
 
-/* The slot with the name `*` (when `wildcard`) followed by `name`, or NULL. */
+_Static_assert(offsetof(struct abi_host, name) == 0, "slots_find");
+
 static const struct abi_host *find_slot(const struct view *view, struct abi_ref hosts,
                                         bool wildcard, struct bytes name)
 {
-    const struct abi_host *slots = view->hosts + hosts.at;
-    uint64_t h = wildcard ? hash_more(HASH_START, BYTES_LITERAL("*")) : HASH_START;
-    uint32_t mask = hosts.count - 1;
-    uint32_t at = (uint32_t)hash_finish(hash_more(h, name)) & mask;
+    struct slots slots = {view->hosts + hosts.at, sizeof(struct abi_host), hosts.count};
 
-    for (uint32_t probes = 0; probes < LIMIT_HOST_PROBES; probes++, at = (at + 1) & mask) {
-        struct bytes slot = view_text(view, slots[at].name);
-
-        if (slot.len == 0) {
-            return NULL;
-        }
-        if (wildcard && slot.ptr[0] == '*' && bytes_equal(bytes_from(slot, 1), name)) {
-            return &slots[at];
-        }
-        if (!wildcard && bytes_equal(slot, name)) {
-            return &slots[at];
-        }
-    }
-    return NULL;
+    return slots_find(view, slots, wildcard, name);
 }
 
 /* A host's own slot, else that of the longest `*.suffix`, else the table's list. */
