@@ -65,6 +65,7 @@ void conn_drop_tls(struct proxy *proxy, struct conn *conn)
 static void conn_end(struct proxy *proxy, struct conn *conn, bool reset)
 {
     struct listener *listener;
+    bool cut = conn_is_stuck(conn); /* what waits will be missing */
 
     conn_drop_tls(proxy, conn);
     if (conn->bulk_from != NULL) {
@@ -73,8 +74,7 @@ static void conn_end(struct proxy *proxy, struct conn *conn, bool reset)
     if (conn->bulk_to != NULL) {
         bulk_drop(proxy, conn->bulk_to);
     }
-    /* What was not sent is missing: after a plain end, what came before would look whole. */
-    ring_close(proxy->ring, conn->fd, reset || conn->out.length > 0);
+    ring_close(proxy->ring, conn->fd, reset || cut); /* else what was sent would look whole */
     conn->fd = -1;
     conn->state = CONN_CLOSED;
     spill_clear(&conn->out, &proxy->blocks);
