@@ -198,7 +198,7 @@ let swiftTargets: [Target] = [
         name: "ControlplaneTests",
         dependencies: [
             "controlplane", "MeshModel", "MeshConfig", "MeshIdentity", "MeshStore", "MeshTables",
-            "MeshHealth", "MeshWorkers",
+            "MeshHealth", "MeshWorkers", "MeshTelemetry",
         ], swiftSettings: swiftSettings),
     swiftTests("MeshConfig", ["MeshModel"]),
     swiftTests("MeshAuthz", ["MeshModel"]),

@@ -7,6 +7,8 @@ package import MeshModel
 /// names the service or entry.
 package struct ChainCompiler {
     private let entries: ChainEntries
+    /// The services whose entries were looked for.
+    private(set) var asked: Set<ServiceName> = []
     private let service: ServiceName
     private let datacenter: DatacenterName
 
@@ -22,7 +24,18 @@ package struct ChainCompiler {
     package static func compile(
         _ service: ServiceName, in datacenter: DatacenterName, entries: ChainEntries
     ) throws -> DiscoveryChain {
+        var asked: Set<ServiceName> = []
+        return try compile(service, in: datacenter, entries: entries, asked: &asked)
+    }
+
+    /// The chain of `service`; `asked` takes every service whose entries it follows from, also when
+    /// there is none. Besides these it follows from the defaults of all proxies.
+    static func compile(
+        _ service: ServiceName, in datacenter: DatacenterName, entries: ChainEntries,
+        asked: inout Set<ServiceName>
+    ) throws -> DiscoveryChain {
         var compiler = ChainCompiler(service, datacenter, entries)
+        defer { asked.formUnion(compiler.asked) }
         return try compiler.run()
     }
 
@@ -33,6 +46,7 @@ package struct ChainCompiler {
     }
 
     private mutating func run() throws -> DiscoveryChain {
+        asked.insert(service)
         let start = try entries.router(service).map { try route($0) } ?? splitOrResolve(service)
         try ChainGraph.refuseCircles(nodes, from: start)
         nodes = try ChainGraph.flattened(nodes)
@@ -82,6 +96,7 @@ package struct ChainCompiler {
     }
 
     private mutating func splitOrResolve(_ service: ServiceName) throws -> String {
+        asked.insert(service)
         if let splitter = entries.splitter(service) { return try split(splitter) }
         return try resolve(Wanted(service, nil, datacenter))
     }
@@ -96,6 +111,7 @@ package struct ChainCompiler {
         var hashed: LoadBalancer?
         for definition in splitter.splits {
             let service = definition.service ?? splitter.name
+            asked.insert(service)
             let next: String
             if service != splitter.name, definition.serviceSubset == nil,
                 let other = entries.splitter(service)
@@ -131,10 +147,7 @@ package struct ChainCompiler {
             self.datacenter = datacenter
         }
 
-        var id: String {
-            let name = "\(service).default.\(datacenter)"
-            return subset.map { "\($0).\(name)" } ?? name
-        }
+        var id: String { DiscoveryChain.Target.id(of: service, subset, in: datacenter) }
 
         /// Another service leaves the subset behind; what is named replaces what was.
         func rewritten(_ change: ServiceResolver.Redirect, by owner: ServiceName) throws -> Wanted {
@@ -156,6 +169,7 @@ package struct ChainCompiler {
     }
 
     private mutating func record(_ service: ServiceName) throws {
+        asked.insert(service)
         let own = entries.serviceProtocol(of: service)
         guard let known = serviceProtocol else {
             serviceProtocol = own
@@ -229,15 +243,13 @@ package struct ChainCompiler {
                         + "for external services")
             }
         }
-        var gateway = defaults?.meshGateway ?? .inherit
-        if gateway == .inherit { gateway = entries.proxyDefaults?.meshGateway ?? .inherit }
         targets[wanted.id] = DiscoveryChain.Target(
             id: wanted.id, service: wanted.service, subsetName: wanted.subset, subset: subset,
             datacenter: wanted.datacenter, connectTimeout: Self.connectTimeout(entry),
-            meshGateway: sni.isEmpty ? gateway : .inherit, externalSNI: sni)
+            meshGateway: entries.gateway(to: wanted.service), externalSNI: sni)
     }
 
-    private static func connectTimeout(_ entry: ServiceResolver?) -> MeshDuration {
+    static func connectTimeout(_ entry: ServiceResolver?) -> MeshDuration {
         guard let timeout = entry?.connectTimeout, timeout > .zero else { return connectTimeout }
         return timeout
     }

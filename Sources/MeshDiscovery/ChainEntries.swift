@@ -26,9 +26,18 @@ package struct ChainEntries: Sendable {
     func resolver(_ service: ServiceName) -> ServiceResolver? { resolvers[service] }
     package func defaults(_ service: ServiceName) -> ServiceDefaults? { defaults[service] }
 
-    /// The PROXY header that the instances of a service expect.
-    package func proxyHeader(of service: ServiceName) -> ProxyHeaderVersion? {
-        defaults[service]?.proxyProtocol
+    /// Whether nothing was written about the way to a service. Its defaults and those of all
+    /// proxies may still say what is at its end.
+    func isPlain(_ service: ServiceName) -> Bool {
+        routers[service] == nil && splitters[service] == nil && resolvers[service] == nil
+    }
+
+    /// Through which gateways a service is reached: none where it is outside the mesh.
+    func gateway(to service: ServiceName) -> MeshGatewayMode {
+        let own = defaults[service]
+        guard (own?.externalSNI ?? "").isEmpty else { return .inherit }
+        let mode = own?.meshGateway ?? .inherit
+        return mode == .inherit ? proxyDefaults?.meshGateway ?? .inherit : mode
     }
 
     /// What a service speaks: by its own defaults, where nothing means tcp; only without them by

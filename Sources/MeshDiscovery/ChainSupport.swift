@@ -23,7 +23,20 @@ package enum ChainSupport {
         for (_, target) in chain.targets.sorted(by: { $0.key < $1.key }) {
             found += problems(of: target, chain)
         }
-        return found.map { Problem(.error, "\($0): this version's data plane cannot do that") }
+        return found.map(problem)
+    }
+
+    /// Those of a chain that is nothing but its service's own target.
+    static func problems(ofPlain target: DiscoveryChain.Target) -> [Problem] {
+        target.externalSNI.isEmpty ? [] : [problem(outside(target))]
+    }
+
+    private static func problem(_ what: String) -> Problem {
+        Problem(.error, "\(what): this version's data plane cannot do that")
+    }
+
+    private static func outside(_ target: DiscoveryChain.Target) -> String {
+        "service-defaults \"\(target.service)\": external_sni"
     }
 
     /// What of a service's defaults is not acted on.
@@ -100,7 +113,7 @@ package enum ChainSupport {
                 "the chain of \"\(chain.service)\" leads to datacenter \"\(target.datacenter)\"")
         }
         if !target.externalSNI.isEmpty {
-            found.append("service-defaults \"\(target.service)\": external_sni")
+            found.append(outside(target))
         }
         return found
     }

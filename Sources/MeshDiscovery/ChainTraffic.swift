@@ -27,6 +27,43 @@ package struct ChainTraffic: Hashable, Sendable {
     /// What was written and cannot be done by this version's data plane.
     package var problems: [Problem]
 
+    /// What becomes of the traffic to a service; `asked` takes every service whose entries that
+    /// follows from, also when an error is thrown. Throws what ``ChainCompiler`` does.
+    package static func compile(
+        _ service: ServiceName, in datacenter: DatacenterName, entries: ChainEntries,
+        asked: inout Set<ServiceName>
+    ) throws -> ChainTraffic {
+        if entries.isPlain(service) {
+            asked.insert(service)
+            return ChainTraffic(plain: service, in: datacenter, entries: entries)
+        }
+        return ChainTraffic(
+            try ChainCompiler.compile(service, in: datacenter, entries: entries, asked: &asked))
+    }
+
+    /// That of a service about whose way nothing was written, as most are: the same as by way of
+    /// its chain, without making one.
+    init(plain service: ServiceName, in datacenter: DatacenterName, entries: ChainEntries) {
+        let target = DiscoveryChain.Target(
+            id: DiscoveryChain.Target.id(of: service, nil, in: datacenter), service: service,
+            subsetName: nil, subset: ServiceResolver.Subset(), datacenter: datacenter,
+            connectTimeout: ChainCompiler.connectTimeout,
+            meshGateway: entries.gateway(to: service),
+            externalSNI: entries.defaults(service)?.externalSNI ?? "")
+        let resolver = DiscoveryChain.Resolver(
+            target: target.id, isDefault: true, connectTimeout: ChainCompiler.connectTimeout,
+            requestTimeout: nil, loadBalancer: nil, failover: [], failoverPolicy: nil)
+        serviceProtocol = entries.serviceProtocol(of: service)
+        routes = [
+            Route(
+                match: HTTPMatch(), destination: nil,
+                shares: [
+                    Share(weight: 10_000, resolver: resolver, target: target, failover: [])
+                ], entry: nil, number: 0)
+        ]
+        problems = ChainSupport.problems(ofPlain: target)
+    }
+
     package init(_ chain: DiscoveryChain) {
         serviceProtocol = chain.serviceProtocol
         routes = []

@@ -60,6 +60,14 @@ package struct DiscoveryChain: Hashable, Sendable {
         /// The server name of a service outside the mesh; empty for services of the mesh.
         package var externalSNI: String
 
+        /// `[<subset>.]<service>.default.<datacenter>`.
+        static func id(
+            of service: ServiceName, _ subset: SubsetName?, in datacenter: DatacenterName
+        ) -> String {
+            let name = "\(service.text).default.\(datacenter.text)"
+            return subset.map { "\($0).\(name)" } ?? name
+        }
+
         /// The server name that mesh TLS asks for.
         package func sni(in trustDomain: TrustDomain) -> String {
             externalSNI.isEmpty ? name(in: trustDomain) : externalSNI

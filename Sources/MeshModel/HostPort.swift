@@ -67,15 +67,29 @@ extension HostPort: CustomStringConvertible, Codable {
 /// Whether a text is an IP address or a host name. Nothing is resolved.
 package enum IPText {
     /// Dotted quad, no leading zeros: 010.0.0.1 is ten to some readers and eight to others.
-    package static func isV4(_ text: Substring) -> Bool {
-        let parts = text.split(separator: ".", omittingEmptySubsequences: false)
-        return parts.count == 4
-            && parts.allSatisfy { part in
-                (1...3).contains(part.utf8.count)
-                    && part.utf8.allSatisfy { (0x30...0x39).contains($0) }
-                    && (part.utf8.count == 1 || part.first != "0")
-                    && UInt8(part) != nil
+    package static func isV4(_ text: Substring) -> Bool { quad(text) != nil }
+
+    /// The bits of a dotted quad.
+    package static func quad(_ text: Substring) -> UInt32? {
+        var bits: UInt32 = 0
+        var part: UInt32 = 0
+        var digits = 0
+        var dots = 0
+        for byte in text.utf8 {
+            if byte == 0x2e {
+                guard digits > 0, dots < 3 else { return nil }
+                bits = bits << 8 | part
+                (part, digits) = (0, 0)
+                dots += 1
+                continue
             }
+            // A zero stands alone.
+            guard (0x30...0x39).contains(byte), digits == 0 || part > 0 else { return nil }
+            part = part * 10 + UInt32(byte - 0x30)
+            digits += 1
+            guard part <= 255 else { return nil }
+        }
+        return dots == 3 && digits > 0 ? bits << 8 | part : nil
     }
 
     /// RFC 4291 text form, `::` at most once, an IPv4 tail allowed, no zone.

@@ -44,7 +44,18 @@ package struct EndpointCondition: Sendable, Equatable {
 package final class OverlayWriter: Sendable {
     private struct State {
         var mapping: SharedMapping?
-        var words: [UInt32: UInt64] = [:]
+        /// By slot: what was set; nil: nothing. Slots are given out from 0 on.
+        var words: [UInt64?] = []
+
+        mutating func set(_ slot: UInt32, _ word: UInt64) {
+            precondition(slot < LIMIT_ENDPOINTS, "an overlay slot is below LIMIT_ENDPOINTS")
+            let place = Int(slot)
+            if place >= words.count {
+                words.append(contentsOf: repeatElement(nil, count: place + 1 - words.count))
+            }
+            words[place] = word
+            if let mapping { OverlayWriter.write(word, slot, mapping) }
+        }
     }
 
     private let state = Mutex(State())
@@ -53,11 +64,14 @@ package final class OverlayWriter: Sendable {
 
     /// Sets the condition of an endpoint slot; takes effect at the next choice in every worker.
     package func set(_ slot: UInt32, _ condition: EndpointCondition) {
-        precondition(slot < LIMIT_ENDPOINTS, "an overlay slot is below LIMIT_ENDPOINTS")
-        let word = condition.word
+        state.withLock { $0.set(slot, condition.word) }
+    }
+
+    /// Sets the conditions of several slots.
+    package func set(_ conditions: some Sequence<(slot: UInt32, condition: EndpointCondition)>) {
+        let words = conditions.map { (slot: $0.slot, word: $0.condition.word) }
         state.withLock { state in
-            state.words[slot] = word
-            if let mapping = state.mapping { Self.write(word, slot, mapping) }
+            for entry in words { state.set(entry.slot, entry.word) }
         }
     }
 
@@ -82,7 +96,9 @@ package final class OverlayWriter: Sendable {
             head.slots == LIMIT_ENDPOINTS
         else { throw MeshError(.invalid, "the data plane's overlay has another layout") }
         state.withLock { state in
-            for (slot, word) in state.words { Self.write(word, slot, mapping) }
+            for (slot, word) in state.words.enumerated() {
+                if let word { Self.write(word, UInt32(slot), mapping) }
+            }
             state.mapping = mapping
         }
     }

@@ -27,7 +27,7 @@ import Testing
         #expect(target.endpoints.map(\.address.description) == ["127.0.0.1:8000"])
         #expect(target.endpoints.allSatisfy { $0.tls == nil })
         #expect(!target.checksIntentions)
-        #expect(plan.health.values.map(\.text).contains("web"))
+        #expect(plan.endpoints.present.map(\.id.text).contains("web"))
     }
 
     @Test func aListenerWithIdentityIsSubjectToIntentions() throws {

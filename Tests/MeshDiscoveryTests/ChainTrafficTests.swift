@@ -28,6 +28,76 @@ import Testing
         #expect(traffic.routes[0].shares[0].resolver.connectTimeout == .seconds(5))
     }
 
+    /// Most services are plain: no chain is made for them, and nobody can tell.
+    @Test func aPlainServiceNeedsNoChain() throws {
+        let (web, datacenter) = (try name("Web"), try DatacenterName("dc1"))
+        var defaults: [ServiceDefaults?] = [nil]
+        for spoken in [nil, ServiceProtocol.http, .tcp] {
+            for gateway in [MeshGatewayMode.inherit, .local] {
+                for sni in ["", "web.example.com"] {
+                    defaults.append(
+                        ServiceDefaults(
+                            name: web, serviceProtocol: spoken, meshGateway: gateway,
+                            externalSNI: sni))
+                }
+            }
+        }
+        let all = [
+            nil, ProxyDefaults(config: ["protocol": .string("http")], meshGateway: .remote),
+        ]
+        for own in defaults {
+            for proxy in all {
+                let entries = ChainEntries(
+                    [own.map { .serviceDefaults($0) }, proxy.map { .proxyDefaults($0) }]
+                        .compactMap { $0 })
+                var (asked, askedByChain): (Set<ServiceName>, Set<ServiceName>) = ([], [])
+                let plain = try ChainTraffic.compile(
+                    web, in: datacenter, entries: entries, asked: &asked)
+                let chain = try ChainCompiler.compile(
+                    web, in: datacenter, entries: entries, asked: &askedByChain)
+                #expect(plain == ChainTraffic(chain))
+                #expect(asked == [web] && askedByChain == [web])
+            }
+        }
+    }
+
+    /// The traffic of a service follows from the entries of those who are asked, and no others.
+    @Test func whoIsAskedIsTold() throws {
+        let datacenter = try DatacenterName("dc1")
+        let entries: [ConfigEntry] = [
+            .serviceRouter(
+                ServiceRouter(
+                    name: try name("web"),
+                    routes: [
+                        .init(
+                            match: HTTPMatch(path: .prefix("/a")),
+                            destination: .init(service: try name("admin")))
+                    ])),
+            .serviceResolver(
+                ServiceResolver(name: try name("admin"), redirect: .init(service: try name("new")))),
+            .serviceResolver(
+                ServiceResolver(
+                    name: try name("new"), failover: ["*": .init(service: try name("spare"))])),
+            .serviceSplitter(
+                ServiceSplitter(
+                    name: try name("web"),
+                    splits: [.init(weight: 50), .init(weight: 50, service: try name("canary"))])),
+        ]
+        var asked: Set<ServiceName> = []
+        let spoken = try http("web", "admin", "new", "spare", "canary")
+        _ = try ChainTraffic.compile(
+            name("web"), in: datacenter, entries: ChainEntries(spoken + entries), asked: &asked)
+        #expect(
+            asked.map(\.text).sorted() == ["admin", "canary", "new", "spare", "web"])
+        // Also of what cannot be had: it may be had when one of them changes.
+        asked = []
+        #expect(throws: MeshError.self) {
+            try ChainTraffic.compile(
+                name("web"), in: datacenter, entries: ChainEntries(entries), asked: &asked)
+        }
+        #expect(asked.map(\.text).contains("admin"))
+    }
+
     @Test func routesAndSplitsComeInOrder() throws {
         let router = ServiceRouter(
             name: try name("web"),

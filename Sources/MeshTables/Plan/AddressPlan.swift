@@ -37,7 +37,7 @@ package struct IPAddress: Hashable, Sendable {
 
     /// Reads dotted quads and RFC 4291 text, without brackets and zones.
     package init?(_ text: String) {
-        if let bits = Self.quad(text[...]) {
+        if let bits = IPText.quad(text[...]) {
             self.init(v4: bits)
         } else if let groups = Self.groups(text[...]) {
             self.init(
@@ -46,11 +46,6 @@ package struct IPAddress: Hashable, Sendable {
         } else {
             return nil
         }
-    }
-
-    private static func quad(_ text: Substring) -> UInt32? {
-        guard IPText.isV4(text) else { return nil }
-        return text.split(separator: ".").reduce(0) { $0 << 8 | (UInt32($1) ?? 0) }
     }
 
     private static func groups(_ text: Substring) -> [UInt16]? {
@@ -69,7 +64,7 @@ package struct IPAddress: Hashable, Sendable {
             let part = rest.prefix { $0 != ":" }
             rest = rest[part.endIndex...]
             var values: [UInt16] = []
-            if let bits = quad(part) {
+            if let bits = IPText.quad(part) {
                 values = [UInt16(bits >> 16), UInt16(bits & 0xffff)]
             } else if let value = UInt16(part, radix: 16) {
                 values = [value]

@@ -1,6 +1,6 @@
 import CMeshABI
 
-/// Where workers count, by name.
+/// Where workers count, by name; and by what key they know endpoints.
 extension SnapshotReader {
     /// One listener or target with its slot in the statistics.
     package struct NamedSlot: Sendable {
@@ -22,4 +22,7 @@ extension SnapshotReader {
                 name: text($0.name), service: text($0.service), slot: Int($0.stats_slot))
         }.sorted { $0.name < $1.name }
     }
+
+    /// The ``EndpointPlan/key`` of every endpoint.
+    package var endpointKeys: [UInt64] { endpoints.map(\.key) }
 }

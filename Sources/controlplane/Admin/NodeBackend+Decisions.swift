@@ -24,7 +24,7 @@ extension NodeBackend {
 
     /// The word of an overlay slot as the workers see it now.
     private func overlay() -> (UInt32) -> UInt64 {
-        let writer = pipeline.link.overlay
+        let writer = link.overlay
         return { writer.current($0)?.word ?? 0 }
     }
 

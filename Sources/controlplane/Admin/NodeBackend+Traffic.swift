@@ -6,15 +6,15 @@ import MeshWorkers
 
 /// What the workers count, and what they run.
 extension NodeBackend {
-    func reopenLogs() async throws { try await pipeline.link.reopenLogs() }
+    func reopenLogs() async throws { try await link.reopenLogs() }
 
     func metrics() async -> [MetricFamily] {
         let own = registry.collect()
         // A snapshot that cannot be opened is told by /status; the rest is still worth reading.
         let counters = (try? await counters()) ?? TrafficCounters([], nil)
-        let link = await pipeline.link.status
-        return own + Self.dataplane(link.welcome)
-            + TrafficMetrics.families(counters, generation: link.generation)
+        let plane = await link.status
+        return own + Self.dataplane(plane.welcome)
+            + TrafficMetrics.families(counters, generation: plane.generation)
     }
 
     /// What the data plane is; nothing while there is none.
@@ -35,7 +35,7 @@ extension NodeBackend {
 
     private func counters() async throws -> TrafficCounters {
         TrafficCounters(
-            await pipeline.link.statistics, try await pipeline.snapshotReader())
+            await link.statistics, try await pipeline.snapshotReader())
     }
 
     func stats() async throws -> StatsReport {

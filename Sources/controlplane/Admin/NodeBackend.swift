@@ -17,6 +17,7 @@ struct NodeBackend: AdminBackend {
     let source: DesiredSource
     let health: HealthMonitor
     let pipeline: Pipeline
+    let link: DataPlaneLink
     let board: ProblemBoard
     let registry: MetricsRegistry
     let startedAt = Date()
@@ -24,7 +25,7 @@ struct NodeBackend: AdminBackend {
     func notReadyReason() async -> String? { await pipeline.notReadyReason }
 
     func status() async throws -> StatusReport {
-        let link = await pipeline.link.status
+        let plane = await link.status
         let reason = await pipeline.notReadyReason
         let problems = board.all
         let storeProblem = problems.first { $0.subsystem == ProblemBoard.Part.store.rawValue }
@@ -32,24 +33,24 @@ struct NodeBackend: AdminBackend {
             node: configuration.node.name.text, datacenter: configuration.node.datacenter.text,
             version: Version.text, trustDomain: await identity.authority.trustDomain.text,
             startedAt: startedAt, ready: reason == nil, readyReason: reason,
-            generation: link.generation, builtGeneration: await pipeline.built,
+            generation: plane.generation, builtGeneration: await pipeline.built,
             dataplane: DataPlaneReport(
-                connected: link.welcome != nil, pid: link.welcome.map { Int($0.pid) },
-                engine: link.welcome?.engine, kernelTls: link.welcome?.kernelTls,
-                version: link.welcome?.program,
+                connected: plane.welcome != nil, pid: plane.welcome.map { Int($0.pid) },
+                engine: plane.welcome?.engine, kernelTls: plane.welcome?.kernelTls,
+                version: plane.welcome?.program,
                 managed: configuration.dataplane.managed),
-            workers: await workers(link),
+            workers: await workers(plane),
             store: StoreReport(
                 healthy: storeProblem == nil, index: store.snapshot.index.value,
                 error: storeProblem?.message),
             problems: problems)
     }
 
-    private func workers(_ link: DataPlaneStatus) async -> [WorkerReport] {
+    private func workers(_ plane: DataPlaneStatus) async -> [WorkerReport] {
         let regions = Dictionary(
-            await pipeline.link.statistics.map { ($0.worker, $0) }
+            await link.statistics.map { ($0.worker, $0) }
         ) { first, _ in first }
-        return link.workers.map { worker in
+        return plane.workers.map { worker in
             let region = regions[worker.id]
             let counters = region?.counters() ?? WorkerCounters()
             return WorkerReport(

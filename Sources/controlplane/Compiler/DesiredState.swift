@@ -33,9 +33,11 @@ struct DesiredState: Sendable {
         }
     }
 
+    /// Of states that one source gathered, each has the next number.
+    var number: UInt64 = 0
     var settings: Settings
     var inventory: Inventory
-    /// What of the inventory is another than in the state before; nil: all may be.
+    /// What of the inventory is another than in the state with the number before; nil: all may be.
     var change: InventoryChange?
     var entries: [ConfigEntryRecord]
     var intentions: [Intention]
@@ -45,13 +47,6 @@ struct DesiredState: Sendable {
     var certificates: [String: ListenerCertificate]
     /// Addresses of host names that services are registered with.
     var addresses: [String: String]
-
-    /// Whether everything but inventory and intentions is what it is in another state.
-    func hasSameFrame(as other: DesiredState) -> Bool {
-        settings == other.settings && entries == other.entries
-            && listeners.elementsEqual(other.listeners, by: ==) && mesh == other.mesh
-            && certificates == other.certificates && addresses == other.addresses
-    }
 
     /// The services whose certificates this node needs.
     var identities: Set<ServiceName> {

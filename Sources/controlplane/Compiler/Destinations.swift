@@ -1,35 +1,16 @@
 import MeshDiscovery
 import MeshModel
-import MeshStore
 import MeshTables
 
 /// What becomes of traffic to a service: through its discovery chain to targets.
-extension NodeCompiler {
+extension PartCompiler {
     /// A try that fails before anything can have happened is repeated elsewhere.
     static let retries = RoutePlan.greatestRetries
     static let retryOn: RetryConditions = [.connect, .reset]
 
-    /// Whether requests to a service are understood by the data plane; HTTP/2 passes as bytes.
-    func speaksHTTP(_ service: ServiceName) -> Bool {
-        chainEntries.serviceProtocol(of: service) == .http
-    }
-
-    /// The chain of a service, compiled once. One that cannot be had leads nowhere.
+    /// The chain of a service; nil, and reported, when it cannot be had: it leads nowhere.
     private mutating func chain(of service: ServiceName) -> ChainTraffic? {
-        if let known = chains[service] { return known }
-        let made: ChainTraffic?
-        do {
-            let chain = try ChainCompiler.compile(
-                service, in: state.settings.node.datacenter, entries: chainEntries)
-            let traffic = ChainTraffic(chain)
-            problems += traffic.problems
-            made = traffic
-        } catch {
-            refuse("the chain of \(service): \(error)", nil)
-            made = nil
-        }
-        chains[service] = .some(made)
-        return made
+        chains.traffic(to: service, &part.asked, &part.problems)
     }
 
     /// Where streams to a service go: what a chain says about requests does not concern them.
@@ -69,7 +50,7 @@ extension NodeCompiler {
                         }),
                     retries: Self.retries, retryOn: Self.retryOn,
                     rule: route.number == 0 ? rule : "\(named)\(route.number)",
-                    origin: route.entry.map(place) ?? origin)
+                    origin: route.entry.map { place($0, of: service) } ?? origin)
                 plan.requestTimeout = milliseconds(
                     route.destination?.requestTimeout
                         ?? route.shares.first?.resolver.requestTimeout ?? .zero)
@@ -79,10 +60,9 @@ extension NodeCompiler {
         }
     }
 
-    /// Where a config entry was written.
-    private func place(_ key: ConfigEntry.Key) -> String {
-        if let record = entries[key], let location = record.origin.location { return "\(location)" }
-        return "config entry \(key.kind)/\(key.name)"
+    /// Where an entry about a service was written.
+    private mutating func place(_ key: ConfigEntry.Key, of service: ServiceName) -> String {
+        chains.place(of: key, about: service, &part.asked)
     }
 
     private func apply(_ destination: ServiceRouter.Destination, _ plan: inout RoutePlan) {

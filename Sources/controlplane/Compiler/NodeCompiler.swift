@@ -1,133 +1,145 @@
-import MeshDiscovery
 import MeshIdentity
 import MeshModel
 import MeshStore
 import MeshTables
 
-/// Turns the desired state of a node into the plan of its snapshot. Pure.
+/// Turns the desired states of a node into plans of snapshots. Pure: a plan follows from its state
+/// alone, whatever states came before.
 ///
-/// One object that cannot be had is left out and reported; the others go on.
+/// Keep one for the life of a node: it keeps what it compiled, in parts, each with what it was made
+/// of, and makes anew only what is made of something else now:
+///
+/// | what is kept | is made of |
+/// |---|---|
+/// | a chain (``ChainBook``) | the entries of the services that it asked for |
+/// | a listener's or a sidecar's part (``PartCompiler``) | its source, the frame, such entries |
+/// | a target's endpoints (``TargetBook``) | its shape, instances and their proxies, addresses |
+///
+/// Parts that are kept share their storage with the plans before, so that whoever compares or
+/// builds plans sees what did not change by looking at a pointer. One object that cannot be had is
+/// left out and reported; the others go on.
 struct NodeCompiler {
-    let state: DesiredState
-    var plan: CompiledNode
-    var problems: [Problem] = []
-    var health: [UInt64: ServiceID] = [:]
-    var secrets: [SecretPlan] = []
-    /// Ids of certificates from files that are among the secrets.
-    var fileSecrets: Set<UInt64> = []
-    var catalog = TargetCatalog()
-    /// The entries by kind and name.
-    let entries: [ConfigEntry.Key: ConfigEntryRecord]
-    /// The entries that discovery chains are made of.
-    let chainEntries: ChainEntries
-    /// Chains that were compiled; nil: one that cannot be had.
-    var chains: [ServiceName: ChainTraffic?] = [:]
-    /// What listens where, by address.
-    private var addresses: [String: String] = [:]
+    static let retries = PartCompiler.retries
 
+    private struct Kept<Source: Equatable> {
+        var source: Source
+        var part: NodePart
+    }
+
+    /// The state that was compiled last, but for inventory and intentions.
+    private struct Inputs: Equatable {
+        var frame: PartCompiler.Frame
+        var entries: [ConfigEntryRecord]
+        var plain: [PlainSource]
+        var mesh: MeshMaterials
+        var addresses: [String: String]
+    }
+
+    private var number: UInt64?
+    private var inputs: Inputs?
+    private var parts: PartCompiler?
+    private var plain: [String: Kept<PlainSource>] = [:]
+    private var sidecars: [ServiceID: Kept<SidecarSource>] = [:]
+    private var assembly = PlanAssembly()
+    private var targets = TargetBook()
+
+    /// The plan of one state.
     static func compile(_ state: DesiredState) -> NodePlan {
-        var compiler = NodeCompiler(state)
-        compiler.addIdentities()
-        compiler.checkDefaults()
-        for (listener, origin) in state.listeners { compiler.addPlain(listener, origin) }
-        for proxy in state.inventory.proxies { compiler.addSidecar(proxy) }
-        compiler.plan.targets = compiler.catalog.targets
+        var compiler = NodeCompiler()
+        return compiler.compile(state)
+    }
+
+    /// The plan of a state. What it says about endpoints is relative to the plan before.
+    mutating func compile(_ state: DesiredState) -> NodePlan {
+        let isNext = number.map { state.number == $0 + 1 } ?? false
+        number = state.number
+        var change = isNext ? state.change : nil
+        let new = Inputs(
+            frame: PartCompiler.Frame(state), entries: state.entries,
+            plain: Self.plainSources(state), mesh: state.mesh, addresses: state.addresses)
+        let old = inputs
+        inputs = new
+        if old?.frame != new.frame {
+            parts = PartCompiler(new.frame)
+            (plain, sidecars) = ([:], [:])
+            change = nil
+        }
+        // Without a change of sidecars, the other inputs decide whether there is another frame.
+        let isSameFrame = change != nil && old == new
+        if !isSameFrame { assemble(state, new) }
+        targets.take(
+            isSameFrame ? nil : assembly.targets,
+            using: EndpointCompiler(
+                node: state.settings.node, inventory: state.inventory,
+                addresses: state.addresses),
+            change: change, readdressed: Self.differing(old?.addresses ?? [:], new.addresses))
+        return plan(state)
+    }
+
+    private func plan(_ state: DesiredState) -> NodePlan {
+        var compiled = assembly.node
+        compiled.targets = targets.plans
+        compiled.intentions = state.intentions
         return NodePlan(
-            compiled: compiler.plan, secrets: compiler.secrets, health: compiler.health,
-            weights: Dictionary(
-                state.inventory.instances.map { ($0.definition.id, $0.definition.weights) }
-            ) { first, _ in first },
-            problems: state.inventory.problems + compiler.problems)
+            compiled: compiled, secrets: assembly.secrets, endpoints: targets.change,
+            problems: state.inventory.problems + assembly.problems + targets.problems)
     }
 
-    private init(_ state: DesiredState) {
-        self.state = state
-        plan = CompiledNode(
-            node: state.settings.node.name.text, datacenter: state.settings.node.datacenter.text,
-            trustDomain: state.mesh.trustDomain.text, intentions: state.intentions,
-            intentionsDefault: state.settings.intentionsDefault)
-        chainEntries = ChainEntries(state.entries.map(\.entry))
-        entries = Dictionary(state.entries.map { ($0.entry.key, $0) }) { first, _ in first }
+    private static func differing(_ old: [String: String], _ new: [String: String]) -> Set<String> {
+        if old == new { return [] }
+        return Set(old.keys).union(new.keys).filter { old[$0] != new[$0] }
     }
 
-    mutating func refuse(_ message: String, _ origin: Origin?) {
-        problems.append(Problem(.error, message, at: origin?.location))
+    // MARK: - parts
+
+    private mutating func assemble(_ state: DesiredState, _ inputs: Inputs) {
+        guard var compiler = parts else { fatalError("a frame comes with a compiler of parts") }
+        parts = nil  // the only copy is at work
+        switch compiler.chains.take(inputs.entries) {
+        case .all: (plain, sidecars) = ([:], [:])
+        case .services(let names) where names.isEmpty: break
+        case .services(let names):
+            plain = plain.filter { $0.value.part.asked.isDisjoint(with: names) }
+            sidecars = sidecars.filter { $0.value.part.asked.isDisjoint(with: names) }
+        }
+        let before = (plain: plain, sidecars: sidecars)
+        (plain, sidecars) = ([:], [:])
+        assembly = PlanAssembly(state, compiler.chains.problems)
+        for source in inputs.plain {
+            let name = source.definition.name
+            let known = before.plain[name].flatMap { $0.source == source ? $0 : nil }
+            let kept = known ?? Kept(source: source, part: compiler.compile(source))
+            plain[name] = kept
+            assembly.add(kept.part)
+        }
+        for source in Self.sidecarSources(state) {
+            let id = source.definition.id
+            let known = before.sidecars[id].flatMap { $0.source == source ? $0 : nil }
+            let kept = known ?? Kept(source: source, part: compiler.compile(source))
+            sidecars[id] = kept
+            assembly.add(kept.part)
+        }
+        parts = compiler
     }
 
-    private mutating func checkDefaults() {
-        for record in state.entries {
-            guard case .serviceDefaults(let defaults) = record.entry else { continue }
-            for problem in ChainSupport.problems(of: defaults) { refuse(problem, record.origin) }
+    private static func plainSources(_ state: DesiredState) -> [PlainSource] {
+        state.listeners.map { definition, origin in
+            PlainSource(
+                definition: definition, origin: origin,
+                certificate: state.certificates[definition.name],
+                hasLeaf: definition.identity.map { state.mesh.leaves[$0] != nil } ?? false)
         }
     }
 
-    private mutating func addIdentities() {
-        let mesh = state.mesh
-        for (service, leaf) in mesh.leaves.sorted(by: { $0.key < $1.key }) {
-            let id = SecretPlan.leafID(of: service)
-            plan.identities.append(
-                IdentityPlan(service: service, spiffeID: leaf.id.uri, secret: id))
-            secrets.append(
-                SecretPlan(
-                    id: id, version: leaf.notBefore.milliseconds,
-                    notAfterMilliseconds: leaf.notAfter.milliseconds,
-                    content: .certificate(
-                        chain: leaf.chainDER.flatMap { $0 }, key: leaf.privateKeyDER.exposed,
-                        names: [])))
+    private static func sidecarSources(_ state: DesiredState) -> [SidecarSource] {
+        state.inventory.proxies.map { sidecar in
+            let leaf = sidecar.proxy?.destinationServiceName.flatMap { state.mesh.leaves[$0] }
+            return SidecarSource(
+                definition: sidecar, origin: state.inventory.origin(of: sidecar.id),
+                leafVersion: leaf?.notBefore.milliseconds,
+                applicationAddress: sidecar.proxy.flatMap {
+                    state.addresses[$0.localServiceAddress]
+                })
         }
-        secrets.append(
-            SecretPlan(
-                id: SecretPlan.ticketKeysID, version: mesh.ticketsVersion, notAfterMilliseconds: 0,
-                content: .ticketKeys(mesh.ticketKeys.flatMap(\.exposed))))
-    }
-
-    /// Adds a listener unless its address is taken already.
-    mutating func add(_ listener: ListenerPlan, _ origin: Origin?) {
-        for claimed in Self.claims(of: listener.address) {
-            if let other = addresses[claimed] {
-                refuse("\(listener.name): \(listener.address) is taken by \(other)", origin)
-                return
-            }
-        }
-        addresses[listener.address.description] = listener.name
-        plan.listeners.append(listener)
-    }
-
-    /// The addresses that cannot be listened on beside this one.
-    private static func claims(of address: AddressPlan) -> [String] {
-        guard case .ip(let ip, let port) = address else { return [address.description] }
-        let any = [IPAddress(v4: 0), IPAddress(v6High: 0, low: 0)].map {
-            AddressPlan.ip($0, port: port).description
-        }
-        return [AddressPlan.ip(ip, port: port).description] + any
-    }
-
-    /// The listening address of a text that names one, or nil with a problem.
-    mutating func listen(
-        on host: String, port: UInt16, _ name: String, _ origin: Origin?
-    ) -> AddressPlan? {
-        let text = host == "localhost" ? "127.0.0.1" : host.isEmpty ? "::" : host
-        if let address = try? AddressPlan(ip: text, port: port) { return address }
-        refuse("\(name): \(host) is not an address to listen on", origin)
-        return nil
-    }
-
-    /// Mesh TLS of one side, with the certificate of `service`.
-    mutating func meshTLS(server: Bool, as service: ServiceName, http: Bool) -> TLSRef? {
-        let mesh = state.mesh
-        guard let leaf = mesh.leaves[service] else { return nil }
-        return plan.intern(
-            TLSPlan(
-                server: server, verify: .require, mesh: true, alpn: http ? ["http/1.1"] : [],
-                certificates: [SecretPlan.leafID(of: service)], trust: mesh.trust,
-                sessionLifetime: sessionLifetime,
-                secretsVersion: server ? 0 : leaf.notBefore.milliseconds))
-    }
-
-    /// A session outlives neither its ticket key nor the certificate it was made with, which is
-    /// renewed with a tenth of its life left at least.
-    var sessionLifetime: UInt32 {
-        let leaf = UInt32(clamping: state.settings.leafTTL.nanoseconds / 10_000_000_000)
-        return min(state.mesh.ticketLifetime, leaf)
     }
 }

@@ -5,12 +5,27 @@ import MeshTables
 struct NodePlan: Sendable {
     var compiled: CompiledNode
     var secrets: [SecretPlan]
-    /// The instance whose health an endpoint has, by ``EndpointPlan/key``.
-    var health: [UInt64: ServiceID]
-    /// The weights of instances.
-    var weights: [ServiceID: ServiceWeights]
+    /// The endpoints of instances, as far as they are others than in the plan before.
+    var endpoints: EndpointChange
     /// What was left out, and why.
     var problems: [Problem]
+}
+
+/// Where one instance is dialled, over all targets.
+struct InstanceEndpoints: Sendable, Equatable {
+    var id: ServiceID
+    var weights: ServiceWeights
+    /// The ``EndpointPlan/key`` of each of its endpoints.
+    var keys: [UInt64]
+}
+
+/// What of the endpoints of instances is another than in the plan that the compiler made before.
+struct EndpointChange: Sendable, Equatable {
+    /// Instances that have no endpoints any more.
+    var gone: [ServiceID] = []
+    /// Instances with others than before, or the first ones. They hold where an instance is in both
+    /// lists: it has come to another service.
+    var present: [InstanceEndpoints] = []
 }
 
 extension SecretPlan {

@@ -10,83 +10,72 @@ struct Reach: Hashable, Sendable {
         /// A plain listener with an identity: at the application's port, as far as intentions
         /// allow.
         case listener(ServiceName)
-        /// The sidecar of a service: at the sidecar of the instance, over mutual TLS.
-        case sidecar(ServiceName)
+        /// The sidecar of a service: at the sidecar of the instance, over mutual TLS with the
+        /// certificate that was made then.
+        case sidecar(ServiceName, leafVersion: UInt64)
     }
 
-    var caller: Caller
-    var http: Bool
-    var connectTimeout: MeshDuration?
-
+    let caller: Caller
+    let http: Bool
+    let connectTimeout: MeshDuration?
     /// What distinguishes the targets of this reach from those of others, for people and for keys.
-    var suffix: String {
+    let suffix: String
+
+    init(caller: Caller, http: Bool, connectTimeout: MeshDuration?) {
+        self.caller = caller
+        self.http = http
+        self.connectTimeout = connectTimeout
         var text =
             switch caller {
             case .plain: ""
             case .listener(let name): "@listener-\(name.folded)"
-            case .sidecar(let name): "@\(name.folded)"
+            case .sidecar(let name, _): "@\(name.folded)"
             }
         if !http { text += "/tcp" }
         if let connectTimeout { text += "/\(connectTimeout)" }
-        return text
+        suffix = text
     }
 }
 
-/// The targets of the plan so far, each made once.
-struct TargetCatalog {
-    private(set) var targets: [TargetPlan] = []
-    private var places: [String: Int] = [:]
-
-    func contains(_ id: String) -> Bool { places[id] != nil }
-
-    mutating func add(_ target: TargetPlan) {
-        guard places[target.id] == nil else { return }
-        places[target.id] = targets.count
-        targets.append(target)
-    }
-
-    /// Says where a target's traffic goes when no instance is healthy. A target that was met as the
-    /// failover of another one first learns it later.
-    mutating func setFailover(_ failover: [String], of id: String) {
-        guard let place = places[id], !failover.isEmpty else { return }
-        targets[place].failover = failover
-    }
-}
-
-extension NodeCompiler {
+extension PartCompiler {
     /// The id of the target of a share, made with those it fails over to.
     mutating func target(_ share: ChainTraffic.Share, _ reach: Reach) -> String {
-        let id = add(share.target, reach, share.resolver.loadBalancer)
-        let failover = share.failover.map { add($0, reach, nil) }
-        catalog.setFailover(failover, of: id)
+        let id = add(share.target, reach)
+        let failover = share.failover.map { add($0, reach) }
+        part.settle(
+            id, balance: Self.balance(share.resolver.loadBalancer), failover: failover)
         return id
     }
 
     /// A target without endpoints, for a service whose chain cannot be had: it answers 503.
     mutating func nowhere(_ service: ServiceName, _ reach: Reach) -> String {
         let id = "nowhere.\(service.folded)\(reach.suffix)"
-        catalog.add(
-            TargetPlan(id: id, service: service, wireProtocol: reach.http ? .http1 : .tcp))
+        part.add(
+            TargetShape(
+                plan: TargetPlan(
+                    id: id, service: service, wireProtocol: reach.http ? .http1 : .tcp)))
         return id
     }
 
-    private mutating func add(
-        _ target: DiscoveryChain.Target, _ reach: Reach, _ balancer: LoadBalancer?
-    ) -> String {
-        let id = "\(target.id.lowercased())\(reach.suffix)"
-        guard !catalog.contains(id) else { return id }
+    private mutating func add(_ target: DiscoveryChain.Target, _ reach: Reach) -> String {
+        let id = target.id.lowercased() + reach.suffix
+        guard !part.contains(id) else { return id }
         let timeout = reach.connectTimeout ?? target.connectTimeout
         var plan = TargetPlan(
-            id: id, service: target.service, endpoints: endpoints(of: target, reach),
-            balance: Self.balance(balancer), wireProtocol: reach.http ? .http1 : .tcp,
-            connectTimeout: milliseconds(timeout), congestion: state.settings.congestion,
-            proxyHeader: chainEntries.proxyHeader(of: target.service))
+            id: id, service: target.service, wireProtocol: reach.http ? .http1 : .tcp,
+            connectTimeout: milliseconds(timeout), congestion: settings.congestion,
+            proxyHeader: defaults(of: target.service)?.proxyProtocol)
         if reach.caller != .plain {
             plan.checksIntentions = true
-            plan.sni = target.sni(in: state.mesh.trustDomain)
+            plan.sni = target.sni(in: frame.trustDomain)
             plan.expectedID = spiffeID(of: target.service)
         }
-        catalog.add(plan)
+        var shape = TargetShape(plan: plan, instancesOf: instances(of: target))
+        if case .sidecar(let caller, let version) = reach.caller {
+            shape.tls = meshTLS(
+                server: false, as: caller, leafVersion: version, http: reach.http)
+        }
+        part.add(shape)
         return id
     }
 
@@ -98,72 +87,90 @@ extension NodeCompiler {
         }
     }
 
-    /// The instances that a target means. What this version cannot tell apart it leaves out, rather
-    /// than sending traffic where it does not belong.
-    private mutating func endpoints(
-        of target: DiscoveryChain.Target, _ reach: Reach
-    ) -> [EndpointPlan] {
-        guard target.datacenter == state.settings.node.datacenter, target.subset.filter.isEmpty,
+    /// The service whose instances a target means. What this version cannot tell apart it leaves
+    /// out, rather than sending traffic where it does not belong.
+    private mutating func instances(of target: DiscoveryChain.Target) -> ServiceName? {
+        guard target.datacenter == settings.node.datacenter, target.subset.filter.isEmpty,
             target.externalSNI.isEmpty
-        else { return [] }
+        else { return nil }
         if target.subset.onlyPassing {
             let subset = target.subsetName?.text ?? ""
             refuse("subset \(subset) of \(target.service): only_passing is not supported", nil)
-            return []
+            return nil
         }
-        return state.inventory.instances(of: target.service).compactMap { endpoint($0, reach) }
-    }
-
-    /// The endpoint of an instance for this reach, or nil with a problem.
-    mutating func endpoint(_ instance: LocalService, _ reach: Reach) -> EndpointPlan? {
-        let definition = instance.definition
-        if case .sidecar(let caller) = reach.caller {
-            let proxy = state.inventory.proxy(of: definition)
-            if let dialled = proxy ?? (definition.connect.native ? definition : nil) {
-                return endpoint(
-                    instance, at: dialled,
-                    tls: meshTLS(server: false, as: caller, http: reach.http))
-            }
-        }
-        return endpoint(instance, at: definition, tls: nil)
-    }
-
-    private mutating func endpoint(
-        _ instance: LocalService, at dialled: ServiceDefinition, tls: TLSRef?
-    ) -> EndpointPlan? {
-        guard let address = address(of: dialled, instance.origin) else { return nil }
-        let plan = EndpointPlan(
-            address: address, instance: instance.definition.id.text,
-            node: state.settings.node.name.text, weight: instance.definition.weights.passing,
-            tls: tls)
-        health[plan.key] = instance.definition.id
-        return plan
-    }
-
-    /// Where a service is dialled.
-    mutating func address(of definition: ServiceDefinition, _ origin: Origin) -> AddressPlan? {
-        if let path = definition.socketPath { return .unix(path: path, mode: 0) }
-        let host =
-            definition.address.isEmpty ? state.settings.node.address : definition.address
-        guard definition.port != 0 else { return nil }
-        return dialled(host, port: definition.port, "service \(definition.id)", origin)
-    }
-
-    /// A host to dial, its name looked up.
-    mutating func dialled(
-        _ host: String, port: UInt16, _ name: String, _ origin: Origin?
-    ) -> AddressPlan? {
-        let text = state.addresses[host] ?? host
-        if let address = try? AddressPlan(ip: text, port: port) { return address }
-        refuse("\(name): the address of \(host) is not known", origin)
-        return nil
+        return target.service
     }
 
     /// Who a service proves to be.
-    func spiffeID(of service: ServiceName) -> String {
+    private func spiffeID(of service: ServiceName) -> String {
         SpiffeID(
-            trustDomain: state.mesh.trustDomain, datacenter: state.settings.node.datacenter,
+            trustDomain: frame.trustDomain, datacenter: settings.node.datacenter,
             service: service
         ).uri
+    }
+}
+
+/// Finds out where the instances of services are dialled. Pure.
+struct EndpointCompiler {
+    let node: NodeInfo
+    let inventory: Inventory
+    /// Addresses of host names.
+    let addresses: [String: String]
+
+    /// The endpoints of a target, and what they were made of.
+    struct Result {
+        var plans: [EndpointPlan] = []
+        /// The instance of each.
+        var instances: [LocalService] = []
+        /// Hosts whose addresses were looked for.
+        var hosts: [String] = []
+        var problems: [Problem] = []
+    }
+
+    /// `tls` is for proxies of instances; nil: instances are dialled themselves.
+    func endpoints(of service: ServiceName, tls: TLSRef?) -> Result {
+        var result = Result()
+        let instances = inventory.instances(of: service)
+        result.plans.reserveCapacity(instances.count)
+        result.instances.reserveCapacity(instances.count)
+        for instance in instances { add(instance, tls, &result) }
+        return result
+    }
+
+    private func add(_ instance: LocalService, _ tls: TLSRef?, _ result: inout Result) {
+        let definition = instance.definition
+        var dialled = definition
+        var ref: TLSRef?
+        if let tls,
+            let proxy = inventory.proxy(of: definition)
+                ?? (definition.connect.native ? definition : nil)
+        {
+            (dialled, ref) = (proxy, tls)
+        }
+        guard let address = address(of: dialled, instance.origin, &result) else { return }
+        result.plans.append(
+            EndpointPlan(
+                address: address, instance: definition.id.text, node: node.name.text,
+                weight: definition.weights.passing, tls: ref))
+        result.instances.append(instance)
+    }
+
+    /// Where a service is dialled, or nil with a problem.
+    private func address(
+        of definition: ServiceDefinition, _ origin: Origin, _ result: inout Result
+    ) -> AddressPlan? {
+        if let path = definition.socketPath { return .unix(path: path, mode: 0) }
+        guard definition.port != 0 else { return nil }
+        let host = definition.address.isEmpty ? node.address : definition.address
+        if let ip = IPAddress(host) { return .ip(ip, port: definition.port) }
+        result.hosts.append(host)
+        if let ip = addresses[host].flatMap({ IPAddress($0) }) {
+            return .ip(ip, port: definition.port)
+        }
+        result.problems.append(
+            Problem(
+                .error, "service \(definition.id): the address of \(host) is not known",
+                at: origin.location))
+        return nil
     }
 }

@@ -19,6 +19,8 @@ actor DesiredSource {
     private var kept = KeptObjects()
     /// The services that are others than those of the last gathering; nil: all may be.
     private var changed: InventoryChange?
+    /// Of the state that was gathered last.
+    private var number: UInt64 = 0
 
     init(
         store: any StateStore, identity: IdentityKeeper, configuration: Configuration,
@@ -85,12 +87,15 @@ actor DesiredSource {
         let (inventory, change) = (kept.inventory, changed)
         let (intentions, entries) = (kept.intentions, kept.entries)
         changed = InventoryChange()
+        number += 1
+        let number = number
         let listeners = configuration.listeners.map { ($0.value, $0.origin) }
         let services = DesiredState.identities(
             inventory: inventory, listeners: listeners.map(\.0))
         let materials = await identity.materials(for: services)
         return DesiredState(
-            settings: settings, inventory: inventory, change: change, entries: entries,
+            number: number, settings: settings, inventory: inventory, change: change,
+            entries: entries,
             intentions: intentions, listeners: listeners, mesh: materials,
             certificates: certificates, addresses: await names.addresses(of: inventory))
     }

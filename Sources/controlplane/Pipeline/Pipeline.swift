@@ -12,31 +12,38 @@ import MeshWorkers
 /// Changes are counted; one publication is under way at a time and takes in everything that was
 /// changed before it began. Health does not come this way: it goes into the overlay at once.
 actor Pipeline {
+    /// How long it takes until something is tried again.
+    struct Pauses: Sendable {
+        var refused: Duration = .seconds(5)
+        var unknown: Duration = .seconds(1)
+    }
+
     private struct Waiter {
         var change: UInt64
         var continuation: CheckedContinuation<ChangeReport, Never>
     }
 
-    let link: DataPlaneLink
-    private let source: DesiredSource
+    private let publisher: any SnapshotPublisher
+    private let source: any DesiredStates
     private let health: HealthMonitor
     private let generations: GenerationKeeper
     private let board: ProblemBoard
     private let metrics: PipelineMetrics
+    private let pauses: Pauses
     private let log: Logger
     private let signal = WakeSignal()
 
     private var changes: UInt64 = 0
     private var settled: UInt64 = 0
     private var waiters: [Waiter] = []
+    private var compiler = NodeCompiler()
     private var builder = SnapshotBuilder()
+    private var endpoints = EndpointBook()
     private(set) var slots = SlotTables()
     /// Endpoints that an adopted data plane knew: what it was told of them holds until a check
     /// knows better.
     private var adopted: Set<UInt64> = []
     private(set) var published: PublishedNode?
-    /// Under way to the workers: what changes meanwhile is told of its endpoints as well.
-    private var coming: PublishedNode?
     private var reader: SnapshotReader?
     /// What a data plane runs that this control plane has not published: 0 is nothing.
     private var running: UInt64 = 0
@@ -48,15 +55,17 @@ actor Pipeline {
     private var retry: ContinuousClock.Instant?
 
     init(
-        link: DataPlaneLink, source: DesiredSource, health: HealthMonitor,
-        generations: GenerationKeeper, board: ProblemBoard, metrics: PipelineMetrics, log: Logger
+        publisher: any SnapshotPublisher, source: any DesiredStates, health: HealthMonitor,
+        generations: GenerationKeeper, board: ProblemBoard, metrics: PipelineMetrics,
+        pauses: Pauses = Pauses(), log: Logger
     ) {
-        self.link = link
+        self.publisher = publisher
         self.source = source
         self.health = health
         self.generations = generations
         self.board = board
         self.metrics = metrics
+        self.pauses = pauses
         self.log = log
     }
 
@@ -120,47 +129,53 @@ actor Pipeline {
 
     private func step() async {
         let change = changes
-        let begun = ContinuousClock.now
+        var watch = PipelineMetrics.Watch()
         let state = await source.gather()
-        if let change = state.change {
-            let specs = change.services.flatMap { state.inventory[$0]?.checks ?? [] }
-            await health.configure(specs, of: change.services)
-        } else {
-            await health.configure(state.inventory.checks)
-        }
-        let start = ContinuousClock.now
-        metrics.gather.observe((start - begun) / .seconds(1))
-        let plan = NodeCompiler.compile(state)
-        metrics.compile.observe((ContinuousClock.now - start) / .seconds(1))
+        metrics.gather.observe(watch.lap())
+        // Checks are known before workers meet the endpoints that they are about.
+        async let configured: Void = configure(state)
+        let plan = compiler.compile(state)
+        endpoints.take(plan.endpoints)
+        await configured
+        metrics.compile.observe(watch.lap())
         board.replace(.pipeline, kind: "plan", plan.problems.map(\.description))
-        let report = await publish(plan)
+        let report = await publish(plan, &watch)
         settled = change
         let done = waiters.filter { $0.change <= change }
         waiters.removeAll { $0.change <= change }
         for waiter in done { waiter.continuation.resume(returning: report) }
     }
 
-    private func publish(_ plan: NodePlan) async -> ChangeReport {
+    private nonisolated func configure(_ state: DesiredState) async {
+        if let change = state.change {
+            let specs = change.services.flatMap { state.inventory[$0]?.checks ?? [] }
+            await health.configure(specs, of: change.services)
+        } else {
+            await health.configure(state.inventory.checks)
+        }
+    }
+
+    private func publish(
+        _ plan: NodePlan, _ watch: inout PipelineMetrics.Watch
+    ) async -> ChangeReport {
         guard isLinked else { return stored }
         if !mustPublish, let published, published.plan.compiled == plan.compiled,
             published.plan.secrets == plan.secrets
         {
             // Also after something that could not be built or was refused: it has been taken back.
+            show(endpoints.unsettled)
             nothingIsLeftToDo()
             return ChangeReport(outcome: .live, generation: published.generation)
         }
         let generation = await generations.next(above: max(running, built))
         built = generation
         do {
-            let begun = ContinuousClock.now
             let (node, files) = try build(plan, generation)
-            metrics.build.observe((ContinuousClock.now - begun) / .seconds(1))
-            show(node)
-            coming = node
-            defer { coming = nil }
-            let start = ContinuousClock.now
-            let outcome = await link.publish(files)
-            metrics.published(outcome, took: ContinuousClock.now - start)
+            // Workers know about the health of endpoints before they meet them.
+            show(endpoints.unsettled)
+            metrics.build.observe(watch.lap())
+            let outcome = await publisher.publish(files)
+            metrics.published(outcome, took: watch.lap())
             return await take(outcome, node, files)
         } catch {
             // Nothing was sent: the snapshot of before goes on.
@@ -185,9 +200,6 @@ actor Pipeline {
             secrets = try SharedMemory.sealed(name: "ringmesh-secrets", size: region.size) {
                 region.write(into: $0)
             }
-        }
-        if published == nil {
-            adopted = Set(plan.health.keys.filter { slots.overlay.current($0) != nil })
         }
         let image = try builder.build(
             plan.compiled,
@@ -236,7 +248,7 @@ actor Pipeline {
                 metadata: [LogKey.generation: "\(generation)", LogKey.error: "\(reasons)"])
             board.set(
                 .pipeline, "publication", "generation \(generation) is refused: \(reasons)")
-            again(after: .seconds(5))
+            again(after: pauses.refused)
             return ChangeReport(
                 outcome: .refused, generation: generation,
                 refusals: refusals.map { .init(worker: $0.worker, reason: $0.reason) })
@@ -246,13 +258,14 @@ actor Pipeline {
                 metadata: [LogKey.generation: "\(generation)", LogKey.error: "\(reason)"])
             board.set(.pipeline, "publication", "generation \(generation): \(reason)")
             mustPublish = true
-            again(after: .seconds(1))
+            again(after: pauses.unknown)
             return ChangeReport(outcome: .stored, generation: generation)
         }
     }
 
     /// The workers run what is wanted: what went wrong before is over.
     private func nothingIsLeftToDo() {
+        endpoints.settle()
         retry = nil
         board.clear(.pipeline, "build")
         board.clear(.pipeline, "publication")
@@ -266,30 +279,35 @@ actor Pipeline {
 
     // MARK: - health
 
-    /// Tells the workers what is known of every endpoint, before they meet the new ones.
-    private func show(_ node: PublishedNode) {
-        let services = Array(node.endpoints.keys)
-        for (service, standing) in zip(services, health.standings.of(services)) {
-            for key in node.endpoints[service] ?? [] { show(key, of: service, in: node, standing) }
-        }
-    }
-
-    private func show(
-        _ key: UInt64, of service: ServiceID, in node: PublishedNode, _ standing: HealthStanding
-    ) {
-        guard let slot = slots.overlay.current(key) else { return }
-        if !standing.isProven, adopted.contains(key) { return }
-        adopted.remove(key)
-        let weights = node.plan.weights[service] ?? ServiceWeights()
-        link.overlay.set(slot, HealthOverlay.condition(standing.status, weights: weights))
+    /// Tells the workers what is known of the endpoints of instances.
+    private func show(_ instances: [InstanceEndpoints]) {
+        let standings = health.standings.of(instances.lazy.map(\.id))
+        publisher.overlay.set(
+            zip(instances, standings).flatMap { conditions(of: $0, $1) })
     }
 
     /// The checks of a service say something else now. Read and written in one go: of two that
     /// come close together the later one holds.
     func healthChanged(_ service: ServiceID) {
         let standing = health.standings[service]
-        for node in [published, coming].compactMap({ $0 }) {
-            for key in node.endpoints[service] ?? [] { show(key, of: service, in: node, standing) }
+        for instance in endpoints[service] {
+            publisher.overlay.set(conditions(of: instance, standing))
+        }
+    }
+
+    /// What is to be thought of each endpoint of an instance that has a slot.
+    private func conditions(
+        of instance: InstanceEndpoints, _ standing: HealthStanding
+    ) -> [(slot: UInt32, condition: EndpointCondition)] {
+        let condition = HealthOverlay.condition(standing.status, weights: instance.weights)
+        return instance.keys.compactMap { key in
+            guard let slot = slots.overlay.current(key) else { return nil }
+            if !adopted.isEmpty {
+                // What an adopted data plane was told holds until a check knows better.
+                if !standing.isProven, adopted.contains(key) { return nil }
+                adopted.remove(key)
+            }
+            return (slot, condition)
         }
     }
 
@@ -310,7 +328,7 @@ actor Pipeline {
             isAcknowledged = false
         case .worker:
             guard !isAcknowledged, published != nil else { return }
-            let workers = await link.status.workers
+            let workers = await publisher.workers
             isAcknowledged = !workers.isEmpty && workers.allSatisfy { $0.generation == running }
         case .released: break
         }
@@ -322,6 +340,7 @@ actor Pipeline {
             let mapping = try SharedMapping(snapshot, size: SharedMemory.size(of: snapshot))
             let reader = try mapping.withBytes { try SnapshotReader($0) }
             slots = SlotTables(recovering: reader)
+            adopted = Set(reader.endpointKeys)
             log.info(
                 "adopted a running data plane",
                 metadata: [LogKey.generation: "\(reader.generation)"])
@@ -335,9 +354,9 @@ actor Pipeline {
 
     /// Frees the slots of what no worker knows any more.
     private func releaseSlots() async {
-        guard running > 1, await link.isReleased(through: running - 1) else { return }
+        guard running > 1, await publisher.isReleased(through: running - 1) else { return }
         for slot in slots.release(before: running).overlay {
-            link.overlay.set(slot, .normal)
+            publisher.overlay.set(slot, .normal)
         }
     }
 }

@@ -14,15 +14,27 @@ struct PipelineMetrics: Sendable {
         gather = registry.histogram(
             "ringmesh_pipeline_gather_seconds", "From store and files to desired state.")
         compile = registry.histogram(
-            "ringmesh_pipeline_compile_seconds", "From desired state to plan.")
+            "ringmesh_pipeline_compile_seconds", "From desired state to plan, checks configured.")
         build = registry.histogram(
-            "ringmesh_pipeline_build_seconds", "From plan to sealed snapshot.")
+            "ringmesh_pipeline_build_seconds", "From plan to sealed snapshot, health told.")
         publish = registry.histogram(
             "ringmesh_pipeline_publish_seconds", "From publication to the last acknowledgement.")
     }
 
-    func published(_ outcome: PublishOutcome, took duration: Duration) {
-        publish.observe(duration / .seconds(1))
+    /// Tells the phases of one change apart: each begins where the one before ends.
+    struct Watch {
+        private var last = ContinuousClock.now
+
+        /// Seconds since the last lap, or the start.
+        mutating func lap() -> Double {
+            let now = ContinuousClock.now
+            defer { last = now }
+            return (now - last) / .seconds(1)
+        }
+    }
+
+    func published(_ outcome: PublishOutcome, took seconds: Double) {
+        publish.observe(seconds)
         let name =
             switch outcome {
             case .live: "live"

@@ -3,19 +3,20 @@ import MeshModel
 import MeshTables
 
 /// Plain entry points: `listeners:` of the configuration.
-extension NodeCompiler {
-    mutating func addPlain(_ listener: ListenerDefinition, _ origin: Origin) {
+extension PartCompiler {
+    mutating func addPlain(_ source: PlainSource) {
+        let (listener, origin) = (source.definition, source.origin)
         guard
             let address = listen(
                 on: listener.bindAddr.host, port: listener.bindAddr.port,
                 "listener \(listener.name)", origin)
         else { return }
-        var tls: TLSRef?
+        var tls: TLSPlan?
         if listener.tls != nil {
-            guard let made = tlsSettings(of: listener, origin) else { return }
+            guard let made = tlsSettings(of: source) else { return }
             tls = made
         }
-        if let identity = listener.identity, state.mesh.leaves[identity] == nil {
+        if let identity = listener.identity, !source.hasLeaf {
             refuse("listener \(listener.name): there is no certificate of \(identity)", origin)
             return
         }
@@ -23,15 +24,15 @@ extension NodeCompiler {
         add(
             ListenerPlan(
                 name: listener.name, address: address, kind: kind(of: listener, origin),
-                role: listener.identity == nil ? .plain : .outbound, tls: tls,
+                role: listener.identity == nil ? .plain : .outbound,
                 identity: listener.identity,
                 timeouts: ListenerPlan.Timeouts(
                     head: milliseconds(timeouts.head), idle: milliseconds(timeouts.idle),
                     request: milliseconds(timeouts.request), handshake: 5_000),
-                congestion: state.settings.congestion,
-                via: listener.kind == .l7 ? state.settings.via(listener.name) : "",
-                log: state.settings.log(listener.accessLog),
-                hops: hops(of: listener, origin)), origin)
+                congestion: settings.congestion,
+                via: listener.kind == .l7 ? settings.via(listener.name) : "",
+                log: settings.log(listener.accessLog),
+                hops: hops(of: listener, origin)), tls: tls, origin)
     }
 
     /// What the listener believes of the proxies in front; nil when it says nothing about them.
@@ -72,10 +73,6 @@ extension NodeCompiler {
                 return nil
             }
         }
-    }
-
-    func milliseconds(_ duration: MeshDuration) -> UInt32 {
-        UInt32(clamping: duration.millisecondsRoundedUp)
     }
 
     private func reach(of listener: ListenerDefinition) -> Reach {
@@ -155,34 +152,30 @@ extension NodeCompiler {
         ]
     }
 
-    private mutating func tlsSettings(
-        of listener: ListenerDefinition, _ origin: Origin
-    ) -> TLSRef? {
-        guard let wanted = listener.tls, let files = state.certificates[listener.name] else {
-            refuse("listener \(listener.name) has no usable certificate", origin)
+    private mutating func tlsSettings(of source: PlainSource) -> TLSPlan? {
+        let listener = source.definition
+        guard let wanted = listener.tls, let files = source.certificate else {
+            refuse("listener \(listener.name) has no usable certificate", source.origin)
             return nil
         }
         for certificate in files.certificates { addSecret(of: certificate) }
         // HTTP/2 is not spoken by this data plane: it is not offered either.
         let alpn = wanted.alpn.filter { $0 != "h2" }
-        return plan.intern(
-            TLSPlan(
-                server: true, verify: verify(wanted.clientVerify), alpn: alpn,
-                alpnRequired: !alpn.isEmpty, minVersion: version(wanted.minVersion),
-                maxVersion: version(wanted.maxVersion), owner: "listener \(listener.name)",
-                certificates: files.standard.map { SecretPlan.filesID($0.name) },
-                names: files.names, trust: files.clientAuthorities,
-                sessionLifetime: state.mesh.ticketLifetime))
+        return TLSPlan(
+            server: true, verify: verify(wanted.clientVerify), alpn: alpn,
+            alpnRequired: !alpn.isEmpty, minVersion: version(wanted.minVersion),
+            maxVersion: version(wanted.maxVersion), owner: "listener \(listener.name)",
+            certificates: files.standard.map { SecretPlan.filesID($0.name) },
+            names: files.names, trust: files.clientAuthorities,
+            sessionLifetime: frame.ticketLifetime)
     }
 
-    /// A certificate that several listeners show stands among the secrets once.
     private mutating func addSecret(of certificate: ListenerCertificate.Named) {
-        let id = SecretPlan.filesID(certificate.name)
-        guard fileSecrets.insert(id).inserted else { return }
         let files = certificate.files
-        secrets.append(
+        part.secrets.append(
             SecretPlan(
-                id: id, version: files.version, notAfterMilliseconds: files.notAfter.milliseconds,
+                id: SecretPlan.filesID(certificate.name), version: files.version,
+                notAfterMilliseconds: files.notAfter.milliseconds,
                 content: .certificate(
                     chain: files.chainDER, key: files.privateKeyDER.exposed, names: files.names)))
     }

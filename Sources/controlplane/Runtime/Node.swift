@@ -103,13 +103,19 @@ struct Node: Sendable {
         let http = OutboundHTTP()
         let health = HealthMonitor(
             prober: NetworkProber(http: http), log: logs.logger("health"))
-        let pipeline = try pipeline(store, source, health)
+        let link = DataPlaneLink(
+            path: configuration.dataplane.controlSocket,
+            installation: try Self.installation(store), log: logs.logger("dataplane"))
+        let pipeline = Pipeline(
+            publisher: link, source: source, health: health,
+            generations: try GenerationKeeper(store: store, board: board), board: board,
+            metrics: PipelineMetrics(registry), log: logs.logger("pipeline"))
         let keeper = DataPlaneKeeper(
-            process: process, isManaged: configuration.dataplane.managed, link: pipeline.link,
+            process: process, isManaged: configuration.dataplane.managed, link: link,
             pipeline: pipeline, board: board, log: logs.logger("dataplane"))
         let backend = NodeBackend(
             configuration: configuration, store: store, identity: identity, source: source,
-            health: health, pipeline: pipeline, board: board, registry: registry)
+            health: health, pipeline: pipeline, link: link, board: board, registry: registry)
         try await run(
             [
                 dataPlane(keeper),
@@ -120,18 +126,6 @@ struct Node: Sendable {
                 NodeService(name: "names") { await names.run { await pipeline.invalidate() } },
             ] + healthServices(health, http, pipeline, store) + watcherServices(source, pipeline)
                 + adminServers(backend) + readiness(pipeline, ready))
-    }
-
-    private func pipeline(
-        _ store: SQLiteStore, _ source: DesiredSource, _ health: HealthMonitor
-    ) throws -> Pipeline {
-        let link = DataPlaneLink(
-            path: configuration.dataplane.controlSocket,
-            installation: try Self.installation(store), log: logs.logger("dataplane"))
-        return Pipeline(
-            link: link, source: source, health: health,
-            generations: try GenerationKeeper(store: store, board: board), board: board,
-            metrics: PipelineMetrics(registry), log: logs.logger("pipeline"))
     }
 
     private func healthServices(

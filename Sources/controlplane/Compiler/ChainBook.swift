@@ -1,0 +1,124 @@
+import MeshDiscovery
+import MeshModel
+import MeshStore
+
+/// The config entries of a node, and the discovery chains that follow from them, each compiled
+/// once.
+///
+/// Invariant: every answer is made of the entries of the services that it adds to `asked`, and of
+/// the defaults of all proxies, and of nothing else. So when entries change, who has asked for
+/// none of the services that ``take(_:)`` names would get the same answers.
+struct ChainBook {
+    /// Whose answers may be others than before.
+    enum Change: Equatable {
+        case services(Set<ServiceName>)
+        case all
+    }
+
+    private struct Chain {
+        /// nil: it cannot be had.
+        var traffic: ChainTraffic?
+        var problems: [Problem]
+        var asked: Set<ServiceName>
+    }
+
+    private let datacenter: DatacenterName
+    private var records: [ConfigEntryRecord] = []
+    private var byKey: [ConfigEntry.Key: ConfigEntryRecord] = [:]
+    private var entries = ChainEntries([])
+    private var chains: [ServiceName: Chain] = [:]
+
+    init(in datacenter: DatacenterName) { self.datacenter = datacenter }
+
+    /// Takes the entries as they are now.
+    mutating func take(_ new: [ConfigEntryRecord]) -> Change {
+        if new == records { return .services([]) }
+        let before = byKey
+        records = new
+        byKey = Dictionary(new.map { ($0.entry.key, $0) }) { first, _ in first }
+        entries = ChainEntries(new.map(\.entry))
+        var changed: Set<ServiceName> = []
+        for key in Set(before.keys).union(byKey.keys) where before[key] != byKey[key] {
+            for record in [before[key], byKey[key]].compactMap({ $0 }) {
+                switch Self.concerned(by: record.entry) {
+                case .all:
+                    chains = [:]
+                    return .all
+                case .services(let names): changed.formUnion(names)
+                }
+            }
+        }
+        chains = chains.filter { $0.value.asked.isDisjoint(with: changed) }
+        return .services(changed)
+    }
+
+    private static func concerned(by entry: ConfigEntry) -> Change {
+        switch entry {
+        case .serviceRouter(let router): .services([router.name])
+        case .serviceSplitter(let splitter): .services([splitter.name])
+        case .serviceResolver(let resolver): .services([resolver.name])
+        case .serviceDefaults(let defaults): .services([defaults.name])
+        case .proxyDefaults: .all
+        case .serviceIntentions, .other: .services([])
+        }
+    }
+
+    /// What service defaults say that is not acted on.
+    var problems: [Problem] {
+        records.flatMap { record -> [Problem] in
+            guard case .serviceDefaults(let defaults) = record.entry else { return [] }
+            return ChainSupport.problems(of: defaults).map {
+                Problem(.error, $0, at: record.origin.location)
+            }
+        }
+    }
+
+    // MARK: - questions
+
+    /// The chain of a service; nil, with a problem, when it cannot be had.
+    mutating func traffic(
+        to service: ServiceName, _ asked: inout Set<ServiceName>, _ problems: inout [Problem]
+    ) -> ChainTraffic? {
+        let index = chains.index(forKey: service)
+        let chain = index.map { chains[$0].value } ?? compile(service)
+        if index == nil { chains[service] = chain }
+        asked.formUnion(chain.asked)
+        problems += chain.problems
+        return chain.traffic
+    }
+
+    private func compile(_ service: ServiceName) -> Chain {
+        var asked: Set<ServiceName> = []
+        do {
+            let traffic = try ChainTraffic.compile(
+                service, in: datacenter, entries: entries, asked: &asked)
+            return Chain(traffic: traffic, problems: traffic.problems, asked: asked)
+        } catch {
+            let problem = Problem(.error, "the chain of \(service): \(error)")
+            return Chain(traffic: nil, problems: [problem], asked: asked)
+        }
+    }
+
+    /// Whether requests to a service are understood by the data plane; HTTP/2 passes as bytes.
+    func speaksHTTP(_ service: ServiceName, _ asked: inout Set<ServiceName>) -> Bool {
+        asked.insert(service)
+        return entries.serviceProtocol(of: service) == .http
+    }
+
+    /// What was written about a service itself.
+    func defaults(
+        of service: ServiceName, _ asked: inout Set<ServiceName>
+    ) -> ServiceDefaults? {
+        asked.insert(service)
+        return entries.defaults(service)
+    }
+
+    /// Where an entry about a service was written.
+    func place(
+        of key: ConfigEntry.Key, about service: ServiceName, _ asked: inout Set<ServiceName>
+    ) -> String {
+        asked.insert(service)
+        if let location = byKey[key]?.origin.location { return "\(location)" }
+        return "config entry \(key.kind)/\(key.name)"
+    }
+}

@@ -1,0 +1,101 @@
+import MeshDiscovery
+import MeshIdentity
+import MeshModel
+import MeshStore
+import MeshTables
+
+/// Compiles one part of a plan at a time. Pure: a part follows from its source, from the frame, and
+/// from the entries that it asks for; there is nothing else within reach here.
+///
+/// What cannot be had is left out and reported; the rest of the part goes on.
+struct PartCompiler {
+    /// What holds for all parts.
+    struct Frame: Equatable {
+        var settings: DesiredState.Settings
+        var trustDomain: TrustDomain
+        /// The roots that peers are checked against, DER, one behind the other.
+        var trust: [UInt8]
+        /// Seconds that a session may be resumed for.
+        var ticketLifetime: UInt32
+
+        init(_ state: DesiredState) {
+            settings = state.settings
+            trustDomain = state.mesh.trustDomain
+            trust = state.mesh.trust
+            ticketLifetime = state.mesh.ticketLifetime
+        }
+    }
+
+    let frame: Frame
+    var chains: ChainBook
+    var part = NodePart()
+
+    init(_ frame: Frame) {
+        self.frame = frame
+        chains = ChainBook(in: frame.settings.node.datacenter)
+    }
+
+    var settings: DesiredState.Settings { frame.settings }
+
+    mutating func compile(_ source: PlainSource) -> NodePart {
+        part = NodePart()
+        addPlain(source)
+        return part
+    }
+
+    mutating func compile(_ source: SidecarSource) -> NodePart {
+        part = NodePart()
+        addSidecar(source)
+        return part
+    }
+
+    // MARK: - what every role uses
+
+    mutating func refuse(_ message: String, _ origin: Origin?) {
+        part.problems.append(Problem(.error, message, at: origin?.location))
+    }
+
+    mutating func add(_ plan: ListenerPlan, tls: TLSPlan? = nil, _ origin: Origin?) {
+        part.listeners.append(NodePart.Listener(plan: plan, tls: tls, origin: origin))
+    }
+
+    /// The listening address of a text that names one, or nil with a problem.
+    mutating func listen(
+        on host: String, port: UInt16, _ name: String, _ origin: Origin?
+    ) -> AddressPlan? {
+        let text = host == "localhost" ? "127.0.0.1" : host.isEmpty ? "::" : host
+        if let address = try? AddressPlan(ip: text, port: port) { return address }
+        refuse("\(name): \(host) is not an address to listen on", origin)
+        return nil
+    }
+
+    /// Mesh TLS of one side, with the certificate of `service` that was made at `leafVersion`.
+    func meshTLS(
+        server: Bool, as service: ServiceName, leafVersion: UInt64, http: Bool
+    ) -> TLSPlan {
+        TLSPlan(
+            server: server, verify: .require, mesh: true, alpn: http ? ["http/1.1"] : [],
+            certificates: [SecretPlan.leafID(of: service)], trust: frame.trust,
+            sessionLifetime: sessionLifetime, secretsVersion: server ? 0 : leafVersion)
+    }
+
+    /// A session outlives neither its ticket key nor the certificate it was made with, which is
+    /// renewed with a tenth of its life left at least.
+    private var sessionLifetime: UInt32 {
+        let leaf = UInt32(clamping: settings.leafTTL.nanoseconds / 10_000_000_000)
+        return min(frame.ticketLifetime, leaf)
+    }
+
+    /// Whether requests to a service are understood by the data plane; HTTP/2 passes as bytes.
+    mutating func speaksHTTP(_ service: ServiceName) -> Bool {
+        chains.speaksHTTP(service, &part.asked)
+    }
+
+    mutating func defaults(of service: ServiceName) -> ServiceDefaults? {
+        chains.defaults(of: service, &part.asked)
+    }
+
+    func milliseconds(_ duration: MeshDuration) -> UInt32 {
+        UInt32(clamping: duration.millisecondsRoundedUp)
+    }
+}
