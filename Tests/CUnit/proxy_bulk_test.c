@@ -81,7 +81,7 @@ static void flow_finish(struct flow *flow)
     CHECK_UINT(flow->got, flow->size);
 }
 
-TEST(a_long_stream_is_spliced)
+PROXY_TEST(a_long_stream_is_spliced)
 {
     struct proxy_kit *kit = streams();
     int client = proxy_kit_client(kit, 0);
@@ -124,7 +124,7 @@ static void stalled(uint32_t turns, size_t sip)
     proxy_kit_free(kit);
 }
 
-TEST(a_sink_that_stands_still_for_a_while)
+PROXY_TEST(a_sink_that_stands_still_for_a_while)
 {
     for (uint32_t turns = 1; turns < 40; turns += 3) {
         stalled(turns, 1);
@@ -134,7 +134,7 @@ TEST(a_sink_that_stands_still_for_a_while)
     cunit_context(NULL);
 }
 
-TEST(a_long_body_is_spliced_and_the_connections_go_on)
+PROXY_TEST(a_long_body_is_spliced_and_the_connections_go_on)
 {
     struct proxy_kit *kit = proxy_kit_new();
     uint32_t web = proxy_kit_target(kit, "web", 1);
@@ -184,7 +184,7 @@ static uint64_t answer_of(struct flow *flow, uint64_t size)
 
 /* Of an upstream that brings bodies of some size the head is received alone, and the rest spliced;
  * one that brings short ones is received as they come. */
-TEST(bodies_of_some_size_are_spliced_from_the_second_on)
+PROXY_TEST(bodies_of_some_size_are_spliced_from_the_second_on)
 {
     struct proxy_kit *kit = proxy_kit_new();
     uint32_t web = proxy_kit_target(kit, "web", 1);
@@ -219,7 +219,7 @@ static size_t stored(const struct proxy_kit *kit)
     return down->out.length;
 }
 
-TEST(input_that_is_held_when_a_splice_is_due)
+PROXY_TEST(input_that_is_held_when_a_splice_is_due)
 {
     static const char chunk[] = "1000\r\n";
     static uint8_t body[4096];
@@ -287,7 +287,7 @@ static struct flow in_a_splice(struct proxy_kit *kit)
     return flow;
 }
 
-TEST(a_client_that_leaves_a_splice_is_gone)
+PROXY_TEST(a_client_that_leaves_a_splice_is_gone)
 {
     struct proxy_kit *kit = proxy_kit_new();
     struct flow flow = in_a_splice(kit);
@@ -328,13 +328,13 @@ static void check_short(bool broken)
     proxy_kit_free(kit);
 }
 
-TEST(a_body_that_ends_early_in_a_splice_is_cut)
+PROXY_TEST(a_body_that_ends_early_in_a_splice_is_cut)
 {
     check_short(false);
     check_short(true);
 }
 
-TEST(bytes_behind_a_spliced_body_are_no_answer)
+PROXY_TEST(bytes_behind_a_spliced_body_are_no_answer)
 {
     struct proxy_kit *kit = proxy_kit_new();
     struct flow flow = in_a_splice(kit);

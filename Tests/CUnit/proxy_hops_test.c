@@ -86,7 +86,7 @@ static bool has(struct bytes in, const char *text)
     return memmem(in.ptr, in.len, text, strlen(text)) != NULL;
 }
 
-TEST(a_header_names_the_client)
+PROXY_TEST(a_header_names_the_client)
 {
     static const struct {
         struct bytes header;
@@ -122,7 +122,7 @@ TEST(a_header_names_the_client)
     proxy_kit_free(kit);
 }
 
-TEST(without_a_good_header_nothing_goes_on)
+PROXY_TEST(without_a_good_header_nothing_goes_on)
 {
     static const char *const bad[] = {GET, "proxy TCP4 1.2.3.4 5.6.7.8 1 2\r\n" GET,
                                       "PROXY TCP4 1.2.3.4 5.6.7.8 1 99999\r\n" GET};
@@ -144,7 +144,7 @@ TEST(without_a_good_header_nothing_goes_on)
     proxy_kit_free(kit);
 }
 
-TEST(a_header_that_does_not_end_has_its_time)
+PROXY_TEST(a_header_that_does_not_end_has_its_time)
 {
     struct proxy_kit *kit = proxied_kit("127.0.0.1", 32, ABI_PROXY_ANY);
     int client;
@@ -169,7 +169,7 @@ TEST(a_header_that_does_not_end_has_its_time)
     proxy_kit_free(kit);
 }
 
-TEST(only_trusted_peers_may_name_a_client)
+PROXY_TEST(only_trusted_peers_may_name_a_client)
 {
     struct proxy_kit *kit = proxied_kit("127.0.0.2", 32, ABI_PROXY_ANY);
     int client;
@@ -198,7 +198,7 @@ TEST(only_trusted_peers_may_name_a_client)
     proxy_kit_free(kit);
 }
 
-TEST(a_stream_begins_behind_its_header)
+PROXY_TEST(a_stream_begins_behind_its_header)
 {
     struct proxy_kit *kit = proxied_kit("127.0.0.1", 32, ABI_PROXY_ANY);
     uint32_t web = 0;
@@ -244,7 +244,7 @@ static struct proxy_kit *telling_kit(uint8_t version, uint32_t endpoints)
     return kit;
 }
 
-TEST(a_server_that_speaks_first_is_told_first)
+PROXY_TEST(a_server_that_speaks_first_is_told_first)
 {
     struct proxy_kit *kit = telling_kit(ABI_PROXY_V1, 1);
     int client = proxy_kit_client(kit, 1);
@@ -260,7 +260,7 @@ TEST(a_server_that_speaks_first_is_told_first)
     proxy_kit_free(kit);
 }
 
-TEST(version_2_is_written_too)
+PROXY_TEST(version_2_is_written_too)
 {
     struct proxy_kit *kit = telling_kit(ABI_PROXY_V2, 1);
     int client = proxy_kit_client(kit, 1);
@@ -277,7 +277,7 @@ TEST(version_2_is_written_too)
     proxy_kit_free(kit);
 }
 
-TEST(a_connection_that_names_a_client_serves_no_other)
+PROXY_TEST(a_connection_that_names_a_client_serves_no_other)
 {
     struct proxy_kit *kit = telling_kit(ABI_PROXY_V1, 1);
     int clients[2] = {proxy_kit_client(kit, 0), proxy_kit_client(kit, 0)};
@@ -326,7 +326,7 @@ static int accept_any(struct proxy_kit *kit)
     return -1;
 }
 
-TEST(a_client_keeps_a_few_of_them)
+PROXY_TEST(a_client_keeps_a_few_of_them)
 {
     struct proxy_kit *kit = telling_kit(ABI_PROXY_V1, LIMIT_POOL_IDLE_CLIENT + 2);
     int client = proxy_kit_client(kit, 0);
@@ -389,7 +389,7 @@ static void check_fields(struct proxy_kit *kit, const char *fields, const char *
 
 #define OURS "x-forwarded-proto: http\r\nx-forwarded-host: a\r\n"
 
-TEST(strangers_are_not_believed)
+PROXY_TEST(strangers_are_not_believed)
 {
     struct proxy_kit *kit = proxy_kit_new();
     uint32_t web = proxy_kit_target(kit, "web", 1);
@@ -410,7 +410,7 @@ TEST(strangers_are_not_believed)
     proxy_kit_free(kit);
 }
 
-TEST(trusted_hops_are_followed)
+PROXY_TEST(trusted_hops_are_followed)
 {
     struct proxy_kit *kit = trusting_kit("127.0.0.1", 32, ABI_HOP_X_FORWARDED);
 
@@ -449,7 +449,7 @@ TEST(trusted_hops_are_followed)
     proxy_kit_free(kit);
 }
 
-TEST(hops_are_counted)
+PROXY_TEST(hops_are_counted)
 {
     struct proxy_kit *kit = trusting_kit("127.0.0.1", 2, ABI_HOP_X_FORWARDED);
 
@@ -458,7 +458,7 @@ TEST(hops_are_counted)
     proxy_kit_free(kit);
 }
 
-TEST(long_chains_are_cut)
+PROXY_TEST(long_chains_are_cut)
 {
     struct proxy_kit *kit = trusting_kit("127.0.0.1", LIMIT_HOPS, ABI_HOP_FORWARDED);
     char fields[8192];
@@ -480,7 +480,7 @@ TEST(long_chains_are_cut)
     proxy_kit_free(kit);
 }
 
-TEST(forwarded_is_written)
+PROXY_TEST(forwarded_is_written)
 {
     struct proxy_kit *kit = trusting_kit("127.0.0.1", 32, ABI_HOP_FORWARDED);
 
@@ -507,7 +507,7 @@ TEST(forwarded_is_written)
 
 /* --- traces --- */
 
-TEST(good_traces_pass_and_others_do_not)
+PROXY_TEST(good_traces_pass_and_others_do_not)
 {
     struct proxy_kit *kit = trusting_kit(NULL, 0, 0);
 
@@ -522,7 +522,7 @@ TEST(good_traces_pass_and_others_do_not)
     proxy_kit_free(kit);
 }
 
-TEST(traces_begin_where_none_is)
+PROXY_TEST(traces_begin_where_none_is)
 {
     struct proxy_kit *kit = proxy_kit_new();
     uint32_t web = proxy_kit_target(kit, "web", 1);

@@ -21,6 +21,21 @@
 
 #define PROXY_KIT_MAX 8u
 
+/* A test that runs on io_uring under its own name and once more on epoll. */
+#define PROXY_TEST(name)                                                                           \
+    static void name##_on_each(void);                                                              \
+    TEST(name)                                                                                     \
+    {                                                                                              \
+        kit_engine = RING_ENGINE_URING;                                                            \
+        name##_on_each();                                                                          \
+    }                                                                                              \
+    TEST(name##_epoll)                                                                             \
+    {                                                                                              \
+        kit_engine = RING_ENGINE_EPOLL;                                                            \
+        name##_on_each();                                                                          \
+    }                                                                                              \
+    static void name##_on_each(void)
+
 struct proxy_kit {
     struct snapshot_builder *builder; /* of the next generation */
     struct ring *ring;
@@ -43,7 +58,8 @@ struct proxy_kit {
     size_t secrets_size;
 };
 
-/* The test is skipped where the kernel forbids io_uring. */
+/* On the engine whose turn it is; the test is skipped where that is io_uring and the kernel forbids
+ * it. */
 struct proxy_kit *proxy_kit_new(void);
 
 /* A target with so many endpoints, each an upstream of its own. */

@@ -21,7 +21,7 @@ static void reset(int fd)
     close(fd);
 }
 
-TEST(both_ways_and_half_closes)
+PROXY_TEST(both_ways_and_half_closes)
 {
     struct proxy_kit *kit = started(1);
     int client = proxy_kit_client(kit, 0);
@@ -43,7 +43,7 @@ TEST(both_ways_and_half_closes)
     proxy_kit_free(kit);
 }
 
-TEST(a_stream_that_was_cut_does_not_look_whole)
+PROXY_TEST(a_stream_that_was_cut_does_not_look_whole)
 {
     struct proxy_kit *kit = started(1);
     bool was_reset = false;
@@ -83,7 +83,7 @@ TEST(a_stream_that_was_cut_does_not_look_whole)
     proxy_kit_free(kit);
 }
 
-TEST(nobody_listens_anywhere)
+PROXY_TEST(nobody_listens_anywhere)
 {
     struct proxy_kit *kit = proxy_kit_new();
     bool was_reset = false;
@@ -103,7 +103,7 @@ TEST(nobody_listens_anywhere)
     proxy_kit_free(kit);
 }
 
-TEST(what_comes_before_the_upstream_is_there)
+PROXY_TEST(what_comes_before_the_upstream_is_there)
 {
     struct proxy_kit *kit = started(1);
     int client = proxy_kit_client(kit, 0);

@@ -74,7 +74,7 @@ static void check_forwarded(struct proxy_kit *kit, const char *request, const ch
 
 /* --- RFC 9110 7.6.2 --- */
 
-TEST(max_forwards_is_counted_down)
+PROXY_TEST(max_forwards_is_counted_down)
 {
     struct proxy_kit *kit = started();
 
@@ -90,7 +90,7 @@ TEST(max_forwards_is_counted_down)
     proxy_kit_free(kit);
 }
 
-TEST(max_forwards_ends_here_at_zero)
+PROXY_TEST(max_forwards_ends_here_at_zero)
 {
     struct proxy_kit *kit = started();
     struct bytes answer = answered(kit, "OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n");
@@ -103,7 +103,7 @@ TEST(max_forwards_ends_here_at_zero)
     proxy_kit_free(kit);
 }
 
-TEST(max_forwards_is_one_number)
+PROXY_TEST(max_forwards_is_one_number)
 {
     static const char *const bad[] = {
         "Max-Forwards:\r\n",
@@ -128,7 +128,7 @@ TEST(max_forwards_is_one_number)
 
 /* --- RFC 9112 3.2.4 --- */
 
-TEST(options_of_a_server_has_an_asterisk)
+PROXY_TEST(options_of_a_server_has_an_asterisk)
 {
     struct proxy_kit *kit = started();
 
@@ -144,7 +144,7 @@ TEST(options_of_a_server_has_an_asterisk)
 
 /* --- RFC 9110 9.3.6, 9.3.8, 10.1.1 --- */
 
-TEST(trace_has_no_content)
+PROXY_TEST(trace_has_no_content)
 {
     struct proxy_kit *kit = started();
     struct bytes answer =
@@ -157,7 +157,7 @@ TEST(trace_has_no_content)
     proxy_kit_free(kit);
 }
 
-TEST(what_follows_a_refused_connect_is_no_request)
+PROXY_TEST(what_follows_a_refused_connect_is_no_request)
 {
     struct proxy_kit *kit = started();
     int client = proxy_kit_client(kit, 0);
@@ -180,7 +180,7 @@ TEST(what_follows_a_refused_connect_is_no_request)
     proxy_kit_free(kit);
 }
 
-TEST(an_expectation_of_an_old_client_is_ignored)
+PROXY_TEST(an_expectation_of_an_old_client_is_ignored)
 {
     struct proxy_kit *kit = started();
 
@@ -192,7 +192,7 @@ TEST(an_expectation_of_an_old_client_is_ignored)
 
 /* --- RFC 9110 8.6: no length where no body can be --- */
 
-TEST(lengths_of_answers_without_a_body)
+PROXY_TEST(lengths_of_answers_without_a_body)
 {
     static const char *const heads[] = {
         "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\nx-a: 1\r\n\r\n",
@@ -253,7 +253,7 @@ static void check_rewrite(struct proxy_kit *kit, const char *from, const char *t
 }
 
 /* A name that begins with dots becomes a dot segment when the name before it is cut off. */
-TEST(a_rewrite_makes_no_dot_segment)
+PROXY_TEST(a_rewrite_makes_no_dot_segment)
 {
     struct proxy_kit *kit = rewriting("/app", "/");
 
@@ -289,7 +289,7 @@ TEST(a_rewrite_makes_no_dot_segment)
 /* --- rules by fields --- */
 
 /* A rule must not hold by a field that the upstream does not get. */
-TEST(no_rule_holds_by_a_field_that_ends_here)
+PROXY_TEST(no_rule_holds_by_a_field_that_ends_here)
 {
     struct proxy_kit *kit = proxy_kit_new();
     struct abi_route route =
@@ -315,7 +315,7 @@ TEST(no_rule_holds_by_a_field_that_ends_here)
 
 /* --- redirects --- */
 
-TEST(a_redirect_without_a_host_names_the_path_only)
+PROXY_TEST(a_redirect_without_a_host_names_the_path_only)
 {
     struct proxy_kit *kit = proxy_kit_new();
     struct abi_route route =
@@ -338,7 +338,7 @@ TEST(a_redirect_without_a_host_names_the_path_only)
 
 /* --- trailers of an answer that goes down without chunks --- */
 
-TEST(bad_trailers_are_refused_for_old_clients_too)
+PROXY_TEST(bad_trailers_are_refused_for_old_clients_too)
 {
     struct proxy_kit *kit = started();
     int client = proxy_kit_client(kit, 0);
@@ -360,7 +360,7 @@ TEST(bad_trailers_are_refused_for_old_clients_too)
 
 /* --- second tries --- */
 
-TEST(no_second_try_once_an_interim_answer_went_down)
+PROXY_TEST(no_second_try_once_an_interim_answer_went_down)
 {
     struct proxy_kit *kit = started();
     int client = proxy_kit_client(kit, 0);
@@ -383,7 +383,7 @@ TEST(no_second_try_once_an_interim_answer_went_down)
     proxy_kit_free(kit);
 }
 
-TEST(second_tries_are_paid_for_by_answers)
+PROXY_TEST(second_tries_are_paid_for_by_answers)
 {
     struct proxy_kit *kit = proxy_kit_new();
     struct abi_route route =
@@ -418,7 +418,7 @@ TEST(second_tries_are_paid_for_by_answers)
 
 /* --- heads that drip --- */
 
-TEST(a_head_that_drips_up_is_read_line_by_line)
+PROXY_TEST(a_head_that_drips_up_is_read_line_by_line)
 {
     static const char head[] = "HTTP/1.1 200 OK\r\nx-a: 1\r\ncontent-length: 2\r\n\r\nok";
     static const char hint[] = "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n";

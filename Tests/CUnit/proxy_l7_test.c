@@ -26,7 +26,7 @@ static struct proxy_kit *started(uint32_t endpoints)
     return kit;
 }
 
-TEST(one_exchange_and_the_next_on_the_same_connections)
+PROXY_TEST(one_exchange_and_the_next_on_the_same_connections)
 {
     struct proxy_kit *kit = started(1);
     int client = proxy_kit_client(kit, 0);
@@ -47,7 +47,7 @@ TEST(one_exchange_and_the_next_on_the_same_connections)
     proxy_kit_free(kit);
 }
 
-TEST(a_head_that_ends_within_is_the_end_of_waiting)
+PROXY_TEST(a_head_that_ends_within_is_the_end_of_waiting)
 {
     struct proxy_kit *kit = started(1);
     int client = proxy_kit_client(kit, 0);
@@ -74,7 +74,7 @@ TEST(a_head_that_ends_within_is_the_end_of_waiting)
     proxy_kit_free(kit);
 }
 
-TEST(a_body_is_never_left_out_of_a_second_try)
+PROXY_TEST(a_body_is_never_left_out_of_a_second_try)
 {
     struct proxy_kit *kit = started(1);
     int client = proxy_kit_client(kit, 0);
@@ -116,7 +116,7 @@ static void fill_post(uint8_t *to, size_t length)
     memcpy(to + length - 3, "END", 3);
 }
 
-TEST(a_held_head_may_lie_across_blocks)
+PROXY_TEST(a_held_head_may_lie_across_blocks)
 {
     static uint8_t ahead[SPILL_BLOCK_SIZE + 200];
     struct proxy_kit *kit = started(1);
@@ -197,7 +197,7 @@ static bool flood_push(struct flood *flood)
     return some;
 }
 
-TEST(a_flood_of_questions_from_a_client_that_reads_nothing)
+PROXY_TEST(a_flood_of_questions_from_a_client_that_reads_nothing)
 {
     struct proxy_kit *kit = responding();
     struct flood flood = {.client = proxy_kit_client(kit, 0), .request = BYTES_LITERAL(GET)};
@@ -240,7 +240,7 @@ TEST(a_flood_of_questions_from_a_client_that_reads_nothing)
     proxy_kit_free(kit);
 }
 
-TEST(a_flood_of_interim_answers)
+PROXY_TEST(a_flood_of_interim_answers)
 {
     static const char hint[] =
         "HTTP/1.1 103 Early Hints\r\nlink: </style.css>; rel=preload\r\n\r\n";
@@ -275,7 +275,7 @@ TEST(a_flood_of_interim_answers)
     proxy_kit_free(kit);
 }
 
-TEST(trailers_of_both_directions_at_once)
+PROXY_TEST(trailers_of_both_directions_at_once)
 {
     struct proxy_kit *kit = started(1);
     int client = proxy_kit_client(kit, 0);
@@ -299,7 +299,7 @@ TEST(trailers_of_both_directions_at_once)
     proxy_kit_free(kit);
 }
 
-TEST(a_burst_behind_half_a_head)
+PROXY_TEST(a_burst_behind_half_a_head)
 {
     static uint8_t body[600000];
     struct proxy_kit *kit = started(1);
@@ -364,7 +364,7 @@ static void add_ops(struct proxy_kit *kit, struct abi_route *route, const char *
     }
 }
 
-TEST(a_route_changes_fields_in_both_directions)
+PROXY_TEST(a_route_changes_fields_in_both_directions)
 {
     static const char *const ops[][3] = {
         {"+>", "x-leg", "added"},
@@ -417,7 +417,7 @@ static void commit_closed(struct proxy_kit *kit)
 }
 
 /* The changes outlive their generation and do not keep it: the next one may come meanwhile. */
-TEST(changes_of_an_answer_outlive_their_generation)
+PROXY_TEST(changes_of_an_answer_outlive_their_generation)
 {
     static char value[3000];
     const char *const ops[][3] = {{"=<", "x-long", value}};
@@ -448,7 +448,7 @@ TEST(changes_of_an_answer_outlive_their_generation)
     proxy_kit_free(kit);
 }
 
-TEST(an_answer_of_our_own_carries_the_routes_fields)
+PROXY_TEST(an_answer_of_our_own_carries_the_routes_fields)
 {
     static const char *const ops[][3] = {
         {"=<", "retry-after", "60"}, {"=<", "Server", "edge"}, {"=<", "content-length", "9"}};

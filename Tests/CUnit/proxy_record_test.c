@@ -32,7 +32,7 @@ static int exchange(struct proxy_kit *kit, const char *request, const char *answ
     return client;
 }
 
-TEST(a_request_with_all_that_is_known_of_it)
+PROXY_TEST(a_request_with_all_that_is_known_of_it)
 {
     struct proxy_kit *kit = l7(1);
     const struct abi_log_record *record;
@@ -81,7 +81,7 @@ TEST(a_request_with_all_that_is_known_of_it)
     proxy_kit_free(kit);
 }
 
-TEST(only_what_a_log_names_is_recorded)
+PROXY_TEST(only_what_a_log_names_is_recorded)
 {
     struct proxy_kit *kit = l7(1);
     struct abi_log *log = snapshot_builder_record(kit->builder, ABI_SECTION_LOG, 0);
@@ -100,7 +100,7 @@ TEST(only_what_a_log_names_is_recorded)
     proxy_kit_free(kit);
 }
 
-TEST(a_listener_without_a_log_records_nothing)
+PROXY_TEST(a_listener_without_a_log_records_nothing)
 {
     struct proxy_kit *kit = l7(1);
     int client;
@@ -115,7 +115,7 @@ TEST(a_listener_without_a_log_records_nothing)
     proxy_kit_free(kit);
 }
 
-TEST(a_sample_leaves_out_what_went_well_and_nothing_else)
+PROXY_TEST(a_sample_leaves_out_what_went_well_and_nothing_else)
 {
     struct proxy_kit *kit = l7(1);
     struct abi_log *log = snapshot_builder_record(kit->builder, ABI_SECTION_LOG, 0);
@@ -139,7 +139,7 @@ TEST(a_sample_leaves_out_what_went_well_and_nothing_else)
     proxy_kit_free(kit);
 }
 
-TEST(a_full_ring_costs_records_and_nothing_else)
+PROXY_TEST(a_full_ring_costs_records_and_nothing_else)
 {
     struct proxy_kit *kit = l7(1);
     int client;
@@ -154,7 +154,7 @@ TEST(a_full_ring_costs_records_and_nothing_else)
     proxy_kit_free(kit);
 }
 
-TEST(heads_that_cannot_be_read)
+PROXY_TEST(heads_that_cannot_be_read)
 {
     struct proxy_kit *kit = l7(1);
     const struct abi_log_record *record;
@@ -173,7 +173,7 @@ TEST(heads_that_cannot_be_read)
     proxy_kit_free(kit);
 }
 
-TEST(every_try_counts_and_the_last_endpoint_is_named)
+PROXY_TEST(every_try_counts_and_the_last_endpoint_is_named)
 {
     struct proxy_kit *kit = l7(2);
     const struct abi_log_record *record;
@@ -199,7 +199,7 @@ TEST(every_try_counts_and_the_last_endpoint_is_named)
     proxy_kit_free(kit);
 }
 
-TEST(nobody_to_connect_to)
+PROXY_TEST(nobody_to_connect_to)
 {
     struct proxy_kit *kit = l7(1);
     int client;
@@ -215,7 +215,7 @@ TEST(nobody_to_connect_to)
     proxy_kit_free(kit);
 }
 
-TEST(a_client_that_leaves)
+PROXY_TEST(a_client_that_leaves)
 {
     struct proxy_kit *kit = l7(1);
     const struct linger now = {.l_onoff = 1, .l_linger = 0};
@@ -239,7 +239,7 @@ TEST(a_client_that_leaves)
     proxy_kit_free(kit);
 }
 
-TEST(a_stream_with_its_bytes)
+PROXY_TEST(a_stream_with_its_bytes)
 {
     struct proxy_kit *kit = proxy_kit_new();
     const struct abi_log_record *record;
@@ -270,7 +270,7 @@ TEST(a_stream_with_its_bytes)
     proxy_kit_free(kit);
 }
 
-TEST(who_is_turned_away_at_the_door)
+PROXY_TEST(who_is_turned_away_at_the_door)
 {
     struct proxy_kit *kit = l7(1);
     int first, second;
@@ -289,7 +289,7 @@ TEST(who_is_turned_away_at_the_door)
 }
 
 /* A client fills its own words to the brim: what is recorded behind them is not crowded out. */
-TEST(long_words_of_a_client_crowd_nothing_out)
+PROXY_TEST(long_words_of_a_client_crowd_nothing_out)
 {
     struct proxy_kit *kit = l7(1);
     static char request[16000];

@@ -89,7 +89,7 @@ static void check_refused(struct proxy_kit *kit, struct bytes in, const char *al
     close(client);
 }
 
-TEST(server_names_go_to_their_services)
+PROXY_TEST(server_names_go_to_their_services)
 {
     struct proxy_kit *kit = started(true, 5000);
 
@@ -102,7 +102,7 @@ TEST(server_names_go_to_their_services)
     finish(kit);
 }
 
-TEST(a_name_that_nobody_serves_is_refused_in_tls)
+PROXY_TEST(a_name_that_nobody_serves_is_refused_in_tls)
 {
     struct proxy_kit *kit = started(false, 5000);
 
@@ -115,7 +115,7 @@ TEST(a_name_that_nobody_serves_is_refused_in_tls)
     finish(kit);
 }
 
-TEST(a_proxy_header_is_read_before_the_hello)
+PROXY_TEST(a_proxy_header_is_read_before_the_hello)
 {
     static const char header[] = "PROXY TCP4 192.0.2.7 198.51.100.1 4711 443\r\n";
     const struct hello_kit spec = {.name = "db.test", .filler = 300};
@@ -158,7 +158,7 @@ TEST(a_proxy_header_is_read_before_the_hello)
     finish(kit);
 }
 
-TEST(a_hello_in_pieces)
+PROXY_TEST(a_hello_in_pieces)
 {
     static uint8_t message[HELLO_KIT_ROOM];
     static uint8_t records[HELLO_KIT_ROOM];
@@ -181,7 +181,7 @@ TEST(a_hello_in_pieces)
     finish(kit);
 }
 
-TEST(what_is_no_hello_is_refused)
+PROXY_TEST(what_is_no_hello_is_refused)
 {
     static uint8_t message[HELLO_KIT_ROOM];
     static uint8_t records[HELLO_KIT_ROOM];
@@ -198,7 +198,7 @@ TEST(what_is_no_hello_is_refused)
     finish(kit);
 }
 
-TEST(a_hello_that_does_not_come)
+PROXY_TEST(a_hello_that_does_not_come)
 {
     struct bytes hello = hello_kit_hello(&(struct hello_kit){.name = "db.test"});
     struct proxy_kit *kit = started(true, 60);

@@ -53,7 +53,7 @@ static struct proxy_tls_client *asked(struct proxy_kit *kit, struct proxy_tls_cl
     return client;
 }
 
-TEST(ticket_keys_follow_the_generation)
+PROXY_TEST(ticket_keys_follow_the_generation)
 {
     /* The keys of each generation, and whether the ticket of the connection before is good. The
      * TLS record stays the same, so its context is taken over. 0: no keys at all; a context that
@@ -116,7 +116,7 @@ static struct proxy_kit *dialling(void)
     return kit;
 }
 
-TEST(plaintext_before_the_upstreams_handshake_is_not_taken)
+PROXY_TEST(plaintext_before_the_upstreams_handshake_is_not_taken)
 {
     struct proxy_kit *kit = dialling();
     int client = proxy_kit_client(kit, 0);
@@ -137,7 +137,7 @@ TEST(plaintext_before_the_upstreams_handshake_is_not_taken)
 }
 
 /* The peer of a failed handshake reads the alert, however much it has sent behind its mistake. */
-TEST(an_alert_arrives)
+PROXY_TEST(an_alert_arrives)
 {
     static uint8_t more[65536] = {0x16, 3, 1, 0, 4, 2, 0, 0, 0}; /* a server's hello */
     struct proxy_kit *kit = proxy_kit_new();

@@ -261,5 +261,5 @@ def exists(place):
     file, _, name = place.partition("::")
     if file.endswith(".json"):
         return any(fnmatch.fnmatch(case, name) for case in cases())
-    shape = {".py": r"^def {}\(", ".c": r"^(?:RING_)?TEST\({}\)", ".swift": r"func {}\("}
+    shape = {".py": r"^def {}\(", ".c": r"^(?:RING_|PROXY_)?TEST\({}\)", ".swift": r"func {}\("}
     return bool(re.search(shape[Path(file).suffix].format(re.escape(name)), text_of(file), re.M))
