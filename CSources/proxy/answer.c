@@ -35,6 +35,7 @@ uint16_t answer_status(enum abi_outcome outcome)
     case ABI_OUTCOME_TLS:
     case ABI_OUTCOME_UPSTREAM_TLS:
     case ABI_OUTCOME_RESPONDED:
+    case ABI_OUTCOME_PROXY_HEADER: /* nobody is answered before it */
     case ABI_OUTCOME_COUNT:
         return 502;
     }

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "conn_parts.h"
-#include "request.h"
+#include "record.h"
 #include "wire/pp.h"
 
 #define PROXIED_BYTES 512u /* of names in TLVs; what does not fit is not passed on */
@@ -27,7 +27,12 @@ const struct pp_header *conn_proxied(const struct conn *conn)
 
 static void proxied_fail(struct proxy *proxy, struct conn *conn, enum abi_outcome outcome)
 {
+    bool silent = outcome == ABI_OUTCOME_CLIENT_GONE && conn->in.length == 0; /* a probe */
+
     abi_stat_add(&listener_of(proxy, conn)->stats->outcomes[outcome], 1);
+    if (!silent) {
+        record_refused(proxy, conn, 0, outcome);
+    }
     conn_close(proxy, conn, outcome != ABI_OUTCOME_CLIENT_GONE);
 }
 
@@ -111,7 +116,7 @@ static size_t proxied_data(struct proxy *proxy, struct conn *conn, struct bytes 
         return 0;
     }
     if (used < 0) {
-        proxied_fail(proxy, conn, ABI_OUTCOME_BAD_REQUEST);
+        proxied_fail(proxy, conn, ABI_OUTCOME_PROXY_HEADER);
         return in.len;
     }
     if (!proxied_take(proxy, conn, &header)) {
@@ -129,7 +134,7 @@ static void proxied_ended(struct proxy *proxy, struct conn *conn)
 
 static void proxied_timeout(struct proxy *proxy, struct conn *conn)
 {
-    proxied_fail(proxy, conn, ABI_OUTCOME_HEAD_TIMEOUT);
+    proxied_fail(proxy, conn, ABI_OUTCOME_PROXY_HEADER);
 }
 
 static void proxied_nothing(struct proxy *proxy, struct conn *conn)

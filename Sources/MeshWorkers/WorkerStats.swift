@@ -150,4 +150,5 @@ package enum RequestOutcome: String, Sendable, CaseIterable {
     case responded
     case connectionLimit = "connection_limit"
     case upstreamTLS = "upstream_tls"
+    case proxyHeader = "proxy_header"
 }

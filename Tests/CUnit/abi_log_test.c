@@ -237,5 +237,6 @@ TEST(every_outcome_has_its_own_word)
         }
     }
     CHECK_STRING(abi_outcome_name(ABI_OUTCOME_UPSTREAM_TLS), "upstream_tls");
+    CHECK_STRING(abi_outcome_name(ABI_OUTCOME_PROXY_HEADER), "proxy_header");
     CHECK_STRING(abi_outcome_name(ABI_OUTCOME_COUNT), "unknown");
 }

@@ -122,12 +122,27 @@ PROXY_TEST(a_header_names_the_client)
     proxy_kit_free(kit);
 }
 
+/* The newest record is that of a connection without a header that could be taken. */
+static void check_refused(struct proxy_kit *kit, uint32_t listener)
+{
+    const struct abi_log_record *record = proxy_kit_record(kit);
+
+    CHECK_UINT(record->outcome, ABI_OUTCOME_PROXY_HEADER);
+    CHECK_UINT(record->status, 0);
+    CHECK_UINT(record->protocol, listener == 0 ? ABI_LOG_HTTP : ABI_LOG_TCP);
+    CHECK_UINT(record->listener.port, kit->listener_ports[listener]);
+    CHECK(record->client_port != 0);
+    CHECK_TEXT(proxy_kit_recorded(ABI_LOG_CLIENT_IP), "127.0.0.1");
+    CHECK(!proxy_kit_has_record(kit));
+}
+
 PROXY_TEST(without_a_good_header_nothing_goes_on)
 {
     static const char *const bad[] = {GET, "proxy TCP4 1.2.3.4 5.6.7.8 1 2\r\n" GET,
                                       "PROXY TCP4 1.2.3.4 5.6.7.8 1 99999\r\n" GET};
     struct proxy_kit *kit = proxied_kit("127.0.0.1", 32, ABI_PROXY_V1);
 
+    proxy_kit_log(kit);
     proxy_kit_start(kit);
     for (uint32_t i = 0; i < 6; i++) {
         int client = proxy_kit_client(kit, i % 2);
@@ -136,11 +151,12 @@ PROXY_TEST(without_a_good_header_nothing_goes_on)
         proxy_kit_send(client, bad[i / 2]);
         CHECK_UINT(proxy_kit_rest(kit, client, &reset).len, 0);
         CHECK(reset);
+        check_refused(kit, i % 2);
         close(client);
     }
     CHECK(proxy_kit_is_alone(kit, 0));
-    CHECK_UINT(proxy_kit_outcome(kit, 0, ABI_OUTCOME_BAD_REQUEST), 3);
-    CHECK_UINT(proxy_kit_outcome(kit, 1, ABI_OUTCOME_BAD_REQUEST), 3);
+    CHECK_UINT(proxy_kit_outcome(kit, 0, ABI_OUTCOME_PROXY_HEADER), 3);
+    CHECK_UINT(proxy_kit_outcome(kit, 1, ABI_OUTCOME_PROXY_HEADER), 3);
     proxy_kit_free(kit);
 }
 
@@ -150,22 +166,28 @@ PROXY_TEST(a_header_that_does_not_end_has_its_time)
     int client;
     bool reset = false;
 
+    proxy_kit_log(kit);
     proxy_kit_start(kit);
     client = proxy_kit_client(kit, 0);
     proxy_kit_send_bytes(client, BYTES_LITERAL(SIG));
     CHECK_UINT(proxy_kit_rest(kit, client, &reset).len, 0);
     CHECK(reset);
-    CHECK_UINT(proxy_kit_outcome(kit, 0, ABI_OUTCOME_HEAD_TIMEOUT), 1);
+    CHECK_UINT(proxy_kit_outcome(kit, 0, ABI_OUTCOME_PROXY_HEADER), 1);
+    check_refused(kit, 0);
     close(client);
 
-    /* A probe of the proxy in front that only connects. */
-    client = proxy_kit_client(kit, 1);
-    proxy_kit_settle(kit);
-    shutdown(client, SHUT_WR);
-    proxy_kit_expect_end(kit, client);
-    CHECK_UINT(proxy_kit_outcome(kit, 1, ABI_OUTCOME_CLIENT_GONE), 1);
+    /* A probe of the proxy in front that only connects is not worth a line, half a header is. */
+    for (uint32_t i = 0; i < 2; i++) {
+        client = proxy_kit_client(kit, 1);
+        proxy_kit_send(client, i == 0 ? "" : "PROXY TCP4");
+        proxy_kit_settle(kit);
+        shutdown(client, SHUT_WR);
+        proxy_kit_expect_end(kit, client);
+        CHECK_UINT(proxy_kit_outcome(kit, 1, ABI_OUTCOME_CLIENT_GONE), i + 1);
+        CHECK_INT(proxy_kit_has_record(kit), i == 1);
+        close(client);
+    }
     CHECK(proxy_kit_is_alone(kit, 0));
-    close(client);
     proxy_kit_free(kit);
 }
 
@@ -175,12 +197,14 @@ PROXY_TEST(only_trusted_peers_may_name_a_client)
     int client;
     bool reset = false;
 
+    proxy_kit_log(kit);
     proxy_kit_start(kit);
     client = proxy_kit_client(kit, 0);
     proxy_kit_send(client, V1 GET);
     CHECK_UINT(proxy_kit_rest(kit, client, &reset).len, 0);
     CHECK(reset);
-    CHECK_UINT(proxy_kit_outcome(kit, 0, ABI_OUTCOME_DENIED), 1);
+    CHECK_UINT(proxy_kit_outcome(kit, 0, ABI_OUTCOME_PROXY_HEADER), 1);
+    check_refused(kit, 0);
     close(client);
     proxy_kit_free(kit);
 

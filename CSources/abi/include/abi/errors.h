@@ -49,6 +49,8 @@ enum abi_outcome {
     ABI_OUTCOME_RESPONDED = 18,        /* answered by a respond or redirect route */
     ABI_OUTCOME_CONNECTION_LIMIT = 19, /* refused: the listener has max_connections already */
     ABI_OUTCOME_UPSTREAM_TLS = 20,     /* 502: handshake or record failure with the upstream */
+    ABI_OUTCOME_PROXY_HEADER = 21,     /* no PROXY header that could be taken: malformed, late, or
+                                          from a peer that may send none */
     ABI_OUTCOME_COUNT
 };
 
@@ -77,6 +79,7 @@ static inline const char *abi_outcome_name(uint32_t outcome)
         "responded",
         "connection_limit",
         "upstream_tls",
+        "proxy_header",
     };
 
     return outcome < ABI_OUTCOME_COUNT ? names[outcome] : "unknown";
