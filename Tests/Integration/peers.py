@@ -47,6 +47,61 @@ def haproxy_lanes(lanes):
     return text + "backend none\n  http-request return status 404\n"
 
 
+def haproxy_http2(lanes, pem):
+    """Frontends with HTTP/2: (port, TLS port, upstream port); `pem` holds certificate and key."""
+    text = ""
+    for number, (port, tls_port, upstream) in enumerate(lanes):
+        text += f"frontend f{number}\n  bind 127.0.0.1:{port}\n"
+        text += f"  bind 127.0.0.1:{tls_port} ssl crt {pem} alpn h2,http/1.1\n"
+        text += f"  acl ours hdr(host),host_only -i ex.test\n  use_backend b{number} if ours\n"
+        text += f"  default_backend none\nbackend b{number}\n  server s 127.0.0.1:{upstream}\n"
+    return text + "backend none\n  http-request return status 404\n"
+
+
+def nginx_http2(lanes, cert, key):
+    """Servers of nginx with HTTP/2 alone: (port, TLS port, upstream port)."""
+    return "".join(
+        f"upstream u{number} {{ server 127.0.0.1:{upstream}; keepalive 8; }}\n"
+        f"server {{ listen 127.0.0.1:{port} http2; listen 127.0.0.1:{tls_port} ssl http2;\n"
+        f"server_name ex.test; ssl_certificate {cert}; ssl_certificate_key {key};\n"
+        f"location / {{ proxy_pass http://u{number}; proxy_http_version 1.1;\n"
+        'proxy_set_header Connection ""; proxy_set_header Host $http_host; } }\n'
+        for number, (port, tls_port, upstream) in enumerate(lanes)
+    )
+
+
+def h2o_http2(directory, lane, cert, key):
+    """h2o with HTTP/2 on one lane, since it chooses by host: (port, TLS port, upstream port)."""
+    port, tls_port, upstream = lane
+    config = Path(directory) / "h2o.conf"
+    config.write_text(
+        "num-threads: 1\nerror-log: /dev/stderr\nproxy.preserve-host: ON\n"
+        f"proxy.timeout.io: 3000\nlisten:\n  host: 127.0.0.1\n  port: {port}\n"
+        f"listen:\n  host: 127.0.0.1\n  port: {tls_port}\n"
+        f"  ssl:\n    certificate-file: {cert}\n    key-file: {key}\n"
+        'hosts:\n  "*":\n    paths:\n      "/":\n'
+        f'        proxy.reverse.url: "http://127.0.0.1:{upstream}/"\n',
+        encoding="ascii",
+    )
+    child = Child("h2o", [program("h2o"), "-c", config], directory)
+    wait_for_port(port, child)
+    return child
+
+
+def http2_servers(name, directory, lanes, cert, key):
+    """The processes of haproxy, nginx or h2o with HTTP/2, on plain TCP and by ALPN."""
+    if name == "haproxy":
+        pem = Path(directory) / "both.pem"
+        pem.write_bytes(Path(cert).read_bytes() + Path(key).read_bytes())
+        return [haproxy(directory, haproxy_http2(lanes, pem), lanes[0][0])]
+    if name == "nginx":
+        return [nginx(directory, nginx_http2(lanes, cert, key), port=lanes[0][0])]
+    folders = [Path(directory) / f"lane-{number}" for number in range(len(lanes))]
+    for folder in folders:
+        folder.mkdir()
+    return [h2o_http2(f, lane, cert, key) for f, lane in zip(folders, lanes, strict=True)]
+
+
 def nginx(directory, http="", stream="", port=0):
     """nginx in the foreground with blocks of our own."""
     directory = Path(directory)

@@ -1,0 +1,64 @@
+"""Whether the data plane speaks HTTP/2, and listeners of it that do.
+
+SPOKEN is the one switch of all tests that need it; test_http2_switch.py asks a real listener
+whether it tells the truth. RINGMESH_HTTP2=1 turns it on for a run against another data plane.
+"""
+
+import os
+from pathlib import Path
+
+import certificates
+import pytest
+from h2runner import Lane
+from ringmesh import Node, defaults, listener, service
+from wire import Recorder
+
+SPOKEN = False or os.environ.get("RINGMESH_HTTP2") == "1"
+
+needed = pytest.mark.skipif(not SPOKEN, reason="the data plane does not speak HTTP/2")
+
+TIMEOUTS = {"head": "2s", "idle": "3s", "request": "4s"}
+ALPN = ["h2", "http/1.1"]
+
+
+class Front:
+    """A node with `count` lanes: a plain and a TLS listener in front of one recorder each."""
+
+    def __init__(self, ports, folder, count=1, protocol="http", timeouts=None, **node):
+        self.ports = ports
+        self.ca = certificates.authority(folder)
+        cert, key = certificates.leaf(folder, "server", self.ca, "DNS:ex.test")
+        tls = {"cert": str(cert), "key": str(key), "alpn": ALPN}
+        limits = {"timeouts": timeouts or TIMEOUTS}
+        self.recorders = [Recorder() for _ in range(count)]
+        self.lanes, services, listeners, entries = [], [], [], []
+        for number, recorder in enumerate(self.recorders):
+            name, port, tls_port = f"up-{number}", ports.take(), ports.take()
+            services.append(service(name, recorder.port))
+            entries.append(defaults(name, protocol))
+            routes = [{"match": {"host": "ex.test"}, "service": name}]
+            listeners.append(listener(f"plain-{number}", port, routes=routes, **limits))
+            listeners.append(listener(f"tls-{number}", tls_port, routes=routes, tls=tls, **limits))
+            self.lanes.append(Lane(port, tls_port, recorder))
+        self.node = Node(
+            ports, services=services, listeners=listeners, config_entries=entries, **node
+        )
+        self.cafile = Path(self.ca[0])
+
+    def __enter__(self):
+        try:
+            self.node.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        try:
+            self.node.close()
+        finally:
+            for recorder in self.recorders:
+                recorder.close()
