@@ -109,6 +109,7 @@ let swiftTargets: [Target] = [
     swiftRoom("MeshTelemetry", [logging]),
     swiftRoom("MeshAuthz", ["MeshModel"]),
     swiftRoom("MeshDiscovery", ["MeshModel"]),
+    swiftRoom("MeshRegex", ["MeshModel"]),
     swiftRoom(
         "MeshIdentity",
         [
@@ -123,8 +124,8 @@ let swiftTargets: [Target] = [
     swiftRoom(
         "MeshTables",
         [
-            "MeshModel", "MeshAuthz", "MeshDiscovery", "CMeshABI", "CMeshBase", "CMeshTable",
-            "CMeshWire",
+            "MeshModel", "MeshAuthz", "MeshDiscovery", "MeshRegex", "CMeshABI", "CMeshBase",
+            "CMeshTable", "CMeshWire",
         ]),
     swiftRoom("MeshWorkers", ["MeshModel", "MeshTelemetry", "CMeshABI", "CMeshShm"]),
     swiftRoom(
@@ -152,7 +153,7 @@ let swiftTargets: [Target] = [
         dependencies: [
             "MeshModel", "MeshConfig", "MeshTelemetry", "MeshAuthz", "MeshDiscovery",
             "MeshIdentity", "MeshStore", "MeshTables", "MeshWorkers", "MeshClient", "MeshHealth",
-            "MeshProcess", "MeshAdmin", "MeshAdminAPI", argumentParser,
+            "MeshProcess", "MeshAdmin", "MeshAdminAPI", "MeshRegex", argumentParser,
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             .product(name: "UnixSignals", package: "swift-service-lifecycle"),
         ],
@@ -202,9 +203,11 @@ let swiftTargets: [Target] = [
         ], swiftSettings: swiftSettings),
     swiftTests("MeshConfig", ["MeshModel"]),
     swiftTests("MeshAuthz", ["MeshModel"]),
+    swiftTests("MeshRegex", ["MeshModel"]),
     swiftTests("MeshDiscovery", ["MeshModel", "MeshConfig"]),
     swiftTests(
-        "MeshTables", ["MeshModel", "MeshAuthz", "CMeshABI", "CMeshBase", "CMeshTable"]),
+        "MeshTables",
+        ["MeshModel", "MeshAuthz", "MeshRegex", "CMeshABI", "CMeshBase", "CMeshTable"]),
     .testTarget(
         name: "ABITests", dependencies: ["CMeshABI"], exclude: ["LAYOUT.golden"],
         swiftSettings: swiftSettings),
@@ -248,7 +251,7 @@ if Context.environment["MESH_C_ONLY"] != nil {
 
 // The benchmark of snapshots, with nothing but the rooms it measures: see tools/bench-snapshot.
 if Context.environment["MESH_BENCH_SNAPSHOT"] != nil {
-    let rooms = ["MeshModel", "MeshAuthz", "MeshDiscovery", "MeshTables"]
+    let rooms = ["MeshModel", "MeshAuthz", "MeshDiscovery", "MeshRegex", "MeshTables"]
     package.dependencies = []
     package.targets = cTargets + swiftTargets.filter { rooms.contains($0.name) }
     package.targets.append(

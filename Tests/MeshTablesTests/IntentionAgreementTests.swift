@@ -4,6 +4,7 @@ import CMeshTable
 import Foundation
 import MeshAuthz
 import MeshModel
+import MeshRegex
 import Testing
 
 @testable import MeshTables

@@ -1,5 +1,6 @@
 import CMeshABI
 import MeshModel
+import MeshRegex
 
 /// Turns plans into snapshots.
 ///

@@ -1,5 +1,6 @@
 import CMeshABI
 import MeshModel
+import MeshRegex
 
 /// One build of a snapshot: the buffers, and what was already written.
 struct SnapshotWriter {

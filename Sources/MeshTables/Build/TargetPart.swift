@@ -1,4 +1,5 @@
 import CMeshABI
+import MeshRegex
 
 /// What was written for a target in the build before: taken over when its plan has not changed.
 final class TargetPart: Sendable {

@@ -1,6 +1,6 @@
 import MeshConfig
 import MeshModel
-import MeshTables
+import MeshRegex
 
 /// Regular expressions of what people wrote. A snapshot holds an automaton of each; one of which
 /// none can be made is refused here, with its place, since it would keep every later change from

@@ -1,7 +1,7 @@
 import MeshModel
 import Testing
 
-@testable import MeshTables
+@testable import MeshRegex
 
 @Suite struct RegexTests {
     private func matches(_ pattern: String, _ text: String, ignoreCase: Bool = false) throws -> Bool

@@ -22,6 +22,14 @@ package final class CompiledRegex: Sendable {
         return try RegexAutomaton.compile(tree, states: greatestStates)
     }
 
+    /// The automaton for an expression in RE2's syntax that must match some part of a text.
+    package static func compile(anywhere pattern: String) throws -> CompiledRegex {
+        let tree = try RegexParser.parse(pattern, ignoreCase: false)
+        let anything = RegexNode.repeated(.bytes(ByteSet(0...255)), least: 0, most: nil)
+        return try RegexAutomaton.compile(
+            .sequence([anything, tree, anything]), states: greatestStates)
+    }
+
     /// The automaton for a text, or everything that begins with it, without regard to the case of
     /// ASCII letters.
     package static func compile(text: String, isPrefix: Bool) throws -> CompiledRegex {
@@ -43,7 +51,7 @@ package final class CompiledRegex: Sendable {
     }
 
     /// Appends the rows of 256 next states, then an accept byte per state.
-    func append(to blob: inout [UInt8]) {
+    package func append(to blob: inout [UInt8]) {
         blob.reserveCapacity(blob.count + states * 513)
         for row in rows {
             for byte in 0..<256 {

@@ -1,3 +1,5 @@
+import MeshRegex
+
 /// Automata of earlier builds: an expression that is still there is not compiled again.
 struct RegexCache: Sendable {
     enum Key: Hashable, Sendable {
