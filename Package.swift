@@ -110,6 +110,7 @@ let swiftTargets: [Target] = [
     swiftRoom("MeshAuthz", ["MeshModel"]),
     swiftRoom("MeshDiscovery", ["MeshModel"]),
     swiftRoom("MeshRegex", ["MeshModel"]),
+    swiftRoom("MeshFilter", ["MeshModel", "MeshRegex"]),
     swiftRoom(
         "MeshIdentity",
         [
@@ -204,6 +205,7 @@ let swiftTargets: [Target] = [
     swiftTests("MeshConfig", ["MeshModel"]),
     swiftTests("MeshAuthz", ["MeshModel"]),
     swiftTests("MeshRegex", ["MeshModel"]),
+    swiftTests("MeshFilter", ["MeshModel"]),
     swiftTests("MeshDiscovery", ["MeshModel", "MeshConfig"]),
     swiftTests(
         "MeshTables",
