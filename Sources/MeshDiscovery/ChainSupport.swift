@@ -103,11 +103,6 @@ package enum ChainSupport {
         of target: DiscoveryChain.Target, _ chain: DiscoveryChain
     ) -> [String] {
         var found: [String] = []
-        if !target.subset.filter.isEmpty {
-            found.append(
-                "service-resolver \"\(target.service)\": the filter of subset "
-                    + "\"\(target.subsetName?.text ?? "")\"")
-        }
         if target.datacenter != chain.datacenter {
             found.append(
                 "the chain of \"\(chain.service)\" leads to datacenter \"\(target.datacenter)\"")

@@ -96,6 +96,73 @@ import Testing
         #expect(routes[1].retries == NodeCompiler.retries)
     }
 
+    private func subsets(
+        _ subsets: [String: ServiceResolver.Subset], _ splits: [String: Int]
+    ) throws -> World {
+        var world = try world([
+            .serviceResolver(ServiceResolver(name: try name("web"), subsets: subsets)),
+            .serviceSplitter(
+                ServiceSplitter(
+                    name: try name("web"),
+                    splits: try splits.sorted { $0.key < $1.key }.map {
+                        .init(weight: Double($0.value), serviceSubset: try SubsetName($0.key))
+                    })),
+        ])
+        world.services = try ["1": 8001, "2": 8002, "3": 8003].sorted { $0.key < $1.key }.map {
+            var instance = try service("web", id: "web\($0.key)", port: UInt16($0.value))
+            instance.meta["version"] = $0.key == "3" ? "2" : $0.key
+            return instance
+        }
+        return world
+    }
+
+    @Test func subsetsChooseTheirInstances() throws {
+        let plan = try subsets(
+            [
+                "v1": .init(filter: "Service.Meta.version == 1"),
+                "v2": .init(filter: "Service.Meta.version == 2 and Node.Node == n1"),
+            ],
+            ["v1": 10, "v2": 90]
+        ).plan()
+        #expect(plan.problems == [])
+        func ports(_ id: String) -> [String] {
+            plan.target(id)?.endpoints.map(\.instance) ?? []
+        }
+        #expect(ports("v1.web.default.dc1") == ["web1"])
+        #expect(ports("v2.web.default.dc1") == ["web2", "web3"])
+        #expect(plan.endpoints.present.allSatisfy { $0.onlyPassing.isEmpty })
+    }
+
+    /// An instance of both is well for one and not for the other while it warns.
+    @Test func onlyPassingIsOfTheSubset() throws {
+        let plan = try subsets(
+            ["all": .init(), "good": .init(onlyPassing: true)], ["all": 50, "good": 50]
+        ).plan()
+        #expect(plan.problems == [])
+        let all = try #require(plan.target("all.web.default.dc1")).endpoints
+        let good = try #require(plan.target("good.web.default.dc1")).endpoints
+        #expect(all.map(\.address) == good.map(\.address) && all.count == 3)
+        #expect(Set(all.map(\.key)).isDisjoint(with: good.map(\.key)))
+        for (index, instance) in plan.endpoints.present.enumerated() {
+            #expect(instance.keys == [all[index].key, good[index].key])
+            #expect(instance.onlyPassing == [good[index].key])
+        }
+        #expect(plan.endpoints.present.map(\.id.text) == ["web1", "web2", "web3"])
+    }
+
+    @Test(arguments: [
+        ("Service.Meta.version = 1", "1:22 (21): no match found"),
+        ("Checks.Status == passing", "write only_passing: true"),
+        ("Service.Nonsense == 1", "Selector"),
+    ])
+    func aFilterThatIsNoneLeadsNowhere(_ filter: String, _ message: String) throws {
+        let plan = try subsets(["v1": .init(filter: filter)], ["v1": 100]).plan()
+        #expect(plan.target("v1.web.default.dc1")?.endpoints == [])
+        #expect(plan.problems.count == 1)
+        let said = try #require(plan.problems.first).message
+        #expect(said.hasPrefix("service-resolver web, subset v1: ") && said.contains(message))
+    }
+
     @Test func aListenersRouteAndARoutersRouteMustBothHold() throws {
         var world = try world([
             try router(HTTPMatch(path: .prefix("/api/v2")), .init(service: try name("web2")))

@@ -39,6 +39,22 @@ import Testing
             intentions.allSatisfy { $0.message.hasPrefix("intention * => web, permission 1: ") })
     }
 
+    @Test func filtersOfSubsetsAreLookedAt() throws {
+        let problems = entry(
+            .serviceResolver(
+                ServiceResolver(
+                    name: try ServiceName("web"),
+                    subsets: [
+                        "a": .init(filter: "Service.Meta.v == "), "b": .init(filter: ""),
+                        "c": .init(filter: "v1 in Service.Tags"),
+                        "d": .init(filter: "Checks is empty"),
+                    ])))
+        #expect(problems.map(\.location) == [location, location])
+        #expect(
+            problems[0].message.contains("subset a: filter \"Service.Meta.v == \": 1:19 (18): "))
+        #expect(problems[1].message.contains("subset d: filter"))
+    }
+
     @Test func soundExpressionsAndOtherMatchesPass() throws {
         let match = HTTPMatch(
             path: .regex("/v[0-9]+/.*"), headers: [HeaderMatch(name: "x-a", match: .exact("("))],

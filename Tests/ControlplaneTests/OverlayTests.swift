@@ -37,6 +37,9 @@ import Testing
         let weights = ServiceWeights(passing: 10, warning: 3)
         #expect(HealthOverlay.condition(.passing, weights: weights) == .normal)
         #expect(HealthOverlay.condition(.warning, weights: weights).weight == 3)
+        #expect(HealthOverlay.condition(.warning, weights: weights, takesWarnings: false).isDown)
+        #expect(
+            HealthOverlay.condition(.passing, weights: weights, takesWarnings: false) == .normal)
         #expect(HealthOverlay.condition(.critical, weights: weights).isDown)
         #expect(HealthOverlay.condition(.maintenance, weights: weights).isDown)
     }

@@ -135,7 +135,6 @@ import Testing
             failover: ["*": .init(datacenters: [try DatacenterName("dc2")])],
             loadBalancer: LoadBalancer(policy: .maglev))
         let messages = try traffic("web", [.serviceResolver(resolver)]).problems.map(\.message)
-        #expect(messages.contains { $0.contains("the filter of subset \"v1\"") })
         #expect(messages.contains { $0.contains("load balancing policy maglev") })
         #expect(messages.contains { $0.contains("leads to datacenter \"dc2\"") })
         #expect(messages.allSatisfy { $0.hasSuffix("this version's data plane cannot do that") })

@@ -178,11 +178,12 @@ extension EntryKeys {
         "subset",
         [
             .key(
-                "filter", .text(.any), default: "", "An expression over instances.",
+                "filter", .text(.any), default: "",
+                "Which instances, in Consul's filter language, at most 4096 bytes; empty: all.",
                 example: "Service.Meta.version == v1"),
             .key(
                 "only_passing", .bool, default: "false",
-                "Whether instances that warn are left out."),
+                "Whether an instance gets no traffic while one of its checks warns."),
         ])
 
     static let redirect = ObjectSchema(

@@ -71,15 +71,20 @@ package struct EndpointPlan: Hashable, Sendable {
     package var weight: Int
     /// Client TLS; nil: plaintext.
     package var tls: TLSRef?
+    /// Whether it takes traffic while a check warns. Where it does not, its health is a word of its
+    /// own: the same instance may be an endpoint that does.
+    package var takesWarnings: Bool
 
     package init(
-        address: AddressPlan, instance: String, node: String, weight: Int = 1, tls: TLSRef? = nil
+        address: AddressPlan, instance: String, node: String, weight: Int = 1, tls: TLSRef? = nil,
+        takesWarnings: Bool = true
     ) {
         self.address = address
         self.instance = instance
         self.node = node
         self.weight = weight
         self.tls = tls
+        self.takesWarnings = takesWarnings
     }
 
     /// What the endpoint is known by across generations, in the overlay and in pools.
@@ -88,6 +93,7 @@ package struct EndpointPlan: Hashable, Sendable {
         hash.combine(instance)
         hash.combine(node)
         hash.combine(address)
+        if !takesWarnings { hash.combine("only passing") }
         return hash.finish()
     }
 }

@@ -1,10 +1,11 @@
 import MeshConfig
+import MeshFilter
 import MeshModel
 import MeshRegex
 
-/// Regular expressions of what people wrote. A snapshot holds an automaton of each; one of which
+/// Expressions that people wrote. A snapshot holds an automaton of each regular one; one of which
 /// none can be made is refused here, with its place, since it would keep every later change from
-/// the workers.
+/// the workers. So is a filter of a subset that chooses nothing anybody could mean.
 enum Expressions {
     static func problems(_ configuration: Configuration) -> [Problem] {
         configuration.listeners.flatMap { listener in
@@ -19,6 +20,23 @@ enum Expressions {
     static func problems(_ entries: [Owned<ConfigEntry>]) -> [Problem] {
         entries.flatMap { entry -> [Problem] in
             matches(of: entry.value).flatMap { problems($0.match, $0.place, entry.location) }
+                + filters(of: entry.value, entry.location)
+        }
+    }
+
+    private static func filters(
+        of entry: ConfigEntry, _ location: SourceLocation
+    ) -> [Problem] {
+        guard case .serviceResolver(let resolver) = entry else { return [] }
+        return resolver.subsets.sorted { $0.key < $1.key }.compactMap { name, subset in
+            do {
+                _ = try Filter(subset: subset)
+                return nil
+            } catch {
+                let place = "service-resolver \(resolver.name), subset \(name)"
+                return Problem(
+                    .error, "\(place): filter \"\(subset.filter)\": \(error)", at: location)
+            }
         }
     }
 
@@ -67,5 +85,19 @@ enum Expressions {
             check(pattern, ignoreCase: false, "query parameter \(parameter.name): regex")
         }
         return found
+    }
+}
+
+extension Filter {
+    /// Which instances a subset means. Whether they are well is not its business: the workers hear
+    /// of that without a new snapshot, and `only_passing` says what a warning does.
+    init(subset: ServiceResolver.Subset) throws {
+        self = try Filter(subset.filter, over: .instances)
+        guard !subjects.contains("Checks") else {
+            throw MeshError(
+                .invalid,
+                "a subset cannot follow single checks: write only_passing: true to leave "
+                    + "out instances that warn; critical ones take no traffic anyway")
+        }
     }
 }

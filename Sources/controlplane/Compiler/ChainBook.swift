@@ -113,6 +113,16 @@ struct ChainBook {
         return entries.defaults(service)
     }
 
+    /// Where the resolver of a service was written, if a file owns it.
+    func location(
+        ofResolver service: ServiceName, _ asked: inout Set<ServiceName>
+    ) -> SourceLocation? {
+        asked.insert(service)
+        let key = ConfigEntry.Key(
+            kind: ConfigEntry.Kind.serviceResolver.rawValue, name: service.text)
+        return byKey[key]?.origin.location
+    }
+
     /// Where an entry about a service was written.
     func place(
         of key: ConfigEntry.Key, about service: ServiceName, _ asked: inout Set<ServiceName>

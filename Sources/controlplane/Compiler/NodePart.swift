@@ -44,6 +44,8 @@ struct TargetShape: Equatable, Sendable {
     var plan: TargetPlan
     /// The service whose instances are its endpoints; nil: none but those of the plan.
     var instancesOf: ServiceName?
+    /// Which of them.
+    var subset = ServiceResolver.Subset()
     /// How the proxies of instances are dialled; nil: the instances themselves are.
     var tls: TLSPlan?
     /// Whether a way leads to the target itself, not only as the failover of another one.

@@ -17,6 +17,8 @@ struct InstanceEndpoints: Sendable, Equatable {
     var weights: ServiceWeights
     /// The ``EndpointPlan/key`` of each of its endpoints.
     var keys: [UInt64]
+    /// Those of them that take no traffic while a check warns.
+    var onlyPassing: Set<UInt64> = []
 }
 
 /// What of the endpoints of instances is another than in the plan that the compiler made before.

@@ -95,7 +95,7 @@ struct TargetBook {
         _ place: Int, _ service: ServiceName, _ compiler: EndpointCompiler
     ) {
         let target = made[place].target
-        let result = compiler.endpoints(of: service, tls: target.tls)
+        let result = compiler.endpoints(of: service, tls: target.tls, target.shape.subset)
         plans[place].endpoints = result.plans
         made[place] = Made(
             target: target, instances: result.instances, hosts: result.hosts,
@@ -131,14 +131,18 @@ struct TargetBook {
             for (instance, endpoint) in zip(made[place].instances, plans[place].endpoints) {
                 let definition = instance.definition
                 // Within one target every instance stands once.
-                if places.count > 1, let at = known[definition.id] {
+                let at: Int
+                if places.count > 1, let seen = known[definition.id] {
+                    at = seen
                     group[at].keys.append(endpoint.key)
-                    continue
+                } else {
+                    at = group.count
+                    if places.count > 1 { known[definition.id] = at }
+                    group.append(
+                        InstanceEndpoints(
+                            id: definition.id, weights: definition.weights, keys: [endpoint.key]))
                 }
-                if places.count > 1 { known[definition.id] = group.count }
-                group.append(
-                    InstanceEndpoints(
-                        id: definition.id, weights: definition.weights, keys: [endpoint.key]))
+                if !endpoint.takesWarnings { group[at].onlyPassing.insert(endpoint.key) }
             }
         }
         return group

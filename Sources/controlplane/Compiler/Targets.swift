@@ -1,5 +1,7 @@
 import MeshDiscovery
+import MeshFilter
 import MeshModel
+import MeshStore
 import MeshTables
 
 /// How a caller reaches the instances of a service.
@@ -70,7 +72,8 @@ extension PartCompiler {
             plan.sni = target.sni(in: frame.trustDomain)
             plan.expectedID = spiffeID(of: target.service)
         }
-        var shape = TargetShape(plan: plan, instancesOf: instances(of: target))
+        var shape = TargetShape(
+            plan: plan, instancesOf: instances(of: target), subset: target.subset)
         if case .sidecar(let caller, let version) = reach.caller {
             shape.tls = meshTLS(
                 server: false, as: caller, leafVersion: version, http: reach.http)
@@ -90,12 +93,17 @@ extension PartCompiler {
     /// The service whose instances a target means. What this version cannot tell apart it leaves
     /// out, rather than sending traffic where it does not belong.
     private mutating func instances(of target: DiscoveryChain.Target) -> ServiceName? {
-        guard target.datacenter == settings.node.datacenter, target.subset.filter.isEmpty,
-            target.externalSNI.isEmpty
+        guard target.datacenter == settings.node.datacenter, target.externalSNI.isEmpty
         else { return nil }
-        if target.subset.onlyPassing {
+        do {
+            _ = try Filter(subset: target.subset)
+        } catch {
+            let place = chains.location(ofResolver: target.service, &part.asked)
             let subset = target.subsetName?.text ?? ""
-            refuse("subset \(subset) of \(target.service): only_passing is not supported", nil)
+            part.problems.append(
+                Problem(
+                    .error, "service-resolver \(target.service), subset \(subset): \(error)",
+                    at: place))
             return nil
         }
         return target.service
@@ -128,16 +136,25 @@ struct EndpointCompiler {
     }
 
     /// `tls` is for proxies of instances; nil: instances are dialled themselves.
-    func endpoints(of service: ServiceName, tls: TLSRef?) -> Result {
+    func endpoints(of service: ServiceName, tls: TLSRef?, _ subset: ServiceResolver.Subset)
+        -> Result
+    {
         var result = Result()
+        // Who made the shape has looked at the filter, and asks for no instances if it is none.
+        guard let filter = try? Filter(subset: subset) else { return result }
         let instances = inventory.instances(of: service)
         result.plans.reserveCapacity(instances.count)
         result.instances.reserveCapacity(instances.count)
-        for instance in instances { add(instance, tls, &result) }
+        for instance in instances
+        where filter.chooses(FilteredInstance(instance.definition, on: node)) {
+            add(instance, tls, takesWarnings: !subset.onlyPassing, &result)
+        }
         return result
     }
 
-    private func add(_ instance: LocalService, _ tls: TLSRef?, _ result: inout Result) {
+    private func add(
+        _ instance: LocalService, _ tls: TLSRef?, takesWarnings: Bool, _ result: inout Result
+    ) {
         let definition = instance.definition
         var dialled = definition
         var ref: TLSRef?
@@ -151,7 +168,7 @@ struct EndpointCompiler {
         result.plans.append(
             EndpointPlan(
                 address: address, instance: definition.id.text, node: node.name.text,
-                weight: definition.weights.passing, tls: ref))
+                weight: definition.weights.passing, tls: ref, takesWarnings: takesWarnings))
         result.instances.append(instance)
     }
 

@@ -29,10 +29,13 @@ struct HealthOverlay: Sendable {
         standings[service] ?? Standing(status: .passing, isProven: true)
     }
 
-    /// The word for an endpoint of an instance.
-    static func condition(_ status: CheckStatus, weights: ServiceWeights) -> EndpointCondition {
+    /// The word for an endpoint of an instance, which may be one that warnings take out.
+    static func condition(
+        _ status: CheckStatus, weights: ServiceWeights, takesWarnings: Bool = true
+    ) -> EndpointCondition {
         switch status {
         case .passing: .normal
+        case .warning where !takesWarnings: EndpointCondition(isDown: true)
         case .warning: EndpointCondition(weight: UInt16(clamping: weights.warning))
         case .critical, .maintenance: EndpointCondition(isDown: true)
         }

@@ -299,7 +299,6 @@ actor Pipeline {
     private func conditions(
         of instance: InstanceEndpoints, _ standing: HealthStanding
     ) -> [(slot: UInt32, condition: EndpointCondition)] {
-        let condition = HealthOverlay.condition(standing.status, weights: instance.weights)
         return instance.keys.compactMap { key in
             guard let slot = slots.overlay.current(key) else { return nil }
             if !adopted.isEmpty {
@@ -307,6 +306,9 @@ actor Pipeline {
                 if !standing.isProven, adopted.contains(key) { return nil }
                 adopted.remove(key)
             }
+            let condition = HealthOverlay.condition(
+                standing.status, weights: instance.weights,
+                takesWarnings: !instance.onlyPassing.contains(key))
             return (slot, condition)
         }
     }
