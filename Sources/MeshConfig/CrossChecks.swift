@@ -41,14 +41,15 @@ struct CrossChecks {
                 "the admin interface is turned off: write bind_addr or socket",
                 at: root.section("admin").node.location, ["admin"])
         }
-        if Paths.folder(of: configuration.store.path)
-            == Paths.folder(of: configuration.store.keyFile)
+        if Paths.isWithin(
+            Paths.folder(of: Files.real(configuration.store.path)),
+            Files.real(configuration.store.keyFile))
         {
             let store = root.section("store")
             let place = store.written("key_file") ?? store.written("path")
             sink.error(
-                "the key lies beside the database it protects: write a path in another folder, for "
-                    + "example /etc/ringmesh/store.key",
+                "the key lies in the database's folder, so that a copy of it gives both away: "
+                    + "write a path outside, for example /etc/ringmesh/store.key",
                 at: place?.location ?? store.node.location, ["store", "key_file"])
         }
         if let cores = configuration.dataplane.cores, let workers = configuration.dataplane.workers,

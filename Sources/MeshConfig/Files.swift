@@ -9,6 +9,12 @@ enum Paths {
         return slash == path.startIndex ? "/" : String(path[..<slash])
     }
 
+    /// Whether a file is in a folder or anywhere below it; both are real paths. Everything is below
+    /// the root: there only what lies beside counts.
+    static func isWithin(_ folder: String, _ path: String) -> Bool {
+        folder == "/" ? self.folder(of: path) == folder : path.hasPrefix("\(folder)/")
+    }
+
     /// A path made absolute: from the folder of the file it stands in, else from `current`.
     static func resolve(_ path: String, at location: SourceLocation, current: String) -> String {
         if path.hasPrefix("/") { return path }
@@ -31,6 +37,30 @@ enum Files {
         guard let buffer = getcwd(nil, 0) else { return "." }
         defer { free(buffer) }
         return String(cString: buffer)
+    }
+
+    /// An absolute path without links and `..`, as far as it exists; what is still to be made is
+    /// taken as it is written.
+    static func real(_ path: String) -> String {
+        var known = path.hasPrefix("/") ? path : "\(currentFolder)/\(path)"
+        var rest: [Substring] = []
+        while true {
+            if let buffer = realpath(known, nil) {
+                defer { free(buffer) }
+                return append(rest, to: String(cString: buffer))
+            }
+            guard let slash = known.lastIndex(of: "/") else { return append(rest, to: "/") }
+            rest.insert(known[known.index(after: slash)...], at: 0)
+            known = String(known[..<slash])
+        }
+    }
+
+    private static func append(_ rest: [Substring], to folder: String) -> String {
+        var parts = folder.split(separator: "/")
+        for part in rest where !part.isEmpty && part != "." {
+            if part == ".." { _ = parts.popLast() } else { parts.append(part) }
+        }
+        return "/" + parts.joined(separator: "/")
     }
 
     /// The machine's name.

@@ -1,3 +1,4 @@
+import Foundation
 import MeshConfig
 import MeshModel
 import Testing
@@ -97,6 +98,14 @@ import Testing
         ("store: { driver: etcd }", false),
         ("store: { path: /a/b, key_file: /a/c }", false),
         ("store: { path: /a/b, key_file: /d/c }", true),
+        ("store: { path: /a/b, key_file: /a/keys/c }", false),
+        ("store: { path: /a/b, key_file: /a/keys/../c }", false),
+        ("store: { path: /a/b, key_file: /d/../a/./c }", false),
+        ("store: { path: /a/../d/b, key_file: /d/c }", false),
+        ("store: { path: /a/b, key_file: /a/../d/c }", true),
+        ("store: { path: /a/b, key_file: /ab/c }", true),
+        ("store: { path: /b, key_file: /c }", false),
+        ("store: { path: /b, key_file: /d/c }", true),
         ("services: { name: a }", false), ("services: [ { name: \"\" } ]", false),
         ("services: [ { name: a, connect: { native: true } } ]", true),
         ("services: [ { name: a, connect: { sidecar_service: [] } } ]", false),
@@ -226,5 +235,34 @@ import Testing
         let found = problems(text)
         #expect(found.count == 501)
         #expect(found.last == "error: and 1500 more: correct these first")
+    }
+
+    @Test func aKeyThatALinkLeadsBesideTheDatabaseIsSeen() throws {
+        let folder = FileManager.default.temporaryDirectory.appending(
+            path: "ringmesh-test-\(UUID())")
+        defer { try? FileManager.default.removeItem(at: folder) }
+        for name in ["state/keys", "keys"] {
+            try FileManager.default.createDirectory(
+                at: folder.appending(path: name), withIntermediateDirectories: true)
+        }
+        func link(_ name: String, to target: String) throws {
+            try FileManager.default.createSymbolicLink(
+                atPath: folder.appending(path: name).path(), withDestinationPath: target)
+        }
+        try link("secrets", to: "state/keys")
+        try link("data", to: "state")
+        try link("elsewhere", to: "keys")
+        func isRefused(_ path: String, _ key: String) -> Bool {
+            let base = folder.path()
+            let text = "store: { path: \"\(base)/\(path)\", key_file: \"\(base)/\(key)\" }"
+            return problems(text).contains { $0.contains("in the database's folder") }
+        }
+        #expect(isRefused("state/state.db", "secrets/store.key"))
+        #expect(isRefused("data/state.db", "state/store.key"))
+        #expect(isRefused("data/new/state.db", "state/new/deeper/store.key"))
+        #expect(isRefused("data/state.db", "elsewhere/../state/keys/store.key"))
+        #expect(!isRefused("state/state.db", "elsewhere/store.key"))
+        #expect(!isRefused("data/new/state.db", "state/keys/store.key"))
+        #expect(!isRefused("data/state.db", "secrets/../../keys/store.key"))
     }
 }
