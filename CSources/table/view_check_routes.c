@@ -149,6 +149,8 @@ bool view_check_route_table(struct view_walk *walk)
 
     if (view->_part == 0 &&
         (!view_ref(walk, table->routes, ABI_SECTION_ROUTE_LIST, "routes of a table") ||
+         !view_rule(walk, table->routes.count <= LIMIT_TABLE_ROUTES, ABI_REFUSAL_VALUE,
+                    "number of routes of a table") ||
          !view_ref(walk, hosts, ABI_SECTION_HOST, "hosts of a table") ||
          !view_rule(walk, (hosts.count & (hosts.count - 1)) == 0, ABI_REFUSAL_VALUE,
                     "number of host slots") ||
@@ -171,7 +173,9 @@ bool view_check_host(struct view_walk *walk)
     return view_check_word(walk, host->name, "host name") &&
            view_check_lower(walk, host->name, "host name") &&
            view_rule(walk, host->name.len <= 255, ABI_REFUSAL_VALUE, "host name") &&
-           view_ref(walk, host->routes, ABI_SECTION_ROUTE_LIST, "routes of a host");
+           view_ref(walk, host->routes, ABI_SECTION_ROUTE_LIST, "routes of a host") &&
+           view_rule(walk, host->routes.count <= LIMIT_TABLE_ROUTES, ABI_REFUSAL_VALUE,
+                     "number of routes of a host");
 }
 
 /* Status, answer or destination, as the action has them. */

@@ -19,6 +19,8 @@ package struct ChainTraffic: Hashable, Sendable {
         package var entry: ConfigEntry.Key?
         /// Its place in the entry, from 1; 0 for what takes the rest.
         package var number: Int
+        /// Where it was written, if that is known.
+        package var location: SourceLocation?
     }
 
     package var serviceProtocol: ServiceProtocol
@@ -78,7 +80,8 @@ package struct ChainTraffic: Hashable, Sendable {
                         match: isRest ? HTTPMatch() : route.definition.match ?? HTTPMatch(),
                         destination: isRest ? nil : route.definition.destination,
                         shares: Self.shares(of: route.next, chain), entry: key,
-                        number: isRest ? 0 : index + 1))
+                        number: isRest ? 0 : index + 1,
+                        location: isRest ? nil : route.definition.location))
             }
         } else {
             let isSplit = chain.nodes[chain.start].map { node in

@@ -103,16 +103,25 @@ package struct ListenerDefinition: Hashable, Sendable, Codable {
         }
     }
 
+    /// LIMIT_TABLE_ROUTES.
+    package static let greatestRoutes = 131_072
+
     package struct Route: Hashable, Sendable, Codable {
         /// A name, `*.example.com` for all names below, or nil for any host.
         package var host: String?
         package var http: HTTPMatch
         package var action: RouteAction
+        /// Where it was written; nil where the listener's own place is all that is known.
+        package var location: SourceLocation?
 
-        package init(host: String? = nil, http: HTTPMatch = HTTPMatch(), action: RouteAction) {
+        package init(
+            host: String? = nil, http: HTTPMatch = HTTPMatch(), action: RouteAction,
+            location: SourceLocation? = nil
+        ) {
             self.host = host
             self.http = http
             self.action = action
+            self.location = location
         }
     }
 
@@ -247,7 +256,9 @@ extension ListenerDefinition: Validated {
                 service != nil || !routes.isEmpty, [],
                 "the listener has nowhere to send requests: write service: web or routes")
         }
-        checks.require(routes.count <= 1024, ["routes"], "use at most 1024 routes")
+        checks.require(
+            routes.count <= Self.greatestRoutes, ["routes"],
+            "use at most \(Self.greatestRoutes) routes")
         checks.each("routes", routes)
         checks.require(sni.count <= 4096, ["sni"], "use at most 4096 server names")
         checks.each("sni", sni)

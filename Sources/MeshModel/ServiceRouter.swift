@@ -5,10 +5,20 @@ package struct ServiceRouter: Hashable, Sendable, Codable {
         package var match: HTTPMatch?
         /// nil sends to the router's own service.
         package var destination: Destination?
+        /// Where it was written, while that is known: it is not stored.
+        package var location: SourceLocation?
 
-        package init(match: HTTPMatch? = nil, destination: Destination? = nil) {
+        package init(
+            match: HTTPMatch? = nil, destination: Destination? = nil,
+            location: SourceLocation? = nil
+        ) {
             self.match = match
             self.destination = destination
+            self.location = location
+        }
+
+        package enum CodingKeys: String, CodingKey {
+            case match, destination
         }
     }
 

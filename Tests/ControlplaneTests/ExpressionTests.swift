@@ -85,7 +85,7 @@ import Testing
             _ = try source.load()
         } throws: { error in
             let problems = (error as? ConfigProblems)?.problems ?? []
-            return problems.count == 1 && problems[0].location?.line == 2
+            return problems.count == 1 && problems[0].location?.line == 5
                 && problems[0].message.contains("listener public, route 1: path_regex \"a)\"")
         }
     }

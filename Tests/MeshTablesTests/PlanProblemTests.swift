@@ -1,3 +1,4 @@
+import CMeshABI
 import MeshModel
 import Testing
 
@@ -50,6 +51,25 @@ import Testing
         #expect(try route(plan).first?.contains("answers 199") == true)
         plan.action = .respond(status: 200, body: "", contentType: "a\r\nb")
         #expect(try route(plan).first?.contains("control characters") == true)
+    }
+
+    /// As many routes as one listener may have are written and opened; one more is refused.
+    @Test func routesHaveALimit() throws {
+        #expect(ListenerDefinition.greatestRoutes == Int(LIMIT_TABLE_ROUTES))
+        var node = try Plans.small()
+        let routes = (0..<ListenerDefinition.greatestRoutes).map { index in
+            RoutePlan(
+                host: "host\(index / 10).test", match: HTTPMatch(path: .prefix("/\(index % 10)")),
+                action: .forward(SplitPlan.all(to: "web.default.dc1")), rule: "route \(index + 1)",
+                origin: "ringmesh.yaml:\(index + 20):9")
+        }
+        node.listeners[0].kind = .l7(routes)
+        #expect(try Plans.reader(node).generation == 1)
+        node.listeners[0].kind = .l7(routes + [forward()])
+        let name = node.listeners[0].name
+        #expect(
+            try Plans.problems(node).first
+                == "listener \(name) has 131073 routes; 131072 are the limit")
     }
 
     @Test func textsHaveALimit() throws {

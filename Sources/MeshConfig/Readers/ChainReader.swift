@@ -10,7 +10,8 @@ enum ChainReader {
             let match = item.object("match")?.object("http").map { MatchReader.read($0, &inner) }
             checks.within(["routes", .index(index), "match", "http"]) { $0.take(inner) }
             return ServiceRouter.Route(
-                match: match, destination: item.object("destination").map(destination))
+                match: match, destination: item.object("destination").map(destination),
+                location: item.node.location)
         }
         return ServiceRouter(name: name, routes: routes, meta: fields.textMap("meta"))
     }

@@ -56,13 +56,13 @@ extension SnapshotWriter {
         case .serverName(let routes, let standard):
             record.kind = UInt8(ABI_LISTENER_L4.rawValue)
             record.flags |= UInt8(ABI_LISTENER_SNI.rawValue)
-            record.route_table = table(of: routes, key: key, known: known)
+            record.route_table = table(of: routes, key: key, known: known, name)
             if let standard { record.splits = write(standard, name) }
             if plan.tls != nil { refuse("\(name) hands TLS on and terminates it") }
             if plan.timeouts.handshake == 0 { refuse("\(name) has no timeout for handshakes") }
         case .l7(let routes):
             record.kind = UInt8(ABI_LISTENER_L7.rawValue)
-            record.route_table = table(of: routes, key: key, known: known)
+            record.route_table = table(of: routes, key: key, known: known, name)
             if plan.timeouts.head == 0 { refuse("\(name) has no timeout for request heads") }
         }
         record.head_timeout_ms = plan.timeouts.head
@@ -81,12 +81,17 @@ extension SnapshotWriter {
     }
 
     /// The route table of a listener, taken over when its routes are those of the build before.
-    private mutating func table(of routes: [RoutePlan], key: UInt64, known: RoutePart?) -> UInt32 {
+    private mutating func table(
+        of routes: [RoutePlan], key: UInt64, known: RoutePart?, _ name: String
+    ) -> UInt32 {
         let index = UInt32(out.routeTables.count)
         let places = RoutePart.Places(out)
         if let known, known.plans == routes, takeOver(known) {
             memory.routes[key] = known
             return index
+        }
+        if routes.count > LIMIT_TABLE_ROUTES {
+            refuse("\(name) has \(routes.count) routes; \(LIMIT_TABLE_ROUTES) are the limit")
         }
         let table = write(routes)
         if problems.isEmpty {

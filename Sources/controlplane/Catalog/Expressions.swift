@@ -12,14 +12,16 @@ enum Expressions {
             listener.value.routes.enumerated().flatMap { index, route in
                 problems(
                     route.http, "listener \(listener.value.name), route \(index + 1)",
-                    listener.location)
+                    route.location ?? listener.location)
             }
         } + problems(configuration.configEntries)
     }
 
     static func problems(_ entries: [Owned<ConfigEntry>]) -> [Problem] {
         entries.flatMap { entry -> [Problem] in
-            matches(of: entry.value).flatMap { problems($0.match, $0.place, entry.location) }
+            matches(of: entry.value).flatMap {
+                problems($0.match, $0.place, $0.location ?? entry.location)
+            }
                 + filters(of: entry.value, entry.location)
         }
     }
@@ -40,19 +42,23 @@ enum Expressions {
         }
     }
 
-    /// The criteria in an entry, with what a person calls their place.
-    private static func matches(of entry: ConfigEntry) -> [(match: HTTPMatch, place: String)] {
+    /// The criteria in an entry, with what a person calls their place and where it is, if known.
+    private static func matches(
+        of entry: ConfigEntry
+    ) -> [(match: HTTPMatch, place: String, location: SourceLocation?)] {
         switch entry {
         case .serviceRouter(let router):
             return router.routes.enumerated().compactMap { index, route in
-                route.match.map { ($0, "service-router \(router.name), route \(index + 1)") }
+                let place = "service-router \(router.name), route \(index + 1)"
+                return route.match.map { ($0, place, route.location) }
             }
         case .serviceIntentions(let intentions):
             return intentions.sources.flatMap { source in
                 source.permissions.enumerated().map { index, permission in
                     (
                         permission.http,
-                        "intention \(source.name) => \(intentions.name), permission \(index + 1)"
+                        "intention \(source.name) => \(intentions.name), permission \(index + 1)",
+                        nil
                     )
                 }
             }

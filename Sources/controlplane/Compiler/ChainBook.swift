@@ -123,12 +123,13 @@ struct ChainBook {
         return byKey[key]?.origin.location
     }
 
-    /// Where an entry about a service was written.
+    /// Where an entry about a service was written, or a line of it; lines are known of files only.
     func place(
-        of key: ConfigEntry.Key, about service: ServiceName, _ asked: inout Set<ServiceName>
+        of key: ConfigEntry.Key, about service: ServiceName, line: SourceLocation?,
+        _ asked: inout Set<ServiceName>
     ) -> String {
         asked.insert(service)
-        if let location = byKey[key]?.origin.location { return "\(location)" }
+        if let location = byKey[key]?.origin.location { return "\(line ?? location)" }
         return "config entry \(key.kind)/\(key.name)"
     }
 }

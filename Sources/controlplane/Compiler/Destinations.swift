@@ -50,7 +50,7 @@ extension PartCompiler {
                         }),
                     retries: Self.retries, retryOn: Self.retryOn,
                     rule: route.number == 0 ? rule : "\(named)\(route.number)",
-                    origin: route.entry.map { place($0, of: service) } ?? origin)
+                    origin: place(of: route, to: service) ?? origin)
                 plan.requestTimeout = milliseconds(
                     route.destination?.requestTimeout
                         ?? route.shares.first?.resolver.requestTimeout ?? .zero)
@@ -60,9 +60,10 @@ extension PartCompiler {
         }
     }
 
-    /// Where an entry about a service was written.
-    private mutating func place(_ key: ConfigEntry.Key, of service: ServiceName) -> String {
-        chains.place(of: key, about: service, &part.asked)
+    /// Where a route of a config entry was written; nil when nobody wrote one.
+    private mutating func place(of route: ChainTraffic.Route, to service: ServiceName) -> String? {
+        guard let key = route.entry else { return nil }
+        return chains.place(of: key, about: service, line: route.location, &part.asked)
     }
 
     private func apply(_ destination: ServiceRouter.Destination, _ plan: inout RoutePlan) {

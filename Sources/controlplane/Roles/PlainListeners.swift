@@ -125,6 +125,7 @@ extension PartCompiler {
         of route: ListenerDefinition.Route, _ reach: Reach, rule: String, _ origin: Origin
     ) -> [RoutePlan] {
         let host = route.host?.lowercased()
+        let origin = route.location.map { Origin.file($0) } ?? origin
         let action: RoutePlan.Action
         var headers: [HeaderOpPlan] = []
         switch route.action {

@@ -12,6 +12,7 @@
 #define LIMIT_TARGETS       32768u  /* also the service slots of a stats region */
 #define LIMIT_ENDPOINTS     262144u /* also the words of the overlay */
 #define LIMIT_ROUTES        262144u
+#define LIMIT_TABLE_ROUTES  131072u /* of one listener, and of one host */
 #define LIMIT_INTENTIONS    1048576u
 #define LIMIT_SNAPSHOT_SIZE 268435456u /* bytes */
 #define LIMIT_SECRETS_SIZE  134217728u /* bytes */
@@ -62,6 +63,8 @@
 #define LIMIT_PREPARE_MS      2000u   /* a worker that has not answered by then has no veto */
 #define LIMIT_VIEW_SLICE_NS   200000u /* work of view_open in one loop turn */
 
+_Static_assert(LIMIT_TABLE_ROUTES >= 10000u * 10u, "ten thousand hosts with ten paths each");
+_Static_assert(LIMIT_ROUTES >= 2u * LIMIT_TABLE_ROUTES, "two of the greatest listeners fit");
 _Static_assert(LIMIT_CONNECTIONS <= 1u << 24, "a slot has 24 bits in a ring token");
 _Static_assert(LIMIT_REQUESTS <= LIMIT_CONNECTIONS, "every request has a connection");
 _Static_assert(LIMIT_SPILL_LOW < LIMIT_SPILL_HIGH, "reading must be able to start again");
