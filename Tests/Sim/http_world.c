@@ -152,6 +152,12 @@ struct http_exchange *http_exchange_find(uint32_t number)
     return SIM_CHECK(number < http_world.count) ? &http_world.exchanges[number] : NULL;
 }
 
+bool http_exchange_had_its_time(const struct http_exchange *exchange)
+{
+    return http_world.has_timeout &&
+           sim_now_ns() - exchange->begun_ns >= HTTP_WORLD_TIMEOUT_MS * 1000000ull;
+}
+
 void http_exchange_end(struct http_exchange *exchange, enum http_end end)
 {
     if (exchange->end == HTTP_PENDING) {

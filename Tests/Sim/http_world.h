@@ -7,8 +7,9 @@
 #include "sim.h"
 #include "wire/h1body.h"
 
-#define HTTP_WORLD_EXCHANGES 512u
-#define HTTP_WORLD_INBOX     32768u
+#define HTTP_WORLD_EXCHANGES  512u
+#define HTTP_WORLD_INBOX      32768u
+#define HTTP_WORLD_TIMEOUT_MS 60000u /* of a whole request */
 
 /* What the route of an exchange does, by its path. */
 enum http_kind {
@@ -40,6 +41,7 @@ struct http_exchange {
     enum h1_framing response_framing;
     uint32_t response_size;
     uint16_t status;
+    uint64_t begun_ns;     /* the client sent its first byte */
     struct bytes request;  /* all of it */
     uint32_t request_head; /* bytes of its head */
     uint32_t tunnel_size;  /* bytes to go there and back */
@@ -55,7 +57,8 @@ struct http_world {
     uint32_t count;
     uint32_t hostile;  /* chance in 1000 of a service to misbehave, per request */
     uint32_t rude;     /* chance in 1000 of a client to misbehave, per connection */
-    bool has_timeout;  /* requests end by themselves: a service may stay silent */
+    bool has_timeout;  /* requests end by themselves after HTTP_WORLD_TIMEOUT_MS: a service may stay
+                          silent */
     bool clients_wait; /* half-closed peers get their answers (not so through every hop) */
     uint32_t ends[HTTP_GIVEN_UP + 1];
 };
@@ -81,6 +84,9 @@ void http_service_start(uint16_t port);
 
 struct http_exchange *http_exchange_new(void);
 struct http_exchange *http_exchange_find(uint32_t number);
+/* So long ago did it begin that the time for a whole request may be over: a large body through a
+ * slow network takes longer even in a calm run. */
+bool http_exchange_had_its_time(const struct http_exchange *exchange);
 void http_exchange_end(struct http_exchange *exchange, enum http_end end);
 
 enum http_direction { HTTP_REQUEST = 0, HTTP_RESPONSE = 1, HTTP_TUNNELLED = 2 };

@@ -42,7 +42,7 @@ static struct snapshot_builder *http_snapshot(uint64_t *key)
     snapshot_builder_add(b, ABI_SECTION_ROUTE_LIST, &route);
     listener.kind = ABI_LISTENER_L7;
     listener.route_table = snapshot_builder_add(b, ABI_SECTION_ROUTE_TABLE, &table);
-    listener.request_timeout_ms = http_world.has_timeout ? 60000 : 0;
+    listener.request_timeout_ms = http_world.has_timeout ? HTTP_WORLD_TIMEOUT_MS : 0;
     listener.via = snapshot_builder_text(b, "sim");
     snapshot_builder_add(b, ABI_SECTION_LISTENER, &listener);
     *key = listener.key;
