@@ -91,18 +91,19 @@ def exists(pid):
         return False
 
 
+def parent(pid):
+    """The process id of a process's parent; 0 when it is gone."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+    except OSError:
+        return 0
+    return int(text.rpartition(")")[2].split()[1])
+
+
 def children(pid):
     """Process ids whose parent is `pid`."""
-    found = []
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                text = Path(f"/proc/{entry}/stat").read_text(encoding="ascii")
-            except OSError:
-                continue
-            if int(text.rpartition(")")[2].split()[1]) == pid:
-                found.append(int(entry))
-    return found
+    entries = [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]
+    return [entry for entry in entries if parent(entry) == pid]
 
 
 def listens(port):

@@ -186,10 +186,11 @@ class Node:
         if self.control and self.control.alive():
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.control.terminate(10)
-        for pid in self.known:
-            if processes.exists(pid) and self.is_ours(pid):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, 9)
+        left = self.left()
+        # Supervisors first: a live one tells of its children's end, as if it had hurt them.
+        for pid in sorted(left, key=lambda pid: processes.parent(pid) in left):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, 9)
         text = self.control.text() if self.control else ""
         shutil.rmtree(self.directory, ignore_errors=True)
         bad = self.bad_lines(text)

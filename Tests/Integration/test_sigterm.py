@@ -1,10 +1,13 @@
 """Proves a polite end: SIGTERM stops accepting, finishes what is in flight, and exits in time."""
 
+import re
+import socket
 import threading
 import time
 
 import processes
-from ringmesh import dataplane_command
+import pytest
+from ringmesh import dataplane_command, listener, service
 from wire import Client, get, wait_for
 
 
@@ -64,3 +67,80 @@ def test_unmanaged_data_plane_is_left_running(mesh):
         assert get(pair.local, "/", "web").status == 200
     finally:
         assert dataplane.terminate(10) == 0
+
+
+def read_to_its_end(sock):
+    """(bytes, whether they ended in a reset)."""
+    count = 0
+    try:
+        while data := sock.recv(1 << 20):
+            count += len(data)
+    except ConnectionResetError:
+        return count, True
+    return count, False
+
+
+@pytest.fixture
+def draining(nodes, ports):
+    """Starts a node that gives what is in flight 300 ms, and a server behind a listener."""
+    servers = []
+
+    def start(kind):
+        servers.append(socket.create_server(("127.0.0.1", 0)))
+        servers[-1].settimeout(10)
+        port = ports.take()
+        node = nodes(
+            workers=1,
+            dataplane={"drain_timeout": "300ms"},
+            services=[service("web", servers[-1].getsockname()[1])],
+            listeners=[listener("public", port, "web", kind=kind)],
+        ).start()
+        return node, servers[-1], port
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"  # its end is that of the connection
+
+
+@pytest.mark.parametrize("kind", ["l4", "l7"])
+def test_what_is_cut_by_the_end_does_not_look_whole(draining, kind):
+    """A client that does not read: the answer behind it ended long ago, its last part waits in the
+    worker. When the time to drain is over, the stream must not end as a whole one does.
+    """
+    node, server, port = draining(kind)
+    size = 0
+
+    def waiting():
+        text = node.metrics()
+        return sum(map(int, re.findall(r"^ringmesh_worker_spill_blocks\{.*\} (\d+)$", text, re.M)))
+
+    with Client(port, timeout=10) as client:
+        client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        up, _ = server.accept()
+        up.settimeout(10)
+        assert up.recv(65536)
+        up.sendall(HEAD)
+        while waiting() == 0:
+            up.sendall(b"x" * 16384)
+            size += 16384
+        up.shutdown(socket.SHUT_WR)
+        assert node.stop() == 0
+        got, was_reset = read_to_its_end(client.sock)
+        assert got < size and was_reset
+        up.close()
+
+
+def test_an_upload_cut_by_the_end_does_not_look_whole(draining):
+    node, server, port = draining("l4")
+    with Client(port, timeout=10) as client:
+        up, _ = server.accept()
+        client.send(b"half of it")
+        assert up.recv(100) == b"half of it"
+        assert node.stop() == 0
+        assert read_to_its_end(up) == (0, True)
+        assert read_to_its_end(client.sock) == (0, True)
+        up.close()
