@@ -71,6 +71,8 @@ static void put_connection(struct proxy *proxy, struct record *record, struct co
             view_text(view, view->identities[entry->identity].spiffe_id));
     }
     if (conn->tls == NULL) {
+        record->log.flags |= proxy->sniffed.ptr != NULL ? (uint8_t)ABI_LOG_IS_TLS : 0;
+        put(record, ABI_LOG_TLS_SNI, proxy->sniffed);
         return;
     }
     record->log.flags |= ABI_LOG_IS_TLS;

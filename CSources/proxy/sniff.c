@@ -56,35 +56,42 @@ static void sniff_opened(struct proxy *proxy, struct conn *conn)
     (void)conn; /* the timer runs since the accept */
 }
 
-static size_t sniff_data(struct proxy *proxy, struct conn *conn, struct bytes in)
+/* The hello is whole: where it leads. */
+static void sniff_decide(struct proxy *proxy, struct conn *conn, const struct hello *hello)
 {
     const struct abi_listener *entry = listener_entry(proxy, listener_of(proxy, conn));
     struct abi_ref splits;
+
+    if (entry == NULL) {
+        sniff_close(proxy, conn, ABI_OUTCOME_NO_ROUTE);
+        return;
+    }
+    splits = sniff_route(&proxy->current->view, entry, hello);
+    if (splits.count == 0) {
+        sniff_refuse(proxy, conn, ABI_OUTCOME_NO_ROUTE, HELLO_ALERT_UNRECOGNIZED_NAME);
+        return;
+    }
+    conn->ops = &l4_ops;
+    l4_begin(proxy, conn, splits);
+}
+
+static size_t sniff_data(struct proxy *proxy, struct conn *conn, struct bytes in)
+{
     struct hello hello;
     int length = hello_parse(in, &hello);
 
     if (length == 0) {
         return 0; /* held, and offered again with more */
     }
-    if (entry == NULL) {
-        sniff_close(proxy, conn, ABI_OUTCOME_NO_ROUTE);
-        return 0;
+    if (length < 0 && in.ptr[0] == HELLO_FIRST_BYTE) {
+        sniff_refuse(proxy, conn, ABI_OUTCOME_TLS, HELLO_ALERT_DECODE_ERROR);
+    } else if (length < 0) {
+        sniff_close(proxy, conn, ABI_OUTCOME_TLS); /* an alert would tell it nothing */
+    } else {
+        proxy->sniffed = bytes_of(hello.name, hello.name_len);
+        sniff_decide(proxy, conn, &hello);
+        proxy->sniffed = bytes_of(NULL, 0);
     }
-    if (length < 0) {
-        if (in.ptr[0] == HELLO_FIRST_BYTE) {
-            sniff_refuse(proxy, conn, ABI_OUTCOME_TLS, HELLO_ALERT_DECODE_ERROR);
-        } else {
-            sniff_close(proxy, conn, ABI_OUTCOME_TLS); /* an alert would tell it nothing */
-        }
-        return 0;
-    }
-    splits = sniff_route(&proxy->current->view, entry, &hello);
-    if (splits.count == 0) {
-        sniff_refuse(proxy, conn, ABI_OUTCOME_NO_ROUTE, HELLO_ALERT_UNRECOGNIZED_NAME);
-        return 0;
-    }
-    conn->ops = &l4_ops;
-    l4_begin(proxy, conn, splits);
     return 0;
 }
 

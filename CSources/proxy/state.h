@@ -108,6 +108,7 @@ struct proxy {
     uint8_t host[URI_MAX_HOST + 1]; /* normal form of its host */
     uint8_t path[H1_MAX_TARGET];    /* normal form of its path, when it differs */
     struct proxy_decided decided;
+    struct bytes sniffed; /* server name of the hello that is looked at; else NULL */
     struct wheel_timer drain_timer;
     bool draining;
     char date[32]; /* IMF-fixdate of this second */

@@ -218,3 +218,47 @@ PROXY_TEST(a_hello_that_does_not_come)
     CHECK(proxy_kit_is_alone(kit, DB));
     finish(kit);
 }
+
+PROXY_TEST(records_have_the_server_name)
+{
+    struct proxy_kit *kit = made(false, 10000);
+    static const char *const names[] = {"db.test", "other.test", NULL};
+    const struct abi_log_record *record;
+
+    proxy_kit_log(kit);
+    proxy_kit_start(kit);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        const struct hello_kit spec = {.name = names[i]};
+        int client = proxy_kit_client(kit, 0);
+
+        proxy_kit_send_bytes(client, hello_kit_hello(&spec));
+        if (i == 0) {
+            int up = proxy_kit_accept(kit, DB);
+
+            close(client);
+            (void)proxy_kit_rest(kit, up, NULL);
+            close(up);
+            proxy_kit_settle(kit);
+        } else {
+            (void)proxy_kit_rest(kit, client, NULL);
+            close(client);
+        }
+        record = proxy_kit_record(kit);
+        cunit_context("%s", names[i] != NULL ? names[i] : "no name");
+        CHECK_UINT(record->outcome, i == 0 ? ABI_OUTCOME_OK : ABI_OUTCOME_NO_ROUTE);
+        CHECK_UINT(record->flags, ABI_LOG_IS_TLS);
+        CHECK_UINT(record->tls_version, 0);
+        CHECK_TEXT(proxy_kit_recorded(ABI_LOG_TLS_SNI), names[i] != NULL ? names[i] : "");
+    }
+    /* What is no hello has no name, and none of the one before. */
+    int client = proxy_kit_client(kit, 0);
+
+    proxy_kit_send(client, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    (void)proxy_kit_rest(kit, client, NULL);
+    close(client);
+    record = proxy_kit_record(kit);
+    CHECK_UINT(record->outcome, ABI_OUTCOME_TLS);
+    CHECK_UINT(record->flags, 0);
+    CHECK_TEXT(proxy_kit_recorded(ABI_LOG_TLS_SNI), "");
+    finish(kit);
+}

@@ -11,6 +11,7 @@ import shutil
 import signal
 import socket
 import ssl
+import threading
 import time
 from pathlib import Path
 
@@ -18,8 +19,8 @@ import processes
 import pytest
 from certificates import authority, leaf
 from processes import Child
-from ringmesh import binary, listener, service
-from wire import OK, Client, reset, wait_for
+from ringmesh import binary, defaults, listener, service, sidecar
+from wire import HOLD, OK, Client, reset, wait_for
 
 FIELDS = "%{listener} %{flag} %{status} %{method} %{path} %{bytes_in} %{bytes_out}"
 
@@ -213,6 +214,139 @@ def test_a_client_that_leaves_and_a_request_that_takes_too_long(logged):
     reset(client.sock)
     record = node.log.find(path="/gone")
     assert (record["flag"], record["status"]) == ("client_gone", 200)
+
+
+def test_flags_of_limits(nodes, ports, recorders, tmp_path):
+    """An instance that does not answer its connect, a client that stops in the middle, a request
+    that was here before, and a connection that the worker has no room for.
+    """
+    hole, loop, web, idle = ports.take(4)
+    node = nodes(
+        workers=1,
+        services=[
+            service("hole", ports.black_hole()),
+            service("loop", loop),
+            service("web", recorders().port),
+        ],
+        listeners=[
+            listener("hole", hole, "hole", timeouts={"connect": "300ms"}),
+            listener("loop", loop, "loop"),
+            listener("web", web, "web"),
+            listener("idle", idle, "web", timeouts={"idle": "300ms"}),
+        ],
+        access_log={"path": str(tmp_path / "access.log")},
+    )
+    # 64 connections: so many does a worker take when descriptors are short.
+    node.start(under=["prlimit", "--nofile=512:512"])
+    log = Log(tmp_path / "access.log")
+    assert get(hole).status == 504
+    record = log.find(listener="hole")
+    assert (record["flag"], record["status"]) == ("connect_timeout", 504)
+    assert record["connect_us"] is None and record["duration_us"] >= 290_000
+    assert get(loop).status == 508
+    record = log.find(listener="loop", flag="loop")
+    assert (record["status"], record["attempts"]) == (508, 0)
+    with Client(idle, timeout=10) as client:
+        client.send(b"POST /idle HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf")
+        assert client.stream.rest().startswith(b"HTTP/1.1 408 ")
+    record = log.find(path="/idle")
+    assert (record["flag"], record["status"], record["bytes_in"]) == ("idle_timeout", 408, 4)
+    clients = [Client(web) for _ in range(80)]
+
+    def turned_away():
+        return [r for r in log.records() if r["flag"] == "overload"]
+
+    wait_for(turned_away, 10, "one that is turned away")
+    assert {(r["listener"], r["status"]) for r in turned_away()} == {("web", None)}
+    for client in clients:
+        client.close()
+
+
+def test_what_the_end_cuts_is_drained(logged):
+    node = logged(lambda _request, _client: HOLD, start=False)
+    node.config["dataplane"]["drain_timeout"] = "300ms"
+    node.write_config()
+    node.start()
+    with Client(node.port) as client:
+        client.send(b"GET /held HTTP/1.1\r\nHost: a\r\n\r\n")
+        wait_for(lambda: node.web.requests, 10, "the request upstream")
+        assert node.stop() == 0
+    record = node.log.find(path="/held")
+    assert record["flag"] == "drained" and record["duration_us"] >= 290_000
+
+
+def test_an_upstream_without_tls(nodes, ports, tmp_path):
+    """`native` says that web speaks the mesh's TLS; it does not."""
+
+    def answer():
+        for _ in range(4):  # as often as it is tried
+            with contextlib.suppress(OSError):
+                sock, _ = server.accept()
+                sock.sendall(b"220 ready\r\n")
+                sock.close()
+
+    server, local = socket.create_server(("127.0.0.1", 0)), ports.take()
+    threading.Thread(target=answer, daemon=True).start()
+    log = Log(tmp_path / "access.log")
+    node = nodes(
+        services=[
+            service("web", server.getsockname()[1], connect={"native": True}),
+            service("api", ports.dead(), connect=sidecar(ports.take(), {"web": local})),
+        ],
+        config_entries=[defaults("web")],
+        access_log={"path": str(log.path)},
+    ).start()
+    node.allow("api", "web")
+    assert get(local, "/tls").status == 502
+    record = log.find(path="/tls")
+    assert (record["flag"], record["status"], record["service"]) == ("upstream_tls", 502, "web")
+    assert record["connect_us"] is None
+    server.close()
+
+
+def test_a_refused_proxy_header(logged):
+    node = logged(proxy_protocol={"in": "v1", "from": ["127.0.0.0/8"], "timeout": "300ms"})
+    for sent in (b"GET / HTTP/1.1\r\n", b"PROXY TCP4 "):
+        with Client(node.port) as client:
+            client.send(sent)
+            assert client.stream.rest() == b""
+
+    def refused():
+        return [r for r in node.log.records() if r["flag"] == "proxy_header"]
+
+    wait_for(lambda: len(refused()) == 2, 10, "both records")
+    for record in refused():
+        assert (record["client_ip"], record["status"]) == ("127.0.0.1", None)
+        assert record["client_port"] > 0
+    assert refused()[1]["duration_us"] >= 290_000
+    assert get_through(node.port, "192.0.2.7", "/good") == 200
+    assert node.log.find(path="/good")["client_ip"] == "192.0.2.7"
+
+
+def get_through(port, client_ip, path):
+    """The status of a request whose client a PROXY header names."""
+    with Client(port) as client:
+        client.send(f"PROXY TCP4 {client_ip} 127.0.0.1 1 {port}\r\n".encode())
+        return client.get(path).status
+
+
+def test_tls_that_goes_through_has_its_server_name(nodes, ports, tmp_path):
+    """The service need not answer: the record is made of the hello."""
+    port, log = ports.take(), Log(tmp_path / "access.log")
+    nodes(
+        services=[service("db", ports.dead())],
+        listeners=[listener("edge", port, kind="l4", sni=[{"host": "db.test", "service": "db"}])],
+        access_log={"path": str(log.path)},
+    ).start()
+    for name in ("db.test", "lost.test"):
+        with contextlib.suppress(OSError):
+            plain = socket.create_connection(("127.0.0.1", port), timeout=5)
+            with ssl.create_default_context().wrap_socket(plain, server_hostname=name):
+                pass
+    for name, flag in (("db.test", "connect_failed"), ("lost.test", "no_route")):
+        record = log.find(tls_sni=name)
+        assert (record["flag"], record["scheme"], record["protocol"]) == (flag, "tls", "TCP")
+        assert record["tls_version"] is None
 
 
 def test_tls_and_its_failures(logged, tmp_path):
