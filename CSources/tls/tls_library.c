@@ -1,8 +1,8 @@
 /* The library of the process, set up once.
  *
- * The engine lives in a library context of its own, and the context that everything falls back to
- * has no algorithms. That is for speed: OpenSSL 3.0 sets up a chain of decoders for every
- * certificate it parses, a quarter of a millisecond each. Certificates from the wire need that, for
+ * The engine lives in a library context of its own (tls_algorithms.c says what is in it), and the
+ * context that everything falls back to has no algorithms. That is for speed: OpenSSL 3.0 sets up a
+ * chain of decoders for every certificate it parses. Certificates from the wire need that, for
  * their key. But the library also parses the peer's certificate twice on the way through a session
  * ticket, when it makes one and when it opens one, where nobody asks for the key; and those parses
  * happen in the fallback context, where there are no decoders to set up.
@@ -31,12 +31,14 @@ static char name[48] = "openssl";
 
 /* The generators of random numbers start before, in the heap of everything else: their state tells
  * nothing about what they gave out (SP 800-90A, backtracking resistance), and it holds pointers. */
-static bool take_secrets_heap(OSSL_LIB_CTX *library)
+static bool take_secrets_heap(void)
 {
     uint8_t byte;
 
-    return RAND_bytes_ex(library, &byte, 1, 0) == 1 &&
-           RAND_priv_bytes_ex(library, &byte, 1, 0) == 1 &&
+    return RAND_bytes_ex(tls_engine.library, &byte, 1, 0) == 1 &&
+           RAND_priv_bytes_ex(tls_engine.library, &byte, 1, 0) == 1 &&
+           RAND_bytes_ex(tls_engine.depot, &byte, 1, 0) == 1 &&
+           RAND_priv_bytes_ex(tls_engine.depot, &byte, 1, 0) == 1 &&
            (CRYPTO_secure_malloc_initialized() == 1 ||
             CRYPTO_secure_malloc_init(SECRETS_SIZE, SECRETS_BLOCK) != 0);
 }
@@ -46,16 +48,14 @@ static bool load_library(void)
     OSSL_LIB_CTX *library;
 
     /* No configuration is read: what the engine does stands in this room. */
-    if (OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1) {
+    if (OPENSSL_init_crypto(OPENSSL_INIT_NO_ADD_ALL_CIPHERS | OPENSSL_INIT_NO_ADD_ALL_DIGESTS,
+                            NULL) != 1 ||
+        OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1 || !tls_algorithms_load() ||
+        !take_secrets_heap()) {
         return false;
     }
-    library = OSSL_LIB_CTX_new();
-    if (library == NULL || OSSL_PROVIDER_load(library, "default") == NULL ||
-        !take_secrets_heap(library)) {
-        return false;
-    }
+    library = tls_engine.library;
     tls_engine.nothing = OSSL_PROVIDER_load(NULL, "null");
-    tls_engine.library = library;
     tls_engine.ticket_cipher = EVP_CIPHER_fetch(library, "AES-256-CBC", NULL);
     tls_engine.hash = EVP_MD_fetch(library, "SHA256", NULL);
     (void)snprintf(name, sizeof(name), "openssl %s", OpenSSL_version(OPENSSL_VERSION_STRING));

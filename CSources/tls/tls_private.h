@@ -105,8 +105,10 @@ struct tls_resume {
 
 /* What the process has once: library, BIO, output scratch. */
 struct tls_engine {
-    OSSL_LIB_CTX *library;  /* see tls_library.c */
-    OSSL_PROVIDER *nothing; /* held, because the library ends without giving it back */
+    OSSL_LIB_CTX *library;     /* see tls_library.c */
+    OSSL_LIB_CTX *depot;       /* where the default provider lives, see tls_algorithms.c */
+    OSSL_PROVIDER *algorithms; /* the default provider */
+    OSSL_PROVIDER *nothing;    /* held, because the library ends without giving it back */
     EVP_CIPHER *ticket_cipher;
     EVP_MD *hash;
     BIO_METHOD *method;
@@ -118,6 +120,12 @@ struct tls_engine {
     size_t scratch_capacity;
 };
 extern struct tls_engine tls_engine;
+
+/* tls_algorithms.c */
+[[nodiscard]] bool tls_algorithms_load(void);
+
+/* tls_kdf.c: own implementations, an array that ends with one without a name. */
+extern const OSSL_ALGORITHM tls_kdf_algorithms[];
 
 /* tls_bio.c */
 [[nodiscard]] bool tls_bio_init(void);
