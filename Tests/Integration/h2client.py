@@ -57,9 +57,15 @@ def tls_context(alpn=("h2",), cafile=None):
     return context
 
 
-def dial(port, tls=None, timeout=SECONDS, name="ex.test"):
+def dial(port, tls=None, timeout=SECONDS, name="ex.test", receive_buffer=0):
     """A connected socket; `tls` is a context."""
-    sock = connect(port, timeout=timeout)
+    if receive_buffer:
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        sock.settimeout(timeout)
+        sock.connect(("127.0.0.1", port))
+    else:
+        sock = connect(port, timeout=timeout)
     if tls is None:
         return sock
     try:
@@ -72,10 +78,11 @@ def dial(port, tls=None, timeout=SECONDS, name="ex.test"):
 class Http2:
     """One connection, from the preface on."""
 
-    def __init__(self, port, tls=None, timeout=SECONDS, acknowledge=True, open_windows=False):
-        self.sock = dial(port, tls, timeout)
+    def __init__(self, port, tls=None, timeout=SECONDS, acknowledge=True, **more):
+        """`open_windows`: gives back what it reads; `receive_buffer`: of the socket, in octets."""
+        self.sock = dial(port, tls, timeout, receive_buffer=more.get("receive_buffer", 0))
         self.timeout = timeout
-        self.acknowledge, self.open_windows = acknowledge, open_windows
+        self.acknowledge, self.open_windows = acknowledge, more.get("open_windows", False)
         self.buffer = b""
         self.closed = False
         self.history = []

@@ -24,13 +24,14 @@ ALPN = ["h2", "http/1.1"]
 class Front:
     """A node with `count` lanes: a plain and a TLS listener in front of one recorder each."""
 
-    def __init__(self, ports, folder, count=1, protocol="http", timeouts=None, **node):
-        self.ports = ports
+    def __init__(self, ports, folder, count=1, upstream=Recorder, **node):
+        """`upstream` makes a recorder; `protocol`, `timeouts`, and what a Node takes."""
+        protocol = node.pop("protocol", "http")
+        limits = {"timeouts": node.pop("timeouts", TIMEOUTS)}
         self.ca = certificates.authority(folder)
         cert, key = certificates.leaf(folder, "server", self.ca, "DNS:ex.test")
         tls = {"cert": str(cert), "key": str(key), "alpn": ALPN}
-        limits = {"timeouts": timeouts or TIMEOUTS}
-        self.recorders = [Recorder() for _ in range(count)]
+        self.recorders = [upstream() for _ in range(count)]
         self.lanes, services, listeners, entries = [], [], [], []
         for number, recorder in enumerate(self.recorders):
             name, port, tls_port = f"up-{number}", ports.take(), ports.take()
