@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+import h2check
 from http2 import SPOKEN
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,6 +22,7 @@ BULK = "Tests/CUnit/proxy_bulk_test.c::"
 DIFFERENTIAL = "Tests/Integration/test_differential.py::test_upstream_sees_what_the_grammar_reads"
 ANSWERS = "Tests/Integration/test_differential_answers.py::test_clients_hear_what_the_grammar_reads"
 HOPS = "Tests/Peers/test_second_hop.py::test_hostile_streams_arrive_as_we_read_them"
+CHECKS = "Tests/Integration/h2check.py"
 H2 = "Tests/Integration/test_http2_attacks.py::"
 H2_DIFFERENTIAL = "Tests/Integration/test_http2_differential.py::"
 
@@ -305,6 +307,12 @@ def text_of(file):
 
 
 @functools.cache
+def checks():
+    """The names of the requirements on HTTP/2."""
+    return [check.name for check in h2check.CHECKS]
+
+
+@functools.cache
 def cases():
     known = json.loads(text_of(VECTORS.partition("::")[0]))
     parts = ("http1_requests", "http1_responses", "http2")
@@ -314,6 +322,8 @@ def cases():
 def exists(place):
     """Whether there is such a test."""
     file, _, name = place.partition("::")
+    if file == CHECKS:
+        return any(fnmatch.fnmatchcase(known, name) for known in checks())
     if file.endswith(".json"):
         return any(fnmatch.fnmatch(case, name) for case in cases())
     shape = {".py": r"^def {}\(", ".c": r"^(?:RING_|PROXY_)?TEST\({}\)", ".swift": r"func {}\("}

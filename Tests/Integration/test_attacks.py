@@ -510,6 +510,8 @@ def place_of(name):
     file, _, test = name.partition("/")
     if file == "http-cases":
         return attacks.VECTORS + test
+    if file == "http2-checks":
+        return f"{attacks.CHECKS}::{test}"
     if file.startswith("test_"):
         return f"Tests/Integration/{file}.py::{test}"
     return f"Tests/CUnit/{file}.c::{test}"
@@ -530,3 +532,5 @@ def test_a_name_that_is_not_there_is_noticed():
     assert not attacks.exists("Tests/Integration/test_attacks.py::test_row_00")
     assert not attacks.exists("Tests/CUnit/wire_h1_test.c::no_such_test")
     assert not attacks.exists("Tests/Vectors/http-cases.json::no-such-*")
+    assert not attacks.exists(place_of("http2-checks/9113 9.9 *"))
+    assert attacks.exists(place_of("http2-checks/9113 5.1 idle: *"))

@@ -335,6 +335,25 @@ def test_an_idle_connection_is_ended_with_goaway(client):
     assert client.goaways == [frames.NO_ERROR], client.story()
 
 
+# --- rules that change ---
+
+
+def test_a_deny_reaches_connections_that_are_open(mesh):
+    """What is asked after it gets 403, or the connection ends with GOAWAY."""
+    pair = mesh()
+    with Http2(pair.local) as client:
+        client.start()
+        assert client.get(1, authority="web").status == 200
+        pair.node.deny("api", "web")
+        if client.ponged() and not client.goaways:
+            assert client.get(3, authority="web").status == 403, client.story()
+        else:
+            assert client.goaways == [frames.NO_ERROR], client.story()
+        pair.node.allow("api", "web")
+    with Http2(pair.local) as client:
+        assert client.start().get(1, authority="web").status == 200
+
+
 # --- the end ---
 
 

@@ -203,3 +203,21 @@ def test_through_two_sidecars(mesh):
         *["-w", "%{http_code}", f"http://127.0.0.1:{pair.batch_local}/"],
     )
     assert denied.stdout == b"403", denied.text
+
+
+def test_changes_under_load_fail_no_request(mesh):
+    """Rules change again and again while h2load asks through both sidecars."""
+    pair = mesh()
+    url = f"http://127.0.0.1:{pair.local}/"
+    command = ["h2load", "-D", "4", "-c", "4", "-m", "8", "-H:authority: web", url]
+    if lacking := peers.missing("h2load"):
+        pytest.skip(f"{lacking} is not installed")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as load:
+        changes = 0
+        while load.poll() is None:
+            (pair.node.allow if changes % 2 else pair.node.deny)("batch", "web")
+            changes += 1
+        said = load.stdout.read()
+    failed = re.search(r"(\d+) done, (\d+) succeeded, (\d+) failed", said)
+    done, succeeded, wrong = map(int, failed.groups())
+    assert changes > 5 and done > 100 and succeeded == done and wrong == 0, said
