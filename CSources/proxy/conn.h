@@ -61,6 +61,9 @@ struct conn_ops {
     void (*failed)(struct proxy *proxy, struct conn *conn, enum abi_outcome outcome);
     /* The connection's timer fired. */
     void (*timeout)(struct proxy *proxy, struct conn *conn);
+    /* This process drains (proxy.draining, proxy.retiring): the protocol tells its peer, if it has
+     * a way to. May be NULL. */
+    void (*drain)(struct proxy *proxy, struct conn *conn);
 };
 
 struct proxied; /* conn_proxied.c: what a PROXY header told */

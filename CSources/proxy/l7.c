@@ -21,7 +21,7 @@ void l7_next(struct proxy *proxy, struct conn *down, bool keep)
 {
     down->requests++;
     down->since_ms = proxy->now_ms;
-    if (!keep || proxy->draining) {
+    if (!keep || (proxy->draining && !proxy->retiring)) {
         down->stage = L7_ENDING;
         conn_finish(proxy, down);
         return;
@@ -50,11 +50,11 @@ void l7_done(struct proxy *proxy, struct request *request, enum abi_outcome outc
 void l7_answer(struct proxy *proxy, struct request *request, struct answer *answer,
                enum abi_outcome outcome)
 {
-    if (!request_has(request, REQUEST_BODY_DONE)) {
+    if (!request_has(request, REQUEST_BODY_DONE) || proxy->draining) {
         request->flags |= REQUEST_CLOSE_DOWN;
     }
     answer->head_only = request->method == H1_METHOD_HEAD;
-    answer->close = request_has(request, REQUEST_CLOSE_DOWN) || proxy->draining;
+    answer->close = request_has(request, REQUEST_CLOSE_DOWN);
     request->bytes_out += answer_write(proxy, request->down, answer);
     request->status = answer->status;
     request->flags |= REQUEST_ANSWERED;

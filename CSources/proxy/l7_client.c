@@ -318,6 +318,16 @@ static void l7_timeout(struct proxy *proxy, struct conn *down)
     }
 }
 
+/* Between two requests: HTTP/1.1 has no way to say that there is to be none, so a client whose next
+ * request may be on its way is told with its answer, unless nobody would be there to give one. */
+static void l7_drain(struct proxy *proxy, struct conn *down)
+{
+    if (!proxy->retiring && down->user == NULL && down->stage == L7_AWAIT_HEAD &&
+        down->in.length == 0) {
+        conn_finish(proxy, down);
+    }
+}
+
 const struct conn_ops l7_ops = {
     .opened = l7_opened,
     .data = l7_data,
@@ -325,4 +335,5 @@ const struct conn_ops l7_ops = {
     .drained = l7_drained,
     .failed = l7_failed,
     .timeout = l7_timeout,
+    .drain = l7_drain,
 };

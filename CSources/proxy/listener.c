@@ -5,7 +5,8 @@
 #include "record.h"
 #include "table/network.h"
 
-#define LISTENER_RETRY_MS 100u /* pause after the system could give no descriptor */
+#define LISTENER_RETRY_MS 100u  /* pause after the system could give no descriptor */
+#define LISTENER_LAST_MAX 1024u /* connections taken over at the last look at a socket */
 
 static uint64_t listener_token(const struct proxy *proxy, const struct listener *listener,
                                enum proxy_kind kind)
@@ -190,7 +191,7 @@ static void listener_turn_away(struct proxy *proxy, struct listener *listener, i
 
     proxy_count(proxy, ABI_WORKER_SHED, 1);
     if (entry != NULL) {
-        if (proxy->draining) {
+        if (proxy->draining && !proxy->retiring) {
             outcome = ABI_OUTCOME_DRAINED;
         } else if (entry->max_connections != 0 && listener->open >= entry->max_connections) {
             outcome = ABI_OUTCOME_CONNECTION_LIMIT;
@@ -272,7 +273,7 @@ static void listener_admit(struct proxy *proxy, struct listener *listener, int f
     struct conn *conn;
 
     proxy_count(proxy, ABI_WORKER_ACCEPTED, 1);
-    if (entry == NULL || proxy->draining ||
+    if (entry == NULL || (proxy->draining && !proxy->retiring) ||
         (entry->max_connections != 0 && listener->open >= entry->max_connections) ||
         (conn = conn_create(proxy, fd, NULL)) == NULL) {
         listener_turn_away(proxy, listener, fd);
@@ -296,6 +297,50 @@ static void listener_admit(struct proxy *proxy, struct listener *listener, int f
     listener_welcome(proxy, conn);
 }
 
+/* The last look at a socket. A kernel that wakes one waiter for each connection may have woken this
+ * process at the moment it stopped waiting, and the successor not at all. */
+static void listener_leave(struct proxy *proxy, struct listener *listener)
+{
+    int fd;
+
+    for (uint32_t i = 0; proxy->retiring && i < LISTENER_LAST_MAX; i++) {
+        fd = ring_accept_now(proxy->ring, listener->fd);
+        if (fd < 0) {
+            break;
+        }
+        listener_admit(proxy, listener, fd);
+    }
+    ring_close(proxy->ring, listener->fd, false);
+    listener->fd = -1;
+}
+
+void listener_retire_all(struct proxy *proxy)
+{
+    for (uint32_t i = 0; i < proxy->listener_count; i++) {
+        struct listener *listener = &proxy->listeners[i];
+
+        if (listener->used && listener->fd >= 0) {
+            wheel_cancel(&proxy->wheel, &listener->retry);
+            if (listener->accepting) {
+                ring_cancel(proxy->ring, listener->fd,
+                            listener_token(proxy, listener, PROXY_KIND_ACCEPT));
+            } else {
+                listener_leave(proxy, listener);
+            }
+        }
+    }
+}
+
+bool listener_is_accepting(const struct proxy *proxy)
+{
+    for (uint32_t i = 0; i < proxy->listener_count; i++) {
+        if (proxy->listeners[i].used && proxy->listeners[i].accepting) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void listener_on_accept(struct proxy *proxy, uint32_t slot, const struct ring_event *event)
 {
     struct listener *listener = &proxy->listeners[slot];
@@ -310,7 +355,18 @@ void listener_on_accept(struct proxy *proxy, uint32_t slot, const struct ring_ev
     }
     if (event->result >= 0) {
         listener_admit(proxy, listener, event->result);
-    } else if (event->result != -ECANCELED) {
+    }
+    if (proxy->draining) {
+        if (!listener->accepting && listener->fd >= 0) {
+            listener_leave(proxy, listener);
+        }
+        return;
+    }
+    if (event->result >= 0) {
+        listener_accept(proxy, listener);
+        return;
+    }
+    if (event->result != -ECANCELED) {
         proxy_count(proxy, ABI_WORKER_ACCEPT_ERRORS, 1);
         if (event->result == -EMFILE || event->result == -ENFILE || event->result == -ENOBUFS ||
             event->result == -ENOMEM) {

@@ -319,13 +319,10 @@ uint64_t proxy_sleep_ns(const struct proxy *proxy)
     return next_ms == UINT64_MAX ? 1000000000u : next_ms * 1000000u;
 }
 
-void proxy_drain(struct proxy *proxy, uint64_t grace_ms)
+static void proxy_begin_drain(struct proxy *proxy, uint64_t grace_ms)
 {
-    if (proxy->draining) {
-        return;
-    }
     proxy->draining = true;
-    listener_stop_all(proxy);
+    listener_retire_all(proxy);
     for (uint32_t i = 0; i < proxy->conns.high_water; i++) {
         struct conn *conn = pool_at(&proxy->conns, i);
 
@@ -334,15 +331,29 @@ void proxy_drain(struct proxy *proxy, uint64_t grace_ms)
         }
         if (conn_has(conn, CONN_IDLE)) {
             conn_close(proxy, conn, false);
-        } else if (!conn_has(conn, CONN_UPSTREAM) && conn->ops == &l7_ops && conn->user == NULL &&
-                   conn->stage == L7_AWAIT_HEAD && conn->in.length == 0) {
-            conn_finish(proxy, conn);
+        } else if (conn->ops->drain != NULL) {
+            conn->ops->drain(proxy, conn);
         }
     }
     wheel_arm(&proxy->wheel, &proxy->drain_timer, proxy->now_ms, grace_ms);
 }
 
+void proxy_drain(struct proxy *proxy, uint64_t grace_ms)
+{
+    if (!proxy->draining) {
+        proxy_begin_drain(proxy, grace_ms);
+    }
+}
+
+void proxy_retire(struct proxy *proxy, uint64_t grace_ms)
+{
+    if (!proxy->draining) {
+        proxy->retiring = true;
+        proxy_begin_drain(proxy, grace_ms);
+    }
+}
+
 bool proxy_is_drained(const struct proxy *proxy)
 {
-    return proxy->draining && proxy->conns.used == 0;
+    return proxy->draining && proxy->conns.used == 0 && !listener_is_accepting(proxy);
 }

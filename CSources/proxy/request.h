@@ -153,6 +153,10 @@ void listener_on_timer(struct proxy *proxy, uint32_t slot);
 /* Takes over the listeners of the generation that has just become current. */
 void listener_refresh(struct proxy *proxy);
 void listener_stop_all(struct proxy *proxy);
+/* No connection is accepted any more; what the sockets' clients need stays. listener_is_accepting()
+ * while one that was accepted before may still come. */
+void listener_retire_all(struct proxy *proxy);
+bool listener_is_accepting(const struct proxy *proxy);
 static inline struct listener *listener_of(struct proxy *proxy, const struct conn *conn)
 {
     return &proxy->listeners[conn->listener];

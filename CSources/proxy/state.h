@@ -111,6 +111,7 @@ struct proxy {
     struct bytes sniffed; /* server name of the hello that is looked at; else NULL */
     struct wheel_timer drain_timer;
     bool draining;
+    bool retiring; /* draining, and nobody is turned away or cut between two requests */
     char date[32]; /* IMF-fixdate of this second */
     uint64_t date_ms;
 };

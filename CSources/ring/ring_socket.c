@@ -70,6 +70,23 @@ int ring_socket(struct ring *ring, int family, const char *congestion)
     return fd;
 }
 
+int ring_accept_now(struct ring *ring, int listener)
+{
+    int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+    if (fd < 0) {
+        return -errno;
+    }
+    if ((uint32_t)fd >= ring->fd_count) {
+        close(fd);
+        return -EMFILE;
+    }
+    if (ring->engine->kind == RING_ENGINE_EPOLL) {
+        ring_watch_accepted(ring, fd);
+    }
+    return fd;
+}
+
 void ring_accepted(struct ring *ring, int fd, const char *congestion)
 {
     (void)ring;

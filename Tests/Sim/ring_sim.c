@@ -162,23 +162,39 @@ static bool ring_sim_is_ready(const struct ring_sim_op *op)
 
 /* --- running one operation: true when it stays armed --- */
 
-static bool ring_sim_run_accept(struct ring *ring, const struct ring_sim_op *op)
+/* Who has waited longest at a listener, or -errno. */
+static int ring_sim_take(struct sim_fd *listener)
 {
-    struct sim_fd *listener = sim->fds[op->fd];
     struct sim_link *link = listener->queue[0];
     int fd = sim_chance(sim->faults.accept_failure) ? -EMFILE : sim_fd_open(SIM_FD_STREAM);
 
     if (fd < 0) {
-        ring_sim_tell(ring, op, (struct ring_event){.result = fd});
-        return false;
+        return fd;
     }
     memmove(&listener->queue[0], &listener->queue[1],
             --listener->queued * sizeof(listener->queue[0]));
     sim->fds[fd]->link = link;
     sim->fds[fd]->side = 1;
     link->ends[1].fd = fd;
+    return fd;
+}
+
+static bool ring_sim_run_accept(struct ring *ring, const struct ring_sim_op *op)
+{
+    int fd = ring_sim_take(sim->fds[op->fd]);
+
+    if (fd < 0) {
+        ring_sim_tell(ring, op, (struct ring_event){.result = fd});
+        return false;
+    }
     ring_sim_tell(ring, op, (struct ring_event){.result = fd, .flags = RING_EVENT_MORE});
     return true;
+}
+
+int ring_accept_now(struct ring *ring, int listener)
+{
+    (void)ring;
+    return sim->fds[listener]->queued == 0 ? -EAGAIN : ring_sim_take(sim->fds[listener]);
 }
 
 /* Bytes for one event, or what ends the stream. */

@@ -163,6 +163,10 @@ void ring_shutdown_write(struct ring *ring, int fd);
  * `congestion` is a NUL-terminated algorithm name or NULL. Descriptor or -errno. */
 [[nodiscard]] int ring_socket(struct ring *ring, int family, const char *congestion);
 
+/* A connection that waits at the listener, as ring_accept() would tell of it; -EAGAIN: none does;
+ * or another -errno. No ring_accept() is pending there. */
+[[nodiscard]] int ring_accept_now(struct ring *ring, int listener);
+
 /* Options of an accepted connection: TCP_NODELAY and, unless NULL, the congestion control. */
 void ring_accepted(struct ring *ring, int fd, const char *congestion);
 

@@ -89,8 +89,13 @@ void proxy_turn(struct proxy *proxy);
 /* How long the next ring_wait() may sleep, nanoseconds. */
 uint64_t proxy_sleep_ns(const struct proxy *proxy);
 
-/* Stops accepting, lets what is in flight finish, closes what is left after `grace_ms`. */
+/* Stops accepting, lets what is in flight finish, closes what is left after `grace_ms`. A client
+ * that is between two requests is let go at once. */
 void proxy_drain(struct proxy *proxy, uint64_t grace_ms);
+
+/* As above when another process goes on accepting at the same sockets: whoever was accepted here is
+ * served here, and a client that stays connected is told at its next answer that it is the last. */
+void proxy_retire(struct proxy *proxy, uint64_t grace_ms);
 bool proxy_is_drained(const struct proxy *proxy);
 
 /* Oldest generation still in use, 0 when none was committed. */
