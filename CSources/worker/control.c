@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 #include "base/must.h"
+#include "handover.h"
 
 /* Who says what, how long it is, and how many descriptors come with it at most. */
 struct control_rule {
@@ -21,10 +22,13 @@ static const struct control_rule control_rules[] = {
     {ABI_CONTROL_PUBLISH, sizeof(struct abi_control_publish), CONTROL_PLANE, 2},
     {ABI_CONTROL_SHUTDOWN, sizeof(struct abi_control_shutdown), CONTROL_PLANE, 0},
     {ABI_CONTROL_REOPEN, sizeof(struct abi_control_reopen), CONTROL_PLANE, 0},
+    {ABI_CONTROL_UPGRADE, sizeof(struct abi_control_upgrade), CONTROL_PLANE, 0},
     {ABI_CONTROL_WELCOME, sizeof(struct abi_control_welcome), CONTROL_SUPERVISOR_UP, 2},
     {ABI_CONTROL_REFUSE, sizeof(struct abi_control_refuse), CONTROL_SUPERVISOR_UP, 0},
     {ABI_CONTROL_WORKER, sizeof(struct abi_control_worker), CONTROL_SUPERVISOR_UP, 1},
     {ABI_CONTROL_PUBLISHED, sizeof(struct abi_control_published), CONTROL_SUPERVISOR_UP, 0},
+    {ABI_CONTROL_UPGRADED, sizeof(struct abi_control_upgraded), CONTROL_SUPERVISOR_UP, 0},
+    {ABI_CONTROL_ELDER, sizeof(struct abi_control_elder), CONTROL_SUPERVISOR_UP, 0},
     {ABI_CONTROL_READY, CONTROL_GENERATION, CONTROL_SUPERVISOR_UP, 0},
     {ABI_CONTROL_PHASE, sizeof(struct abi_control_phase), CONTROL_SUPERVISOR_UP, 0},
     {ABI_CONTROL_DRAINED, CONTROL_GENERATION, CONTROL_SUPERVISOR_UP, 0},
@@ -35,11 +39,24 @@ static const struct control_rule control_rules[] = {
     {ABI_CONTROL_COMMIT, CONTROL_GENERATION, CONTROL_SUPERVISOR_DOWN, 0},
     {ABI_CONTROL_ABORT, CONTROL_GENERATION, CONTROL_SUPERVISOR_DOWN, 0},
     {ABI_CONTROL_DRAIN, CONTROL_GENERATION, CONTROL_SUPERVISOR_DOWN, 0},
+    {ABI_CONTROL_RETIRE, CONTROL_GENERATION, CONTROL_SUPERVISOR_DOWN, 0},
     {ABI_CONTROL_REOPEN, sizeof(struct abi_control_reopen), CONTROL_SUPERVISOR_DOWN, 0},
     {ABI_CONTROL_READY, CONTROL_GENERATION, CONTROL_WORKER, 0},
     {ABI_CONTROL_PHASE, sizeof(struct abi_control_phase), CONTROL_WORKER, 0},
     {ABI_CONTROL_DRAINED, CONTROL_GENERATION, CONTROL_WORKER, 0},
     {ABI_CONTROL_RELEASED, CONTROL_GENERATION, CONTROL_WORKER, 0},
+    {ABI_HANDOVER_HELLO, sizeof(struct abi_handover_hello), CONTROL_HEIR, 0},
+    {ABI_HANDOVER_NEXT, sizeof(struct abi_handover_step), CONTROL_HEIR, 0},
+    {ABI_HANDOVER_TAKEN, sizeof(struct abi_handover_step), CONTROL_HEIR, 0},
+    {ABI_HANDOVER_FAIL, sizeof(struct abi_handover_fail), CONTROL_HEIR, 0},
+    {ABI_CONTROL_REOPEN, sizeof(struct abi_control_reopen), CONTROL_HEIR, 0},
+    {ABI_CONTROL_SHUTDOWN, sizeof(struct abi_control_shutdown), CONTROL_HEIR, 0},
+    {ABI_HANDOVER_STATE, sizeof(struct abi_handover_state), CONTROL_ELDER, 5 + LIMIT_ELDERS},
+    {ABI_HANDOVER_SOCKETS, sizeof(struct abi_handover_sockets), CONTROL_ELDER, SHM_DESCRIPTORS},
+    {ABI_HANDOVER_END, sizeof(struct abi_handover_step), CONTROL_ELDER, 0},
+    {ABI_HANDOVER_GO, sizeof(struct abi_handover_step), CONTROL_ELDER, 0},
+    {ABI_HANDOVER_DRAINING, sizeof(struct abi_handover_draining), CONTROL_ELDER, 0},
+    {ABI_HANDOVER_FAIL, sizeof(struct abi_handover_fail), CONTROL_ELDER, 0},
 };
 
 static const struct control_rule *control_find(enum control_party party, uint32_t type)
@@ -139,8 +156,19 @@ static const char *control_check_upward(const void *bytes, uint32_t type)
     const struct abi_control_refuse *refuse = bytes;
     const struct abi_control_worker *worker = bytes;
     const struct abi_control_published *published = bytes;
+    const struct abi_control_upgraded *upgraded = bytes;
+    const struct abi_control_elder *elder = bytes;
 
     switch (type) {
+    case ABI_CONTROL_UPGRADED:
+        return upgraded->outcome < ABI_UPGRADED_COUNT &&
+                       control_ends(upgraded->reason, sizeof(upgraded->reason))
+                   ? NULL
+                   : "UPGRADED: out of range";
+    case ABI_CONTROL_ELDER:
+        return elder->ended <= 1 && control_ends(elder->program, sizeof(elder->program))
+                   ? NULL
+                   : "ELDER: out of range";
     case ABI_CONTROL_REFUSE:
         if (refuse->code >= ABI_REFUSAL_COUNT) {
             return "REFUSE: no such refusal";
@@ -157,6 +185,15 @@ static const char *control_check_upward(const void *bytes, uint32_t type)
     }
 }
 
+static const char *control_check_upgrade(const struct abi_control_upgrade *upgrade)
+{
+    if (upgrade->path[0] != '/') {
+        return "UPGRADE: the program's path is not absolute";
+    }
+    return control_ends(upgrade->path, sizeof(upgrade->path)) ? NULL
+                                                              : "UPGRADE: the path does not end";
+}
+
 /* What depends on the type, once the length is known to be that of the type. */
 static const char *control_check_body(enum control_party party, const void *bytes,
                                       uint32_t descriptors)
@@ -164,11 +201,16 @@ static const char *control_check_body(enum control_party party, const void *byte
     const struct abi_control_head *head = bytes;
     const struct abi_control_listener *listener = bytes;
 
+    if (head->type >= ABI_HANDOVER_HELLO) {
+        return handover_check(bytes, descriptors);
+    }
     switch (head->type) {
     case ABI_CONTROL_HELLO:
     case ABI_CONTROL_SHUTDOWN:
     case ABI_CONTROL_REOPEN:
         return NULL;
+    case ABI_CONTROL_UPGRADE:
+        return control_check_upgrade(bytes);
     case ABI_CONTROL_PUBLISH:
         return control_check_plane(bytes, descriptors);
     case ABI_CONTROL_WELCOME:
@@ -176,6 +218,8 @@ static const char *control_check_body(enum control_party party, const void *byte
     case ABI_CONTROL_REFUSE:
     case ABI_CONTROL_WORKER:
     case ABI_CONTROL_PUBLISHED:
+    case ABI_CONTROL_UPGRADED:
+    case ABI_CONTROL_ELDER:
         return control_check_upward(bytes, head->type);
     case ABI_CONTROL_PHASE:
         return control_check_phase(party, bytes);

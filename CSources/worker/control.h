@@ -9,15 +9,20 @@
 #include <stdint.h>
 
 #include "abi/control.h"
+#include "abi/handover.h"
 #include "shm/shm.h"
 
 _Static_assert(ABI_CONTROL_LISTENERS <= SHM_DESCRIPTORS, "a LISTENER message is one packet");
+_Static_assert(5 + LIMIT_ELDERS <= SHM_DESCRIPTORS, "a STATE message is one packet");
 
 enum control_party {
     CONTROL_PLANE = 0,       /* speaks to the supervisor */
     CONTROL_SUPERVISOR_UP,   /* the supervisor, speaking to the control plane */
     CONTROL_SUPERVISOR_DOWN, /* the supervisor, speaking to a worker */
     CONTROL_WORKER,          /* speaks to the supervisor */
+    CONTROL_HEIR,            /* the supervisor to come, speaking to the one that is */
+    CONTROL_ELDER,           /* the one that is, or was, speaking to its heir */
+    CONTROL_PARTY_COUNT
 };
 
 struct control_message {
@@ -34,6 +39,13 @@ struct control_message {
         struct abi_control_phase phase;
         struct abi_control_generation generation;
         struct abi_control_reopen reopen;
+        struct abi_control_upgrade upgrade;
+        struct abi_handover_hello heir;
+        struct abi_handover_step step;
+        struct abi_handover_state state;
+        struct abi_handover_sockets sockets;
+        struct abi_handover_draining draining;
+        struct abi_handover_fail fail;
         uint8_t bytes[LIMIT_CONTROL_MESSAGE];
     };
     struct shm_descriptors descriptors;
@@ -60,9 +72,9 @@ void control_drop(struct control_message *message);
  * does not read; MESH_E_CLOSED: it is gone. Descriptors stay the caller's. */
 [[nodiscard]] int control_send(int fd, const void *message, const int *fds, uint32_t count);
 
-static inline struct abi_control_head control_head(enum abi_control_type type, size_t size)
+static inline struct abi_control_head control_head(uint32_t type, size_t size)
 {
-    return (struct abi_control_head){.type = (uint32_t)type, .length = (uint32_t)size};
+    return (struct abi_control_head){.type = type, .length = (uint32_t)size};
 }
 
 /* Copies `text` into a field of LIMIT_REASON bytes, cut and NUL-terminated, zeros behind. */

@@ -1,6 +1,7 @@
 #include "worker/cpus.h"
 
 #include <sched.h>
+#include <stdio.h>
 
 #include "base/must.h"
 
@@ -44,6 +45,22 @@ bool cpus_parse(const char *text, struct cpus *out)
         }
     } while (*at++ == ',');
     return at[-1] == '\0';
+}
+
+void cpus_text(const struct cpus *cpus, char out[CPUS_TEXT])
+{
+    size_t length = 0;
+
+    _Static_assert(CPU_SETSIZE <= 10000, "at most four digits and a comma each");
+    out[0] = '\0';
+    for (uint32_t i = 0; i < cpus->count; i++) {
+        int added =
+            snprintf(out + length, CPUS_TEXT - length, "%s%u", i > 0 ? "," : "", cpus->list[i]);
+
+        MUST(added > 0);
+        length += (size_t)added;
+        MUST(length < CPUS_TEXT);
+    }
 }
 
 bool cpus_allowed(struct cpus *out)

@@ -32,6 +32,11 @@ void log_set_level(enum log_level level)
     log_threshold = level;
 }
 
+const char *log_level_in_force(void)
+{
+    return log_names[log_threshold];
+}
+
 void log_become_worker(void)
 {
     log_in_worker = true;

@@ -5,8 +5,10 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "elders.h"
 #include "logkeeper.h"
 #include "publish.h"
+#include "upgrade.h"
 
 static void peers_close(struct state_peer *peer)
 {
@@ -106,7 +108,7 @@ static void peers_welcome(struct state *state)
         .secrets_generation = state->committed.secrets_generation,
         .started_at_ms = state->started_at_ms,
         .kernel_tls = state->kernel_tls,
-        .program = "dataplane " SUPERVISOR_VERSION,
+        .program = SUPERVISOR_PROGRAM,
     };
     const int fds[2] = {state->overlay_file, state->committed.snapshot};
 
@@ -116,6 +118,7 @@ static void peers_welcome(struct state *state)
     for (uint32_t slot = 0; slot < state->config->workers; slot++) {
         peers_tell_worker(state, slot, true);
     }
+    elders_introduce(state);
 }
 
 /* A control plane has said who it is: it takes over, or is told why not. */
@@ -194,12 +197,24 @@ void peers_read_plane(struct state *state)
         break;
     case ABI_CONTROL_REOPEN:
         logkeeper_reopen(state);
+        elders_reopen(state);
+        break;
+    case ABI_CONTROL_UPGRADE:
+        upgrade_receive(state, state->message.upgrade.path);
         break;
     default:
         peers_drop_plane(state, "a second HELLO");
         break;
     }
     control_drop(&state->message);
+}
+
+void peers_leave(struct state *state, const char *why)
+{
+    peers_drop_plane(state, why);
+    for (uint32_t i = 0; i < STATE_PEERS; i++) {
+        peers_close(&state->peers[i]);
+    }
 }
 
 void peers_tick(struct state *state)

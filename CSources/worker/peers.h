@@ -21,5 +21,7 @@ void peers_tell(struct state *state, const void *message, const int *fds, uint32
 void peers_tell_worker(struct state *state, uint32_t slot, bool with_stats);
 
 void peers_drop_plane(struct state *state, const char *why);
+/* As above, and of everybody else who is connected. */
+void peers_leave(struct state *state, const char *why);
 
 #endif

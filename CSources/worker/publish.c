@@ -8,6 +8,8 @@
 #include "logkeeper.h"
 #include "peers.h"
 #include "slots.h"
+#include "takeover.h"
+#include "upgrade.h"
 
 void publish_close(struct state_files *files)
 {
@@ -156,6 +158,11 @@ void publish_receive(struct state *state, struct control_message *message)
                        "the data plane is shutting down");
         return;
     }
+    if (upgrade_is_under_way(state)) {
+        publish_refuse(state, publish->generation, ABI_REFUSAL_BUSY,
+                       "the data plane is being upgraded");
+        return;
+    }
     if (state->queued.generation != 0) {
         publish_refuse(state, state->queued.generation, ABI_REFUSAL_BUSY,
                        "a newer generation came while it waited");
@@ -293,7 +300,9 @@ void publish_phase(struct state *state, uint32_t slot, const struct abi_control_
     case ABI_PHASE_REFUSED:
         log_line(LOG_LEVEL_WARN, "worker %u refuses generation %llu: %s", slot,
                  (unsigned long long)phase->generation, phase->reason);
-        if (!rollout_refused(&state->rollout, slot, phase->generation)) {
+        if (state->takeover.phase != STATE_TAKEOVER_NONE) {
+            takeover_abandon(state, phase->reason);
+        } else if (!rollout_refused(&state->rollout, slot, phase->generation)) {
             publish_late_refusal(state, slot, phase->generation);
         }
         break;

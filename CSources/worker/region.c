@@ -64,6 +64,17 @@ int region_map(int fd, size_t size, bool secret, struct region *out)
     return 0;
 }
 
+int region_share(int fd, size_t size, struct region *out)
+{
+    void *base = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+
+    if (base == MAP_FAILED) {
+        return -errno;
+    }
+    *out = (struct region){.base = base, .size = size};
+    return 0;
+}
+
 int region_protect(const struct region *region)
 {
     return mprotect(region->base, region->size, PROT_READ) == 0 ? 0 : -errno;

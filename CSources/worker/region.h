@@ -25,6 +25,9 @@ struct region {
 /* Maps `size` bytes for reading; `secret` keeps them out of core dumps. 0 or -errno. */
 [[nodiscard]] int region_map(int fd, size_t size, bool secret, struct region *out);
 
+/* Maps `size` bytes that another process writes, for reading. 0 or -errno. */
+[[nodiscard]] int region_share(int fd, size_t size, struct region *out);
+
 /* Makes a mapping read-only. 0 or -errno. */
 [[nodiscard]] int region_protect(const struct region *region);
 

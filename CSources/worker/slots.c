@@ -16,6 +16,8 @@
 #include "logkeeper.h"
 #include "peers.h"
 #include "publish.h"
+#include "takeover.h"
+#include "upgrade.h"
 #include "worker.h"
 
 #define SLOTS_CHANNEL 3 /* descriptor of the channel in a worker */
@@ -119,11 +121,13 @@ void slots_send_generation(struct state *state, uint32_t slot, enum abi_control_
     slots_send(state, slot, &message, fds, type == ABI_CONTROL_PREPARE ? (secrets ? 2 : 1) : 0);
 }
 
-void slots_drain(struct state *state, uint64_t grace_ms)
+static void slots_finish(struct state *state, enum abi_control_type type, uint64_t grace_ms)
 {
+    state->draining = true;
+    state->drain_end_ms = state->now_ms + grace_ms + SLOTS_KILL_MS;
     for (uint32_t slot = 0; slot < state->config->workers; slot++) {
         struct abi_control_generation message = {
-            .head = control_head(ABI_CONTROL_DRAIN, sizeof(message)),
+            .head = control_head(type, sizeof(message)),
             .worker = slot,
             .grace_ms = grace_ms,
         };
@@ -133,6 +137,31 @@ void slots_drain(struct state *state, uint64_t grace_ms)
             slots_set_state(state, slot, ABI_WORKER_DRAINING);
         }
     }
+}
+
+void slots_drain(struct state *state, uint64_t grace_ms)
+{
+    slots_finish(state, ABI_CONTROL_DRAIN, grace_ms);
+}
+
+void slots_retire(struct state *state)
+{
+    state->retired = true;
+    slots_finish(state, ABI_CONTROL_RETIRE, state->config->drain_timeout_ms);
+}
+
+uint64_t slots_connections(const struct state *state)
+{
+    uint64_t count = 0;
+
+    for (uint32_t slot = 0; slot < state->config->workers; slot++) {
+        const struct abi_stats *stats = state->slots[slot].stats.base;
+
+        if (state->slots[slot].pid != 0) {
+            count += abi_stat_get(&stats->counters[ABI_WORKER_CONNECTIONS_OPEN]);
+        }
+    }
+    return count;
 }
 
 /* --- start --- */
@@ -370,6 +399,9 @@ static void slots_ended(struct state *state, uint32_t slot, int status)
     worker->generation = 0;
     worker->exit_status = (uint32_t)status;
     rollout_gone(&state->rollout, slot);
+    if (state->takeover.phase != STATE_TAKEOVER_NONE) {
+        takeover_abandon(state, "one of its workers ended before all of them served");
+    }
     if (state->draining) {
         slots_set_state(state, slot, ABI_WORKER_DEAD);
         return;
@@ -392,7 +424,7 @@ void slots_reap(struct state *state)
     pid_t pid;
 
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        if (logkeeper_ended(state, pid, status)) {
+        if (logkeeper_ended(state, pid, status) || upgrade_ended(state, pid, status)) {
             continue;
         }
         for (uint32_t slot = 0; slot < state->config->workers; slot++) {

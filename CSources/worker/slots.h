@@ -6,6 +6,7 @@
 
 #define SLOTS_STUCK_MS  5000u  /* without a loop turn: ended and replaced */
 #define SLOTS_ABORT_MS  500u   /* from SIGABRT, for last words, to SIGKILL */
+#define SLOTS_KILL_MS   1000u  /* after the time to drain */
 #define SLOTS_BEHIND_MS 10000u /* without the committed generation: ended and replaced */
 
 /* Makes the stats regions; the processes are started by slots_tick(). false: said in the log. */
@@ -42,6 +43,12 @@ void slots_set_state(struct state *state, uint32_t slot, enum abi_worker_state n
 
 /* Tells all workers to finish. */
 void slots_drain(struct state *state, uint64_t grace_ms);
+
+/* As above, while another data plane accepts at the same sockets; this one ends when they have. */
+void slots_retire(struct state *state);
+
+/* Connections that clients have with the workers. */
+uint64_t slots_connections(const struct state *state);
 
 /* Ends the process at once; it is replaced like one that crashed. */
 void slots_kill(struct state *state, uint32_t slot, const char *why);

@@ -54,6 +54,49 @@ struct state_logger {
     uint64_t start_ms; /* when to start the next process; without one */
 };
 
+/* This data plane hands over to a program that it has started (upgrade.c). */
+enum state_upgrading {
+    STATE_UPGRADE_NONE = 0,
+    STATE_UPGRADE_WANTED = 1,  /* waits for the publication under way */
+    STATE_UPGRADE_STARTED = 2, /* the heir has been started; its HELLO is awaited */
+    STATE_UPGRADE_GIVING = 3,  /* it asks for what there is, and starts its workers */
+    STATE_UPGRADE_DONE = 4,    /* it serves; this one drains */
+};
+
+struct state_upgrade {
+    enum state_upgrading phase;
+    pid_t pid;   /* of the heir; 0: not started, or its status has been taken */
+    int channel; /* -1: none */
+    bool given;  /* all of it */
+    bool lost;   /* the heir's end of the channel is closed; its status is awaited */
+    bool reaped;
+    int status;      /* of its process, when `reaped` */
+    uint64_t due_ms; /* when the heir is given up; DONE: when it is told again how draining goes */
+    char path[LIMIT_PROGRAM_PATH];
+};
+
+/* This data plane has been started to take over from another one (takeover.c). */
+enum state_taking {
+    STATE_TAKEOVER_NONE = 0,    /* it is the one, or never will be */
+    STATE_TAKEOVER_WARMING = 1, /* its workers are to serve first */
+    STATE_TAKEOVER_ASKED = 2,   /* they do; the elder's GO is awaited */
+};
+
+struct state_takeover {
+    enum state_taking phase;
+    int channel; /* -1: none */
+};
+
+/* A data plane of before an upgrade that has not ended yet. */
+struct state_elder {
+    int channel; /* -1: none */
+    uint32_t pid;
+    uint64_t generation;
+    uint64_t connections;
+    uint64_t end_ms; /* when what is left of it is cut */
+    char program[64];
+};
+
 /* Who connects to the control socket: several may be before their HELLO, one controls. */
 #define STATE_PEERS        8u
 #define STATE_HELLO_MS     2000u
@@ -93,7 +136,13 @@ struct state {
     bool drain_wanted; /* by a signal or the control plane; begun in the same turn */
     uint64_t drain_grace_ms;
     bool draining;
+    bool retired;   /* another data plane has this one's sockets and files */
+    bool signalled; /* told to end while it drains */
     uint64_t drain_end_ms;
+
+    struct state_upgrade upgrade;
+    struct state_takeover takeover;
+    struct state_elder elders[LIMIT_ELDERS];
 
     struct sockets sockets;
     struct state_slot slots[LIMIT_WORKERS];

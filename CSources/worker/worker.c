@@ -56,10 +56,8 @@ static void worker_orphaned(struct worker *worker, const char *why)
     worker->orphan = true;
     evlog_note(&worker->events, "orphaned", 0, 0);
     log_line(LOG_LEVEL_ERROR, "lost the supervisor (%s): draining", why);
-    if (!worker->draining) {
-        worker->draining = true;
-        proxy_drain(worker->proxy, worker->config->orphan_grace_ms);
-    }
+    worker->draining = true;
+    proxy_retire(worker->proxy, worker->config->orphan_grace_ms);
 }
 
 static void worker_send(struct worker *worker, const void *message)
@@ -173,12 +171,14 @@ static void worker_on_message(struct worker *worker)
             worker->preparing = 0;
         }
         break;
+    case ABI_CONTROL_RETIRE:
+        worker->draining = true;
+        proxy_retire(worker->proxy, worker->message.generation.grace_ms);
+        break;
     default:
         MUST(worker->message.head.type == ABI_CONTROL_DRAIN);
-        if (!worker->draining) {
-            worker->draining = true;
-            proxy_drain(worker->proxy, worker->message.generation.grace_ms);
-        }
+        worker->draining = true;
+        proxy_drain(worker->proxy, worker->message.generation.grace_ms);
         break;
     }
     control_drop(&worker->message);

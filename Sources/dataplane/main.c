@@ -1,4 +1,5 @@
 /* The program `dataplane`: argv to supervisor_run(). */
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -26,6 +27,9 @@ static const char help[] =
     "  --pid-file PATH        holds the supervisor's process number while it runs\n"
     "  --log-level LEVEL      trace, debug, info, warn or error; default info\n"
     "  --detach               run in a session of its own; returns once it can be connected to\n"
+    "  --take-over FD         replace the data plane at the other end of this socket, which "
+    "starts\n"
+    "                         this program so when it is upgraded\n"
     "  --version              print version and stop\n"
     "  --help                 print this and stop\n"
     "The log is JSON lines on standard error. SIGTERM or SIGINT drains and ends; a second one "
@@ -44,6 +48,7 @@ static const struct option options[] = {
     {"pid-file", required_argument, NULL, 'p'},
     {"log-level", required_argument, NULL, 'l'},
     {"detach", no_argument, NULL, 'D'},
+    {"take-over", required_argument, NULL, 't'},
     {"version", no_argument, NULL, 'V'},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
@@ -127,6 +132,9 @@ static void take(int name, struct supervisor_config *config)
     case 'D':
         config->detach = true;
         break;
+    case 't':
+        config->take_over = (int)number("take-over", optarg, 3, 1000000);
+        break;
     case 'V':
         printf("dataplane %s (abi %u)\n", SUPERVISOR_VERSION, ABI_VERSION);
         exit(SUPERVISOR_EXIT_OK);
@@ -141,7 +149,7 @@ static void take(int name, struct supervisor_config *config)
 
 int main(int argc, char **argv)
 {
-    struct supervisor_config config = {.drain_timeout_ms = 10000};
+    struct supervisor_config config = {.drain_timeout_ms = 10000, .take_over = -1};
     int name;
 
     while ((name = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -158,6 +166,9 @@ int main(int argc, char **argv)
     }
     if (config.workers == 0) {
         config.workers = config.cpus.count;
+    }
+    if (config.take_over >= 0 && (config.detach || fcntl(config.take_over, F_GETFD) < 0)) {
+        usage("--take-over is for a running data plane to use, and not with --detach");
     }
     return supervisor_run(&config);
 }

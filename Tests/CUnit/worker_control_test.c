@@ -8,6 +8,8 @@
 #include "base/err.h"
 #include "cunit.h"
 
+#define SAMPLE_MAX 1088u
+
 /* One valid message of each kind: what the tests below damage. */
 struct sample {
     enum control_party party;
@@ -23,7 +25,16 @@ struct sample {
         struct abi_control_listener listener;
         struct abi_control_phase phase;
         struct abi_control_generation generation;
-        uint8_t bytes[512];
+        struct abi_control_upgrade upgrade;
+        struct abi_control_upgraded upgraded;
+        struct abi_control_elder elder;
+        struct abi_handover_hello heir;
+        struct abi_handover_step step;
+        struct abi_handover_state state;
+        struct abi_handover_sockets sockets;
+        struct abi_handover_draining draining;
+        struct abi_handover_fail fail;
+        uint8_t bytes[SAMPLE_MAX];
     };
 };
 
@@ -31,6 +42,11 @@ struct sample {
     {.party = (from),                                                                              \
      .descriptors = (number),                                                                      \
      .generation = {.head = {(kind), sizeof(struct abi_control_generation)}, .generation = 7}}
+
+#define STEP(kind, from)                                                                           \
+    {                                                                                              \
+        .party = (from), .step = {.head = {(kind), sizeof(struct abi_handover_step)} }             \
+    }
 
 static const struct sample samples[] = {
     {.party = CONTROL_PLANE,
@@ -84,6 +100,50 @@ static const struct sample samples[] = {
     GENERATION(ABI_CONTROL_READY, CONTROL_WORKER, 0),
     GENERATION(ABI_CONTROL_DRAINED, CONTROL_WORKER, 0),
     GENERATION(ABI_CONTROL_RELEASED, CONTROL_WORKER, 0),
+    GENERATION(ABI_CONTROL_RETIRE, CONTROL_SUPERVISOR_DOWN, 0),
+    {.party = CONTROL_PLANE,
+     .upgrade = {.head = {ABI_CONTROL_UPGRADE, sizeof(struct abi_control_upgrade)}, .path = "/d"}},
+    {.party = CONTROL_SUPERVISOR_UP,
+     .upgraded = {.head = {ABI_CONTROL_UPGRADED, sizeof(struct abi_control_upgraded)},
+                  .outcome = ABI_UPGRADED_BUSY}},
+    {.party = CONTROL_SUPERVISOR_UP,
+     .elder = {.head = {ABI_CONTROL_ELDER, sizeof(struct abi_control_elder)}, .ended = 1}},
+    {.party = CONTROL_HEIR,
+     .heir = {.head = {ABI_HANDOVER_HELLO, sizeof(struct abi_handover_hello)}, .version = 9}},
+    {.party = CONTROL_PLANE, .head = {ABI_CONTROL_REOPEN, sizeof(struct abi_control_reopen)}},
+    {.party = CONTROL_SUPERVISOR_DOWN,
+     .head = {ABI_CONTROL_REOPEN, sizeof(struct abi_control_reopen)}},
+    STEP(ABI_HANDOVER_NEXT, CONTROL_HEIR),
+    STEP(ABI_HANDOVER_TAKEN, CONTROL_HEIR),
+    {.party = CONTROL_HEIR, .head = {ABI_CONTROL_REOPEN, sizeof(struct abi_control_reopen)}},
+    {.party = CONTROL_HEIR, .head = {ABI_CONTROL_SHUTDOWN, sizeof(struct abi_control_shutdown)}},
+    {.party = CONTROL_HEIR,
+     .fail = {.head = {ABI_HANDOVER_FAIL, sizeof(struct abi_handover_fail)}, .reason = "no"}},
+    {.party = CONTROL_ELDER,
+     .descriptors = 3,
+     .state = {.head = {ABI_HANDOVER_STATE, sizeof(struct abi_handover_state)}, .workers = 1}},
+    {.party = CONTROL_ELDER,
+     .descriptors = 5 + LIMIT_ELDERS,
+     .state = {.head = {ABI_HANDOVER_STATE, sizeof(struct abi_handover_state)},
+               .workers = LIMIT_WORKERS,
+               .has_snapshot = 1,
+               .has_secrets = 1,
+               .has_installation = 1,
+               .elders = LIMIT_ELDERS,
+               .generation = 4,
+               .newest = 4}},
+    {.party = CONTROL_ELDER,
+     .descriptors = 2,
+     .sockets = {.head = {ABI_HANDOVER_SOCKETS, sizeof(struct abi_handover_sockets)},
+                 .first = LIMIT_WORKERS - 2,
+                 .count = 2,
+                 .length = 16}},
+    STEP(ABI_HANDOVER_END, CONTROL_ELDER),
+    STEP(ABI_HANDOVER_GO, CONTROL_ELDER),
+    {.party = CONTROL_ELDER,
+     .draining = {.head = {ABI_HANDOVER_DRAINING, sizeof(struct abi_handover_draining)}}},
+    {.party = CONTROL_ELDER,
+     .fail = {.head = {ABI_HANDOVER_FAIL, sizeof(struct abi_handover_fail)}}},
 };
 
 #define SAMPLES (sizeof(samples) / sizeof(samples[0]))
@@ -131,7 +191,7 @@ TEST(refuses_every_truncation)
 TEST(refuses_a_length_that_agrees_with_its_head_but_not_with_its_type)
 {
     for (size_t i = 0; i < SAMPLES; i++) {
-        for (uint32_t length = 8; length <= 512; length += 8) {
+        for (uint32_t length = 8; length <= SAMPLE_MAX; length += 8) {
             struct sample damaged = samples[i];
 
             damaged.head.length = length;
@@ -157,7 +217,7 @@ TEST(refuses_another_number_of_descriptors)
 TEST(refuses_types_that_the_other_side_says)
 {
     for (size_t i = 0; i < SAMPLES; i++) {
-        for (int party = CONTROL_PLANE; party <= CONTROL_WORKER; party++) {
+        for (int party = CONTROL_PLANE; party < CONTROL_PARTY_COUNT; party++) {
             bool known = false;
             struct sample other = samples[i];
 
@@ -207,6 +267,73 @@ TEST(refuses_numbers_out_of_range)
     damaged = samples[8];
     damaged.published.outcome = ABI_PUBLISHED_COUNT;
     refuse_sample(&damaged, "unknown outcome");
+}
+
+/* The first sample of a type that its party says. */
+static struct sample find_sample(enum control_party party, uint32_t type)
+{
+    for (size_t i = 0; i < SAMPLES; i++) {
+        if (samples[i].party == party && samples[i].head.type == type) {
+            return samples[i];
+        }
+    }
+    CHECK(false);
+    return samples[0];
+}
+
+TEST(refuses_an_upgrade_without_a_program)
+{
+    struct sample damaged = find_sample(CONTROL_PLANE, ABI_CONTROL_UPGRADE);
+
+    damaged.upgrade.path[0] = 'd';
+    refuse_sample(&damaged, "a relative path");
+    damaged.upgrade.path[0] = '\0';
+    refuse_sample(&damaged, "no path");
+    memset(damaged.upgrade.path, '/', sizeof(damaged.upgrade.path));
+    refuse_sample(&damaged, "a path that does not end");
+    damaged = find_sample(CONTROL_SUPERVISOR_UP, ABI_CONTROL_UPGRADED);
+    damaged.upgraded.outcome = ABI_UPGRADED_COUNT;
+    refuse_sample(&damaged, "unknown outcome");
+    damaged = find_sample(CONTROL_SUPERVISOR_UP, ABI_CONTROL_ELDER);
+    damaged.elder.ended = 2;
+    refuse_sample(&damaged, "ended 2");
+    memset(damaged.elder.program, 'x', sizeof(damaged.elder.program));
+    damaged.elder.ended = 0;
+    refuse_sample(&damaged, "ELDER program");
+}
+
+TEST(refuses_a_handover_that_contradicts_itself)
+{
+    struct sample damaged = find_sample(CONTROL_ELDER, ABI_HANDOVER_STATE);
+
+    damaged.state.workers = 0;
+    refuse_sample(&damaged, "no workers");
+    damaged.state.workers = LIMIT_WORKERS + 1;
+    refuse_sample(&damaged, "too many workers");
+    damaged = find_sample(CONTROL_ELDER, ABI_HANDOVER_STATE);
+    damaged.state.newest = 1;
+    CHECK(check_sample(&damaged) == NULL);
+    damaged.state.generation = 1;
+    refuse_sample(&damaged, "a generation without a snapshot");
+    damaged.state.has_snapshot = 1;
+    damaged.descriptors++;
+    CHECK(check_sample(&damaged) == NULL);
+    damaged.state.generation = 2;
+    refuse_sample(&damaged, "newer than the newest");
+    damaged = find_sample(CONTROL_ELDER, ABI_HANDOVER_STATE);
+    damaged.state.elders = LIMIT_ELDERS + 1;
+    damaged.descriptors += LIMIT_ELDERS + 1;
+    refuse_sample(&damaged, "too many elders");
+    damaged = find_sample(CONTROL_ELDER, ABI_HANDOVER_SOCKETS);
+    damaged.sockets.first++;
+    refuse_sample(&damaged, "a slot too far");
+    damaged.sockets.first = UINT32_MAX;
+    refuse_sample(&damaged, "a slot much too far");
+    damaged = find_sample(CONTROL_ELDER, ABI_HANDOVER_SOCKETS);
+    damaged.sockets.length = sizeof(damaged.sockets.address) + 1;
+    refuse_sample(&damaged, "a long address");
+    damaged.sockets.length = 1;
+    refuse_sample(&damaged, "no address");
 }
 
 TEST(refuses_impossible_phases)

@@ -59,7 +59,7 @@ FUZZ_TARGET(control)
     if (in.len < 2 || in.len > 2 + LIMIT_CONTROL_MESSAGE) {
         return;
     }
-    party = (enum control_party)(in.ptr[0] % (CONTROL_WORKER + 1));
+    party = (enum control_party)(in.ptr[0] % CONTROL_PARTY_COUNT);
     descriptors = in.ptr[1] % (SHM_DESCRIPTORS + 1);
     packet = bytes_from(in, 2);
     exact = malloc(packet.len > 0 ? packet.len : 1); /* aligned, and its end is guarded */

@@ -31,17 +31,21 @@ enum abi_control_type {
     ABI_CONTROL_SHUTDOWN = 3, /* drain and end */
     ABI_CONTROL_REOPEN = 4,   /* access logs go to files of their names, made anew if they must be;
                                  the supervisor passes it on to the logger */
+    ABI_CONTROL_UPGRADE = 5,  /* start that program, hand everything over to it, drain and end */
     /* supervisor -> control plane */
     ABI_CONTROL_WELCOME = 16,   /* fds: overlay, and the committed snapshot when there is one */
     ABI_CONTROL_REFUSE = 17,    /* the peer may not control this data plane */
     ABI_CONTROL_WORKER = 18,    /* fds: the stats region, in the first message about a slot */
     ABI_CONTROL_PUBLISHED = 19, /* a publication has ended */
+    ABI_CONTROL_UPGRADED = 20,  /* an upgrade has ended; when it is done the channel ends with it */
+    ABI_CONTROL_ELDER = 21, /* a data plane of before an upgrade: while it drains, and its end */
     /* supervisor -> worker */
     ABI_CONTROL_LISTENER = 32, /* fds: listening sockets, one per key */
     ABI_CONTROL_PREPARE = 33,  /* fds: snapshot, secrets */
     ABI_CONTROL_COMMIT = 34,
     ABI_CONTROL_ABORT = 35,
     ABI_CONTROL_DRAIN = 36,
+    ABI_CONTROL_RETIRE = 37, /* as DRAIN, while a successor accepts at the same sockets */
     /* worker -> supervisor; passed on to the control plane */
     ABI_CONTROL_READY = 48,    /* loop runs */
     ABI_CONTROL_PHASE = 49,    /* a worker's step with a generation */
@@ -171,12 +175,41 @@ struct abi_control_reopen {
     struct abi_control_head head;
 };
 
+struct abi_control_upgrade {
+    struct abi_control_head head;
+    char path[LIMIT_PROGRAM_PATH]; /* absolute, NUL-terminated */
+};
+
+enum abi_upgraded {
+    ABI_UPGRADED_DONE = 0,   /* process `pid` serves and listens on the control socket */
+    ABI_UPGRADED_FAILED = 1, /* nothing has changed; `reason` */
+    ABI_UPGRADED_BUSY = 2,   /* not begun, `reason`: worth another try later */
+    ABI_UPGRADED_COUNT
+};
+
+struct abi_control_upgraded {
+    struct abi_control_head head;
+    uint32_t outcome; /* enum abi_upgraded */
+    uint32_t pid;     /* of the new supervisor; 0: there was none */
+    char reason[LIMIT_REASON];
+};
+
+struct abi_control_elder {
+    struct abi_control_head head;
+    uint32_t pid;
+    uint32_t ended;       /* 1: it is gone */
+    uint64_t generation;  /* what its workers run to their end */
+    uint64_t connections; /* that clients still have with it */
+    uint64_t left_ms;     /* until what is left is cut */
+    char program[64];     /* its version text */
+};
+
 struct abi_control_generation { /* PREPARE, COMMIT, ABORT, RELEASED, READY, DRAINED */
     struct abi_control_head head;
     uint32_t worker;
     uint32_t has_secrets; /* PREPARE: 0 = keep the secrets of before */
     uint64_t generation;
-    uint64_t grace_ms; /* DRAIN */
+    uint64_t grace_ms; /* DRAIN, RETIRE */
 };
 
 _Static_assert(sizeof(struct abi_control_hello) == 32, "layout");
@@ -187,6 +220,10 @@ _Static_assert(sizeof(struct abi_control_worker) == 32, "layout");
 _Static_assert(sizeof(struct abi_control_phase) == 32 + LIMIT_REASON, "layout");
 _Static_assert(sizeof(struct abi_control_published) == 32, "layout");
 _Static_assert(sizeof(struct abi_control_listener) == 16 + 8 * ABI_CONTROL_LISTENERS, "layout");
+_Static_assert(sizeof(struct abi_control_upgrade) == 8 + LIMIT_PROGRAM_PATH, "layout");
+_Static_assert(sizeof(struct abi_control_upgraded) == 16 + LIMIT_REASON, "layout");
+_Static_assert(sizeof(struct abi_control_elder) == 104, "layout");
+_Static_assert(sizeof(struct abi_control_upgrade) <= LIMIT_CONTROL_MESSAGE, "fits one packet");
 _Static_assert(sizeof(struct abi_control_listener) <= LIMIT_CONTROL_MESSAGE, "fits one packet");
 
 #endif

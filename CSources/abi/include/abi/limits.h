@@ -62,6 +62,8 @@
 #define LIMIT_REASON          240u    /* bytes of a reason, with its NUL */
 #define LIMIT_PREPARE_MS      2000u   /* a worker that has not answered by then has no veto */
 #define LIMIT_VIEW_SLICE_NS   200000u /* work of view_open in one loop turn */
+#define LIMIT_PROGRAM_PATH    1024u   /* bytes of a program's path, with its NUL */
+#define LIMIT_ELDERS          2u      /* data planes of before that may drain at a time */
 
 _Static_assert(LIMIT_TABLE_ROUTES >= 10000u * 10u, "ten thousand hosts with ten paths each");
 _Static_assert(LIMIT_ROUTES >= 2u * LIMIT_TABLE_ROUTES, "two of the greatest listeners fit");

@@ -15,6 +15,10 @@ struct cpus {
 /* "1", "0-3", "1,2", "0-1,4": at most LIMIT_WORKERS processors. false for anything else. */
 bool cpus_parse(const char *text, struct cpus *out);
 
+/* As cpus_parse() takes it. */
+#define CPUS_TEXT (LIMIT_WORKERS * 6u)
+void cpus_text(const struct cpus *cpus, char out[CPUS_TEXT]);
+
 /* Those this process may run on, at most LIMIT_WORKERS. */
 bool cpus_allowed(struct cpus *out);
 

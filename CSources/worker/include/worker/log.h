@@ -24,6 +24,8 @@ bool log_parse_level(const char *name, enum log_level *out);
 
 /* Lines below `level` are dropped. */
 void log_set_level(enum log_level level);
+/* The name of that level. */
+const char *log_level_in_force(void);
 
 /* From now on this process is a worker: lines go to standard error as `<N>text`. */
 void log_become_worker(void);

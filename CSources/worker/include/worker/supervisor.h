@@ -12,6 +12,7 @@
 #include "worker/log.h"
 
 #define SUPERVISOR_VERSION "0.1.0"
+#define SUPERVISOR_PROGRAM "dataplane " SUPERVISOR_VERSION
 
 /* Exit statuses, as sysexits.h numbers them. */
 enum supervisor_exit {
@@ -30,7 +31,8 @@ struct supervisor_config {
     struct cpus cpus;
     enum ring_engine_kind engine; /* of the workers */
     uint64_t drain_timeout_ms;
-    bool detach; /* returns once a child of its own session listens on the control socket */
+    int take_over; /* channel to the data plane that this one replaces; -1: none */
+    bool detach;   /* returns once a child of its own session listens on the control socket */
 };
 
 /* Runs until SIGTERM, SIGINT or SHUTDOWN, or, detached, until the data plane is up. Returns an exit
