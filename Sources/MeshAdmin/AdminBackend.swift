@@ -33,4 +33,6 @@ package protocol AdminBackend: Sendable {
     func deleteIntention(source: String, destination: String) async throws -> ChangeReport
     /// Files of access logs are opened by their names again.
     func reopenLogs() async throws
+    /// Another program takes over from the data plane that runs.
+    func upgradeDataPlane(_ request: UpgradeRequest) async throws -> UpgradeReport
 }

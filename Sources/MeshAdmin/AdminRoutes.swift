@@ -175,6 +175,14 @@ struct AdminRoutes: Sendable {
                             source: pair.source, destination: pair.destination))
                 },
             ],
+            "v1/dataplane/upgrade": [
+                .post: { request, _ in
+                    let wanted: UpgradeRequest = try await Self.decoded(request)
+                    let report = try await backend.upgradeDataPlane(wanted)
+                    return AdminErrors.json(
+                        report, status: report.outcome == .done ? .ok : .conflict)
+                }
+            ],
             "v1/log/reopen": [
                 .post: { _, _ in
                     try await backend.reopenLogs()

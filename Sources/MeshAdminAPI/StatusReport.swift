@@ -52,10 +52,41 @@ package struct DataPlaneReport: Codable, Sendable, Equatable {
     package var version: String?
     /// Whether this control plane starts and stops it.
     package var managed: Bool
+    /// When it was started.
+    package var since: Date?
+    /// Version of the control channel that it speaks.
+    package var abi: Int?
+    /// Where this control plane would start one from.
+    package var path: String?
+    /// Data planes of before an upgrade that finish what clients have with them; nil: an answer of
+    /// a control plane that knows no upgrades.
+    package var draining: [Draining]?
+
+    /// One that drains.
+    package struct Draining: Codable, Sendable, Equatable {
+        package var pid: Int
+        package var version: String?
+        /// What its workers run to their end.
+        package var generation: UInt64
+        package var connections: UInt64
+        /// Until what is left is cut, milliseconds.
+        package var leftMs: UInt64
+
+        package init(
+            pid: Int, version: String?, generation: UInt64, connections: UInt64, leftMs: UInt64
+        ) {
+            self.pid = pid
+            self.version = version
+            self.generation = generation
+            self.connections = connections
+            self.leftMs = leftMs
+        }
+    }
 
     package init(
         connected: Bool, pid: Int?, engine: String?, kernelTls: Bool?, version: String?,
-        managed: Bool
+        managed: Bool, since: Date? = nil, abi: Int? = nil, path: String? = nil,
+        draining: [Draining]? = nil
     ) {
         self.connected = connected
         self.pid = pid
@@ -63,6 +94,54 @@ package struct DataPlaneReport: Codable, Sendable, Equatable {
         self.kernelTls = kernelTls
         self.version = version
         self.managed = managed
+        self.since = since
+        self.abi = abi
+        self.path = path
+        self.draining = draining
+    }
+}
+
+/// Body of an upgrade of the data plane.
+package struct UpgradeRequest: Codable, Sendable, Equatable {
+    /// The program, absolute; nil: the one that this control plane would start.
+    package var path: String?
+
+    package init(path: String? = nil) {
+        self.path = path
+    }
+}
+
+/// How an upgrade of the data plane has ended.
+package struct UpgradeReport: Codable, Sendable, Equatable {
+    package enum Outcome: String, Codable, Sendable {
+        /// The new program serves; the one before drains.
+        case done
+        /// Nothing has changed; `reason`.
+        case failed
+        /// Not begun, `reason`: worth another try later.
+        case busy
+    }
+
+    package var outcome: Outcome
+    package var path: String
+    /// Version text of that program; nil when it did not say.
+    package var version: String?
+    /// Supervisor of the moment.
+    package var pid: Int?
+    package var reason: String?
+    /// What else is worth knowing.
+    package var notes: [String]
+
+    package init(
+        outcome: Outcome, path: String, version: String? = nil, pid: Int? = nil,
+        reason: String? = nil, notes: [String] = []
+    ) {
+        self.outcome = outcome
+        self.path = path
+        self.version = version
+        self.pid = pid
+        self.reason = reason
+        self.notes = notes
     }
 }
 

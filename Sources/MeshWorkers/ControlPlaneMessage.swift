@@ -35,6 +35,18 @@ enum ControlPlaneMessage {
         return bytes(of: message)
     }
 
+    /// nil when the path is longer than a message has room for.
+    static func upgrade(program path: String) -> [UInt8]? {
+        var message = abi_control_upgrade()
+        message.head = head(ABI_CONTROL_UPGRADE, message)
+        let fits = withUnsafeMutableBytes(of: &message.path) { field in
+            guard path.utf8.count < field.count else { return false }
+            field.copyBytes(from: path.utf8)
+            return true
+        }
+        return fits ? bytes(of: message) : nil
+    }
+
     private static func head<Message>(_ type: abi_control_type, _ message: Message)
         -> abi_control_head
     {

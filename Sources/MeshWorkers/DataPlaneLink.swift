@@ -1,3 +1,4 @@
+import CMeshABI
 import Glibc
 import MeshModel
 package import MeshTelemetry
@@ -7,6 +8,8 @@ package enum DataPlaneEvent: Sendable {
     /// A data plane is connected. `snapshot` is what it runs now: to be adopted.
     case linked(DataPlaneWelcome, snapshot: Descriptor?)
     case unlinked(reason: String)
+    /// The data plane was upgraded: another process runs what the one before ran.
+    case moved(DataPlaneWelcome)
     case worker(WorkerStatus)
     /// No request of this worker uses this generation any more.
     case released(worker: Int, generation: UInt64)
@@ -17,6 +20,8 @@ package struct DataPlaneStatus: Sendable {
     /// nil: none is connected.
     package var welcome: DataPlaneWelcome?
     package var workers: [WorkerStatus] = []
+    /// Data planes of before an upgrade that still drain.
+    package var elders: [ElderStatus] = []
     /// Live snapshot; 0: none.
     package var generation: UInt64 = 0
 }
@@ -51,6 +56,12 @@ package actor DataPlaneLink {
 
     /// The supervisor ends a publication within 2.5 s, and may have another one before.
     package static let publishDeadline: Duration = .seconds(6)
+    /// Regions of data planes of before that still count; beyond that the oldest are let go, and
+    /// totals fall.
+    private static let retiredLimit = 32 * Int(LIMIT_WORKERS)
+
+    /// Versions of the control channel that this control plane speaks.
+    package static let spokenVersions = ABI_VERSION_OLDEST...ABI_VERSION
 
     /// For one reader; a reader that falls far behind loses the oldest.
     package nonisolated let events: AsyncStream<DataPlaneEvent>
@@ -68,6 +79,13 @@ package actor DataPlaneLink {
     private var workers: [Int: WorkerStatus] = [:]
     private var regions: [Int: WorkerStatsRegion] = [:]
     private var live: UInt64 = 0
+    private var elders: [UInt32: ElderStatus] = [:]
+    /// What the slots of data planes of before have counted, which may still grow.
+    private var retired: [WorkerStatsRegion] = []
+    private var upgrading: CheckedContinuation<DataPlaneUpgrade, Never>?
+    private var isUpgrading = false
+    /// Upgraded: the next connection is to the process with this number.
+    private var moving: UInt32?
 
     package init(
         path: String, installation: InstallationID, overlay: OverlayWriter = OverlayWriter(),
@@ -84,7 +102,8 @@ package actor DataPlaneLink {
     /// What the data plane was last heard to be.
     package var status: DataPlaneStatus {
         DataPlaneStatus(
-            welcome: welcome, workers: workers.values.sorted { $0.id < $1.id }, generation: live)
+            welcome: welcome, workers: workers.values.sorted { $0.id < $1.id },
+            elders: elders.values.sorted { $0.pid < $1.pid }, generation: live)
     }
 
     /// Statistics of every worker slot; they stay readable while the data plane is lost.
@@ -92,8 +111,14 @@ package actor DataPlaneLink {
         regions.values.sorted { $0.worker < $1.worker }
     }
 
+    /// Statistics of the slots of data planes that an upgrade has replaced, the oldest first: what
+    /// they counted belongs to the totals.
+    package var retiredStatistics: [WorkerStatsRegion] { retired }
+
     /// Whether no worker may use `generation` or an older one any more.
     package func isReleased(through generation: UInt64) -> Bool {
+        // Those that drain hold what they ran; which older ones besides is not known.
+        guard elders.isEmpty else { return false }
         for worker in ledger.uncertain {
             if let region = regions[worker], region.counters().viewsLive == 1 {
                 ledger.holdsOne(worker)
@@ -117,6 +142,7 @@ package actor DataPlaneLink {
                 }
                 if welcome != nil { backOff.succeeded() }
                 unlink("the data plane closed the connection")
+                if moving != nil { continue }
             } catch let error as MeshError {
                 if welcome != nil { backOff.succeeded() }
                 unlink(error.message)
@@ -153,14 +179,18 @@ package actor DataPlaneLink {
         live = welcome.generation
         ledger = GenerationLedger()
         workers = [:]
+        let isMove = moving == welcome.pid
+        moving = nil
+        retired = isMove ? Array((retired + statistics).suffix(Self.retiredLimit)) : []
         regions = [:]
+        elders = [:]
         log.info(
             "data plane is connected",
             metadata: [
                 LogKey.pid: "\(welcome.pid)", LogKey.generation: "\(welcome.generation)",
                 "workers": "\(welcome.workers)", "engine": "\(welcome.engine)",
             ])
-        report.yield(.linked(welcome, snapshot: snapshot))
+        report.yield(isMove ? .moved(welcome) : .linked(welcome, snapshot: snapshot))
     }
 
     private func unlink(_ reason: String) {
@@ -168,13 +198,19 @@ package actor DataPlaneLink {
         for generation in pending.keys.sorted() {
             finish(generation, .unknown(reason: "the data plane was lost: \(reason)"))
         }
+        endUpgrade(.failed(reason: "the data plane was lost: \(reason)"))
         guard welcome != nil else {
+            if moving != nil { return lostOnTheWay(reason) }
             log.debug("no data plane", metadata: [LogKey.error: "\(reason)"])
             return
         }
         welcome = nil
         // At the end of this process it is not the data plane that has gone.
         guard !Task.isCancelled else { return log.debug("data plane is let go") }
+        if let moving {
+            return log.info(
+                "data plane is upgraded", metadata: [LogKey.pid: "\(moving)"])
+        }
         log.warning("data plane is lost", metadata: [LogKey.error: "\(reason)"])
         report.yield(.unlinked(reason: reason))
     }
@@ -204,6 +240,11 @@ package actor DataPlaneLink {
             report.yield(.released(worker: worker, generation: generation))
         case .ready, .drained:
             break  // the state of the worker says so too
+        case .upgraded(let end):
+            if case .done(let pid) = end { moving = pid }
+            endUpgrade(end)
+        case .elder(let elder, let ended):
+            elders[elder.pid] = ended ? nil : elder
         }
     }
 
@@ -241,8 +282,45 @@ package actor DataPlaneLink {
 
     // MARK: What it is told
 
+    /// Lets another program take over from the data plane that runs. Until it has, publications
+    /// wait.
+    package func upgrade(to program: String) async throws -> DataPlaneUpgrade {
+        guard let channel else { throw MeshError(.unavailable, "no data plane is connected") }
+        guard !isUpgrading else { return .busy(reason: "an upgrade is under way") }
+        guard let message = ControlPlaneMessage.upgrade(program: program) else {
+            throw MeshError(.invalid, "the path \(program) is too long")
+        }
+        isUpgrading = true
+        defer { isUpgrading = false }
+        try channel.send(message)
+        let end = await withCheckedContinuation { upgrading = $0 }
+        await waitWhile(within: .seconds(10)) { moving != nil }
+        return end
+    }
+
+    private func endUpgrade(_ end: DataPlaneUpgrade) {
+        upgrading?.resume(returning: end)
+        upgrading = nil
+    }
+
+    /// The data plane that has taken over cannot be reached.
+    private func lostOnTheWay(_ reason: String) {
+        moving = nil
+        log.warning("data plane is lost", metadata: [LogKey.error: "\(reason)"])
+        report.yield(.unlinked(reason: reason))
+    }
+
+    private func waitWhile(within limit: Duration, _ holds: () -> Bool) async {
+        let end = ContinuousClock.now + limit
+        while holds(), ContinuousClock.now < end, !Task.isCancelled {
+            // A cancelled sleep ends the loop.
+            try? await Task.sleep(for: .milliseconds(5))
+        }
+    }
+
     /// Publishes a generation and waits until it is live in every worker, or is known not to be.
     package func publish(_ files: Files) async -> PublishOutcome {
+        await waitWhile(within: .seconds(40)) { isUpgrading || moving != nil }
         guard let channel else { return .unknown(reason: "no data plane is connected") }
         guard pending[files.generation] == nil else {
             return .unknown(reason: "generation \(files.generation) is being published already")

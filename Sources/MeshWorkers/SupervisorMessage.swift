@@ -31,6 +31,30 @@ enum SupervisorMessage {
     case ready(worker: Int)
     case drained(worker: Int)
     case released(worker: Int, generation: UInt64)
+    case upgraded(DataPlaneUpgrade)
+    case elder(ElderStatus, ended: Bool)
+}
+
+/// How an upgrade of the data plane has ended.
+package enum DataPlaneUpgrade: Sendable, Equatable {
+    /// This process serves now.
+    case done(pid: UInt32)
+    /// Nothing has changed.
+    case failed(reason: String)
+    /// Not begun: worth another try later.
+    case busy(reason: String)
+}
+
+/// A data plane of before an upgrade, which finishes what clients have with it.
+package struct ElderStatus: Sendable, Equatable {
+    package var pid: UInt32
+    /// What its workers run to their end.
+    package var generation: UInt64
+    package var connections: UInt64
+    /// Until what is left is cut, as of when it was told.
+    package var leftMilliseconds: UInt64
+    /// Name and version of its program; empty until it has said so.
+    package var program: String
 }
 
 /// What the supervisor says about a worker slot.
@@ -83,6 +107,10 @@ extension SupervisorMessage {
         case ABI_CONTROL_RELEASED:
             let (worker, generation) = try Self.generation(Self.exactly(bytes))
             self = .released(worker: worker, generation: generation)
+        case ABI_CONTROL_UPGRADED:
+            self = .upgraded(try Self.upgraded(Self.exactly(bytes)))
+        case ABI_CONTROL_ELDER:
+            self = try Self.elder(Self.exactly(bytes))
         default:
             throw Self.wrong("type \(head.type)")
         }
@@ -178,6 +206,23 @@ extension SupervisorMessage {
         }
         let worker = message.worker == ABI_WORKER_SUPERVISOR ? nil : try slot(message.worker)
         return PhaseReport(worker: worker, generation: message.generation, phase: phase)
+    }
+
+    private static func upgraded(_ message: abi_control_upgraded) throws -> DataPlaneUpgrade {
+        switch abi_upgraded(rawValue: message.outcome) {
+        case ABI_UPGRADED_DONE: return .done(pid: message.pid)
+        case ABI_UPGRADED_FAILED: return .failed(reason: try text(message.reason))
+        case ABI_UPGRADED_BUSY: return .busy(reason: try text(message.reason))
+        default: throw wrong("outcome \(message.outcome) of an upgrade")
+        }
+    }
+
+    private static func elder(_ message: abi_control_elder) throws -> Self {
+        guard message.ended <= 1 else { throw wrong("an ELDER that contradicts itself") }
+        let elder = ElderStatus(
+            pid: message.pid, generation: message.generation, connections: message.connections,
+            leftMilliseconds: message.left_ms, program: try text(message.program))
+        return .elder(elder, ended: message.ended == 1)
     }
 
     private static func generation(_ message: abi_control_generation) throws -> (Int, UInt64) {

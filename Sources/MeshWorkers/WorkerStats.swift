@@ -62,6 +62,17 @@ package struct WorkerCounters: Sendable, Equatable {
     package var logLost: UInt64 = 0
 
     package init() {}
+
+    /// Adds what the slot counted before under another data plane; gauges are of the process that
+    /// has it now.
+    package mutating func addTotals(of former: Self) {
+        let members: [WritableKeyPath<Self, UInt64>] = [
+            \.accepted, \.acceptErrors, \.shed, \.turns, \.events, \.staleEvents, \.noBuffers,
+            \.splicedBytes, \.reauthorizedClosed, \.starts, \.logRecords, \.logDropped,
+            \.logWritten, \.logLost,
+        ]
+        for member in members { self[keyPath: member] &+= former[keyPath: member] }
+    }
 }
 
 /// Counters of one listener.

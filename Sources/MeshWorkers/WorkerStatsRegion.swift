@@ -40,6 +40,9 @@ package final class WorkerStatsRegion: Sendable {
         return beat == 0 || beat > nanoseconds ? nil : (nanoseconds - beat) / 1_000_000
     }
 
+    /// Whether a process still writes here: a worker makes a loop turn at least every half second.
+    package var isAlive: Bool { (heartbeatAgeMilliseconds ?? .max) < 3000 }
+
     /// Live snapshot of the worker; 0: none.
     package var generation: UInt64 { read(at: MemoryLayout<abi_stats>.offset(of: \.generation)) }
 

@@ -13,6 +13,8 @@ enum ExitStatus: Int32 {
     case usage = 64
     /// No control plane could be asked.
     case unreachable = 69
+    /// Not begun, and worth another try later.
+    case later = 75
     /// This caller may not do that.
     case notPermitted = 77
 
@@ -21,7 +23,7 @@ enum ExitStatus: Int32 {
     static let help = """
         Exit status: 0 done; 1 refused or failed (`intention check`: denied); 4 committed, but \
         the named worker has not acknowledged it in time; 64 wrong usage; 69 the control plane \
-        cannot be reached; 77 not permitted.
+        cannot be reached; 75 not begun, try again later; 77 not permitted.
         """
 
     /// Of an error on the way to the control plane.

@@ -71,6 +71,39 @@ struct MessageTests {
         #expect(welcome.kernelTls == meant)
     }
 
+    @Test func upgradesAndThoseOfBefore() throws {
+        var end = abi_control_upgraded()
+        end.pid = 99
+        guard case .upgraded(.done(pid: 99)) = try Self.read(Self.bytes(ABI_CONTROL_UPGRADED, end))
+        else { throw Unexpected() }
+        end.outcome = UInt32(ABI_UPGRADED_BUSY.rawValue)
+        withUnsafeMutableBytes(of: &end.reason) { $0.copyBytes(from: "two drain".utf8) }
+        guard
+            case .upgraded(.busy(reason: "two drain")) = try Self.read(
+                Self.bytes(ABI_CONTROL_UPGRADED, end))
+        else { throw Unexpected() }
+        end.outcome = UInt32(ABI_UPGRADED_COUNT.rawValue)
+        #expect(throws: (any Error).self) { try Self.read(Self.bytes(ABI_CONTROL_UPGRADED, end)) }
+
+        var elder = abi_control_elder()
+        elder.pid = 98
+        elder.connections = 3
+        elder.ended = 1
+        guard
+            case .elder(let told, ended: true) = try Self.read(
+                Self.bytes(ABI_CONTROL_ELDER, elder))
+        else { throw Unexpected() }
+        #expect(told.pid == 98 && told.connections == 3 && told.program.isEmpty)
+        elder.ended = 2
+        #expect(throws: (any Error).self) { try Self.read(Self.bytes(ABI_CONTROL_ELDER, elder)) }
+    }
+
+    @Test func theProgramOfAnUpgradeHasRoomForItsEnd() {
+        let longest = "/" + String(repeating: "x", count: Int(LIMIT_PROGRAM_PATH) - 2)
+        #expect(ControlPlaneMessage.upgrade(program: longest)?.count == 8 + Int(LIMIT_PROGRAM_PATH))
+        #expect(ControlPlaneMessage.upgrade(program: longest + "x") == nil)
+    }
+
     @Test func welcomeWithSnapshot() throws {
         guard
             case .welcome(let welcome, _, let snapshot) = try Self.read(

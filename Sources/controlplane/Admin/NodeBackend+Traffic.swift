@@ -8,10 +8,15 @@ import MeshWorkers
 extension NodeBackend {
     func reopenLogs() async throws { try await link.reopenLogs() }
 
+    func upgradeDataPlane(_ request: UpgradeRequest) async throws -> UpgradeReport {
+        try await DataPlaneUpgrader(configuration: configuration, link: link)
+            .upgrade(request)
+    }
+
     func metrics() async -> [MetricFamily] {
         let own = registry.collect()
         // A snapshot that cannot be opened is told by /status; the rest is still worth reading.
-        let counters = (try? await counters()) ?? TrafficCounters([], nil)
+        let counters = (try? await counters()) ?? TrafficCounters([], retired: [], nil)
         let plane = await link.status
         return own + Self.dataplane(plane.welcome)
             + TrafficMetrics.families(counters, generation: plane.generation)
@@ -35,7 +40,8 @@ extension NodeBackend {
 
     private func counters() async throws -> TrafficCounters {
         TrafficCounters(
-            await link.statistics, try await pipeline.snapshotReader())
+            await link.statistics, retired: await link.retiredStatistics,
+            try await pipeline.snapshotReader())
     }
 
     func stats() async throws -> StatsReport {

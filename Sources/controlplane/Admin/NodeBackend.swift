@@ -38,7 +38,17 @@ struct NodeBackend: AdminBackend {
                 connected: plane.welcome != nil, pid: plane.welcome.map { Int($0.pid) },
                 engine: plane.welcome?.engine, kernelTls: plane.welcome?.kernelTls,
                 version: plane.welcome?.program,
-                managed: configuration.dataplane.managed),
+                managed: configuration.dataplane.managed,
+                since: plane.welcome.map {
+                    Date(timeIntervalSince1970: Double($0.startedAtMilliseconds) / 1000)
+                }, abi: plane.welcome.map { Int($0.version) },
+                path: DataPlaneKeeper.program(configuration),
+                draining: plane.elders.map { elder in
+                    DataPlaneReport.Draining(
+                        pid: Int(elder.pid), version: elder.program.isEmpty ? nil : elder.program,
+                        generation: elder.generation, connections: elder.connections,
+                        leftMs: elder.leftMilliseconds)
+                }),
             workers: await workers(plane),
             store: StoreReport(
                 healthy: storeProblem == nil, index: store.snapshot.index.value,

@@ -23,20 +23,36 @@ struct TrafficCounters: Sendable {
     private(set) var targets: [Target] = []
     private(set) var workers: [Worker] = []
 
-    /// Reads the regions; only slots that the snapshot names are touched.
-    init(_ regions: [WorkerStatsRegion], _ reader: SnapshotReader?) {
-        workers = regions.map {
-            Worker(id: $0.worker, generation: $0.generation, counters: $0.counters())
+    /// Reads the regions; only slots that the snapshot names are touched. What data planes of
+    /// before an upgrade have counted is added to the slots of their successors; of one that has
+    /// ended nothing is open any more, whatever it wrote last.
+    init(_ regions: [WorkerStatsRegion], retired: [WorkerStatsRegion], _ reader: SnapshotReader?) {
+        let regions = regions.map { (region: $0, counts: true) }
+        let all = regions + retired.map { (region: $0, counts: $0.isAlive) }
+        workers = regions.map { (region, _) in
+            var counters = region.counters()
+            for former in retired where former.worker == region.worker {
+                counters.addTotals(of: former.counters())
+            }
+            return Worker(id: region.worker, generation: region.generation, counters: counters)
         }
         guard let reader else { return }
         for named in reader.listenerSlots {
             var sum = ListenerCounters()
-            for region in regions { sum += region.listener(named.slot) }
+            for (region, isAlive) in all {
+                var part = region.listener(named.slot)
+                if !isAlive { part.open = 0 }
+                sum += part
+            }
             listeners.append((named.name, sum))
         }
         for named in reader.targetSlots {
             var sum = TargetCounters()
-            for region in regions { sum += region.target(named.slot) }
+            for (region, isAlive) in all {
+                var part = region.target(named.slot)
+                if !isAlive { part.open = 0 }
+                sum += part
+            }
             targets.append(Target(name: named.name, service: named.service, counters: sum))
         }
     }

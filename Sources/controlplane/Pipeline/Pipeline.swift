@@ -332,7 +332,7 @@ actor Pipeline {
             guard !isAcknowledged, published != nil else { return }
             let workers = await publisher.workers
             isAcknowledged = !workers.isEmpty && workers.allSatisfy { $0.generation == running }
-        case .released: break
+        case .released, .moved: break
         }
     }
 

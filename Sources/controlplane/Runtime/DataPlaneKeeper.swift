@@ -31,7 +31,7 @@ struct DataPlaneKeeper: Sendable {
 
     /// The program beside this one, unless the configuration names another.
     static func process(_ configuration: Configuration) throws -> DataPlaneProcess {
-        let program = configuration.dataplane.path ?? Self.beside()
+        let program = Self.program(configuration)
         if configuration.dataplane.managed, access(program, X_OK) != 0 {
             throw MeshError(
                 .system,
@@ -47,6 +47,11 @@ struct DataPlaneKeeper: Sendable {
         options.logLevel = configuration.log.level.rawValue
         options.logFile = configuration.dataplane.logFile
         return DataPlaneProcess(options)
+    }
+
+    /// Where data planes of this node are started from.
+    static func program(_ configuration: Configuration) -> String {
+        configuration.dataplane.path ?? Self.beside()
     }
 
     private static func beside() -> String {
@@ -77,6 +82,7 @@ struct DataPlaneKeeper: Sendable {
                 board.clear(.dataplane, "link")
                 compareEngine(welcome)
             }
+            if case .moved(let welcome) = event { compareEngine(welcome) }
             await pipeline.follow(event)
         }
     }

@@ -42,14 +42,14 @@ struct StatusCommand: AsyncParsableCommand {
             : "\(status.generation) is live, \(status.builtGeneration) was built last"
     }
 
-    private static func dataplane(_ report: DataPlaneReport) -> String {
+    static func dataplane(_ report: DataPlaneReport) -> String {
         guard report.connected else { return "not connected" }
         let pid = report.pid.map { "process \($0)" } ?? "running"
         return "\(pid), \(report.version ?? "?"), engine \(report.engine ?? "?")"
             + (report.managed ? "" : ", not managed here")
     }
 
-    private static func workers(_ workers: [WorkerReport]) -> String {
+    static func workers(_ workers: [WorkerReport]) -> String {
         var table = Table(
             "worker", "process", "state", "generation", "connections", "upstream", "requests",
             "starts", numbers: [1, 3, 4, 5, 6, 7])

@@ -16,6 +16,7 @@ final class FakeBackend: AdminBackend {
         case create(IntentionRequest)
         case delete(source: String, destination: String)
         case reopenLogs
+        case upgrade(String?)
     }
 
     private struct State {
@@ -114,6 +115,14 @@ final class FakeBackend: AdminBackend {
     }
 
     func reopenLogs() async throws { _ = try change(.reopenLogs) }
+
+    func upgradeDataPlane(_ request: UpgradeRequest) async throws -> UpgradeReport {
+        let change = try change(.upgrade(request.path))
+        let path = request.path ?? "/usr/bin/dataplane"
+        return change.outcome == .live
+            ? UpgradeReport(outcome: .done, path: path, version: "dataplane 9.9.9", pid: 77)
+            : UpgradeReport(outcome: .busy, path: path, pid: 76, reason: "two drain")
+    }
 
     func deleteIntention(source: String, destination: String) async throws -> ChangeReport {
         try change(.delete(source: source, destination: destination))
