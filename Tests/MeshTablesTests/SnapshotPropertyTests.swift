@@ -154,14 +154,62 @@ import Testing
                 effect: .action(flip() ? .allow : .deny))
         }
 
+        private mutating func changeEndpoints(_ node: inout CompiledNode) {
+            let place = number(0...node.targets.count - 1)
+            if flip() { _ = node.targets[place].endpoints.popLast() }
+            for _ in 0..<number(0...2) {
+                let id = "\(node.targets[place].service.folded)-\(number(10...19))"
+                node.targets[place].endpoints.append(
+                    EndpointPlan(
+                        address: Plans.loopback(UInt16(number(1...9))), instance: id,
+                        node: "node-1",
+                        weight: number(1...9)))
+            }
+        }
+
+        /// Mostly one that has a neighbour of the same destination.
+        private mutating func changeIntention(_ node: inout CompiledNode) {
+            let new = intention()
+            let place = node.intentions.firstIndex {
+                $0.source == new.source && $0.destination == new.destination
+            }
+            if let place {
+                node.intentions[place] = new
+            } else if let twin = node.intentions.firstIndex(where: {
+                $0.destination == new.destination
+            }) {
+                node.intentions.insert(new, at: twin)
+            } else {
+                node.intentions.append(new)
+            }
+        }
+
+        private func isNamed(_ target: String, _ node: CompiledNode) -> Bool {
+            let lists = node.listeners.flatMap { listener -> [[SplitPlan]] in
+                switch listener.kind {
+                case .l4(let splits): [splits]
+                case .serverName(let routes, let splits):
+                    routes.compactMap(\.splits) + [splits ?? []]
+                case .l7(let routes): routes.compactMap(\.splits)
+                }
+            }
+            return lists.joined().contains { $0.target == target }
+                || node.targets.contains { $0.failover.contains(target) }
+        }
+
         /// A small change of a plan.
         mutating func change(_ node: inout CompiledNode) throws {
-            switch number(0...5) {
+            switch number(0...11) {
             case 0: node.targets.shuffle(using: &chance)
             case 1: if !node.targets.isEmpty { node.targets[0].connectTimeout += 1 }
             case 2: node.intentions.shuffle(using: &chance)
             case 3: _ = node.intentions.popLast()
             case 4: node.listeners.shuffle(using: &chance)
+            case 5...6: changeEndpoints(&node)
+            case 7:
+                let before = node
+                node.targets.removeAll { $0.failover.isEmpty && !isNamed($0.id, before) }
+            case 8...10: changeIntention(&node)
             default: node = try self.node()
             }
         }
@@ -173,7 +221,7 @@ import Testing
         var builder = SnapshotBuilder()
         var slots = SlotTables()
         var node = try plans.node()
-        for generation in 1...8 {
+        for generation in 1...30 {
             let stamp = Plans.stamp(UInt64(generation))
             let image = try builder.build(node, stamp: stamp, slots: &slots)
             let reader = try SnapshotReader(image)
@@ -185,6 +233,9 @@ import Testing
             #expect(SnapshotDump(reader) == SnapshotDump(other))
             #expect(Self.slots(reader) == Self.slots(other))
             #expect(Self.policies(reader) == Self.policies(other))
+            #expect(Self.targets(reader) == Self.targets(other))
+            #expect(reader.intentions.count == other.intentions.count)
+            #expect(reader.permissions.count == other.permissions.count)
             try plans.change(&node)
         }
     }
@@ -195,6 +246,28 @@ import Testing
                 + reader.targets.map { ($0.key, $0.stats_slot) }
                 + reader.listeners.map { ($0.key, UInt32($0.stats_slot)) }
         ) { first, _ in first }
+    }
+
+    /// Every target with all that its record and those of its endpoints say, in their order.
+    private static func targets(_ reader: SnapshotReader) -> [String] {
+        reader.targets.map { target in
+            let texts = [target.name, target.service, target.sni, target.expected_id]
+                .map { reader.text($0) }
+            let numbers = [
+                UInt32(target.balance), UInt32(target.protocol), UInt32(target.proxy_out),
+                target.connect_timeout_ms, target.max_connections, target.max_weight,
+            ]
+            let policy =
+                target.policy == ABI_NONE
+                ? "none" : reader.text(reader.policies[Int(target.policy)].destination)
+            let range = Int(target.endpoints.at)..<Int(target.endpoints.at + target.endpoints.count)
+            let endpoints = range.map { reader.endpoints[$0] }.map {
+                "\($0.key) \($0.address.port) \($0.address.family) \($0.tls) \($0.weight) "
+                    + "\($0.overlay_slot) \(reader.text($0.instance)) \(reader.text($0.node))"
+            }
+            return "\(target.key) \(texts) \(numbers) \(policy) \(endpoints) "
+                + reader.text(target.congestion)
+        }
     }
 
     private static func policies(_ reader: SnapshotReader) -> [String: [String]] {
@@ -274,5 +347,13 @@ import Testing
             let reader = try Plans.reader(node)
             #expect(reader.splits.map(\.weight) == expected, "\(weights)")
         }
+    }
+}
+
+extension RoutePlan {
+    /// Where its requests go, if they do.
+    fileprivate var splits: [SplitPlan]? {
+        if case .forward(let splits) = action { return splits }
+        return nil
     }
 }

@@ -7,50 +7,70 @@ import MeshModel
 /// The first that covers the caller decides. So a service with an intention for any caller never
 /// asks the wildcard destinations; one without takes their callers besides its own.
 struct PolicyTable: Sendable {
-    /// What decides about one service. Indexes are into ``intentions``.
+    /// What decides about one service.
     struct Policy: Equatable, Sendable {
-        /// Exact callers, sorted by folded name.
-        var exact: [Int] = []
+        /// Of exact callers, sorted by folded name.
+        var exact: [Intention] = []
         /// The intention for every other caller.
-        var fallback: Int?
+        var fallback: Intention?
     }
 
-    let intentions: [Intention]
     /// For services without intentions of their own.
-    let shared: Policy
+    private(set) var shared = Policy()
     /// Those whose pair of names stands before them already.
-    let repeated: [Int]
+    private(set) var repeated: [Intention] = []
 
-    private let byDestination: [String: Policy]
+    private var byDestination: [String: Policy] = [:]
 
     init(_ intentions: [Intention]) {
-        var own: [String: Policy] = [:]
-        var shared = Policy()
-        var repeated: [Int] = []
-        own.reserveCapacity(intentions.count)
-        func add(_ index: Int, to policy: inout Policy) {
-            if case .exact = intentions[index].source {
-                policy.exact.append(index)
-            } else if policy.fallback == nil {
-                policy.fallback = index
-            } else {
-                repeated.append(index)
-            }
-        }
-        for (index, intention) in intentions.enumerated() {
+        byDestination.reserveCapacity(intentions.count)
+        for intention in intentions {
             switch intention.destination {
-            case .any: add(index, to: &shared)
-            case .exact(let service): add(index, to: &own[service.folded, default: Policy()])
+            case .any: Self.add(intention, to: &shared, &repeated)
+            case .exact(let service):
+                Self.add(
+                    intention, to: &byDestination[service.folded, default: Policy()], &repeated)
             }
         }
-        shared.exact = Self.sorted(shared.exact, intentions, &repeated)
-        for index in own.values.indices where own.values[index].exact.count > 1 {
-            own.values[index].exact = Self.sorted(own.values[index].exact, intentions, &repeated)
+        Self.sort(&shared, &repeated)
+        for index in byDestination.values.indices
+        where byDestination.values[index].exact.count > 1 {
+            Self.sort(&byDestination.values[index], &repeated)
         }
-        self.intentions = intentions
-        self.shared = shared
-        self.repeated = repeated
-        byDestination = own
+    }
+
+    private static func add(
+        _ intention: Intention, to policy: inout Policy, _ repeated: inout [Intention]
+    ) {
+        if case .exact = intention.source {
+            policy.exact.append(intention)
+        } else if policy.fallback == nil {
+            policy.fallback = intention
+        } else {
+            repeated.append(intention)
+        }
+    }
+
+    /// Takes other intentions towards services that keep some of their own. Says towards which;
+    /// nil, and the table is of no use any more, where it has to be made anew.
+    mutating func replace(
+        _ removed: ArraySlice<Intention>, by added: ArraySlice<Intention>
+    ) -> Set<String>? {
+        var changed: Set<String> = []
+        for intention in removed {
+            guard case .exact(let service) = intention.destination, repeated.isEmpty else {
+                return nil
+            }
+            byDestination[service.folded]?.remove(intention)
+            changed.insert(service.folded)
+        }
+        for intention in added {
+            guard case .exact(let service) = intention.destination,
+                byDestination[service.folded]?.insert(intention) == true
+            else { return nil }
+            changed.insert(service.folded)
+        }
+        return changed.allSatisfy { byDestination[$0]?.isEmpty == false } ? changed : nil
     }
 
     /// Whether the service has intentions of its own.
@@ -64,40 +84,35 @@ struct PolicyTable: Sendable {
     }
 
     /// The caller of an intention with an exact source.
-    static func source(_ intention: Intention) -> String {
-        if case .exact(let name) = intention.source { return name.folded }
-        return "*"
-    }
+    static func source(_ intention: Intention) -> String { intention.source.folded }
 
     /// Sorted by bytes, as the reader searches; repetitions go to `repeated`.
-    private static func sorted(
-        _ indexes: [Int], _ intentions: [Intention], _ repeated: inout [Int]
-    ) -> [Int] {
-        let named = indexes.map { (name: source(intentions[$0]), index: $0) }
+    private static func sort(_ policy: inout Policy, _ repeated: inout [Intention]) {
+        let named = policy.exact.indices.map { (name: source(policy.exact[$0]), index: $0) }
             .sorted { $0.name == $1.name ? $0.index < $1.index : bytesBefore($0.name, $1.name) }
-        var result: [Int] = []
+        var result: [Intention] = []
         var last = ""
         for entry in named {
             if entry.name == last {
-                repeated.append(entry.index)
+                repeated.append(policy.exact[entry.index])
             } else {
-                result.append(entry.index)
+                result.append(policy.exact[entry.index])
                 last = entry.name
             }
         }
-        return result
+        policy.exact = result
     }
 
     /// Two sorted lists in one; where both name a caller, the one in `first` stays.
-    private func merged(_ first: [Int], _ second: [Int]) -> [Int] {
+    private func merged(_ first: [Intention], _ second: [Intention]) -> [Intention] {
         if second.isEmpty { return first }
-        var result: [Int] = []
+        var result: [Intention] = []
         result.reserveCapacity(first.count + second.count)
         var from = second[...]
-        for index in first {
-            let name = Self.source(intentions[index])
+        for intention in first {
+            let name = Self.source(intention)
             while let other = from.first {
-                let otherName = Self.source(intentions[other])
+                let otherName = Self.source(other)
                 if otherName == name {
                     from = from.dropFirst()
                 } else if bytesBefore(otherName, name) {
@@ -107,9 +122,47 @@ struct PolicyTable: Sendable {
                     break
                 }
             }
-            result.append(index)
+            result.append(intention)
         }
         return result + from
+    }
+}
+
+extension PolicyTable.Policy {
+    var isEmpty: Bool { exact.isEmpty && fallback == nil }
+
+    /// Whether it says nothing about requests.
+    var isPlain: Bool {
+        exact.allSatisfy(\.effect.isPlain) && fallback?.effect.isPlain != false
+    }
+
+    fileprivate mutating func remove(_ intention: Intention) {
+        if case .exact = intention.source {
+            exact.removeAll { $0.source == intention.source }
+        } else {
+            fallback = nil
+        }
+    }
+
+    /// False when there is one of this caller already.
+    fileprivate mutating func insert(_ intention: Intention) -> Bool {
+        guard case .exact = intention.source else {
+            defer { fallback = intention }
+            return fallback == nil
+        }
+        let name = PolicyTable.source(intention)
+        let place = exact.firstIndex { !bytesBefore(PolicyTable.source($0), name) } ?? exact.count
+        if place < exact.count, exact[place].source == intention.source { return false }
+        exact.insert(intention, at: place)
+        return true
+    }
+}
+
+extension Intention.Effect {
+    /// Whether it is one action, whatever is requested.
+    var isPlain: Bool {
+        if case .action = self { return true }
+        return false
     }
 }
 

@@ -20,14 +20,11 @@ package struct SnapshotBuilder: Sendable {
         var text = TextTable()
         /// Bytes of text when the table was new.
         var freshTextBytes = 0
-        /// Sorted by key.
-        var targets: [TargetPart] = []
+        var targets = TargetSection()
         /// By the key of their listener.
         var routes: [UInt64: RoutePart] = [:]
         var policies: PolicyPart?
         var expressions = RegexCache()
-        /// What the endpoints of `targets` rely on besides their plans.
-        var tls: [TLSShape] = []
     }
 
     /// What a build is stamped with.
@@ -64,10 +61,4 @@ package struct SnapshotBuilder: Sendable {
         if isFresh { memory.freshTextBytes = memory.text.bytes.count }
         return image
     }
-}
-
-/// What the records of endpoints and listeners say about TLS settings besides their index.
-struct TLSShape: Hashable, Sendable {
-    let server: Bool
-    let mesh: Bool
 }

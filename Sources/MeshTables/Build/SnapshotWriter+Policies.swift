@@ -3,31 +3,34 @@ import MeshModel
 
 extension SnapshotWriter {
     /// Writes the policies of these services, or takes over what the build before wrote. Comes
-    /// first: the part stands at the beginning of every section it has records in.
-    mutating func writePolicies(for needed: [String]) {
-        let action = action(node.intentionsDefault)
-        var before = memory.policies
-        memory.policies = nil
-        if let part = before, part.needed == needed, part.defaultAction == action,
-            part.table.intentions == node.intentions
-        {
-            takeOver(part)
-            return
-        }
-        let isSame = before?.table.intentions == node.intentions
-        let table = isSame ? before?.table : nil
-        before = nil
+    /// first: the part stands at the beginning of every section it has records in. Says whether
+    /// policies are where they were.
+    mutating func writePolicies(for needed: PolicyPart.Needed) -> Bool {
+        if takeOverPolicies(for: needed) { return true }
         var part = PolicyPart(
-            table: table ?? PolicyTable(node.intentions), defaultAction: action, needed: needed)
+            source: node.intentions, table: PolicyTable(node.intentions), defaultAction: action,
+            needed: needed)
         report(part.table)
-        var cache = IntentionCache()
-        part.indexes.reserveCapacity(needed.count)
-        for service in needed {
+        var shared = SharedIntentions()
+        if let intention = part.table.shared.fallback {
+            shared.fallback = UInt32(out.intentions.count)
+            out.intentions.append(written(intention, &shared).record)
+        }
+        part.indexes.reserveCapacity(needed.byTargets.count)
+        for service in [needed.byTargets, needed.byListeners].joined() {
             let destination = part.table.hasOwn(service) ? service : "*"
             guard part.indexes[destination] == nil else { continue }
             part.indexes[destination] = UInt32(out.policies.count)
-            write(part.table.policy(for: service), of: part.table, destination, &cache)
+            write(part.table.policy(for: service), destination, &shared)
         }
+        part.shared = shared
+        keep(part)
+        return false
+    }
+
+    /// Leaves what stands in the sections now to the next build.
+    private mutating func keep(_ written: PolicyPart) {
+        var part = written
         part.policies = out.policies
         part.intentions = out.intentions
         part.permissions = out.permissions
@@ -39,7 +42,22 @@ extension SnapshotWriter {
         memory.policies = part
     }
 
-    private mutating func takeOver(_ part: PolicyPart) {
+    /// Takes over the part of the build before; false, and nothing taken, where it is for other
+    /// services or too much of the intentions is another.
+    private mutating func takeOverPolicies(for needed: PolicyPart.Needed) -> Bool {
+        guard var part = memory.policies else { return false }
+        memory.policies = nil  // the only copy is written on
+        guard part.needed == needed, part.defaultAction == action else { return false }
+        if part.source != node.intentions {
+            let (old, new) = Self.differing(part.source, node.intentions)
+            guard old.count + new.count <= 64, old.allSatisfy(\.effect.isPlain),
+                let changed = part.table.replace(old, by: new), part.table.shared.isPlain
+            else { return false }
+            part.source = node.intentions
+            for destination in changed.sorted() {
+                guard replace(destination, in: &part) else { return false }
+            }
+        }
         out.policies = part.policies
         out.intentions = part.intentions
         out.permissions = part.permissions
@@ -49,11 +67,39 @@ extension SnapshotWriter {
         automata = part.automata
         memory.expressions.keep(part.expressions)
         memory.policies = part
+        return true
+    }
+
+    /// What stands between the equal beginnings and the equal ends of two lists.
+    private static func differing(
+        _ old: [Intention], _ new: [Intention]
+    ) -> (ArraySlice<Intention>, ArraySlice<Intention>) {
+        let most = min(old.count, new.count)
+        var first = 0
+        while first < most, old[first] == new[first] { first += 1 }
+        var last = 0
+        while last < most - first, old[old.count - 1 - last] == new[new.count - 1 - last] {
+            last += 1
+        }
+        return (old[first..<old.count - last], new[first..<new.count - last])
+    }
+
+    /// Writes the policy of one service anew, in its place. False where it has records in other
+    /// sections too: these do not keep gaps.
+    private mutating func replace(_ destination: String, in part: inout PolicyPart) -> Bool {
+        // Nothing refers to the policy of a service that is not needed.
+        guard let index = part.indexes[destination] else { return true }
+        let policy = part.table.policy(for: destination)
+        guard policy.isPlain else { return false }
+        write(policy, destination, &part.shared)
+        part.replace(Int(index), out.policies[0], out.intentions)
+        out.policies = []
+        out.intentions = []
+        return true
     }
 
     private mutating func report(_ table: PolicyTable) {
-        for index in table.repeated {
-            let intention = table.intentions[index]
+        for intention in table.repeated {
             refuse(
                 "the intention \(intention.source) => \(intention.destination) "
                     + "(\(intention.origin)) is there twice: remove one")
@@ -61,34 +107,31 @@ extension SnapshotWriter {
     }
 
     private mutating func write(
-        _ policy: PolicyTable.Policy, of table: PolicyTable, _ destination: String,
-        _ cache: inout IntentionCache
+        _ policy: PolicyTable.Policy, _ destination: String, _ shared: inout SharedIntentions
     ) {
         var record = abi_policy()
         var hash = StableHash()
         hash.combine(destination)
         hash.combine(node.intentionsDefault == .allow ? 1 : 0)
         record.destination = place(destination, "a service's name")
-        record.default_action = action(node.intentionsDefault)
+        record.default_action = action
         if !policy.exact.isEmpty {
             record.intentions = abi_ref(
                 at: UInt32(out.intentions.count), count: UInt32(policy.exact.count))
         }
-        for index in policy.exact {
-            let written = intention(index, of: table, &cache)
+        for intention in policy.exact {
+            let written = written(intention, &shared)
             out.intentions.append(written.record)
             hash.combine(written.hash)
         }
         record.fallback = UInt32.max
-        if let index = policy.fallback {
-            let written = intention(index, of: table, &cache)
+        if let intention = policy.fallback {
+            let written = written(intention, &shared)
             hash.combine(written.hash)
-            // An intention for any caller stands once, however many policies fall back to it.
-            if let known = cache.fallbacks[index] {
-                record.fallback = known
+            if intention.destination == .any {
+                record.fallback = shared.fallback
             } else {
                 record.fallback = UInt32(out.intentions.count)
-                cache.fallbacks[index] = record.fallback
                 out.intentions.append(written.record)
             }
         }
@@ -96,26 +139,24 @@ extension SnapshotWriter {
         out.policies.append(record)
     }
 
+    private var action: UInt8 { action(node.intentionsDefault) }
+
     private func action(_ action: IntentionAction) -> UInt8 {
         UInt8((action == .allow ? ABI_INTENTION_ALLOW : ABI_INTENTION_DENY).rawValue)
     }
 
-    private mutating func intention(
-        _ index: Int, of table: PolicyTable, _ cache: inout IntentionCache
+    private mutating func written(
+        _ plan: Intention, _ shared: inout SharedIntentions
     ) -> WrittenIntention {
-        let plan = table.intentions[index]
-        let isExact = plan.destination != .any
+        let source = PolicyTable.source(plan)
         // Those of one destination are needed once; wildcard ones by many policies.
-        if !isExact, let written = cache.written[index] { return written }
+        let isShared = plan.destination == .any
+        if isShared, let written = shared.written[source] { return written }
         var record = abi_intention()
         var hash = StableHash()
-        let source = PolicyTable.source(plan)
         record.source = place(source, "the source of an intention")
         hash.combine(source)
-        switch plan.destination {
-        case .any: record.destination = place("*", "a destination")
-        case .exact(let name): record.destination = place(name.folded, "a destination")
-        }
+        record.destination = place(plan.destination.folded, "a destination")
         record.precedence = UInt8(plan.precedence)
         record.origin = place("\(plan.origin)", "the origin of an intention")
         switch plan.effect {
@@ -131,7 +172,7 @@ extension SnapshotWriter {
             for permission in list { write(permission, name, &hash) }
         }
         let written = WrittenIntention(record: record, hash: hash.finish())
-        if !isExact { cache.written[index] = written }
+        if isShared { shared.written[source] = written }
         return written
     }
 
@@ -154,14 +195,16 @@ extension SnapshotWriter {
     }
 }
 
-/// What one writing of policies has written already.
-private struct IntentionCache {
-    var written: [Int: WrittenIntention] = [:]
-    var fallbacks: [Int: UInt32] = [:]
+/// Wildcard intentions that are written already: many policies have them.
+struct SharedIntentions: Sendable {
+    /// By source.
+    var written: [String: WrittenIntention] = [:]
+    /// The record of the one for any caller.
+    var fallback = UInt32.max
 }
 
 /// An intention's record, and the hash of all that it decides.
-private struct WrittenIntention {
+struct WrittenIntention: Sendable {
     let record: abi_intention
     let hash: UInt64
 }

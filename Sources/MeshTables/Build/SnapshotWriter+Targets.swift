@@ -2,46 +2,69 @@ import CMeshABI
 import MeshModel
 
 extension SnapshotWriter {
-    /// Writes a target; what it leaves to the next build. `known` is what the build before left.
-    mutating func write(_ plan: TargetPlan, key: UInt64, known: TargetPart?) -> TargetPart {
-        var part: TargetPart
-        if let known, known.plan == plan, keepSlots(of: known) {
-            part = known
-        } else {
-            var record = self.record(of: plan, key: key)
+    /// Takes the targets of the build before over, written anew at these places of the plan. False
+    /// when slots are no longer theirs.
+    mutating func takeOverTargets(_ changed: [Int]) -> Bool {
+        for place in changed {
+            let plan = node.targets[place]
+            var record = self.record(of: plan, key: StableHash.of(plan.id))
             let endpoints = self.endpoints(of: plan, maxWeight: &record.max_weight)
-            part = TargetPart(key: key, plan: plan, record: record, endpoints: endpoints)
+            memory.targets.replace(place, plan, record, endpoints: endpoints)
         }
-        var record = part.record
-        if !part.endpoints.isEmpty {
-            record.endpoints = abi_ref(
-                at: UInt32(out.endpoints.count), count: UInt32(part.endpoints.count))
-            out.endpoints.append(contentsOf: part.endpoints)
-        }
-        if !plan.failover.isEmpty {
-            record.failover = abi_ref(
-                at: UInt32(out.targetList.count), count: UInt32(plan.failover.count))
-        }
-        for id in plan.failover {
-            out.targetList.append(index(ofTarget: id, "the failover of \(plan.id)"))
-        }
-        record.policy =
-            plan.checksIntentions
-            ? memory.policies?.index(of: plan.service.folded) ?? UInt32.max : UInt32.max
-        out.targets.append(record)
-        return part
+        return keepSlots(memory.targets.records[...], memory.targets.endpoints[...])
     }
 
-    /// Notes that this generation uses the slots of a part; false when they are no longer its own.
-    private mutating func keepSlots(of part: TargetPart) -> Bool {
-        for endpoint in part.endpoints
+    /// Writes every target; what has not changed is taken over from `before`.
+    mutating func writeTargets(_ section: TargetSection, before: TargetSection) {
+        var section = section
+        let isSame = before.shapes == section.shapes
+        for (number, place) in section.order.enumerated() {
+            let plan = node.targets[place]
+            let failover = plan.failover.map {
+                index(ofTarget: $0, "the failover of \(plan.id)")
+            }
+            if isSame, let known = before.number(ofKey: section.keys[number]),
+                before.plans[before.order[known]] == plan,
+                keepSlots(before.records[known...known], before.endpoints(of: known))
+            {
+                section.append(
+                    before.records[known], endpoints: before.endpoints(of: known),
+                    failover: failover)
+                continue
+            }
+            var record = self.record(of: plan, key: section.keys[number])
+            let endpoints = self.endpoints(of: plan, maxWeight: &record.max_weight)
+            section.append(record, endpoints: endpoints, failover: failover)
+        }
+        memory.targets = section
+    }
+
+    /// Notes that this generation uses the slots of records; false when they are no longer theirs.
+    private mutating func keepSlots(
+        _ records: ArraySlice<abi_target>, _ endpoints: ArraySlice<abi_endpoint>
+    ) -> Bool {
+        for endpoint in endpoints
         where !slots.overlay.keep(
             endpoint.overlay_slot, for: endpoint.key, generation: stamp.generation)
         {
             return false
         }
-        return slots.targets.keep(
-            part.record.stats_slot, for: part.key, generation: stamp.generation)
+        for record in records
+        where !slots.targets.keep(
+            record.stats_slot, for: record.key, generation: stamp.generation)
+        {
+            return false
+        }
+        return true
+    }
+
+    /// The policies of targets, where policies stand now.
+    mutating func setPolicies() {
+        let policies = memory.policies
+        memory.targets.setPolicies { plan in
+            plan.checksIntentions
+                ? policies?.index(of: plan.service.folded) ?? UInt32.max : UInt32.max
+        }
     }
 
     private mutating func record(of plan: TargetPlan, key: UInt64) -> abi_target {

@@ -13,6 +13,7 @@ struct SnapshotWriter {
     var trusts: [WrittenTrust] = []
     var automata: [CompiledRegex: UInt32] = [:]
 
+    /// In the order of records.
     private(set) var targetKeys: [UInt64] = []
     var logIndexes: [AccessLogPlan: UInt32] = [:]
     private var identityIndexes: [ServiceName: UInt32] = [:]
@@ -38,11 +39,8 @@ struct SnapshotWriter {
         head.trust_domain = place(node.trustDomain, "the trust domain")
         head.datacenter = place(node.datacenter, "the datacenter")
         head.node = place(node.node, "the node's name")
-        let order = targetOrder()
-        writePolicies(order)
-        writeTLS()
+        writeTargetsAndPolicies()
         writeIdentities()
-        writeTargets(order)
         writeLogs()
         writeListeners()
         checkLimits()
@@ -192,45 +190,47 @@ struct SnapshotWriter {
         }
     }
 
-    /// The targets by key: the order of their section.
-    private mutating func targetOrder() -> [(key: UInt64, index: Int)] {
-        var order = node.targets.indices.map { (StableHash.of(node.targets[$0].id), $0) }
-        order.sort { $0.0 < $1.0 }
-        targetKeys = order.map(\.0)
-        for at in order.indices.dropFirst() where targetKeys[at] == targetKeys[at - 1] {
-            refuse("the target \(node.targets[order[at].1].id) is there twice")
-        }
-        return order.map { (key: $0.0, index: $0.1) }
-    }
-
-    /// Policies are written for all services that listeners and targets name.
-    private mutating func writePolicies(_ order: [(key: UInt64, index: Int)]) {
-        var needed: [String] = []
-        for entry in order where node.targets[entry.index].checksIntentions {
-            needed.append(node.targets[entry.index].service.folded)
-        }
-        for listener in node.listeners {
-            if let service = listener.intentionsOf { needed.append(service.folded) }
-        }
-        writePolicies(for: needed)
-    }
-
-    private mutating func writeTargets(_ order: [(key: UInt64, index: Int)]) {
+    /// TLS settings, targets, and before all the policies: these are at the beginning of the
+    /// sections that they share.
+    private mutating func writeTargetsAndPolicies() {
         let shapes = node.tls.map { TLSShape(server: $0.server, mesh: $0.mesh) }
-        let before = shapes == memory.tls ? memory.targets : []
-        var old = 0
-        var parts: [TargetPart] = []
-        memory.targets = []
-        parts.reserveCapacity(order.count)
-        out.targets.reserveCapacity(order.count)
-        out.endpoints.reserveCapacity(before.reduce(0) { $0 + $1.endpoints.count } + 64)
-        for entry in order {
-            while old < before.count, before[old].key < entry.key { old += 1 }
-            let known = old < before.count && before[old].key == entry.key ? before[old] : nil
-            parts.append(write(node.targets[entry.index], key: entry.key, known: known))
+        var before = memory.targets
+        memory.targets = TargetSection()
+        let changed = before.changes(to: node.targets, shapes)
+        let section = changed == nil ? newSection(shapes) : nil
+        targetKeys = section?.keys ?? before.keys
+        let byListeners = node.listeners.compactMap { $0.intentionsOf?.folded }
+        let byTargets =
+            (changed == nil ? nil : memory.policies?.needed.byTargets)
+            ?? servicesOfTargets(section?.order ?? before.order)
+        let areInPlace = writePolicies(
+            for: PolicyPart.Needed(byTargets: byTargets, byListeners: byListeners))
+        writeTLS()
+        var isTakenOver = false
+        if let changed {
+            memory.targets = before
+            before = TargetSection()  // the only copy is written on
+            isTakenOver = takeOverTargets(changed)
         }
-        memory.targets = parts
-        memory.tls = shapes
+        if !isTakenOver { writeTargets(section ?? newSection(shapes), before: before) }
+        if !isTakenOver || !areInPlace { setPolicies() }
+        out.targets = memory.targets.records
+        out.endpoints = memory.targets.endpoints
+        out.targetList = memory.targets.failover
+    }
+
+    private mutating func newSection(_ shapes: [TLSShape]) -> TargetSection {
+        let section = TargetSection(node.targets, shapes)
+        for number in section.keys.indices.dropFirst()
+        where section.keys[number] == section.keys[number - 1] {
+            refuse("the target \(node.targets[section.order[number]].id) is there twice")
+        }
+        return section
+    }
+
+    /// Services that targets check the intentions of.
+    private func servicesOfTargets(_ order: [Int]) -> [String] {
+        order.lazy.map { node.targets[$0] }.filter(\.checksIntentions).map(\.service.folded)
     }
 
     private mutating func checkLimits() {

@@ -53,6 +53,7 @@ actor Pipeline {
     private var isAcknowledged = false
     private(set) var built: UInt64 = 0
     private var retry: ContinuousClock.Instant?
+    private var isOver = false
 
     init(
         publisher: any SnapshotPublisher, source: any DesiredStates, health: HealthMonitor,
@@ -77,12 +78,16 @@ actor Pipeline {
 
     /// Something has changed; returns when every worker runs it, or it is known how far it came.
     func settle() async -> ChangeReport {
+        if isOver { return stored }
         invalidate()
         let change = changes
         return await withCheckedContinuation { continuation in
             waiters.append(Waiter(change: change, continuation: continuation))
         }
     }
+
+    /// How many wait for the outcome of their change.
+    var waiting: Int { waiters.count }
 
     /// nil when every worker has acknowledged the first snapshot.
     var notReadyReason: String? {
@@ -102,7 +107,7 @@ actor Pipeline {
     func snapshotReader() throws -> SnapshotReader? {
         if let reader { return reader }
         guard let published else { return nil }
-        reader = try SnapshotReader(published.image)
+        reader = try published.reader()
         return reader
     }
 
@@ -119,6 +124,7 @@ actor Pipeline {
             }
             while settled < changes, !Task.isCancelled { await step() }
         }
+        isOver = true
         for waiter in waiters { waiter.continuation.resume(returning: stored) }
         waiters = []
     }
@@ -201,6 +207,7 @@ actor Pipeline {
                 region.write(into: $0)
             }
         }
+        // The image is given up at once: the builder's next one is written in its place.
         let image = try builder.build(
             plan.compiled,
             stamp: SnapshotBuilder.Stamp(
@@ -210,7 +217,7 @@ actor Pipeline {
             image.write(into: $0)
         }
         return (
-            PublishedNode(plan: plan, image: image),
+            PublishedNode(plan: plan, generation: generation, snapshot: snapshot),
             DataPlaneLink.Files(
                 generation: generation, snapshot: snapshot, secretsGeneration: secretsGeneration,
                 secrets: secrets)
@@ -339,8 +346,7 @@ actor Pipeline {
     /// Takes over the slots of the snapshot that is running, so that nothing changes its meaning.
     private func adopt(_ snapshot: Descriptor) {
         do {
-            let mapping = try SharedMapping(snapshot, size: SharedMemory.size(of: snapshot))
-            let reader = try mapping.withBytes { try SnapshotReader($0) }
+            let reader = try SnapshotReader.open(snapshot)
             slots = SlotTables(recovering: reader)
             adopted = Set(reader.endpointKeys)
             log.info(

@@ -1,9 +1,21 @@
 import MeshTables
+import MeshWorkers
 
 /// The snapshot that the data plane runs, as this control plane published it.
 struct PublishedNode: Sendable {
     var plan: NodePlan
-    var image: SnapshotImage
+    var generation: UInt64
+    /// The sealed file.
+    var snapshot: Descriptor
 
-    var generation: UInt64 { image.generation }
+    /// The snapshot, opened with the lookups of the workers.
+    func reader() throws -> SnapshotReader { try SnapshotReader.open(snapshot) }
+}
+
+extension SnapshotReader {
+    /// Reads a file that nobody can change any more.
+    static func open(_ file: Descriptor) throws -> SnapshotReader {
+        let mapping = try SharedMapping(file, size: SharedMemory.size(of: file))
+        return try mapping.withBytes { try SnapshotReader($0) }
+    }
 }
