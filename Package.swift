@@ -16,8 +16,8 @@
 //   GRDB.swift               MeshStore        SQLite
 //   swift-log                MeshTelemetry    log levels, subsystems
 //
-// Debian libraries: libssl-dev (room tls), liburing-dev (room ring), libyaml-dev (MeshConfig),
-// libsqlite3-dev (GRDB, MeshStore).
+// Debian libraries: libssl-dev (room tls), liburing-dev (room ring), libnghttp2-dev (room http2),
+// libyaml-dev (MeshConfig), libsqlite3-dev (GRDB, MeshStore).
 import PackageDescription
 
 let warnings = [
@@ -72,18 +72,23 @@ func system(_ name: String, pkgConfig: String, apt: String) -> Target {
 
 let cTargets: [Target] = [
     system("COpenSSL", pkgConfig: "openssl", apt: "libssl-dev"),
+    system("CNGHTTP2", pkgConfig: "libnghttp2", apt: "libnghttp2-dev"),
     system("CUring", pkgConfig: "liburing", apt: "liburing-dev"),
     room("base", target: "CMeshBase"),
     room("abi", target: "CMeshABI"),
     room("shm", target: "CMeshShm"),
     room("wire", target: "CMeshWire", ["CMeshBase"]),
     room("core", target: "CMeshCore", ["CMeshBase"]),
+    room("http2", target: "CMeshHTTP2", ["CMeshBase", "CNGHTTP2"]),
     room("tls", target: "CMeshTLS", ["CMeshBase", "CMeshWire", "COpenSSL"]),
     room("ring", target: "CMeshRing", ["CMeshCore", "CMeshBase", "CUring"]),
     room("table", target: "CMeshTable", ["CMeshABI", "CMeshBase"]),
     room(
         "proxy", target: "CMeshProxy",
-        ["CMeshABI", "CMeshBase", "CMeshWire", "CMeshCore", "CMeshTLS", "CMeshTable"]),
+        [
+            "CMeshABI", "CMeshBase", "CMeshWire", "CMeshHTTP2", "CMeshCore", "CMeshTLS",
+            "CMeshTable",
+        ]),
     room(
         "worker", target: "CMeshWorker",
         [
