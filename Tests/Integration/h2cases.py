@@ -148,6 +148,7 @@ def play(case, transport, mode, lane):
             raise Fault(f"the runner does not know the outcome {word}")
         try:
             judge(seen, codes)
+            need(client.greeted or speaks_first(case), "HTTP/2 is not spoken here")
         except Fault as fault:
             seen.upstream = list(lane.recorder.requests)
             raise Fault(f"{fault}: {seen}") from fault
@@ -163,6 +164,11 @@ def settle(seen):
     need(not [r for r in seen.upstream if "/SMUGGLED" in r.target], "/SMUGGLED was asked for")
     for request in seen.complete:
         canonical(request)
+
+
+def speaks_first(case):
+    """Whether a case is wrong before the server's SETTINGS are due."""
+    return case.get("replaces_preface") or case["steps"][0] == ["PREFACE_ONLY"]
 
 
 def number(name):
