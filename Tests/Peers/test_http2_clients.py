@@ -123,7 +123,7 @@ def test_nghttp(front, web, transport):
     url = f"{'https' if transport == 'tls' else 'http'}://127.0.0.1:{port}/"
     done = run(
         *["nghttp", "-nv", "--no-verify-peer", "-H:authority: ex.test", "-b", "16", "-w", "10"],
-        *["--trailer", "x-sum: 1", "-d", __file__, "-m", "5", "-c", "0"],
+        *["--no-content-length", "--trailer", "x-sum: 1", "-d", __file__, "-m", "5", "-c", "0"],
         url,
     )
     assert done.text.count(":status: 200") == 5, done.text[-3000:]
