@@ -46,7 +46,7 @@ def later(title, why):
 
 def over_http2(title, *tests):
     """Held by tests that run when the data plane speaks HTTP/2."""
-    return held(title, *tests) if SPOKEN else later(title, "HTTP/2 is not spoken yet")
+    return held(title, *tests) if "clients" in SPOKEN else later(title, "HTTP/2 is not spoken yet")
 
 
 ROWS = {

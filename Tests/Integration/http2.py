@@ -1,7 +1,8 @@
 """Whether the data plane speaks HTTP/2, and listeners of it that do.
 
-SPOKEN is the one switch of all tests that need it; test_http2_switch.py asks a real listener
-whether it tells the truth. RINGMESH_HTTP2=1 turns it on for a run against another data plane.
+SPOKEN is the one switch of all tests that need it: with "clients", with "upstreams".
+test_http2_switch.py asks a real node whether it tells the truth. RINGMESH_HTTP2=clients,upstreams
+is for a run against another data plane.
 """
 
 import os
@@ -13,9 +14,16 @@ from h2runner import Lane
 from ringmesh import Node, defaults, listener, service
 from wire import Recorder
 
-SPOKEN = False or os.environ.get("RINGMESH_HTTP2") == "1"
+SPOKEN = set()
+if "RINGMESH_HTTP2" in os.environ:
+    SPOKEN = set(os.environ["RINGMESH_HTTP2"].split(",")) - {""}
 
-needed = pytest.mark.skipif(not SPOKEN, reason="the data plane does not speak HTTP/2")
+needed = pytest.mark.skipif(
+    "clients" not in SPOKEN, reason="the data plane does not speak HTTP/2 with clients"
+)
+needed_upstream = pytest.mark.skipif(
+    "upstreams" not in SPOKEN, reason="the data plane does not speak HTTP/2 with upstreams"
+)
 
 TIMEOUTS = {"head": "2s", "idle": "3s", "request": "4s"}
 ALPN = ["h2", "http/1.1"]

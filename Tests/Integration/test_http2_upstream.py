@@ -16,7 +16,7 @@ from ports import Ports
 from processes import cpu_seconds, rss_kib
 from wire import Client, Closed, get, wait_for
 
-pytestmark = http2.needed
+pytestmark = [http2.needed, http2.needed_upstream]
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from processes import rss_kib
 from ringmesh import defaults, listener, service, sidecar
 from wire import wait_for
 
-pytestmark = http2.needed
+pytestmark = [http2.needed, http2.needed_upstream]
 
 BIG = 8 << 20
 NO_LIMIT = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
