@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "l7.h"
+#include "stream.h"
 
 uint16_t answer_status(enum abi_outcome outcome)
 {
@@ -112,7 +113,13 @@ size_t answer_write(struct proxy *proxy, struct conn *down, const struct answer 
     MUST(at < PROXY_SCRATCH_SIZE);
     parts[0] = bytes_of(proxy->scratch, at);
     parts[1] = answer->body;
-    conn_write(proxy, down, parts, answer->head_only || bodyless ? 1 : 2);
+    bodyless = bodyless || answer->head_only;
+    if (down->stream != NULL) {
+        stream_answer(proxy, down, parts[0], bodyless || answer->body.len == 0);
+        conn_write(proxy, down, parts + 1, bodyless ? 0 : 1);
+    } else {
+        conn_write(proxy, down, parts, bodyless ? 1 : 2);
+    }
     l7_count_status(proxy, down, answer->status);
-    return answer->head_only || bodyless ? 0 : answer->body.len;
+    return bodyless ? 0 : answer->body.len;
 }

@@ -32,7 +32,8 @@ bool bulk_start(struct proxy *proxy, struct conn *from, struct conn *to,
 {
     struct bulk *bulk;
 
-    if (from->tls != NULL || to->tls != NULL || from->bulk_from != NULL || to->bulk_to != NULL ||
+    if (from->tls != NULL || to->tls != NULL || from->stream != NULL || to->stream != NULL ||
+        from->bulk_from != NULL || to->bulk_to != NULL ||
         (bulk = pool_take(&proxy->bulks)) == NULL) {
         return false;
     }

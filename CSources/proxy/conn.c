@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 #include "conn_parts.h"
+#include "l7h2.h"
 
 void conn_fail(struct proxy *proxy, struct conn *conn)
 {
@@ -115,6 +116,13 @@ void conn_close(struct proxy *proxy, struct conn *conn, bool reset)
     while ((link = list_first(&conn->kept)) != NULL) {
         conn_end(proxy, LIST_OWNER(link, struct conn, group), false);
     }
+    if (conn->stream != NULL) {
+        stream_close(proxy, conn, reset);
+        return;
+    }
+    if (conn->mux != NULL) {
+        l7h2_end(proxy, conn);
+    }
     conn_end(proxy, conn, reset);
 }
 
@@ -224,6 +232,9 @@ void conn_bury(struct proxy *proxy)
         struct conn *conn = LIST_OWNER(link, struct conn, turn);
 
         list_remove(link);
+        if (conn->stream != NULL) {
+            pool_give(&proxy->streams, conn->stream);
+        }
         pool_give(&proxy->conns, conn);
     }
 }
@@ -279,7 +290,12 @@ void conn_peer(struct proxy *proxy, struct conn *conn)
     uint16_t port = 0;
     struct ip_address ip;
 
-    if (conn->peer_length == 0) {
+    if (conn->peer_length == 0 && conn->stream != NULL) {
+        struct conn *carrier = conn->stream->mux->conn;
+
+        conn_peer(proxy, carrier);
+        conn_set_peer(conn, carrier->peer_is_ip ? &carrier->peer_ip : NULL, carrier->peer_port);
+    } else if (conn->peer_length == 0) {
         bool known = ring_peer(proxy->ring, conn->fd, &address) && conn_ip_of(&address, &ip, &port);
 
         conn_set_peer(conn, known ? &ip : NULL, port);

@@ -40,6 +40,7 @@ enum conn_flag {
     CONN_ALLOWED = 131072,    /* intentions let this peer in (as of `epoch`) */
     CONN_LONG = 262144,       /* brings long messages: receives one by one, to be spliced between */
     CONN_AWAITS_HEADER = 524288, /* its PROXY header is not complete */
+    CONN_STREAM = 1048576,       /* of HTTP/2: it has no socket */
 };
 
 struct conn;
@@ -66,6 +67,8 @@ struct conn_ops {
     void (*drain)(struct proxy *proxy, struct conn *conn);
 };
 
+struct mux;     /* l7h2.h: an HTTP/2 connection ... */
+struct stream;  /* ... and a stream of one */
 struct proxied; /* conn_proxied.c: what a PROXY header told */
 
 struct conn {
@@ -73,10 +76,12 @@ struct conn {
     struct list_link group; /* listener.conns, or a bucket of the upstream pool */
     struct wheel_timer timer;
     const struct conn_ops *ops;
-    void *user;             /* struct request of the moment, or NULL */
-    struct bulk *bulk_from; /* splice that reads from here, or NULL */
-    struct bulk *bulk_to;   /* splice that writes to here, or NULL */
-    struct tls_session *tls;
+    void *user;              /* struct request of the moment, or NULL */
+    struct bulk *bulk_from;  /* splice that reads from here, or NULL */
+    struct bulk *bulk_to;    /* splice that writes to here, or NULL */
+    struct tls_session *tls; /* a stream's is its connection's */
+    struct stream *stream;   /* with CONN_STREAM: it is one; else NULL */
+    struct mux *mux;         /* it carries streams, or NULL */
     struct spill out;
     struct spill in;
     struct list_link kept;   /* downstream: idle upstream connections whose PROXY header names it */

@@ -11,6 +11,10 @@ void conn_drop_tls(struct proxy *proxy, struct conn *conn);
 /* To be visited by conn_run_ready() in this turn. */
 void conn_make_ready(struct proxy *proxy, struct conn *conn);
 void conn_cancel_receive(struct proxy *proxy, struct conn *conn);
+/* Plaintext for the user; what it leaves is held. */
+void conn_deliver(struct proxy *proxy, struct conn *conn, struct bytes in);
+/* The peer's end of stream has come: it is told behind what is held. */
+void conn_note_end(struct proxy *proxy, struct conn *conn);
 /* Gives the user what is held. */
 void conn_deliver_held(struct proxy *proxy, struct conn *conn);
 /* Tells the end of stream, once, after all input before it was offered. */

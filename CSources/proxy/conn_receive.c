@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 #include "conn_parts.h"
+#include "stream.h"
 
 #define CONN_GROW_AFTER   4u /* full small receives in a row before the large group is used */
 #define CONN_SHRINK_AFTER 8u /* receives in a row that a small buffer would have held */
@@ -22,7 +23,8 @@ void conn_update_receive(struct proxy *proxy, struct conn *conn)
     enum ring_group group = conn_group(conn);
     uint64_t token;
 
-    if (conn_has(conn, CONN_ARMED | CONN_PAUSED | CONN_ENDED | CONN_BROKEN | CONN_SPLICING) ||
+    if (conn_has(conn, CONN_ARMED | CONN_PAUSED | CONN_ENDED | CONN_BROKEN | CONN_SPLICING |
+                           CONN_STREAM) ||
         conn->state < CONN_HANDSHAKING || conn->state > CONN_LINGERING ||
         conn->in.length >= CONN_HELD_MAX) {
         return;
@@ -111,6 +113,9 @@ void conn_deliver_held(struct proxy *proxy, struct conn *conn)
             return;
         }
         spill_consume(&conn->in, &proxy->blocks, used);
+        if (conn->stream != NULL) {
+            stream_taken(proxy, conn);
+        }
     }
 }
 
@@ -129,8 +134,7 @@ static void conn_hold(struct proxy *proxy, struct conn *conn, struct bytes in)
     }
 }
 
-/* Plaintext for the user; what it leaves is held behind what is held already. */
-static void conn_deliver(struct proxy *proxy, struct conn *conn, struct bytes in)
+void conn_deliver(struct proxy *proxy, struct conn *conn, struct bytes in)
 {
     if (conn->state == CONN_LINGERING) {
         return;
@@ -168,8 +172,7 @@ void conn_tell_end(struct proxy *proxy, struct conn *conn)
     }
 }
 
-/* The peer's end of stream has come: it is told behind what is held. */
-static void conn_note_end(struct proxy *proxy, struct conn *conn)
+void conn_note_end(struct proxy *proxy, struct conn *conn)
 {
     conn->flags |= CONN_ENDED;
     if (conn->state == CONN_LINGERING) {

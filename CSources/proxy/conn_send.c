@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "conn_parts.h"
+#include "stream.h"
 
 #define CONN_LINGER_MS 2000u
 #define CONN_PIECE_MAX 1024u /* bytes in parts that are put together before they are sent */
@@ -132,6 +133,10 @@ void conn_write(struct proxy *proxy, struct conn *conn, const struct bytes *part
     if (conn->state != CONN_OPEN || conn_has(conn, CONN_BROKEN | CONN_SHUT)) {
         return;
     }
+    if (conn->stream != NULL) {
+        stream_write(proxy, conn, parts, count);
+        return;
+    }
     if (conn->tls == NULL) {
         conn_send(proxy, conn, parts, count);
         return;
@@ -145,7 +150,7 @@ void conn_write(struct proxy *proxy, struct conn *conn, const struct bytes *part
 
 bool conn_is_full(struct conn *conn)
 {
-    if (conn->out.length < LIMIT_SPILL_HIGH) {
+    if (conn->stream != NULL ? !stream_is_full(conn) : conn->out.length < LIMIT_SPILL_HIGH) {
         return false;
     }
     conn->flags |= CONN_TOLD_FULL;
@@ -175,6 +180,11 @@ static void conn_flush_shut(struct proxy *proxy, struct conn *conn)
 void conn_shut(struct proxy *proxy, struct conn *conn)
 {
     if (conn->state != CONN_OPEN || conn_has(conn, CONN_SHUT)) {
+        return;
+    }
+    if (conn->stream != NULL) {
+        conn->flags |= CONN_SHUT;
+        stream_shut(proxy, conn);
         return;
     }
     if (conn->tls != NULL) {
@@ -212,7 +222,9 @@ void conn_finish(struct proxy *proxy, struct conn *conn)
     }
     conn->flags |= CONN_FINISHING;
     if (conn_has(conn, CONN_SHUT)) {
-        if (conn->out.length == 0) {
+        if (conn->stream != NULL) {
+            stream_shut(proxy, conn);
+        } else if (conn->out.length == 0) {
             conn_flush_shut(proxy, conn);
         }
         return;

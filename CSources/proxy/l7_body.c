@@ -3,6 +3,7 @@
 
 #include "base/err.h"
 #include "l7.h"
+#include "stream.h"
 
 #define L7_SMALL_PIECE 256u /* copying so little costs less than a part of its own */
 
@@ -91,9 +92,13 @@ static int l7_gather_end(struct proxy *proxy, struct l7_gather *gather, struct s
         if (h1body_check_trailer(line, &name, &value) != MESH_OK) {
             return MESH_E_SYNTAX;
         }
-        if (chunk && !hdr_is_forbidden_trailer(hdr_find(name), name)) {
+        if (hdr_is_forbidden_trailer(hdr_find(name), name)) {
+            line.len = 0;
+        } else if (chunk) {
             l7_gather_add(proxy, gather, line);
             l7_gather_add(proxy, gather, BYTES_LITERAL("\r\n"));
+        } else if (gather->to->stream != NULL) {
+            stream_add_trailer(proxy, gather->to, line);
         }
         rest = bytes_from(rest, length + (end != NULL ? 1 : 0));
     }

@@ -1,5 +1,6 @@
 /* HTTP/1.1, client side: heads and bodies as they arrive, time limits, ends. */
 #include "base/err.h"
+#include "l7h2.h"
 #include "record.h"
 
 static void l7_refuse_head(struct proxy *proxy, struct conn *down, int error)
@@ -14,6 +15,12 @@ static void l7_refuse_head(struct proxy *proxy, struct conn *down, int error)
 static void l7_arm_idle(struct proxy *proxy, struct conn *down, const struct abi_listener *entry)
 {
     conn_arm_timer(proxy, down, entry->idle_timeout_ms == 0 ? 60000 : entry->idle_timeout_ms);
+}
+
+/* HTTP/2 without TLS, by prior knowledge (RFC 9113 3.3). */
+static bool l7_turns_to_h2(const struct conn *down, struct bytes in)
+{
+    return down->tls == NULL && down->stream == NULL && down->requests == 0 && l7h2_is_preface(in);
 }
 
 static size_t l7_on_head(struct proxy *proxy, struct conn *down, struct bytes in)
@@ -38,6 +45,13 @@ static size_t l7_on_head(struct proxy *proxy, struct conn *down, struct bytes in
             }
         }
         return 0;
+    }
+    if (used < 0 && l7_turns_to_h2(down, in)) {
+        if (in.len < L7H2_PREFACE_SIZE) {
+            return 0; /* what is missing comes with the next bytes */
+        }
+        l7h2_start(proxy, down);
+        return conn_is_open(down) ? down->ops->data(proxy, down, in) : in.len;
     }
     if (used <= 0) {
         l7_refuse_head(proxy, down, used == 0 ? MESH_E_TOO_LONG : used);
@@ -152,6 +166,10 @@ static void l7_opened(struct proxy *proxy, struct conn *down)
     abi_stat_add(&listener->stats->counters[ABI_LISTENER_HANDSHAKES], 1);
     abi_stat_add(&listener->stats->counters[ABI_LISTENER_HANDSHAKES_RESUMED],
                  tls_resumed(down->tls) ? 1 : 0);
+    if (bytes_equal(tls_alpn(down->tls), BYTES_LITERAL("h2"))) {
+        l7h2_start(proxy, down);
+        return;
+    }
     if (entry != NULL) {
         conn_arm_timer(proxy, down, entry->head_timeout_ms);
     }
@@ -322,8 +340,8 @@ static void l7_timeout(struct proxy *proxy, struct conn *down)
  * request may be on its way is told with its answer, unless nobody would be there to give one. */
 static void l7_drain(struct proxy *proxy, struct conn *down)
 {
-    if (!proxy->retiring && down->user == NULL && down->stage == L7_AWAIT_HEAD &&
-        down->in.length == 0) {
+    if (!proxy->retiring && !conn_has(down, CONN_STREAM) && down->user == NULL &&
+        down->stage == L7_AWAIT_HEAD && down->in.length == 0) {
         conn_finish(proxy, down);
     }
 }

@@ -3,6 +3,7 @@
 #include "record.h"
 
 #include "base/err.h"
+#include "stream.h"
 
 /* Body bytes still to come that are worth a splice: more where a receive that is pending would have
  * to be cancelled first. */
@@ -107,7 +108,7 @@ static void l7up_frame(struct proxy *proxy, struct request *request)
     if (head->framing == H1_FRAMING_CHUNKED || head->framing == H1_FRAMING_UNTIL_CLOSE) {
         if (request_has(request, REQUEST_HTTP10)) {
             request->flags |= REQUEST_CLOSE_DOWN;
-        } else {
+        } else if (request->down->stream == NULL) {
             request->flags |= REQUEST_CHUNK_DOWN;
         }
     }
@@ -120,6 +121,22 @@ static void l7up_tunnel(struct proxy *proxy, struct request *request)
 {
     request->flags |= REQUEST_TUNNEL;
     relay_start(proxy, request);
+}
+
+static void l7up_give_head(struct proxy *proxy, struct request *request, struct bytes text,
+                           struct l7_gather *gather)
+{
+    const struct h1_head *head = &proxy->head;
+    struct conn *down = request->down;
+
+    if (down->stream == NULL) {
+        l7_gather_add(proxy, gather, text);
+    } else {
+        stream_answer(proxy, down, text,
+                      head->status >= 200 &&
+                          (head->framing == H1_FRAMING_NONE ||
+                           (head->framing == H1_FRAMING_LENGTH && head->content_length == 0)));
+    }
 }
 
 /* A complete head: what of it goes down is put into `gather`. false: the exchange is over or
@@ -147,7 +164,7 @@ static bool l7up_on_head(struct proxy *proxy, struct request *request, const uin
         l7_fail(proxy, request, ABI_OUTCOME_UPSTREAM_PROTOCOL);
         return false;
     }
-    l7_gather_add(proxy, gather, bytes_of(proxy->scratch, length));
+    l7up_give_head(proxy, request, bytes_of(proxy->scratch, length), gather);
     if (interim) {
         l7_gather_flush(proxy, gather);
         l7_count_status(proxy, request->down, head->status);
@@ -227,7 +244,7 @@ static void l7up_splice(struct proxy *proxy, struct conn *up, struct conn *down)
 {
     const struct request *request = up->user;
 
-    if (up->tls != NULL || down->tls != NULL) {
+    if (up->tls != NULL || down->tls != NULL || down->stream != NULL) {
         up->flags &= ~(uint32_t)CONN_LONG;
         return;
     }

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include "base/err.h"
+#include "l7h2.h"
 #include "record.h"
 
 #define PROXY_READY_ROUNDS                                                                         \
@@ -24,7 +25,9 @@ static int proxy_take_memory(struct proxy *proxy)
         config->max_connections < LIMIT_CONNECTIONS ? config->max_connections : LIMIT_CONNECTIONS;
     uint32_t requests = conns < LIMIT_REQUESTS ? conns : LIMIT_REQUESTS;
 
-    if (pool_init(&proxy->conns, sizeof(struct conn), conns) != MESH_OK ||
+    if (pool_init(&proxy->conns, sizeof(struct conn), conns + requests) != MESH_OK ||
+        pool_init(&proxy->muxes, sizeof(struct mux), conns) != MESH_OK ||
+        pool_init(&proxy->streams, sizeof(struct stream), requests) != MESH_OK ||
         pool_init(&proxy->requests, sizeof(struct request), requests) != MESH_OK ||
         pool_init(&proxy->blocks, sizeof(struct spill_block), LIMIT_SPILL_BLOCKS) != MESH_OK ||
         pool_init(&proxy->bulks, bulk_size(), LIMIT_PIPES) != MESH_OK ||
@@ -36,14 +39,19 @@ static int proxy_take_memory(struct proxy *proxy)
     proxy->cursors = proxy_pages(LIMIT_TARGETS * sizeof(uint32_t));
     proxy->loads = proxy_pages(LIMIT_ENDPOINTS * sizeof(uint32_t));
     proxy->idles = proxy_pages(LIMIT_ENDPOINTS * sizeof(uint32_t));
-    proxy->scratch = proxy_pages(4 * (size_t)PROXY_SCRATCH_SIZE);
+    proxy->scratch = proxy_pages(5 * (size_t)PROXY_SCRATCH_SIZE);
+    proxy->h2_arena = proxy_pages(LIMIT_H2_MEMORY + H2_SLAB_SIZE);
     if (proxy->listeners == NULL || proxy->cursors == NULL || proxy->loads == NULL ||
-        proxy->idles == NULL || proxy->scratch == NULL) {
+        proxy->idles == NULL || proxy->scratch == NULL || proxy->h2_arena == NULL) {
         return MESH_E_NO_MEMORY;
     }
     proxy->plain = proxy->scratch + PROXY_SCRATCH_SIZE;
     proxy->linear = proxy->plain + PROXY_SCRATCH_SIZE;
     proxy->small = proxy->linear + PROXY_SCRATCH_SIZE;
+    proxy->frames = proxy->small + PROXY_SCRATCH_SIZE;
+    h2_memory_init(&proxy->h2_memory,
+                   proxy->h2_arena + (H2_SLAB_SIZE - (uintptr_t)proxy->h2_arena % H2_SLAB_SIZE),
+                   LIMIT_H2_MEMORY);
     return MESH_OK;
 }
 
@@ -65,6 +73,7 @@ int proxy_create(const struct proxy_config *config, struct proxy **out)
     list_init(&proxy->ready);
     list_init(&proxy->dead);
     list_init(&proxy->starved);
+    list_init(&proxy->mux_turn);
     list_init(&proxy->reauth);
     uppool_init(&proxy->uppool);
     wheel_init(&proxy->wheel, proxy->now_ms);
@@ -124,6 +133,8 @@ void proxy_destroy(struct proxy *proxy)
     pool_release(&proxy->bulks);
     pool_release(&proxy->records);
     pool_release(&proxy->proxieds);
+    pool_release(&proxy->muxes);
+    pool_release(&proxy->streams);
     if (proxy->listeners != NULL) {
         munmap(proxy->listeners, LIMIT_LISTENERS * sizeof(struct listener));
     }
@@ -137,7 +148,10 @@ void proxy_destroy(struct proxy *proxy)
         munmap(proxy->idles, LIMIT_ENDPOINTS * sizeof(uint32_t));
     }
     if (proxy->scratch != NULL) {
-        munmap(proxy->scratch, 4 * (size_t)PROXY_SCRATCH_SIZE);
+        munmap(proxy->scratch, 5 * (size_t)PROXY_SCRATCH_SIZE);
+    }
+    if (proxy->h2_arena != NULL) {
+        munmap(proxy->h2_arena, LIMIT_H2_MEMORY + H2_SLAB_SIZE);
     }
     munmap(proxy, sizeof(*proxy));
 }
@@ -304,6 +318,7 @@ void proxy_turn(struct proxy *proxy)
     for (uint32_t i = 0; i < PROXY_READY_ROUNDS && !list_is_empty(&proxy->ready); i++) {
         conn_run_ready(proxy);
     }
+    l7h2_flush(proxy);
     conn_bury(proxy);
     proxy_note_gauges(proxy);
 }

@@ -173,7 +173,7 @@ package enum ListenerKeys {
                 "The newest TLS version taken."),
             .optional(
                 "alpn", .texts, example: "[h2, http/1.1]",
-                "Protocols offered, the preferred first; http/1.1 on l7 when not given."),
+                "Protocols offered, the preferred first; `[h2, http/1.1]` on l7 when not given."),
         ])
 
     static let proxyProtocol = ObjectSchema(

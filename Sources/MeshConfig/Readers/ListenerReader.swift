@@ -53,7 +53,7 @@ enum ListenerReader {
     private static func tls(
         _ fields: Fields, kind: ListenerDefinition.Kind, _ checks: inout FieldChecks
     ) -> ListenerDefinition.TLS {
-        let standard = kind == .l7 ? ["http/1.1"] : []
+        let standard = kind == .l7 ? ["h2", "http/1.1"] : []
         let own = ListenerDefinition.KeyPair(cert: fields.path("cert"), key: fields.path("key"))
         checks.require(
             own.cert.isEmpty == own.key.isEmpty, ["tls", own.cert.isEmpty ? "key" : "cert"],

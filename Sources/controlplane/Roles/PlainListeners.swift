@@ -160,11 +160,9 @@ extension PartCompiler {
             return nil
         }
         for certificate in files.certificates { addSecret(of: certificate) }
-        // HTTP/2 is not spoken by this data plane: it is not offered either.
-        let alpn = wanted.alpn.filter { $0 != "h2" }
         return TLSPlan(
-            server: true, verify: verify(wanted.clientVerify), alpn: alpn,
-            alpnRequired: !alpn.isEmpty, minVersion: version(wanted.minVersion),
+            server: true, verify: verify(wanted.clientVerify), alpn: wanted.alpn,
+            alpnRequired: !wanted.alpn.isEmpty, minVersion: version(wanted.minVersion),
             maxVersion: version(wanted.maxVersion), owner: "listener \(listener.name)",
             certificates: files.standard.map { SecretPlan.filesID($0.name) },
             names: files.names, trust: files.clientAuthorities,

@@ -48,6 +48,19 @@
 #define LIMIT_PIPELINE   64u     /* requests read ahead of their answers, by bytes held: one head */
 #define LIMIT_RETRIES    3u      /* endpoints tried after the first */
 
+/* --- HTTP/2 --- */
+#define LIMIT_H2_MEMORY          268435456u /* bytes of all sessions of a worker */
+#define LIMIT_H2_STREAMS         100u       /* open at a time on one connection */
+#define LIMIT_H2_HEAD            20480u     /* bytes of a list of fields, each with 32 more */
+#define LIMIT_H2_BLOCK           32768u     /* bytes of a block of fields as it is compressed */
+#define LIMIT_H2_STREAM_WINDOW   131072u    /* bytes of a body on their way or held */
+#define LIMIT_H2_WINDOW          262144u    /* ... of all streams of a connection */
+#define LIMIT_H2_STREAM_HIGH     65536u     /* unsent bytes of a stream that stop its source */
+#define LIMIT_H2_STREAM_LOW      16384u     /* ... start it again; stop it where many wait */
+#define LIMIT_H2_HELD            1048576u   /* unsent bytes of a connection's streams: many */
+#define LIMIT_H2_CALM            1000u      /* frames in a row that do no work */
+#define LIMIT_H2_CALM_PER_SECOND 100u
+
 /* --- access logs --- */
 #define LIMIT_LOGS        64u      /* of one snapshot */
 #define LIMIT_LOG_OPS     256u     /* of one log */
@@ -72,6 +85,10 @@ _Static_assert(LIMIT_REQUESTS <= LIMIT_CONNECTIONS, "every request has a connect
 _Static_assert(LIMIT_SPILL_LOW < LIMIT_SPILL_HIGH, "reading must be able to start again");
 _Static_assert(LIMIT_SPILL_HIGH / 16384u < LIMIT_SPILL_BLOCKS / 64u,
                "sixty-four stalled connections do not empty the pool");
+_Static_assert(LIMIT_H2_STREAM_LOW < LIMIT_H2_STREAM_HIGH, "reading must be able to start again");
+_Static_assert(LIMIT_H2_WINDOW <= LIMIT_SPILL_HIGH, "bodies that nobody takes yet are held");
+_Static_assert(LIMIT_H2_STREAM_WINDOW <= LIMIT_H2_WINDOW, "one stream does not own the connection");
+_Static_assert(LIMIT_H2_BLOCK >= LIMIT_H2_HEAD, "a head that is not compressed fits");
 _Static_assert(LIMIT_LOG_RING / LIMIT_LOG_RECORD >= 256u,
                "a worker may be hundreds of the longest records ahead");
 _Static_assert(LIMIT_LOG_RECORD <= 65535u, "places in a record have 16 bits");
