@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from load import Load
+from ringmesh import binary
 from wire import get
 
 
@@ -37,6 +38,21 @@ def test_database_locked(mesh):
     node.allow("batch", "web")
     assert get(pair.batch_local, "/", "web").status == 200
     restart_keeps(pair, ["api", "batch"])
+
+
+def test_one_control_plane_for_each_store(mesh):
+    """A second one ends at once, with the status of a lock, and names the first."""
+    node = mesh().node
+    second = subprocess.run(
+        [binary("controlplane"), "server", "--config.path", str(node.config_path)],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert second.returncode == 75, second.stderr
+    assert f"in use by process {node.control.pid}" in second.stderr
+    assert node.admin("/ready").status == 200
 
 
 def restart_keeps(pair, sources):

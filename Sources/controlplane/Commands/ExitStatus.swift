@@ -3,6 +3,7 @@ import Foundation
 import MeshConfig
 import MeshModel
 import MeshProcess
+import MeshStore
 
 /// Exit statuses, those of sysexits.h where they fit.
 enum ExitStatus: Int32 {
@@ -10,6 +11,7 @@ enum ExitStatus: Int32 {
     case usage = 64
     case unavailable = 69
     case bug = 70
+    case locked = 75
     case configuration = 78
 
     var code: ExitCode { ExitCode(rawValue) }
@@ -34,7 +36,11 @@ enum Failure {
     }
 
     private static func status(of error: MeshError) -> ExitStatus {
-        error.code == .kernel ? .unavailable : .failure
+        switch error.code {
+        case .kernel: .unavailable
+        case .locked: .locked
+        default: .failure
+        }
     }
 
     /// Whether everything that is wrong is how the command line is written, not what it says.
