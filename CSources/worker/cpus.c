@@ -19,6 +19,18 @@ static bool cpus_number(const char **at, uint32_t *out)
     return *at > start;
 }
 
+/* Two workers on one processor would share it while another is idle: no processor stands twice. */
+static bool cpus_add(struct cpus *cpus, uint32_t cpu)
+{
+    for (uint32_t i = 0; i < cpus->count; i++) {
+        if (cpus->list[i] == cpu) {
+            return false;
+        }
+    }
+    cpus->list[cpus->count++] = cpu;
+    return true;
+}
+
 bool cpus_parse(const char *text, struct cpus *out)
 {
     const char *at = text;
@@ -41,7 +53,9 @@ bool cpus_parse(const char *text, struct cpus *out)
             return false;
         }
         for (uint32_t cpu = first; cpu <= last; cpu++) {
-            out->list[out->count++] = cpu;
+            if (!cpus_add(out, cpu)) {
+                return false;
+            }
         }
     } while (*at++ == ',');
     return at[-1] == '\0';

@@ -63,7 +63,7 @@ import Testing
                 "c.yaml:3:44: error: mesh.intentions_default: \"maybe\" is not a choice: write one "
                     + "of allow, deny",
                 "c.yaml:4:20: error: dataplane.cpus: \"3-1\" is not a list of cores: write numbers "
-                    + "and ranges of 0 to 1023, 64 at most, for example 0-3,6",
+                    + "and ranges of 0 to 1023, each core once and 64 at most, for example 0-3,6",
                 "c.yaml:4:36: error: dataplane.workers: \"x\" is not a whole number: write a whole "
                     + "number of 0 to 64",
             ])

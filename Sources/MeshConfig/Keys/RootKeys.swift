@@ -234,7 +234,8 @@ package enum RootKeys {
             throw MeshError(
                 .invalid,
                 "\(quoted(text)) is not a list of cores: write numbers and ranges of 0 to "
-                    + "\(CPUList.limit - 1), \(CPUList.most) at most, for example 0-3,6")
+                    + "\(CPUList.limit - 1), each core once and \(CPUList.most) at most, for "
+                    + "example 0-3,6")
         }
     }
 
@@ -258,7 +259,7 @@ package enum CPUList {
     /// As many as a data plane has workers at most: one core each.
     package static let most = 64
 
-    /// The cores in order without repetition, or nil when the text is not such a list.
+    /// The cores in order, or nil when the text is not such a list or names a core twice.
     package static func parse(_ text: String) -> [Int]? {
         var cores: Set<Int> = []
         for part in text.split(separator: ",", omittingEmptySubsequences: false) {
@@ -268,7 +269,9 @@ package enum CPUList {
                 let last = ends[ends.count - 1], first <= last, (0..<limit).contains(first),
                 (0..<limit).contains(last)
             else { return nil }
-            cores.formUnion(first...last)
+            let part = Set(first...last)
+            guard cores.isDisjoint(with: part) else { return nil }
+            cores.formUnion(part)
         }
         return cores.count <= most ? cores.sorted() : nil
     }
