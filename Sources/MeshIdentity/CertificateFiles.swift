@@ -87,9 +87,11 @@ package struct CertificateFiles: Sendable, Equatable {
     private static func pem(_ path: String) throws -> [PEMDocument] {
         let text: String
         do {
-            let data = try Data(contentsOf: URL(fileURLWithPath: path))
+            let file = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
+            defer { try? file.close() }
+            let data = try file.read(upToCount: limit + 1) ?? Data()
             guard data.count <= limit else {
-                throw MeshError(.invalid, "\(path) has \(data.count) bytes: this is no PEM file")
+                throw MeshError(.invalid, "\(path) is longer than \(limit) bytes: no PEM file")
             }
             text = String(decoding: data, as: UTF8.self)
         } catch let error as MeshError {
