@@ -1,7 +1,7 @@
 /// The nearest of some words to a mistyped one.
-enum Suggestion {
+package enum Suggestion {
     /// The candidate within a third of the word's length, if any; the nearest, then the first.
-    static func nearest(to word: String, among candidates: [String]) -> String? {
+    package static func nearest(to word: String, among candidates: [String]) -> String? {
         let bytes = Array(word.utf8.prefix(64))
         var best: (word: String, distance: Int)?
         for candidate in candidates {

@@ -1,3 +1,6 @@
+import ArgumentParser
+import MeshModel
+
 /// What a person typed, in the order in which the parser takes it.
 enum Arguments {
     /// Options of the connection, which belong to every command.
@@ -23,5 +26,29 @@ enum Arguments {
         guard !rest.isEmpty, !moved.isEmpty else { return typed }
         let end = rest.firstIndex(of: "--") ?? rest.endIndex
         return Array(rest[..<end]) + moved + Array(rest[end...])
+    }
+
+    /// What to say about a word where a command is awaited and that is none, but nearly one.
+    static func correction(of typed: [String]) -> String? {
+        var known = Meshctl.configuration.subcommands
+        var path: [String] = []
+        for word in typed {
+            guard !known.isEmpty, !word.hasPrefix("-") else { return nil }
+            let names = known.map(name)
+            guard let found = names.firstIndex(of: word) else {
+                guard word != "help", let near = Suggestion.nearest(to: word, among: names) else {
+                    return nil
+                }
+                let parent = path.map { $0 + " " }.joined()
+                return "there is no command \(parent)\(word): did you mean \(parent)\(near)?"
+            }
+            path.append(word)
+            known = known[found].configuration.subcommands
+        }
+        return nil
+    }
+
+    private static func name(of command: any ParsableCommand.Type) -> String {
+        command.configuration.commandName ?? String(describing: command).lowercased()
     }
 }

@@ -27,6 +27,11 @@ struct Meshctl: AsyncParsableCommand {
         ])
 
     static func main() async {
-        await main(Arguments.normalized(Array(CommandLine.arguments.dropFirst())))
+        let arguments = Arguments.normalized(Array(CommandLine.arguments.dropFirst()))
+        if let correction = Arguments.correction(of: arguments) {
+            Output.error(correction)
+            exit(withError: ExitStatus.usage.code)
+        }
+        await main(arguments)
     }
 }

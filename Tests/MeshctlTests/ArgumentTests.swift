@@ -82,6 +82,25 @@ import Testing
         expectUsage("service", "register", saying: "<file>")
     }
 
+    @Test(arguments: [
+        ("intentin list", "intentin: did you mean intention?"),
+        ("stauts --json", "stauts: did you mean status?"),
+        ("intention craete --allow a b", "intention craete: did you mean intention create?"),
+        ("check lst", "check lst: did you mean check list?"),
+    ])
+    func nearlyCommandsAreCorrected(typed: String, says: String) {
+        let correction = Arguments.correction(of: typed.split(separator: " ").map(String.init))
+        #expect(correction == "there is no command \(says)")
+    }
+
+    @Test(arguments: [
+        "", "intention list", "intention", "help intentin", "--help", "frobnicate", "explain GTE",
+        "check pass stauts", "log reopen more",
+    ])
+    func otherWordsAreLeftToTheParser(typed: String) {
+        #expect(Arguments.correction(of: typed.split(separator: " ").map(String.init)) == nil)
+    }
+
     @Test func everyCommandHasHelp() {
         var pending: [any ParsableCommand.Type] = [Meshctl.self]
         var seen = 0
