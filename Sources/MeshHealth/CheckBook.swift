@@ -35,7 +35,7 @@ package struct CheckBook: Sendable {
 
     private var entries: [String: Entry] = [:]
     /// The ids of each service's checks.
-    private var ids: [ServiceID: Set<String>] = [:]
+    private var ids: [ServiceID: [String]] = [:]
     private var queue = DueQueue<(id: String, epoch: UInt64, what: Due)>()
     private var lastEpoch: UInt64 = 0
 
@@ -65,8 +65,9 @@ package struct CheckBook: Sendable {
     /// The standings of all services that are not simply well.
     var standings: [ServiceID: HealthStanding] {
         var all: [ServiceID: HealthStanding] = [:]
-        for service in ids.keys {
-            let standing = standing(of: service)
+        all.reserveCapacity(ids.count)
+        for (service, checks) in ids {
+            let standing = HealthStanding(checks.lazy.compactMap { entries[$0]?.report })
             if standing != .unchecked { all[service] = standing }
         }
         return all
@@ -78,8 +79,11 @@ package struct CheckBook: Sendable {
         _ specs: [CheckSpec], now: ContinuousClock.Instant,
         using generator: inout some RandomNumberGenerator
     ) {
-        let all = Set(ids.keys).union(specs.lazy.map(\.service))
-        configure(specs, of: all, now: now, using: &generator)
+        let stale = Set(entries.keys)
+        ids = [:]
+        ids.reserveCapacity(specs.count)
+        entries.reserveCapacity(specs.count)
+        configure(specs, insteadOf: stale, now: now, using: &generator)
     }
 
     /// Makes these the checks of some services, and leaves those of others alone.
@@ -87,20 +91,30 @@ package struct CheckBook: Sendable {
         _ specs: [CheckSpec], of services: Set<ServiceID>, now: ContinuousClock.Instant,
         using generator: inout some RandomNumberGenerator
     ) {
-        let wanted = Set(specs.lazy.map(\.id))
-        for service in services {
-            for id in ids[service] ?? [] where !wanted.contains(id) { entries[id] = nil }
-            ids[service] = nil
-        }
+        var stale: Set<String> = []
+        for service in services { stale.formUnion(ids.removeValue(forKey: service) ?? []) }
+        configure(specs, insteadOf: stale, now: now, using: &generator)
+    }
+
+    /// `stale` are checks that nobody has any more, unless they are among the new ones.
+    private mutating func configure(
+        _ specs: [CheckSpec], insteadOf stale: Set<String>, now: ContinuousClock.Instant,
+        using generator: inout some RandomNumberGenerator
+    ) {
+        var stale = stale
         for spec in specs {
             let before = entries[spec.id]
             // An id that two services claim is the later one's.
             if let owner = before?.spec.service, owner != spec.service {
-                ids[owner]?.remove(spec.id)
+                ids[owner]?.removeAll { $0 == spec.id }
             }
-            ids[spec.service, default: []].insert(spec.id)
+            if !stale.isEmpty { stale.remove(spec.id) }
+            if ids[spec.service]?.contains(spec.id) != true {
+                ids[spec.service, default: []].append(spec.id)
+            }
             if before?.spec != spec { add(spec, after: before, now: now, using: &generator) }
         }
+        for id in stale { entries[id] = nil }
     }
 
     private mutating func add(
@@ -112,7 +126,7 @@ package struct CheckBook: Sendable {
             spec: spec,
             machine: CheckMachine(spec.definition, before: before?.machine.status, now: now),
             epoch: lastEpoch)
-        if let ttl = spec.definition.ttl {
+        if let ttl = spec.ttl {
             entry.deadline = now + ttl.duration
             schedule(entry, .ttl, at: now + ttl.duration)
         } else {
@@ -155,7 +169,7 @@ package struct CheckBook: Sendable {
                     continue
                 }
                 entry.deadline = nil
-                let ttl = entry.spec.definition.ttl.map { "\($0)" } ?? "ttl"
+                let ttl = entry.spec.ttl.map { "\($0)" } ?? "ttl"
                 let isFirst = !entry.isProven
                 entry.isProven = true
                 guard entry.machine.expired("no report within \(ttl)", now: now) || isFirst else {
@@ -195,7 +209,7 @@ package struct CheckBook: Sendable {
         guard var entry = entries[id] else {
             throw MeshError(.notFound, "there is no check \(id) on this node")
         }
-        guard let ttl = entry.spec.definition.ttl else {
+        guard let ttl = entry.spec.ttl else {
             throw MeshError(.invalid, "check \(id) is not a TTL check: it is made by the node")
         }
         if entry.deadline == nil { schedule(entry, .ttl, at: now + ttl.duration) }

@@ -22,16 +22,32 @@ package struct CheckResult: Sendable, Equatable {
 }
 
 /// A check to keep: whose it is, how it is made.
+///
+/// Definitions are large and many: copies share one.
 package struct CheckSpec: Sendable, Equatable {
+    private final class Content: Sendable {
+        let definition: CheckDefinition
+
+        init(_ definition: CheckDefinition) { self.definition = definition }
+    }
+
     /// Unique on the node.
-    package var id: String
-    package var service: ServiceID
-    package var definition: CheckDefinition
+    package let id: String
+    package let service: ServiceID
+    private let content: Content
 
     package init(id: String, service: ServiceID, definition: CheckDefinition) {
         self.id = id
         self.service = service
-        self.definition = definition
+        content = Content(definition)
+    }
+
+    package var definition: CheckDefinition { content.definition }
+    var ttl: MeshDuration? { content.definition.ttl }
+
+    package static func == (left: Self, right: Self) -> Bool {
+        left.id == right.id && left.service == right.service
+            && (left.content === right.content || left.definition == right.definition)
     }
 }
 

@@ -106,7 +106,8 @@ package struct Intention: Hashable, Sendable, Codable {
     /// The order in which intentions are consulted: by precedence, then by names.
     package static func consultedBefore(_ left: Intention, _ right: Intention) -> Bool {
         guard left.precedence == right.precedence else { return left.precedence > right.precedence }
-        guard left.source == right.source else { return left.source.folded < right.source.folded }
+        let (source, other) = (left.source.folded, right.source.folded)
+        guard source == other else { return source < other }
         return left.destination.folded < right.destination.folded
     }
 

@@ -25,7 +25,10 @@ package struct ServiceRecord: Sendable, Hashable {
         self.modifyIndex = modifyIndex
     }
 
-    package var definition: ServiceDefinition { content.definition }
+    /// Lent, not copied: it is large, and most look at one member.
+    package var definition: ServiceDefinition {
+        _read { yield content.definition }
+    }
     package var origin: Origin { content.origin }
     package var id: ServiceID { content.definition.id }
 

@@ -53,8 +53,10 @@ extension StoreState {
 
     /// Every service, by id.
     package var services: [ServiceRecord] {
-        let all = storedServices.merging(files.services) { $1 }
-        return all.sorted { $0.key < $1.key }.map(\.value)
+        var all = Array(files.services.values)
+        all.reserveCapacity(all.count + storedServices.count)
+        for (id, record) in storedServices where files.services[id] == nil { all.append(record) }
+        return all.sorted { $0.id < $1.id }
     }
 
     /// The services that were written after an index; nil when that is too long ago to tell.
@@ -128,8 +130,14 @@ extension StoreState {
 
     /// Every intention, in the order in which they are consulted.
     package var intentions: [Intention] {
-        storedIntentions.merging(files.intentions) { $1 }.values
-            .sorted(by: Intention.consultedBefore)
+        var all = Array(files.intentions.values)
+        all.reserveCapacity(all.count + storedIntentions.count)
+        for (key, intention) in storedIntentions where files.intentions[key] == nil {
+            all.append(intention)
+        }
+        // Intentions are large: their places are sorted.
+        let order = all.indices.sorted { Intention.consultedBefore(all[$0], all[$1]) }
+        return order.map { all[$0] }
     }
 
     /// The intentions that concern a service as destination, in the order in which they are

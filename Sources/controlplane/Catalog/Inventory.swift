@@ -25,6 +25,7 @@ struct Inventory: Sendable, Equatable {
     init(_ records: [ServiceRecord], ports: SidecarPorts) {
         services = records.map { LocalService($0, ports: ports) }
         byID.reserveCapacity(services.count)
+        byName.reserveCapacity(services.count / 4)
         for service in services {
             byID[service.definition.id] = service
             claims.add(service.claims)
@@ -129,7 +130,12 @@ struct Inventory: Sendable, Equatable {
     var hostNames: Set<String> { Set(names.values) }
 
     /// Every check of the node.
-    var checks: [CheckSpec] { services.flatMap(\.checks) }
+    var checks: [CheckSpec] {
+        var all: [CheckSpec] = []
+        all.reserveCapacity(services.count)
+        for service in services { service.addChecks(to: &all) }
+        return all
+    }
 }
 
 extension Origin {

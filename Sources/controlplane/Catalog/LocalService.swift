@@ -52,6 +52,7 @@ final class LocalService: Sendable {
     var claims: [UInt16] { Self.claims(definition) }
 
     static func claims(_ definition: ServiceDefinition) -> [UInt16] {
+        guard concernsProxies(definition) else { return [definition.port] }
         let wanted = definition.connect.sidecarService
         let upstreams = wanted?.proxy.upstreams ?? definition.proxy?.upstreams ?? []
         return [definition.port] + [wanted?.port].compactMap { $0 }
@@ -60,7 +61,9 @@ final class LocalService: Sendable {
 
     /// The hosts that are dialled and are no addresses.
     var hostNames: [String] {
-        [
+        // Nearly all have an address and nothing else.
+        if !concernsProxies, IPText.isV4(definition.address[...]) { return [] }
+        return [
             definition.address, sidecar?.address, sidecar?.proxy?.localServiceAddress,
             definition.proxy?.localServiceAddress,
         ].compactMap { $0 }.filter {
@@ -74,6 +77,11 @@ final class LocalService: Sendable {
             + Self.specs(
                 sidecar?.checks ?? [], of: sidecar?.id ?? definition.id.sidecar,
                 for: definition.id)
+    }
+
+    /// Adds the checks to others.
+    func addChecks(to all: inout [CheckSpec]) {
+        if !definition.checks.isEmpty || sidecar != nil { all.append(contentsOf: checks) }
     }
 
     private static func specs(

@@ -94,12 +94,12 @@ struct TargetBook {
     private mutating func make(
         _ place: Int, _ service: ServiceName, _ compiler: EndpointCompiler
     ) {
-        let target = made[place].target
-        let result = compiler.endpoints(of: service, tls: target.tls, target.shape.subset)
+        let result = compiler.endpoints(
+            of: service, tls: made[place].target.tls, made[place].target.shape.subset)
         plans[place].endpoints = result.plans
-        made[place] = Made(
-            target: target, instances: result.instances, hosts: result.hosts,
-            problems: result.problems)
+        made[place].instances = result.instances
+        made[place].hosts = result.hosts
+        made[place].problems = result.problems
     }
 
     // MARK: - instances
@@ -126,21 +126,22 @@ struct TargetBook {
     /// The instances with endpoints in the targets at these places.
     private func group(of places: [Int]) -> [InstanceEndpoints] {
         var group: [InstanceEndpoints] = []
+        group.reserveCapacity(places.first.map { made[$0].instances.count } ?? 0)
         var known: [ServiceID: Int] = [:]
         for place in places {
             for (instance, endpoint) in zip(made[place].instances, plans[place].endpoints) {
-                let definition = instance.definition
+                let id = instance.definition.id
                 // Within one target every instance stands once.
                 let at: Int
-                if places.count > 1, let seen = known[definition.id] {
+                if places.count > 1, let seen = known[id] {
                     at = seen
                     group[at].keys.append(endpoint.key)
                 } else {
                     at = group.count
-                    if places.count > 1 { known[definition.id] = at }
+                    if places.count > 1 { known[id] = at }
                     group.append(
                         InstanceEndpoints(
-                            id: definition.id, weights: definition.weights, keys: [endpoint.key]))
+                            id: id, weights: instance.definition.weights, keys: [endpoint.key]))
                 }
                 if !endpoint.takesWarnings { group[at].onlyPassing.insert(endpoint.key) }
             }

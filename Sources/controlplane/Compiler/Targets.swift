@@ -155,20 +155,20 @@ struct EndpointCompiler {
     private func add(
         _ instance: LocalService, _ tls: TLSRef?, takesWarnings: Bool, _ result: inout Result
     ) {
-        let definition = instance.definition
-        var dialled = definition
-        var ref: TLSRef?
-        if let tls,
-            let proxy = inventory.proxy(of: definition)
-                ?? (definition.connect.native ? definition : nil)
-        {
-            (dialled, ref) = (proxy, tls)
-        }
-        guard let address = address(of: dialled, instance.origin, &result) else { return }
+        let proxy = tls == nil ? nil : inventory.proxy(of: instance.definition)
+        let address: AddressPlan? =
+            if let proxy {
+                self.address(of: proxy, instance.origin, &result)
+            } else {
+                self.address(of: instance.definition, instance.origin, &result)
+            }
+        guard let address else { return }
+        let usesTLS = proxy != nil || instance.definition.connect.native
         result.plans.append(
             EndpointPlan(
-                address: address, instance: definition.id.text, node: node.name.text,
-                weight: definition.weights.passing, tls: ref, takesWarnings: takesWarnings))
+                address: address, instance: instance.definition.id.text, node: node.name.text,
+                weight: instance.definition.weights.passing, tls: usesTLS ? tls : nil,
+                takesWarnings: takesWarnings))
         result.instances.append(instance)
     }
 

@@ -118,9 +118,10 @@ actor DesiredSource {
             changed?.formUnion(change)
         } else {
             let records = stored.services
+            let wanting = Inventory.withoutPort(records)
             _ = ports.assign(
-                Inventory.withoutPort(records), range: configuration.mesh.sidecarPorts,
-                taken: taken(records))
+                wanting, range: configuration.mesh.sidecarPorts,
+                taken: wanting.isEmpty ? [] : taken(records))
             kept.take(records, of: stored, ports: ports)
             changed = nil
         }
