@@ -205,7 +205,8 @@ let swiftTargets: [Target] = [
         name: "ControlplaneTests",
         dependencies: [
             "controlplane", "MeshModel", "MeshConfig", "MeshIdentity", "MeshStore", "MeshTables",
-            "MeshHealth", "MeshWorkers", "MeshTelemetry",
+            "MeshHealth", "MeshWorkers", "MeshTelemetry", "MeshAdminAPI",
+            "CMeshABI", "CMeshShm",
         ], swiftSettings: swiftSettings),
     swiftTests("MeshConfig", ["MeshModel"]),
     swiftTests("MeshAuthz", ["MeshModel"]),
