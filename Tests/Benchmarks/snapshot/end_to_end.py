@@ -7,7 +7,9 @@ The node has N services of five instances, each instance with a TTL check, a rou
 and an intention towards every one. Measured are: the first publication of a control plane that
 comes to a running data plane (everything is read, compiled, built, shipped and acknowledged), the
 change of one service, the change of one intention, and a health report until the overlay's word
-has changed and until a request takes another instance.
+has changed and until the first request that is routed by it has been answered. That request goes
+to a service of one instance which fails over to another service, so that every answer tells by
+which report its request was routed.
 """
 
 import argparse
@@ -33,6 +35,7 @@ from wire import Client, Recorder
 
 ENDPOINTS = 5
 EDGE = "edge"
+PRIMARY, SPARE = "primary", "spare"  # watched by requests; the first fails over to the second
 ROUTES = 1000  # of a listener
 LIMITS_MS = {
     "everything": 250.0,
@@ -99,6 +102,19 @@ def instance(service, number, real=(), weight=1):
     }
 
 
+def watched(name, port):
+    """The instance of a service that is watched."""
+    return {
+        "service": {
+            "name": name,
+            "id": f"{name}-0",
+            "address": "127.0.0.1",
+            "port": port,
+            "checks": [{"ttl": "24h", "status": "passing"}],
+        }
+    }
+
+
 def intention(service, action="allow"):
     source = EDGE if service == 0 else f"service-{(service * 31 + 1) % 9973}"
     return {
@@ -126,6 +142,10 @@ def seed(node, services, real):
         for number in range(ENDPOINTS)
     ]
     work += [("POST", "/v1/intentions", intention(service)) for service in range(services)]
+    for name, port in zip((PRIMARY, SPARE), real, strict=False):
+        work.append(("PUT", "/v1/services", watched(name, port)))
+        pair = {"source": EDGE, "destination": name, "action": "allow", "replace": True}
+        work.append(("POST", "/v1/intentions", pair))
     lock, left = threading.Lock(), iter(work)
 
     def writer():
@@ -224,34 +244,24 @@ def watch_word(pid, at, orders, told):
 
 
 def watch_requests(port, orders, told):
-    """A process of its own: requests without a pause until instance 0 is seen, or no longer seen.
-
-    Told is when the request was sent that shows the change: the first that instance 0 answers; or
-    the first after the last one that it answered.
+    """A process of its own: requests without a pause until one is answered by the instance that is
+    ordered. It is told when that answer has come.
     """
     with Client(port, timeout=10) as client:
-        while (order := orders.recv()) is not None:
-            told.send("armed")
-            begun, shown = now_ms(), None
-            while True:
-                sent = now_ms()
-                own = client.get("/", "service-0.mesh").body == b"0"
-                if order == "in" and own:
-                    shown = now_ms()
-                    break
-                if order == "out":
-                    shown = None if own else shown or now_ms()
-                    if shown and sent - shown > 50:
-                        break
-                if sent - begun > 10_000:
-                    break
-            told.send(shown)
+        while (wanted := orders.recv()) is not None:
+            other = client.get("/", f"{PRIMARY}.mesh").body
+            told.send("armed" if other != wanted else f"{wanted} answers already")
+            end = now_ms() + 10_000
+            while client.get("/", f"{PRIMARY}.mesh").body != wanted:
+                if now_ms() > end:
+                    raise AssertionError(f"{wanted} does not answer")
+            told.send(now_ms())
 
 
 def measure_health(node, rounds, port):
     admin = Admin(node.admin_socket)
     overlay = Overlay(node.supervisor())
-    path = "/v1/checks/service:service-0-0"
+    path = f"/v1/checks/service:{PRIMARY}-0"
     before = overlay.map[:]
     admin("PUT", f"{path}/fail")
     at = overlay.differing(before)
@@ -264,10 +274,11 @@ def measure_health(node, rounds, port):
         watchers.append((process, mine, told))
     words, requests = [], []
     for number in range(2 * rounds):
-        verb, order = ("fail", "out") if number % 2 == 0 else ("pass", "in")
+        verb, wanted = ("fail", b"1") if number % 2 == 0 else ("pass", b"0")
         for _, orders, told in watchers:
-            orders.send(order)
-            told.recv()
+            orders.send(wanted)
+            if (state := told.recv()) != "armed":
+                raise AssertionError(state)
         time.sleep(0.02)
         begun = now_ms()
         admin("PUT", f"{path}/{verb}")
@@ -322,6 +333,8 @@ def run(options):
             {"match": {"host": f"service-{number}.mesh"}, "service": f"service-{number}"}
             for number in range(first, min(first + ROUTES, options.services))
         ]
+        if first == 0:
+            routes.append({"match": {"host": f"{PRIMARY}.mesh"}, "service": PRIMARY})
         at = port if first == 0 else held.take()
         listeners.append({**listener(f"edge-{first}", at, identity=EDGE), "routes": routes})
     node = Node(
@@ -329,7 +342,12 @@ def run(options):
         workers=2,
         listeners=listeners,
         config_entries=[
-            {"kind": "proxy-defaults", "name": "global", "config": {"protocol": "http"}}
+            {"kind": "proxy-defaults", "name": "global", "config": {"protocol": "http"}},
+            {
+                "kind": "service-resolver",
+                "name": PRIMARY,
+                "failover": {"*": {"service": SPARE}},
+            },
         ],
     )
     try:
