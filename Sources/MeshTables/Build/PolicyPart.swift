@@ -1,5 +1,6 @@
 import CMeshABI
 import MeshModel
+import MeshRegex
 
 /// The part of a snapshot that intentions are compiled to. Policies are written before everything
 /// else that shares their sections, so that the part is taken over as it is while the intentions
