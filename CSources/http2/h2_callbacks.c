@@ -85,10 +85,12 @@ static int on_header(nghttp2_session *library, const nghttp2_frame *frame, nghtt
 
     (void)library;
     (void)flags;
-    if (session->block != NULL && session->block->stream == frame->hd.stream_id) {
-        h2_block_add(session, name, value);
+    if (session->block == NULL || session->block->stream != frame->hd.stream_id ||
+        h2_block_add(session, name, value)) {
+        return 0;
     }
-    return 0;
+    session->fault = H2_ENHANCE_YOUR_CALM;
+    return NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
 /* The library would drop such a field and go on. */

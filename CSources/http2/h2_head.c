@@ -5,6 +5,8 @@
 
 #include "h2_private.h"
 
+#define H2_BOMB 8u /* times a limit: nobody means that */
+
 static struct bytes rcbuf_bytes(nghttp2_rcbuf *buffer)
 {
     nghttp2_vec vec = nghttp2_rcbuf_get_buf(buffer);
@@ -235,7 +237,7 @@ static void add_field(struct h2_session *session, struct h2_block *block, struct
     put_line(block, name, value);
 }
 
-void h2_block_add(struct h2_session *session, nghttp2_rcbuf *name, nghttp2_rcbuf *value)
+bool h2_block_add(struct h2_session *session, nghttp2_rcbuf *name, nghttp2_rcbuf *value)
 {
     struct h2_block *block = session->block;
     struct bytes name_bytes = rcbuf_bytes(name);
@@ -246,17 +248,19 @@ void h2_block_add(struct h2_session *session, nghttp2_rcbuf *name, nghttp2_rcbuf
     if (block->listed > session->limits.head || block->fields > session->limits.fields) {
         refuse(block, 431);
     }
-    if (block->refusal != 0) {
-        return; /* only looked at for the sake of the compression's state */
+    if (block->refusal != 0) { /* only looked at for the sake of the compression's state */
+        return block->listed <= H2_BOMB * session->limits.head &&
+               block->fields <= H2_BOMB * session->limits.fields;
     }
     if (name_bytes.len > 0 && name_bytes.ptr[0] == ':') {
         add_pseudo(block, name_bytes, value);
-        return;
+        return true;
     }
     if (!block->begun) {
         put_first_line(session, block);
     }
     add_field(session, block, name_bytes, value_bytes);
+    return true;
 }
 
 struct h2_message h2_block_close(struct h2_session *session, bool end)

@@ -100,7 +100,8 @@ bool h2_is_closed(const struct h2_session *session, int32_t id);
 /* A block begins. NULL: memory is out. */
 struct h2_block *h2_block_open(struct h2_session *session, const nghttp2_frame *frame);
 void h2_block_drop(struct h2_session *session);
-void h2_block_add(struct h2_session *session, nghttp2_rcbuf *name, nghttp2_rcbuf *value);
+/* false: it is so far above the limits that it is not even read to its end. */
+bool h2_block_add(struct h2_session *session, nghttp2_rcbuf *name, nghttp2_rcbuf *value);
 /* It is complete: the message for the owner, with slices of the block. */
 struct h2_message h2_block_close(struct h2_session *session, bool end);
 

@@ -1,6 +1,7 @@
 /* Intentions on connections and requests: who calls, whether it may, and who must go when a rule
  * changes. */
 #include "base/hash.h"
+#include "l7h2.h"
 #include "request.h"
 #include "table/intent.h"
 
@@ -157,6 +158,47 @@ uint64_t authz_digest(const struct view *view, const struct abi_listener *entry)
     return digest;
 }
 
+/* The request ends with its answer, if that comes soon. */
+static void authz_limit(struct proxy *proxy, struct request *request)
+{
+    request->flags |= REQUEST_CLOSE_DOWN;
+    wheel_arm(&proxy->wheel, &request->timer, proxy->now_ms, 1000);
+}
+
+static bool authz_still_may(struct proxy *proxy, struct conn *conn, const struct request *request,
+                            const struct abi_listener *entry)
+{
+    uint32_t target;
+
+    if (request == NULL || (entry->flags & ABI_LISTENER_MESH_OUTBOUND) == 0) {
+        return true;
+    }
+    target = view_find_target(&proxy->current->view, request->target_key);
+    return target == ABI_NONE || authz_may_use(proxy, conn, target);
+}
+
+/* As below, for one of HTTP/2: who may not come in at all opens no more streams. */
+static void authz_examine_streams(struct proxy *proxy, struct conn *conn,
+                                  const struct abi_listener *entry)
+{
+    bool allowed = authz_inbound(proxy, conn, entry);
+    struct list_link *streams = &conn->mux->streams;
+
+    for (struct list_link *link = streams->next; link != streams; link = link->next) {
+        struct conn *stream = LIST_OWNER(link, struct stream, group)->conn;
+        struct request *request = stream->user;
+
+        if (request != NULL && (!allowed || !authz_still_may(proxy, conn, request, entry))) {
+            authz_limit(proxy, request);
+        }
+    }
+    if (!allowed) {
+        authz_count_denial(proxy, conn);
+        proxy_count(proxy, ABI_WORKER_REAUTHORIZED_CLOSED, 1);
+        l7h2_leave_now(proxy, conn);
+    }
+}
+
 /* A connection whose rules changed. L4: closed on both sides. L7: idle ones close; where a request
  * is in flight the connection ends with its answer. */
 static void authz_examine(struct proxy *proxy, struct conn *conn, const struct abi_listener *entry)
@@ -167,12 +209,11 @@ static void authz_examine(struct proxy *proxy, struct conn *conn, const struct a
     if (conn->state != CONN_OPEN || conn_has(conn, CONN_AWAITS_HEADER)) {
         return; /* asked when it opens */
     }
-    allowed = authz_inbound(proxy, conn, entry);
-    if (allowed && request != NULL && (entry->flags & ABI_LISTENER_MESH_OUTBOUND) != 0) {
-        uint32_t target = view_find_target(&proxy->current->view, request->target_key);
-
-        allowed = target == ABI_NONE || authz_may_use(proxy, conn, target);
+    if (conn->mux != NULL) {
+        authz_examine_streams(proxy, conn, entry);
+        return;
     }
+    allowed = authz_inbound(proxy, conn, entry) && authz_still_may(proxy, conn, request, entry);
     if (allowed) {
         return;
     }
@@ -180,8 +221,7 @@ static void authz_examine(struct proxy *proxy, struct conn *conn, const struct a
     proxy_count(proxy, ABI_WORKER_REAUTHORIZED_CLOSED, 1);
     if (entry->kind == ABI_LISTENER_L7 && request != NULL &&
         !request_has(request, REQUEST_TUNNEL)) {
-        request->flags |= REQUEST_CLOSE_DOWN;
-        wheel_arm(&proxy->wheel, &request->timer, proxy->now_ms, 1000);
+        authz_limit(proxy, request);
         return;
     }
     conn->ops->failed(proxy, conn, ABI_OUTCOME_DENIED);

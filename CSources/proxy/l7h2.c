@@ -353,28 +353,13 @@ void l7h2_leave(struct proxy *proxy, struct conn *conn)
     }
 }
 
-static void l7h2_leave_now(struct proxy *proxy, struct mux *mux)
-{
-    mux->flags |= MUX_LEAVING | MUX_FINAL;
-    h2_leave(mux->session, true);
-    l7h2_list(proxy, mux);
-}
-
-static void l7h2_ended(struct proxy *proxy, struct conn *conn)
+void l7h2_leave_now(struct proxy *proxy, struct conn *conn)
 {
     struct mux *mux = conn->mux;
 
-    if (mux->open == 0 || (mux->flags & MUX_OVER) != 0) {
-        l7h2_finish(proxy, conn);
-    } else {
-        l7h2_leave_now(proxy, mux); /* half-closed: the answers are still wanted */
-    }
-}
-
-static void l7h2_drained(struct proxy *proxy, struct conn *conn)
-{
-    l7h2_list(proxy, conn->mux);
-    conn_offer(proxy, conn);
+    mux->flags |= MUX_LEAVING | MUX_FINAL;
+    h2_leave(mux->session, true);
+    l7h2_list(proxy, mux);
 }
 
 static void l7h2_failed(struct proxy *proxy, struct conn *conn, enum abi_outcome outcome)
@@ -383,6 +368,24 @@ static void l7h2_failed(struct proxy *proxy, struct conn *conn, enum abi_outcome
         abi_stat_add(&listener_of(proxy, conn)->stats->outcomes[outcome], 1);
     }
     conn_close(proxy, conn, true);
+}
+
+static void l7h2_ended(struct proxy *proxy, struct conn *conn)
+{
+    struct mux *mux = conn->mux;
+
+    /* Unlike HTTP/1.1 nobody says by this that only answers are wanted: windows could not open. */
+    if (mux->open == 0 || (mux->flags & MUX_OVER) != 0) {
+        l7h2_finish(proxy, conn);
+    } else {
+        l7h2_failed(proxy, conn, ABI_OUTCOME_CLIENT_GONE);
+    }
+}
+
+static void l7h2_drained(struct proxy *proxy, struct conn *conn)
+{
+    l7h2_list(proxy, conn->mux);
+    conn_offer(proxy, conn);
 }
 
 static void l7h2_give_up(struct proxy *proxy, struct conn *conn, enum abi_outcome outcome)
@@ -409,7 +412,7 @@ static void l7h2_timeout(struct proxy *proxy, struct conn *conn)
 
     l7h2_answered(mux); /* of a peer that does not answer, too */
     if ((mux->flags & MUX_LEFT) != 0 && mux->open == 0) {
-        l7h2_leave_now(proxy, mux);
+        l7h2_leave_now(proxy, conn);
     }
     if ((mux->flags & MUX_WITHIN) != 0) {
         outcome = ABI_OUTCOME_HEAD_TIMEOUT;

@@ -35,6 +35,8 @@ bool l7h2_is_preface(struct bytes in);
 void l7h2_flush(struct proxy *proxy);
 /* No more streams; those that are open are served. */
 void l7h2_leave(struct proxy *proxy, struct conn *conn);
+/* ... and those that are on their way are not taken either. */
+void l7h2_leave_now(struct proxy *proxy, struct conn *conn);
 /* The connection is being closed: its streams fail. */
 void l7h2_end(struct proxy *proxy, struct conn *conn);
 

@@ -279,7 +279,9 @@ static void put_forwarding(struct l7_out *out, struct proxy *proxy, struct reque
     if (via.len > 0) {
         PUT(out, "via: ");
         put_merged(out, head, view->start, HDR_VIA);
-        put(out, head->minor == 0 ? BYTES_LITERAL("1.0 ") : BYTES_LITERAL("1.1 "));
+        put(out, down->stream != NULL ? BYTES_LITERAL("2.0 ")
+                 : head->minor == 0   ? BYTES_LITERAL("1.0 ")
+                                      : BYTES_LITERAL("1.1 "));
         put(out, via);
         PUT(out, "\r\n");
     }

@@ -165,7 +165,9 @@ void record_begin(struct proxy *proxy, struct request *request, const struct l7_
     if (view == NULL) {
         return;
     }
-    record->log.protocol = proxy->head.minor == 0 ? ABI_LOG_HTTP10 : ABI_LOG_HTTP11;
+    record->log.protocol = request->down->stream != NULL ? ABI_LOG_HTTP2
+                           : proxy->head.minor == 0      ? ABI_LOG_HTTP10
+                                                         : ABI_LOG_HTTP11;
     put(record, ABI_LOG_METHOD, h1_slice(view->start, proxy->head.method_name));
     put(record, ABI_LOG_HOST, view->host);
     put(record, ABI_LOG_PATH, view->path);
@@ -329,7 +331,9 @@ void record_refused(struct proxy *proxy, struct conn *conn, uint16_t status,
     start(proxy, record, entry);
     record->log.started_ns = conn->since_ms * 1000000u;
     record->log.duration_us = (proxy->now_ms - conn->since_ms) * 1000u;
-    record->log.protocol = entry->kind == ABI_LISTENER_L7 ? ABI_LOG_HTTP : ABI_LOG_TCP;
+    record->log.protocol = conn->stream != NULL || conn->mux != NULL ? ABI_LOG_HTTP2
+                           : entry->kind == ABI_LISTENER_L7          ? ABI_LOG_HTTP
+                                                                     : ABI_LOG_TCP;
     record->log.status = status;
     put_connection(proxy, record, conn, entry);
     if (outcome == ABI_OUTCOME_DENIED) {

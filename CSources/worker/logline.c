@@ -223,7 +223,7 @@ static void add_number_variable(struct line *line, const struct logline_input *i
                                 uint32_t variable, bool json)
 {
     static const char *const protocols[ABI_LOG_PROTOCOL_COUNT] = {"TCP", "HTTP", "HTTP/1.0",
-                                                                  "HTTP/1.1"};
+                                                                  "HTTP/1.1", "HTTP/2"};
     const struct abi_log_record *record = input->record;
 
     switch (variable) {

@@ -133,6 +133,9 @@ TEST(numbers_words_and_addresses)
     check(&in, ABI_LOG_STATUS, "503", "503");
     check(&in, ABI_LOG_FLAG, "no_endpoint", "\"no_endpoint\"");
     check(&in, ABI_LOG_PROTOCOL, "HTTP/1.1", "\"HTTP/1.1\"");
+    in.record.protocol = ABI_LOG_HTTP2;
+    check(&in, ABI_LOG_PROTOCOL, "HTTP/2", "\"HTTP/2\"");
+    in.record.protocol = ABI_LOG_HTTP11;
     check(&in, ABI_LOG_SCHEME, "https", "\"https\"");
     check(&in, ABI_LOG_TLS_RESUMED, "yes", "true");
     check(&in, ABI_LOG_UPSTREAM_REUSED, "yes", "true");

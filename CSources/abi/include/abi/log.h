@@ -95,6 +95,7 @@ enum abi_log_protocol {
     ABI_LOG_HTTP = 1, /* without a head that could be read */
     ABI_LOG_HTTP10 = 2,
     ABI_LOG_HTTP11 = 3,
+    ABI_LOG_HTTP2 = 4,
     ABI_LOG_PROTOCOL_COUNT
 };
 
