@@ -40,6 +40,11 @@ void notify_ready(void)
     notify_send("READY=1\n");
 }
 
+void notify_stopping(void)
+{
+    notify_send("STOPPING=1\n");
+}
+
 void notify_main_pid(pid_t pid)
 {
     char text[64];

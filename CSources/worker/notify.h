@@ -8,6 +8,9 @@
 /* The data plane is up. */
 void notify_ready(void);
 
+/* The data plane ends, and drains before. */
+void notify_stopping(void);
+
 /* Another process is the service's main one from now on. */
 void notify_main_pid(pid_t pid);
 

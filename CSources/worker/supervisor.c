@@ -155,6 +155,7 @@ static void supervisor_begin_drain(struct state *state)
     }
     log_line(LOG_LEVEL_INFO, "shutting down: what is in flight has %llu ms",
              (unsigned long long)state->drain_grace_ms);
+    notify_stopping();
     elders_hurry(state, state->drain_grace_ms);
     slots_drain(state, state->drain_grace_ms);
     /* The workers close theirs as they begin to drain; from then on nobody is queued any more. */

@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 package import MeshModel
 
@@ -80,14 +81,21 @@ package struct DataPlaneProcess: Sendable {
         return number.flatMap { $0 > 1 ? $0 : nil }
     }
 
+    /// A service manager that waits for this process does not wait for what it starts.
+    private static var environment: [String: String] {
+        ProcessInfo.processInfo.environment.filter {
+            !["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"].contains($0.key)
+        }
+    }
+
     /// Starts a data plane unless one runs; returns when its control socket can be connected to.
     package func ensureRunning(within limit: Duration = .seconds(10)) async throws -> Start {
         if isRunning() { return .adopted }
         let output = try openLog()
         defer { if output != STDERR_FILENO { close(output) } }
         let child = try ChildProcess(
-            program: options.program, arguments: options.arguments, output: STDOUT_FILENO,
-            errors: output)
+            program: options.program, arguments: options.arguments,
+            environment: Self.environment, output: STDOUT_FILENO, errors: output)
         // The program returns once the data plane is up: its child lives on by itself.
         guard let end = await child.wait(until: ContinuousClock.now + limit) else {
             child.signal(SIGKILL)

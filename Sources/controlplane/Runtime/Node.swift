@@ -125,7 +125,18 @@ struct Node: Sendable {
                 },
                 NodeService(name: "names") { await names.run { await pipeline.invalidate() } },
             ] + healthServices(health, http, pipeline, store) + watcherServices(source, pipeline)
-                + adminServers(backend) + readiness(pipeline, ready))
+                + adminServers(backend) + readiness(pipeline, ready) + serviceManager(pipeline))
+    }
+
+    private func serviceManager(_ pipeline: Pipeline) -> [NodeService] {
+        guard let manager = ServiceManager(log: logs.logger("lifecycle")) else { return [] }
+        return [
+            NodeService(name: "service manager") {
+                await manager.run { await pipeline.notReadyReason }
+            } finish: { _ in
+                manager.stopping()
+            }
+        ]
     }
 
     private func healthServices(
