@@ -38,10 +38,11 @@ package struct ListenerReport: Codable, Sendable, Equatable {
     package var role: String
     package var identity: String?
     package var routes: [Route]
+    package var settings: ListenerSettingsReport?
 
     package init(
         name: String, address: String, kind: String, tls: String, role: String, identity: String?,
-        routes: [Route]
+        routes: [Route], settings: ListenerSettingsReport? = nil
     ) {
         self.name = name
         self.address = address
@@ -50,6 +51,7 @@ package struct ListenerReport: Codable, Sendable, Equatable {
         self.role = role
         self.identity = identity
         self.routes = routes
+        self.settings = settings
     }
 }
 
@@ -78,12 +80,18 @@ package struct TargetReport: Codable, Sendable, Equatable {
     package var service: String
     package var endpoints: [Endpoint]
     package var failover: [String]
+    /// The PROXY header that connections begin with: `v1` or `v2`.
+    package var proxyProtocol: String?
 
-    package init(name: String, service: String, endpoints: [Endpoint], failover: [String]) {
+    package init(
+        name: String, service: String, endpoints: [Endpoint], failover: [String],
+        proxyProtocol: String? = nil
+    ) {
         self.name = name
         self.service = service
         self.endpoints = endpoints
         self.failover = failover
+        self.proxyProtocol = proxyProtocol
     }
 }
 

@@ -21,6 +21,8 @@ struct Table {
         rows.append(cells.map(Printable.text))
     }
 
+    var isEmpty: Bool { rows.isEmpty }
+
     /// Heading and rows, one per line; `nothing` when there are no rows.
     func rendered(orElse nothing: String) -> String {
         if rows.isEmpty { return nothing }

@@ -160,4 +160,45 @@ import Testing
         #expect(dump.targets.flatMap(\.endpoints).count { !$0.healthy } == 1)
         #expect(dump.targets[1].failover == ["api.default.dc1"])
     }
+
+    @Test func settingsAreToldBeforeTheRequestIsLookedAt() throws {
+        var node = try node()
+        node.targets[0].proxyHeader = .v2
+        node.listeners[0].hops = HopsPlan(
+            proxy: .init(v1: true, v2: true, from: [try NetworkPlan("10.0.0.0/8")], timeout: 3000))
+        let told = try Explainer(try Plans.reader(node)).explain(
+            ExplainedRequest(method: "GET", url: "http://a:8080/x"))
+        let setting = try #require(told.phases.first { $0.phase == .setting })
+        #expect(told.phases[1] == setting)
+        #expect(
+            setting.detail
+                == "proxy_protocol: v1, v2 from 10.0.0.0/8 within 3000 ms; others are closed")
+        let choose = try #require(told.phases.last { $0.phase == .choose })
+        #expect(choose.detail.hasSuffix("; with a PROXY header, v2, where it is not a sidecar"))
+    }
+
+    /// TLS that goes on as it is: the URL's host stands for the server name.
+    @Test(arguments: [
+        ("db.test", "forwarded to web.default.dc1"), ("x.db.test", "alert"), ("other", "alert"),
+    ])
+    func streamsByServerName(host: String, outcome: String) throws {
+        var node = try node()
+        node.listeners[3] = ListenerPlan(
+            name: "raw", address: Plans.loopback(7000),
+            kind: .serverName(
+                [
+                    RoutePlan(
+                        host: "db.test", action: .forward(SplitPlan.all(to: "web.default.dc1")),
+                        rule: "sni 1", origin: "y:5")
+                ], nil))
+        let told = try Explainer(try Plans.reader(node)).explain(
+            ExplainedRequest(method: "GET", url: "https://\(host):7000/"))
+        #expect(told.outcome.hasPrefix(outcome), "\(told.outcome)")
+        #expect(told.phases.contains { $0.detail == "server name \"\(host)\"" })
+        let dump = SnapshotDump(try Plans.reader(node))
+        let raw = try #require(dump.listeners.first { $0.name == "raw" })
+        #expect(raw.routes.map(\.hosts) == [["db.test"]])
+        #expect(raw.splits == nil)
+        #expect(raw.settings.lines.map(\.name) == ["sni"])
+    }
 }

@@ -108,6 +108,11 @@ import Testing
 
             TARGET           INSTANCE  ADDRESS          TLS   HEALTHY  WEIGHT
             web.default.dc1  web-1     127.0.0.1:21000  mtls  yes           1
+
+            LISTENER OR TARGET  SETTING         VALUE
+            public              tls             1.2 to 1.3, client certificate required, http/1.1
+            public              access_log      stdout
+            web.default.dc1     proxy_protocol  connections begin with a v2 header
             """
         ),
         (

@@ -1,3 +1,4 @@
+import CMeshABI
 import MeshModel
 
 /// What a listener believes of the proxies in front of it, and what it tells the upstream.
@@ -69,6 +70,17 @@ package struct NetworkPlan: Hashable, Sendable {
         let low = ip.isV6 ? ip.low : 0xffff_0000_0000 | ip.high >> 32
         self.high = self.bits >= 64 ? high : high & ~(UInt64.max >> UInt64(self.bits))
         self.low = self.bits >= 128 ? low : low & ~(UInt64.max >> UInt64(max(self.bits - 64, 0)))
+    }
+
+    /// Of a snapshot.
+    init(_ record: abi_network) {
+        bits = Int(record.bits)
+        (high, low) = withUnsafeBytes(of: record.ip) {
+            (
+                UInt64(bigEndian: $0.loadUnaligned(as: UInt64.self)),
+                UInt64(bigEndian: $0.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+            )
+        }
     }
 
     func covers(_ other: Self) -> Bool {

@@ -44,10 +44,13 @@ package struct Explainer {
         guard let listener = try listener(request, port: input.port) else {
             return "connection refused"
         }
+        for line in reader.settings(of: listener).lines {
+            note(.setting, .none, "\(line.name): \(line.text)")
+        }
         let source = source(request, listener)
         if let refusal = connect(listener, source) { return refusal }
         guard listener.kind == UInt8(ABI_LISTENER_L7.rawValue) else {
-            return explainSplits(listener.splits, "the listener", source, listener, nil)
+            return stream(listener, source, input)
         }
         note(.normalize, .matched, "host \"\(input.host)\", path \(input.path)")
         let route = route(listener, input)
@@ -276,6 +279,23 @@ package struct Explainer {
         return "\(scheme)://\(host)\(target)"
     }
 
+    /// Where a stream leads: with `sni` by its server name, the URL's host.
+    private mutating func stream(
+        _ listener: abi_listener, _ source: String, _ input: RequestInput
+    ) -> String {
+        if listener.flags & UInt8(ABI_LISTENER_SNI.rawValue) != 0 {
+            note(.normalize, .matched, "server name \"\(input.host)\"")
+            if let route = route(listener, input) {
+                return explainSplits(
+                    route.splits, reader.text(route.rule), source, listener, nil)
+            }
+            if listener.splits.count == 0 {
+                return Self.ended("alert unrecognized_name", ABI_OUTCOME_NO_ROUTE)
+            }
+        }
+        return explainSplits(listener.splits, "the listener", source, listener, nil)
+    }
+
     // MARK: - targets
 
     /// Every target that the splits lead to; the outcome, for the most of the traffic.
@@ -318,11 +338,14 @@ package struct Explainer {
                     .choose, .none, "\(name): none of \(range.count) endpoints takes new work")
                 continue
             }
+            let proxyOut = reader.proxyVersions(candidate.proxy_out).first
             let shown = up.prefix(8).map { reader.describe(reader.endpoints[Int($0)]) }
             note(
                 .choose, .matched,
                 "\(name): \(up.count) of \(range.count) endpoints: "
-                    + shown.joined(separator: ", ") + (up.count > 8 ? ", …" : ""))
+                    + shown.joined(separator: ", ") + (up.count > 8 ? ", …" : "")
+                    + (proxyOut.map { "; with a PROXY header, \($0), where it is not a sidecar" }
+                        ?? ""))
             return "forwarded to \(name)"
         }
         return Self.ended(isRequest ? "503" : "connection closed", ABI_OUTCOME_NO_ENDPOINT)

@@ -35,7 +35,7 @@ package struct ExplainedRequest: Hashable, Sendable, Codable {
 package struct Explanation: Hashable, Sendable, Codable {
     package struct Phase: Hashable, Sendable, Codable {
         package enum Name: String, Hashable, Sendable, Codable {
-            case listener, normalize, identity, intention, route, authorize, split, choose
+            case listener, setting, normalize, identity, intention, route, authorize, split, choose
         }
 
         /// What was decided.

@@ -1,8 +1,8 @@
 import CMeshABI
 
 /// What a snapshot makes the workers do, for people and programs: `meshctl routes`.
-package struct SnapshotDump: Hashable, Sendable, Codable {
-    package struct Route: Hashable, Sendable, Codable {
+package struct SnapshotDump: Hashable, Sendable {
+    package struct Route: Hashable, Sendable {
         /// The hosts for which the route is asked; `*` for those that no route names.
         package var hosts: [String]
         package var match: String
@@ -11,7 +11,7 @@ package struct SnapshotDump: Hashable, Sendable, Codable {
         package var origin: String
     }
 
-    package struct Listener: Hashable, Sendable, Codable {
+    package struct Listener: Hashable, Sendable {
         package var name: String
         package var address: String
         /// `l4` or `l7`.
@@ -22,11 +22,12 @@ package struct SnapshotDump: Hashable, Sendable, Codable {
         package var role: String
         package var identity: String?
         package var routes: [Route]
-        /// Destinations of streams.
+        /// Destinations of streams; of TLS that goes on as it is, those of other names.
         package var splits: String?
+        package var settings: ListenerSettings
     }
 
-    package struct Endpoint: Hashable, Sendable, Codable {
+    package struct Endpoint: Hashable, Sendable {
         package var instance: String
         package var node: String
         package var address: String
@@ -35,11 +36,13 @@ package struct SnapshotDump: Hashable, Sendable, Codable {
         package var weight: Int
     }
 
-    package struct Target: Hashable, Sendable, Codable {
+    package struct Target: Hashable, Sendable {
         package var name: String
         package var service: String
         package var endpoints: [Endpoint]
         package var failover: [String]
+        /// The PROXY header that connections begin with: `v1` or `v2`.
+        package var proxyProtocol: String?
     }
 
     package var generation: UInt64
@@ -62,22 +65,21 @@ package struct SnapshotDump: Hashable, Sendable, Codable {
             let verify = reader.tls[Int(record.tls)].verify
             tls = verify == UInt8(ABI_TLS_VERIFY_NONE.rawValue) ? "tls" : "mtls"
         }
+        let flags = UInt32(record.flags)
         let role =
-            switch abi_listener_flag(
-                rawValue: UInt32(record.flags) & ~ABI_LISTENER_PROXY_IN.rawValue)
-            {
-            case ABI_LISTENER_MESH_INBOUND: "mesh-inbound"
-            case ABI_LISTENER_MESH_OUTBOUND: "mesh-outbound"
-            default: "plain"
-            }
+            flags & ABI_LISTENER_MESH_INBOUND.rawValue != 0
+            ? "mesh-inbound"
+            : flags & ABI_LISTENER_MESH_OUTBOUND.rawValue != 0 ? "mesh-outbound" : "plain"
         let identity =
             record.identity == ABI_NONE
             ? nil : reader.text(reader.identities[Int(record.identity)].service)
         return Listener(
             name: reader.text(record.name), address: reader.address(record.address),
             kind: isL7 ? "l7" : "l4", tls: tls, role: role, identity: identity,
-            routes: isL7 ? routes(reader.routeTables[Int(record.route_table)], reader) : [],
-            splits: isL7 ? nil : reader.describe(record.splits))
+            routes: record.route_table == ABI_NONE
+                ? [] : routes(reader.routeTables[Int(record.route_table)], reader),
+            splits: record.splits.count == 0 ? nil : reader.describe(record.splits),
+            settings: reader.settings(of: record))
     }
 
     /// The routes of a table in the order in which they were written, each with its hosts.
@@ -112,7 +114,7 @@ package struct SnapshotDump: Hashable, Sendable, Codable {
             endpoints: range.map { endpoint(reader.endpoints[Int($0)], reader, overlay) },
             failover: failover.map {
                 reader.text(reader.targets[Int(reader.targetList[Int($0)])].name)
-            })
+            }, proxyProtocol: reader.proxyVersions(record.proxy_out).first)
     }
 
     private static func endpoint(

@@ -134,4 +134,15 @@ package final class SnapshotReader: @unchecked Sendable {
         records(view.pointee.identities, ABI_SECTION_IDENTITY)
     }
     var tls: UnsafeBufferPointer<abi_tls> { records(view.pointee.tls, ABI_SECTION_TLS) }
+    var serverNames: UnsafeBufferPointer<abi_server_name> {
+        records(view.pointee.server_names, ABI_SECTION_SERVER_NAME)
+    }
+    var hops: UnsafeBufferPointer<abi_hops> { records(view.pointee.hops, ABI_SECTION_HOPS) }
+    var networks: UnsafeBufferPointer<abi_network> {
+        records(view.pointee.networks, ABI_SECTION_NETWORK)
+    }
+
+    func blob(_ place: abi_ref) -> UnsafeBufferPointer<UInt8> {
+        UnsafeBufferPointer(start: view.pointee.blob + Int(place.at), count: Int(place.count))
+    }
 }

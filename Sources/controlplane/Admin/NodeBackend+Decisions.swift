@@ -49,16 +49,16 @@ extension NodeBackend {
                 action: route.action, rule: route.rule, origin: route.origin)
         }
         if let splits = listener.splits {
-            routes = [
+            routes.append(
                 ListenerReport.Route(
-                    host: "*", match: "every connection", action: "to \(splits)",
-                    rule: listener.name,
-                    origin: "")
-            ]
+                    host: "*",
+                    match: routes.isEmpty ? "every connection" : "every other server name",
+                    action: "to \(splits)", rule: listener.name, origin: ""))
         }
         return ListenerReport(
             name: listener.name, address: listener.address, kind: listener.kind,
-            tls: listener.tls, role: listener.role, identity: listener.identity, routes: routes)
+            tls: listener.tls, role: listener.role, identity: listener.identity, routes: routes,
+            settings: Self.report(listener.settings))
     }
 
     private static func report(_ target: SnapshotDump.Target) -> TargetReport {
@@ -68,7 +68,28 @@ extension NodeBackend {
                 TargetReport.Endpoint(
                     instance: endpoint.instance, node: endpoint.node, address: endpoint.address,
                     tls: endpoint.tls, healthy: endpoint.healthy, weight: endpoint.weight)
-            }, failover: target.failover)
+            }, failover: target.failover, proxyProtocol: target.proxyProtocol)
+    }
+
+    private static func report(_ settings: ListenerSettings) -> ListenerSettingsReport {
+        var report = ListenerSettingsReport(
+            sni: settings.passesTLS,
+            lines: settings.lines.map { .init(name: $0.name, text: $0.text) })
+        report.tls = settings.tls.map {
+            .init(
+                minVersion: $0.minVersion, maxVersion: $0.maxVersion,
+                clientVerify: $0.clientVerify, alpn: $0.alpn, serverNames: $0.serverNames)
+        }
+        report.proxyProtocol = settings.proxyProtocol.map {
+            .init(
+                versions: $0.versions, from: $0.from, others: $0.others, timeoutMs: $0.timeoutMs)
+        }
+        report.forwarded = settings.forwarded.map {
+            .init(trust: $0.trust, hops: $0.hops, headers: $0.headers)
+        }
+        report.trace = settings.trace.map { .init(start: $0.start, sample: $0.sample) }
+        report.accessLog = settings.accessLog.map { .init(path: $0.path, sample: $0.sample) }
+        return report
     }
 
     func explain(_ request: ExplainRequest) async throws -> ExplainReport {

@@ -36,14 +36,30 @@ struct RoutesCommand: AsyncParsableCommand {
             }
             if target.endpoints.isEmpty { endpoints.add(target.name, "-", "-", "-", "-", "-") }
         }
-        return
-            """
-            generation \(report.generation)
+        var parts = [
+            "generation \(report.generation)", listeners.rendered(orElse: "no listeners"),
+            endpoints.rendered(orElse: "no targets"),
+        ]
+        let settings = Self.settings(report)
+        if !settings.isEmpty { parts.append(settings.rendered(orElse: "")) }
+        return parts.joined(separator: "\n\n")
+    }
 
-            \(listeners.rendered(orElse: "no listeners"))
-
-            \(endpoints.rendered(orElse: "no targets"))
-            """
+    /// What listeners and targets are set to, where that is not what all have.
+    private static func settings(_ report: RoutesReport) -> Table {
+        var table = Table("listener or target", "setting", "value")
+        for listener in report.listeners {
+            for line in listener.settings?.lines ?? [] {
+                table.add(listener.name, line.name, line.text)
+            }
+        }
+        for target in report.targets {
+            if let version = target.proxyProtocol {
+                table.add(
+                    target.name, "proxy_protocol", "connections begin with a \(version) header")
+            }
+        }
+        return table
     }
 }
 

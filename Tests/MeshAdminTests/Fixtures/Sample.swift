@@ -82,7 +82,7 @@ enum Sample {
                     .init(
                         host: "*", match: "path /", action: "forward web", rule: "routes[0]",
                         origin: "mesh.yaml:20:5")
-                ])
+                ], settings: settings)
         ],
         targets: [
             TargetReport(
@@ -91,8 +91,25 @@ enum Sample {
                     .init(
                         instance: "web-1", node: "node-1", address: "127.0.0.1:21000", tls: true,
                         healthy: true, weight: 1)
-                ], failover: ["web.dc2"])
+                ], failover: ["web.dc2"], proxyProtocol: "v2")
         ])
+
+    static let settings = {
+        var settings = ListenerSettingsReport(
+            lines: [
+                .init(name: "tls", text: "1.2 to 1.3, client certificate required, http/1.1"),
+                .init(name: "access_log", text: "stdout"),
+            ])
+        settings.tls = .init(
+            minVersion: "1.2", maxVersion: "1.3", clientVerify: "require", alpn: ["http/1.1"],
+            serverNames: 2)
+        settings.proxyProtocol = .init(
+            versions: ["v1", "v2"], from: ["10.0.0.0/8"], others: "refuse", timeoutMs: 3000)
+        settings.forwarded = .init(trust: ["10.0.0.0/8"], hops: 2, headers: "both")
+        settings.trace = .init(start: true, sample: 0.1)
+        settings.accessLog = .init(path: "stdout", sample: 1)
+        return settings
+    }()
 
     static let stats = StatsReport(
         listeners: [
