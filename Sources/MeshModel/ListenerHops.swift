@@ -92,7 +92,9 @@ package enum NetworkText {
         let width = IPText.isV4(address) ? 32 : 128
         guard parts.count == 2 else { return (address, width) }
         let digits = parts[1]
-        guard let bits = Int(digits), bits <= width, String(bits) == digits else { return nil }
+        guard let bits = Int(digits), (0...width).contains(bits), String(bits) == digits else {
+            return nil
+        }
         return (address, bits)
     }
 }
