@@ -66,9 +66,9 @@ package struct CheckBook: Sendable {
     var standings: [ServiceID: HealthStanding] {
         var all: [ServiceID: HealthStanding] = [:]
         all.reserveCapacity(ids.count)
-        for (service, checks) in ids {
-            let standing = HealthStanding(checks.lazy.compactMap { entries[$0]?.report })
-            if standing != .unchecked { all[service] = standing }
+        for entry in entries.values where entry.machine.status != .passing || !entry.isProven {
+            all[entry.spec.service, default: .unchecked]
+                .take(entry.machine.status, isProven: entry.isProven)
         }
         return all
     }

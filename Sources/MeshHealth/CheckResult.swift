@@ -42,7 +42,10 @@ package struct CheckSpec: Sendable, Equatable {
         content = Content(definition)
     }
 
-    package var definition: CheckDefinition { content.definition }
+    /// Lent, not copied.
+    package var definition: CheckDefinition {
+        _read { yield content.definition }
+    }
     var ttl: MeshDuration? { content.definition.ttl }
 
     package static func == (left: Self, right: Self) -> Bool {

@@ -18,10 +18,13 @@ package struct HealthStanding: Sendable, Equatable {
     /// The standing of an instance with these checks.
     init(_ reports: some Sequence<CheckReport>) {
         self = .unchecked
-        for report in reports {
-            status = max(status, report.status)
-            isProven = isProven && report.isProven
-        }
+        for report in reports { take(report.status, isProven: report.isProven) }
+    }
+
+    /// Adds what one check says.
+    mutating func take(_ status: CheckStatus, isProven: Bool) {
+        self.status = max(self.status, status)
+        self.isProven = self.isProven && isProven
     }
 }
 
@@ -36,10 +39,8 @@ package final class HealthStandings: Sendable {
         known.withLock { $0[service] ?? .unchecked }
     }
 
-    /// The standings of several instances, taken together.
-    package func of(_ services: some Sequence<ServiceID>) -> [HealthStanding] {
-        known.withLock { known in services.map { known[$0] ?? .unchecked } }
-    }
+    /// All standings, taken together; instances that are simply well are left out.
+    package var all: [ServiceID: HealthStanding] { known.withLock { $0 } }
 
     func set(_ service: ServiceID, _ standing: HealthStanding) {
         // Most instances are well: they need no place.

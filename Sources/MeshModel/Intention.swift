@@ -111,6 +111,24 @@ package struct Intention: Hashable, Sendable, Codable {
         return left.destination.folded < right.destination.folded
     }
 
+    /// Intentions in the order in which they are consulted. They are large: what is moved about
+    /// while they are sorted is what the order is made of.
+    package static func ordered(_ intentions: [Intention]) -> [Intention] {
+        let keys = intentions.indices.map { place in
+            let (source, destination) = (intentions[place].source, intentions[place].destination)
+            return (
+                rank: precedence(source: source, destination: destination),
+                source: source.folded, destination: destination.folded, place: place
+            )
+        }
+        let order = keys.sorted {
+            if $0.rank != $1.rank { return $0.rank > $1.rank }
+            return $0.source == $1.source
+                ? $0.destination < $1.destination : $0.source < $1.source
+        }
+        return order.map { intentions[$0.place] }
+    }
+
     package enum CodingKeys: String, CodingKey {
         case id, description, source, destination, effect, meta, origin
         case createIndex = "create_index"

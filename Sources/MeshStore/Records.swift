@@ -6,10 +6,12 @@ package struct ServiceRecord: Sendable, Hashable {
     private final class Content: Sendable {
         let definition: ServiceDefinition
         let origin: Origin
+        let wantsSidecar: Bool
 
         init(_ definition: ServiceDefinition, _ origin: Origin) {
             self.definition = definition
             self.origin = origin
+            wantsSidecar = definition.connect.sidecarService != nil
         }
     }
 
@@ -30,6 +32,8 @@ package struct ServiceRecord: Sendable, Hashable {
         _read { yield content.definition }
     }
     package var origin: Origin { content.origin }
+    /// Whether the definition asks for a sidecar.
+    package var wantsSidecar: Bool { content.wantsSidecar }
     package var id: ServiceID { content.definition.id }
 
     package static func == (left: Self, right: Self) -> Bool {

@@ -56,7 +56,10 @@ extension StoreState {
         var all = Array(files.services.values)
         all.reserveCapacity(all.count + storedServices.count)
         for (id, record) in storedServices where files.services[id] == nil { all.append(record) }
-        return all.sorted { $0.id < $1.id }
+        // By names that are at hand: those of records are a way off.
+        let order = all.indices.map { (name: all[$0].id.text, place: $0) }
+            .sorted { $0.name < $1.name }
+        return order.map { all[$0.place] }
     }
 
     /// The services that were written after an index; nil when that is too long ago to tell.
@@ -135,9 +138,7 @@ extension StoreState {
         for (key, intention) in storedIntentions where files.intentions[key] == nil {
             all.append(intention)
         }
-        // Intentions are large: their places are sorted.
-        let order = all.indices.sorted { Intention.consultedBefore(all[$0], all[$1]) }
-        return order.map { all[$0] }
+        return Intention.ordered(all)
     }
 
     /// The intentions that concern a service as destination, in the order in which they are

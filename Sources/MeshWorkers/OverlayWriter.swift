@@ -58,6 +58,17 @@ package final class OverlayWriter: Sendable {
         }
     }
 
+    /// What one slot is to say.
+    package struct Entry: Sendable, Equatable {
+        package var slot: UInt32
+        package var condition: EndpointCondition
+
+        package init(slot: UInt32, condition: EndpointCondition) {
+            self.slot = slot
+            self.condition = condition
+        }
+    }
+
     private let state = Mutex(State())
 
     package init() {}
@@ -68,10 +79,9 @@ package final class OverlayWriter: Sendable {
     }
 
     /// Sets the conditions of several slots.
-    package func set(_ conditions: some Sequence<(slot: UInt32, condition: EndpointCondition)>) {
-        let words = conditions.map { (slot: $0.slot, word: $0.condition.word) }
+    package func set(_ entries: [Entry]) {
         state.withLock { state in
-            for entry in words { state.set(entry.slot, entry.word) }
+            for entry in entries { state.set(entry.slot, entry.condition.word) }
         }
     }
 

@@ -14,6 +14,12 @@ package struct SlotAllocator: Sendable {
     /// Slots in use, or not yet released.
     package var count: Int { slots.count }
 
+    /// Makes room for keys that are about to come.
+    mutating func reserve(_ count: Int) {
+        slots.reserveCapacity(slots.count + count)
+        uses.reserveCapacity(uses.count + count)
+    }
+
     /// The slot of a key in this generation, or nil when all are taken.
     package mutating func slot(for key: UInt64, generation: UInt64) -> UInt32? {
         if let slot = slots[key] {

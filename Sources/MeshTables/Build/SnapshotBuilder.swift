@@ -52,6 +52,7 @@ package struct SnapshotBuilder: Sendable {
     ) throws -> SnapshotImage {
         if memory.text.bytes.count > 2 * memory.freshTextBytes + 65536 { memory = Memory() }
         let isFresh = memory.freshTextBytes == 0
+        if isFresh { memory.text = TextTable(expecting: node.size) }
         var writer = SnapshotWriter(node: node, stamp: stamp, slots: slots, memory: memory)
         memory = Memory()  // the writer holds the only copy, and writes on without another
         let image = try writer.write()
@@ -61,4 +62,9 @@ package struct SnapshotBuilder: Sendable {
         if isFresh { memory.freshTextBytes = memory.text.bytes.count }
         return image
     }
+}
+
+extension CompiledNode {
+    /// About how many texts it has.
+    fileprivate var size: Int { targets.reduce(0) { $0 + 6 + $1.endpoints.count } }
 }

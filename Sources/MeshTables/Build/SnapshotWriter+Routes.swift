@@ -206,30 +206,31 @@ extension SnapshotWriter {
     // MARK: - routes
 
     private mutating func write(_ plan: RoutePlan) -> UInt32 {
-        let name = "\(plan.rule) (\(plan.origin))"
+        // Only for who has something to say about it.
+        func name() -> String { "\(plan.rule) (\(plan.origin))" }
         var record = abi_route()
-        let path = path(of: plan.match, name)
+        let path = path(of: plan.match, name())
         record.path_kind = path.kind
         record.path = path.text
         record.path_dfa = path.automaton
-        record.methods = methods(plan.match.methods, name)
-        record.matches = matches(of: plan.match, name)
-        writeAction(plan, name, &record)
+        record.methods = methods(plan.match.methods, name())
+        record.matches = matches(of: plan.match, name())
+        writeAction(plan, name(), &record)
         if let rewrite = plan.prefixRewrite {
             let text = UInt8(ABI_PATH_EXACT.rawValue)...UInt8(ABI_PATH_PREFIX.rawValue)
             if !text.contains(record.path_kind) {
                 refuse(
-                    "\(name): a prefix_rewrite needs path_exact or path_prefix that minds case")
+                    "\(name()): a prefix_rewrite needs path_exact or path_prefix that minds case")
             } else if !rewrite.hasPrefix("/") {
-                refuse("\(name): the prefix_rewrite \"\(rewrite)\" does not begin with '/'")
+                refuse("\(name()): the prefix_rewrite \"\(rewrite)\" does not begin with '/'")
             }
-            record.prefix_rewrite = place(rewrite, "the rewrite of \(name)")
+            record.prefix_rewrite = place(rewrite, "the rewrite of \(name())")
             record.rewrites = 1
         }
-        record.header_ops = write(plan.headerOps, name)
+        record.header_ops = write(plan.headerOps, name())
         record.request_timeout_ms = plan.requestTimeout
         if plan.retries > LIMIT_RETRIES {
-            refuse("\(name) has \(plan.retries) retries; \(LIMIT_RETRIES) are the limit")
+            refuse("\(name()) has \(plan.retries) retries; \(LIMIT_RETRIES) are the limit")
         }
         record.retries = plan.retries
         record.retry_on = plan.retryOn.rawValue
@@ -239,49 +240,53 @@ extension SnapshotWriter {
         return UInt32(out.routes.count - 1)
     }
 
-    private mutating func writeAction(_ plan: RoutePlan, _ name: String, _ record: inout abi_route)
-    {
+    private mutating func writeAction(
+        _ plan: RoutePlan, _ name: @autoclosure () -> String, _ record: inout abi_route
+    ) {
         switch plan.action {
         case .forward(let splits):
             record.action = UInt8(ABI_ACTION_FORWARD.rawValue)
-            record.splits = write(splits, name)
+            record.splits = write(splits, name())
         case .respond(let status, let body, let contentType):
             record.action = UInt8(ABI_ACTION_RESPOND.rawValue)
-            if !(200...599).contains(status) { refuse("\(name) answers \(status): use 200 to 599") }
+            if !(200...599).contains(status) {
+                refuse("\(name()) answers \(status): use 200 to 599")
+            }
             record.status = UInt16(clamping: status)
-            record.body = place(body, "the body of \(name)")
-            record.content_type = line(contentType, "the content type of \(name)")
+            record.body = place(body, "the body of \(name())")
+            record.content_type = line(contentType, "the content type of \(name())")
         case .redirect(let status, let scheme, let host, let path):
             record.action = UInt8(ABI_ACTION_REDIRECT.rawValue)
-            if !(301...308).contains(status) { refuse("\(name) redirects by \(status)") }
+            if !(301...308).contains(status) { refuse("\(name()) redirects by \(status)") }
             record.status = UInt16(clamping: status)
             if !scheme.isEmpty, !HTTPToken.isToken(scheme) {
-                refuse("\(name) redirects to the scheme \"\(scheme)\"")
+                refuse("\(name()) redirects to the scheme \"\(scheme)\"")
             }
             if !path.isEmpty, !Self.isPath(path) {
-                refuse("\(name) redirects to \"\(path)\": a path begins with '/', without blanks")
+                refuse("\(name()) redirects to \"\(path)\": a path begins with '/', without blanks")
             }
-            record.redirect_scheme = place(scheme, "the scheme of \(name)")
-            record.redirect_host = line(host, "the host of \(name)")
-            record.redirect_path = place(path, "the path of \(name)")
+            record.redirect_scheme = place(scheme, "the scheme of \(name())")
+            record.redirect_host = line(host, "the host of \(name())")
+            record.redirect_path = place(path, "the path of \(name())")
         }
     }
 
-    private mutating func write(_ ops: [HeaderOpPlan], _ name: String) -> abi_ref {
+    private mutating func write(_ ops: [HeaderOpPlan], _ name: @autoclosure () -> String) -> abi_ref
+    {
         if ops.isEmpty { return abi_ref() }
         let at = UInt32(out.headerOps.count)
         for op in ops {
             var record = abi_header_op()
-            if !HTTPToken.isToken(op.name) { refuse("\(name): \"\(op.name)\" is no header name") }
-            record.name = place(op.name, "a header name of \(name)")
+            if !HTTPToken.isToken(op.name) { refuse("\(name()): \"\(op.name)\" is no header name") }
+            record.name = place(op.name, "a header name of \(name())")
             record.response = op.onResponse ? 1 : 0
             switch op.kind {
             case .add(let value):
                 record.kind = UInt8(ABI_HEADER_ADD.rawValue)
-                record.value = line(value, "the header \(op.name) of \(name)")
+                record.value = line(value, "the header \(op.name) of \(name())")
             case .set(let value):
                 record.kind = UInt8(ABI_HEADER_SET.rawValue)
-                record.value = line(value, "the header \(op.name) of \(name)")
+                record.value = line(value, "the header \(op.name) of \(name())")
             case .remove:
                 record.kind = UInt8(ABI_HEADER_REMOVE.rawValue)
             }
@@ -290,7 +295,7 @@ extension SnapshotWriter {
         let kept = ops.filter(\.onResponse).reduce(0) { $0 + $1.packedSize }
         if kept > HeaderOpPlan.greatestAnswerSize {
             refuse(
-                "\(name): its header rules for answers have \(kept) bytes; "
+                "\(name()): its header rules for answers have \(kept) bytes; "
                     + "\(HeaderOpPlan.greatestAnswerSize) are the limit")
         }
         return abi_ref(at: at, count: UInt32(ops.count))
@@ -298,11 +303,19 @@ extension SnapshotWriter {
 
     /// Text that is sent in a head.
     mutating func line(_ value: String, _ what: @autoclosure () -> String) -> abi_text {
-        if value.utf8.contains(where: { ($0 < 0x20 && $0 != 0x09) || $0 == 0x7f }) {
+        if Self.hasControls(value) {
             refuse("\(what()) has control characters")
             return abi_text()
         }
         return place(value, what())
+    }
+
+    private static func hasControls(_ text: String) -> Bool {
+        var text = text
+        return text.withUTF8 { bytes in
+            for byte in bytes where (byte < 0x20 && byte != 0x09) || byte == 0x7f { return true }
+            return false
+        }
     }
 
     static func isPath(_ text: String) -> Bool {

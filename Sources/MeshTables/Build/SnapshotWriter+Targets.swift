@@ -18,11 +18,13 @@ extension SnapshotWriter {
     mutating func writeTargets(_ section: TargetSection, before: TargetSection) {
         var section = section
         let isSame = before.shapes == section.shapes
+        let endpoints = node.targets.reduce(0) { $0 + $1.endpoints.count }
+        section.reserve(endpoints: endpoints)
+        if before.records.isEmpty { slots.overlay.reserve(endpoints) }
         for (number, place) in section.order.enumerated() {
             let plan = node.targets[place]
-            let failover = plan.failover.map {
-                index(ofTarget: $0, "the failover of \(plan.id)")
-            }
+            let id = plan.id
+            let failover = plan.failover.map { index(ofTarget: $0, "the failover of \(id)") }
             if isSame, let known = before.number(ofKey: section.keys[number]),
                 before.plans[before.order[known]] == plan,
                 keepSlots(before.records[known...known], before.endpoints(of: known))
@@ -61,16 +63,14 @@ extension SnapshotWriter {
     /// The policies of targets, where policies stand now.
     mutating func setPolicies() {
         let policies = memory.policies
-        memory.targets.setPolicies { plan in
-            plan.checksIntentions
-                ? policies?.index(of: plan.service.folded) ?? UInt32.max : UInt32.max
-        }
+        memory.targets.setPolicies { service in policies?.index(of: service) ?? UInt32.max }
     }
 
     private mutating func record(of plan: TargetPlan, key: UInt64) -> abi_target {
+        let id = plan.id
         var record = abi_target()
         record.key = key
-        record.name = place(plan.id, "the name of a target")
+        record.name = place(id, "the name of a target")
         record.service = place(plan.service.folded, "a service's name")
         if plan.failover.count > LIMIT_FAILOVERS {
             refuse(
@@ -82,8 +82,8 @@ extension SnapshotWriter {
         } else {
             refuse("target \(plan.id): all \(LIMIT_TARGETS) statistics slots are taken")
         }
-        record.sni = line(plan.sni, "the server name of target \(plan.id)")
-        record.expected_id = line(plan.expectedID, "the identity of target \(plan.id)")
+        record.sni = line(plan.sni, "the server name of target \(id)")
+        record.expected_id = line(plan.expectedID, "the identity of target \(id)")
         record.balance =
             switch plan.balance {
             case .roundRobin: UInt8(ABI_BALANCE_ROUND_ROBIN.rawValue)
@@ -104,38 +104,41 @@ extension SnapshotWriter {
         if plan.connectTimeout == 0 { refuse("target \(plan.id) has no connect timeout") }
         record.connect_timeout_ms = plan.connectTimeout
         record.max_connections = plan.maxConnections
-        record.congestion = congestion(plan.congestion, "target \(plan.id)")
+        record.congestion = congestion(plan.congestion, "target \(id)")
         return record
     }
 
     private mutating func endpoints(
         of target: TargetPlan, maxWeight: inout UInt32
     ) -> [abi_endpoint] {
+        // What messages are made of, so that they hold no copy of the plan.
+        let id = target.id
+        let isMesh = !target.expectedID.isEmpty
         var records: [abi_endpoint] = []
         records.reserveCapacity(target.endpoints.count)
         for endpoint in target.endpoints {
             guard (1...65535).contains(endpoint.weight) else {
                 refuse(
-                    "instance \(endpoint.instance) of target \(target.id) has the weight "
+                    "instance \(endpoint.instance) of target \(id) has the weight "
                         + "\(endpoint.weight): use 1 to 65535")
                 continue
             }
             var record = abi_endpoint()
             record.key = endpoint.key
-            record.address = write(endpoint.address, "an endpoint of \(target.id)")
+            record.address = write(endpoint.address, "an endpoint of \(id)")
             record.address.mode = 0
             record.tls = index(of: endpoint.tls)
             if let tls = endpoint.tls, tls.index < node.tls.count {
-                check(node.tls[tls.index], ofEndpointOf: target)
+                check(node.tls[tls.index], ofEndpointOf: id, isMesh: isMesh)
             }
             record.weight = UInt32(endpoint.weight)
             maxWeight = max(maxWeight, record.weight)
-            record.instance = place(endpoint.instance, "an instance of \(target.id)")
-            record.node = place(endpoint.node, "the node of an instance of \(target.id)")
+            record.instance = place(endpoint.instance, "an instance of \(id)")
+            record.node = place(endpoint.node, "the node of an instance of \(id)")
             if let slot = slots.overlay.slot(for: record.key, generation: stamp.generation) {
                 record.overlay_slot = slot
             } else {
-                refuse("target \(target.id): all \(LIMIT_ENDPOINTS) overlay slots are taken")
+                refuse("target \(id): all \(LIMIT_ENDPOINTS) overlay slots are taken")
             }
             records.append(record)
         }
@@ -149,10 +152,10 @@ extension SnapshotWriter {
         return place(name, what())
     }
 
-    private mutating func check(_ tls: TLSPlan, ofEndpointOf target: TargetPlan) {
-        if tls.server { refuse("an endpoint of \(target.id) has the TLS settings of a server") }
-        if tls.mesh, target.expectedID.isEmpty {
-            refuse("target \(target.id) is dialled by mesh TLS without an expected identity")
+    private mutating func check(_ tls: TLSPlan, ofEndpointOf target: String, isMesh: Bool) {
+        if tls.server { refuse("an endpoint of \(target) has the TLS settings of a server") }
+        if tls.mesh, !isMesh {
+            refuse("target \(target) is dialled by mesh TLS without an expected identity")
         }
     }
 

@@ -1,4 +1,5 @@
 import CMeshABI
+import MeshModel
 
 /// The targets of a build as they stand in their sections, for the next build to take over.
 ///
@@ -63,6 +64,8 @@ struct TargetSection: Sendable {
         return changed
     }
 
+    mutating func reserve(endpoints count: Int) { endpoints.reserveCapacity(count) }
+
     /// Adds the next record, whose references to other targets are complete.
     mutating func append(
         _ record: abi_target, endpoints new: some Collection<abi_endpoint>, failover ids: [UInt32]
@@ -102,9 +105,12 @@ struct TargetSection: Sendable {
             ?? UInt32(endpoints.count)
     }
 
-    /// Sets the policy of every record, by its plan.
-    mutating func setPolicies(_ policy: (TargetPlan) -> UInt32) {
-        for (number, place) in order.enumerated() { records[number].policy = policy(plans[place]) }
+    /// Sets the policy of every record, by the folded name of the service that is asked about.
+    mutating func setPolicies(_ policy: (String) -> UInt32) {
+        for (number, place) in order.enumerated() {
+            records[number].policy =
+                plans[place].checksIntentions ? policy(plans[place].service.folded) : UInt32.max
+        }
     }
 
     /// An empty range has no place.

@@ -28,7 +28,7 @@ struct Inventory: Sendable, Equatable {
         byName.reserveCapacity(services.count / 4)
         for service in services {
             byID[service.definition.id] = service
-            claims.add(service.claims)
+            service.addClaims(to: &claims)
             names.add(service.hostNames)
             if service.isInstance { byName[service.definition.name, default: []].append(service) }
             if service.concernsProxies { add(service) }
@@ -101,9 +101,8 @@ struct Inventory: Sendable, Equatable {
 
     /// The services whose sidecars need a port from the range.
     static func withoutPort(_ records: [ServiceRecord]) -> [ServiceID] {
-        records.filter {
-            $0.definition.connect.sidecarService.map { $0.port == nil } ?? false
-        }.map(\.id)
+        records.lazy.filter(\.wantsSidecar)
+            .filter { $0.definition.connect.sidecarService?.port == nil }.map(\.id)
     }
 
     /// Instances that callers look for: everything but proxies.

@@ -4,8 +4,7 @@ import MeshStore
 
 /// One service of this node with what was made of its definition. Shared, never changed.
 final class LocalService: Sendable {
-    let definition: ServiceDefinition
-    let origin: Origin
+    private let record: ServiceRecord
     /// The sidecar that the definition asks for, expanded; for a proxy registered by hand, nil.
     let sidecar: ServiceDefinition?
     /// Why there is no sidecar where one is asked for.
@@ -13,12 +12,12 @@ final class LocalService: Sendable {
 
     /// Expands the sidecar; `ports` are those of sidecars that name none.
     init(_ record: ServiceRecord, ports: SidecarPorts) {
-        definition = record.definition
-        origin = record.origin
-        guard let wanted = definition.connect.sidecarService else {
+        self.record = record
+        guard let wanted = record.definition.connect.sidecarService else {
             (sidecar, problem) = (nil, nil)
             return
         }
+        let (definition, origin) = (record.definition, record.origin)
         let port = wanted.port ?? ports.ports[definition.id]
         guard let port else {
             sidecar = nil
@@ -38,6 +37,12 @@ final class LocalService: Sendable {
         }
     }
 
+    /// Lent, not copied.
+    var definition: ServiceDefinition {
+        _read { yield record.definition }
+    }
+    var origin: Origin { record.origin }
+
     /// Whether it is a proxy, or has one by its own definition.
     var concernsProxies: Bool { Self.concernsProxies(definition) }
 
@@ -50,6 +55,11 @@ final class LocalService: Sendable {
 
     /// The ports that the definition claims on this node.
     var claims: [UInt16] { Self.claims(definition) }
+
+    /// Adds them to those of others.
+    func addClaims(to all: inout Tally<UInt16>) {
+        if concernsProxies { all.add(claims) } else { all.add(definition.port) }
+    }
 
     static func claims(_ definition: ServiceDefinition) -> [UInt16] {
         guard concernsProxies(definition) else { return [definition.port] }
@@ -111,8 +121,10 @@ struct Tally<Value: Hashable & Sendable>: Sendable, Equatable {
 
     func contains(_ value: Value) -> Bool { counts[value] != nil }
 
+    mutating func add(_ value: Value) { counts[value, default: 0] += 1 }
+
     mutating func add(_ values: [Value]) {
-        for value in values { counts[value, default: 0] += 1 }
+        for value in values { add(value) }
     }
 
     mutating func remove(_ values: [Value]) {

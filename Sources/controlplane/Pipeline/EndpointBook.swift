@@ -7,34 +7,39 @@ import MeshModel
 /// that was made last says otherwise. That plan may be under way, or have been refused.
 struct EndpointBook {
     private var published: [ServiceID: InstanceEndpoints] = [:]
-    /// nil: the instance has no endpoints there.
-    private var ahead: [ServiceID: InstanceEndpoints?] = [:]
+    private var ahead: [ServiceID: InstanceEndpoints] = [:]
+    /// Instances that have no endpoints in that plan: never among those of `ahead`.
+    private var gone: Set<ServiceID> = []
 
     /// Takes what a plan says otherwise than the plan before it.
     mutating func take(_ change: EndpointChange) {
-        if ahead.isEmpty { ahead.reserveCapacity(change.present.count + change.gone.count) }
-        for id in change.gone { ahead[id] = .some(nil) }
+        for id in change.gone {
+            ahead[id] = nil
+            gone.insert(id)
+        }
+        if ahead.isEmpty { ahead.reserveCapacity(change.present.count) }
         for instance in change.present { ahead[instance.id] = instance }
+        if !gone.isEmpty { for instance in change.present { gone.remove(instance.id) } }
     }
 
     /// The plan that was made last is the one that runs.
     mutating func settle() {
         if published.isEmpty {
-            published = ahead.compactMapValues { $0 }
+            published = ahead
         } else {
+            for id in gone { published[id] = nil }
             for (id, instance) in ahead { published[id] = instance }
         }
         ahead = [:]
+        gone = []
     }
 
     /// Instances whose endpoints were not told about with the snapshot before.
-    var unsettled: [InstanceEndpoints] { ahead.values.compactMap { $0 } }
+    var unsettled: [InstanceEndpoints] { Array(ahead.values) }
 
-    /// Where an instance is dialled: in the newest plan, then what only the snapshot before says.
+    /// Where an instance is dialled: in the snapshot that runs, then in the newest plan, so that
+    /// what both say about a key is told with the newest weights.
     subscript(_ id: ServiceID) -> [InstanceEndpoints] {
-        let newest = ahead[id]
-        let running = published[id]
-        // What both say about a key is told with the newest weights.
-        return [running, newest ?? nil].compactMap { $0 }
+        [published[id], ahead[id]].compactMap { $0 }
     }
 }

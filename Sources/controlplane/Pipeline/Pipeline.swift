@@ -288,35 +288,40 @@ actor Pipeline {
 
     /// Tells the workers what is known of the endpoints of instances.
     private func show(_ instances: [InstanceEndpoints]) {
-        let standings = health.standings.of(instances.lazy.map(\.id))
-        publisher.overlay.set(
-            zip(instances, standings).flatMap { conditions(of: $0, $1) })
+        let standings = health.standings.all
+        var words: [OverlayWriter.Entry] = []
+        words.reserveCapacity(instances.count)
+        for instance in instances {
+            addWords(of: instance, standings[instance.id] ?? .unchecked, to: &words)
+        }
+        publisher.overlay.set(words)
     }
 
     /// The checks of a service say something else now. Read and written in one go: of two that
     /// come close together the later one holds.
     func healthChanged(_ service: ServiceID) {
         let standing = health.standings[service]
-        for instance in endpoints[service] {
-            publisher.overlay.set(conditions(of: instance, standing))
-        }
+        var words: [OverlayWriter.Entry] = []
+        for instance in endpoints[service] { addWords(of: instance, standing, to: &words) }
+        publisher.overlay.set(words)
     }
 
     /// What is to be thought of each endpoint of an instance that has a slot.
-    private func conditions(
-        of instance: InstanceEndpoints, _ standing: HealthStanding
-    ) -> [(slot: UInt32, condition: EndpointCondition)] {
-        return instance.keys.compactMap { key in
-            guard let slot = slots.overlay.current(key) else { return nil }
+    private func addWords(
+        of instance: InstanceEndpoints, _ standing: HealthStanding,
+        to words: inout [OverlayWriter.Entry]
+    ) {
+        for key in instance.keys {
+            guard let slot = slots.overlay.current(key) else { continue }
             if !adopted.isEmpty {
                 // What an adopted data plane was told holds until a check knows better.
-                if !standing.isProven, adopted.contains(key) { return nil }
+                if !standing.isProven, adopted.contains(key) { continue }
                 adopted.remove(key)
             }
             let condition = HealthOverlay.condition(
                 standing.status, weights: instance.weights,
                 takesWarnings: !instance.onlyPassing.contains(key))
-            return (slot, condition)
+            words.append(OverlayWriter.Entry(slot: slot, condition: condition))
         }
     }
 

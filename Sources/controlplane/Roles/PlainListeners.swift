@@ -86,10 +86,11 @@ extension PartCompiler {
         -> ListenerPlan.Kind
     {
         let reach = reach(of: listener)
+        let place = "\(origin)"
         switch listener.kind {
         case .l4:
             let standard = listener.service.map { splits(to: $0, reach) }
-            guard listener.sni.isEmpty else { return serverNames(of: listener, standard, origin) }
+            guard listener.sni.isEmpty else { return serverNames(of: listener, standard, place) }
             guard let standard else {
                 fatalError("an l4 listener without a service has passed validation")
             }
@@ -97,12 +98,12 @@ extension PartCompiler {
         case .l7:
             var routes = listener.routes.enumerated().flatMap { index, route in
                 self.routes(
-                    of: route, reach, rule: "listener \(listener.name), route \(index + 1)", origin)
+                    of: route, reach, rule: "listener \(listener.name), route \(index + 1)", place)
             }
             if let service = listener.service {
                 routes += self.routes(
                     to: service, reach, rule: "listener \(listener.name), its service",
-                    origin: "\(origin)")
+                    origin: place)
             }
             return .l7(routes)
         }
@@ -110,19 +111,19 @@ extension PartCompiler {
 
     /// TLS that is handed on by server name, names that are not listed to `standard`.
     private mutating func serverNames(
-        of listener: ListenerDefinition, _ standard: [SplitPlan]?, _ origin: Origin
+        of listener: ListenerDefinition, _ standard: [SplitPlan]?, _ place: String
     ) -> ListenerPlan.Kind {
         let reach = reach(of: listener)
         let routes = listener.sni.map { route in
             RoutePlan(
                 host: route.host, action: .forward(splits(to: route.service, reach)),
-                rule: "listener \(listener.name), server name \(route.host)", origin: "\(origin)")
+                rule: "listener \(listener.name), server name \(route.host)", origin: place)
         }
         return .serverName(routes, standard)
     }
 
     private mutating func routes(
-        of route: ListenerDefinition.Route, _ reach: Reach, rule: String, _ origin: Origin
+        of route: ListenerDefinition.Route, _ reach: Reach, rule: String, _ place: String
     ) -> [RoutePlan] {
         let host = route.host?.lowercased()
         let origin = route.location.map { Origin.file($0) } ?? origin
@@ -132,7 +133,7 @@ extension PartCompiler {
         case .service(let service):
             return routes(
                 to: service, reach, host: host, match: route.http, rule: rule,
-                origin: "\(origin)")
+                origin: place)
         case .respond(let response):
             let type = response.headers.first { $0.key.lowercased() == "content-type" }?.value
             action = .respond(
@@ -149,7 +150,7 @@ extension PartCompiler {
         return [
             RoutePlan(
                 host: host, match: route.http, action: action, headerOps: headers, rule: rule,
-                origin: "\(origin)")
+                origin: place)
         ]
     }
 
