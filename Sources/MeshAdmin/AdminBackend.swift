@@ -19,6 +19,9 @@ package protocol AdminBackend: Sendable {
     func stats() async throws -> StatsReport
     func certificates() async throws -> [CertificateReport]
     func roots() async throws -> [RootReport]
+    func generations() async throws -> GenerationsReport
+    /// nil for `to`: the live one; for `from`: the one that was live before `to`.
+    func generationDiff(from: UInt64?, to: UInt64?) async throws -> GenerationDiffReport
     func explain(_ request: ExplainRequest) async throws -> ExplainReport
 
     /// `document` is a service in Consul's shape, JSON or YAML, with or without a `service`
@@ -31,6 +34,9 @@ package protocol AdminBackend: Sendable {
     func reportCheck(id: String, _ update: CheckUpdate) async throws -> CheckStateReport
     func createIntention(_ request: IntentionRequest) async throws -> ChangeReport
     func deleteIntention(source: String, destination: String) async throws -> ChangeReport
+    /// What a generation held becomes live again and is pinned: changes wait until resumed.
+    func rollBack(to generation: UInt64) async throws -> ChangeReport
+    func resumeGenerations() async throws -> ChangeReport
     /// Files of access logs are opened by their names again.
     func reopenLogs() async throws
     /// Another program takes over from the data plane that runs.

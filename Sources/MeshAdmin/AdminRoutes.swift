@@ -36,6 +36,7 @@ struct AdminRoutes: Sendable {
         let writers = router.group().add(
             middleware: GuardMiddleware { request, _ in try guards.checkWrite(request) })
         Self.add(writes(), to: writers)
+        Self.add(orders(), to: writers)
         return router
     }
 
@@ -119,6 +120,14 @@ struct AdminRoutes: Sendable {
             "status/stats": Self.read { try await backend.stats() },
             "status/certs": Self.read { try await backend.certificates() },
             "status/roots": Self.read { try await backend.roots() },
+            "status/generations": Self.read { try await backend.generations() },
+            "status/generations/diff": [
+                .get: { request, _ in
+                    let from = try Self.generation("from", in: request)
+                    let to = try Self.generation("to", in: request)
+                    return AdminErrors.json(try await backend.generationDiff(from: from, to: to))
+                }
+            ],
             "status/explain": [
                 .post: { request, _ in
                     let asked: ExplainRequest = try await Self.decoded(request)
@@ -128,10 +137,43 @@ struct AdminRoutes: Sendable {
         ]
     }
 
+    /// A generation in the query; nil: none is named.
+    private static func generation(_ name: String, in request: Request) throws -> UInt64? {
+        guard let text = request.uri.queryParameters[name[...]] else { return nil }
+        guard let number = UInt64(text) else {
+            throw MeshError(.invalid, "\(name)=\(text) is not the number of a generation")
+        }
+        return number
+    }
+
     private static func read<Value: Encodable & Sendable>(
         _ value: @escaping @Sendable () async throws -> Value
     ) -> Methods {
         [.get: { _, _ in AdminErrors.json(try await value()) }]
+    }
+
+    /// What concerns the node as a whole.
+    private func orders() -> [String: Methods] {
+        let backend = backend
+        return [
+            "v1/generations/rollback": [
+                .post: { request, _ in
+                    let wanted: RollbackRequest = try await Self.decoded(request)
+                    return Self.answer(try await backend.rollBack(to: wanted.generation))
+                }
+            ],
+            "v1/generations/resume": [
+                .post: { _, _ in Self.answer(try await backend.resumeGenerations()) }
+            ],
+            "v1/dataplane/upgrade": [
+                .post: { request, _ in
+                    let wanted: UpgradeRequest = try await Self.decoded(request)
+                    let report = try await backend.upgradeDataPlane(wanted)
+                    return AdminErrors.json(
+                        report, status: report.outcome == .done ? .ok : .conflict)
+                }
+            ],
+        ]
     }
 
     private func writes() -> [String: Methods] {
@@ -174,14 +216,6 @@ struct AdminRoutes: Sendable {
                         try await backend.deleteIntention(
                             source: pair.source, destination: pair.destination))
                 },
-            ],
-            "v1/dataplane/upgrade": [
-                .post: { request, _ in
-                    let wanted: UpgradeRequest = try await Self.decoded(request)
-                    let report = try await backend.upgradeDataPlane(wanted)
-                    return AdminErrors.json(
-                        report, status: report.outcome == .done ? .ok : .conflict)
-                }
             ],
             "v1/log/reopen": [
                 .post: { _, _ in

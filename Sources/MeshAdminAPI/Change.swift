@@ -27,14 +27,18 @@ package struct ChangeReport: Codable, Sendable, Equatable {
     package var generation: UInt64
     package var laggards: [Int]
     package var refusals: [Refusal]
+    /// The change is stored and waits, because this generation is pinned.
+    package var pinned: UInt64?
 
     package init(
-        outcome: Outcome, generation: UInt64, laggards: [Int] = [], refusals: [Refusal] = []
+        outcome: Outcome, generation: UInt64, laggards: [Int] = [], refusals: [Refusal] = [],
+        pinned: UInt64? = nil
     ) {
         self.outcome = outcome
         self.generation = generation
         self.laggards = laggards
         self.refusals = refusals
+        self.pinned = pinned
     }
 }
 

@@ -18,12 +18,14 @@ package struct StatusReport: Codable, Sendable, Equatable {
     package var workers: [WorkerReport]
     package var store: StoreReport
     package var problems: [ProblemReport]
+    /// Somebody went back to a generation, and changes wait; nil: what is wanted is published.
+    package var pin: PinReport?
 
     package init(
         node: String, datacenter: String, version: String, trustDomain: String, startedAt: Date,
         ready: Bool, readyReason: String?, generation: UInt64, builtGeneration: UInt64,
         dataplane: DataPlaneReport, workers: [WorkerReport], store: StoreReport,
-        problems: [ProblemReport]
+        problems: [ProblemReport], pin: PinReport? = nil
     ) {
         self.node = node
         self.datacenter = datacenter
@@ -38,6 +40,7 @@ package struct StatusReport: Codable, Sendable, Equatable {
         self.workers = workers
         self.store = store
         self.problems = problems
+        self.pin = pin
     }
 }
 

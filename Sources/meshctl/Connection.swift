@@ -157,6 +157,11 @@ struct ChangeText: Equatable {
         switch report.outcome {
         case .live:
             results = ["\(done); generation \(generation) is live in every worker"]
+        case .stored where report.pinned != nil:
+            let pinned = report.pinned.map(String.init) ?? ""
+            results = [
+                "\(done); generation \(pinned) is pinned: it waits for meshctl generations resume"
+            ]
         case .stored:
             results = ["\(done); no data plane is connected: it takes effect when one is"]
         case .partial:

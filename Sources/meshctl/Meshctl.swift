@@ -23,7 +23,7 @@ struct Meshctl: AsyncParsableCommand {
             StatusCommand.self, ServicesCommand.self, InstancesCommand.self, ServiceCommand.self,
             CheckCommand.self, IntentionCommand.self, RoutesCommand.self, StatsCommand.self,
             CertCommand.self,
-            ExplainCommand.self, LogCommand.self, DataPlaneCommand.self,
+            ExplainCommand.self, LogCommand.self, DataPlaneCommand.self, GenerationsCommand.self,
         ])
 
     static func main() async {

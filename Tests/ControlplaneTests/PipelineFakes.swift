@@ -98,12 +98,12 @@ struct Workbench {
         dataPlane = try FakeDataPlane()
         source = try FakeSource(world)
         let store = try await SQLiteStore.inMemory()
-        pipeline = Pipeline(
+        pipeline = try Pipeline(
             publisher: dataPlane, source: source, health: health,
             generations: try GenerationKeeper(store: store, board: board), board: board,
             metrics: PipelineMetrics(MetricsRegistry()),
             pauses: Pipeline.Pauses(refused: pause, unknown: pause),
-            log: testLogger())
+            pins: PinKeeper(store: store), log: testLogger())
     }
 
     /// Runs the pipeline, with a data plane unless it is to come later. What goes wrong is tried

@@ -104,7 +104,9 @@ extension NodeBackend {
 
     func registerService(document: [UInt8]) async throws -> ChangeReport {
         let definition = try Self.service(document)
-        return try await change { try $0.putService(definition) }
+        return try await change("service \(definition.name) registered over the API") {
+            try $0.putService(definition)
+        }
     }
 
     private static func service(_ document: [UInt8]) throws -> ServiceDefinition {
@@ -117,12 +119,16 @@ extension NodeBackend {
 
     func deregisterService(document: [UInt8]) async throws -> ChangeReport {
         let id = try Self.service(document).id
-        return try await change { try $0.removeService(id) }
+        return try await change("service \(id) deregistered over the API") {
+            try $0.removeService(id)
+        }
     }
 
     func deregisterService(id: String) async throws -> ChangeReport {
         let id = try ServiceID(id)
-        return try await change { try $0.removeService(id) }
+        return try await change("service \(id) deregistered over the API") {
+            try $0.removeService(id)
+        }
     }
 
     func createIntention(_ request: IntentionRequest) async throws -> ChangeReport {
@@ -134,18 +140,23 @@ extension NodeBackend {
             destination: try NamePattern(request.destination), effect: .action(action),
             description: request.description ?? "")
         let replace = request.replace ?? false
-        return try await change { try $0.putIntention(intention, replace: replace) }
+        let pair = "\(intention.source) to \(intention.destination)"
+        return try await change("intention \(pair): \(action.rawValue)") {
+            try $0.putIntention(intention, replace: replace)
+        }
     }
 
     func deleteIntention(source: String, destination: String) async throws -> ChangeReport {
         let key = IntentionKey(
             source: try NamePattern(source), destination: try NamePattern(destination))
-        return try await change { try $0.removeIntention(key) }
+        return try await change("intention \(key.source) to \(key.destination) removed") {
+            try $0.removeIntention(key)
+        }
     }
 
     /// Stores a change and sees it through to the workers.
     private func change(
-        _ body: @escaping @Sendable (inout StoreDraft) throws -> Void
+        _ cause: String, _ body: @escaping @Sendable (inout StoreDraft) throws -> Void
     ) async throws -> ChangeReport {
         do {
             try await store.write(body)
@@ -154,7 +165,7 @@ extension NodeBackend {
             throw error
         }
         board.clear(.store, "write")
-        return await pipeline.settle()
+        return await pipeline.settle(cause)
     }
 
     /// Whether an error speaks of the store rather than of the change.

@@ -53,7 +53,7 @@ struct NodeBackend: AdminBackend {
             store: StoreReport(
                 healthy: storeProblem == nil, index: store.snapshot.index.value,
                 error: storeProblem?.message),
-            problems: problems)
+            problems: problems, pin: await pinReport())
     }
 
     private func workers(_ plane: DataPlaneStatus) async -> [WorkerReport] {

@@ -26,7 +26,7 @@ struct HealthBridge: Sendable {
             log.warning(
                 "deregistered a service that stayed critical",
                 metadata: [LogKey.service: "\(service)", "check": "\(check)"])
-            await pipeline.invalidate()
+            await pipeline.invalidate("service \(service) removed: it stayed critical")
         } catch {
             log.error(
                 "a service that stays critical is not deregistered",

@@ -20,6 +20,8 @@ actor Pipeline {
 
     private struct Waiter {
         var change: UInt64
+        /// Asked for the pinned generation itself: told what became of that.
+        var isPin: Bool
         var continuation: CheckedContinuation<ChangeReport, Never>
     }
 
@@ -30,6 +32,7 @@ actor Pipeline {
     private let board: ProblemBoard
     private let metrics: PipelineMetrics
     private let pauses: Pauses
+    private let pins: PinKeeper
     private let log: Logger
     private let signal = WakeSignal()
 
@@ -54,12 +57,20 @@ actor Pipeline {
     private(set) var built: UInt64 = 0
     private var retry: ContinuousClock.Instant?
     private var isOver = false
+    private var causes = ChangeCauses()
+    private(set) var history = GenerationHistory()
+    /// nil: the workers run what is wanted.
+    private(set) var pin: Pin?
+    /// Pinned before this process was started; 0: nothing was.
+    private var pinnedBefore: UInt64 = 0
+    /// Secrets that were published with a file that is held.
+    private var heldSecrets: [SecretPlan]?
 
     init(
         publisher: any SnapshotPublisher, source: any DesiredStates, health: HealthMonitor,
         generations: GenerationKeeper, board: ProblemBoard, metrics: PipelineMetrics,
-        pauses: Pauses = Pauses(), log: Logger
-    ) {
+        pauses: Pauses = Pauses(), pins: PinKeeper, log: Logger
+    ) throws {
         self.publisher = publisher
         self.source = source
         self.health = health
@@ -67,27 +78,71 @@ actor Pipeline {
         self.board = board
         self.metrics = metrics
         self.pauses = pauses
+        self.pins = pins
         self.log = log
+        pinnedBefore = try pins.load() ?? 0
     }
 
-    /// Something that the snapshot follows from has changed.
-    func invalidate() {
+    /// Something that the snapshot follows from has changed. `cause` says what somebody has
+    /// changed; nil: upkeep, as of certificates, which goes on while a generation is pinned.
+    func invalidate(_ cause: String? = nil) {
+        if let cause { causes.add(cause) }
         changes += 1
         signal.wake()
     }
 
     /// Something has changed; returns when every worker runs it, or it is known how far it came.
-    func settle() async -> ChangeReport {
+    func settle(_ cause: String? = nil) async -> ChangeReport {
+        await settle(cause, isPin: false)
+    }
+
+    private func settle(_ cause: String?, isPin: Bool) async -> ChangeReport {
         if isOver { return stored }
-        invalidate()
+        invalidate(cause)
         let change = changes
         return await withCheckedContinuation { continuation in
-            waiters.append(Waiter(change: change, continuation: continuation))
+            waiters.append(Waiter(change: change, isPin: isPin, continuation: continuation))
         }
     }
 
     /// How many wait for the outcome of their change.
     var waiting: Int { waiters.count }
+
+    // MARK: - pins
+
+    /// Publishes what a generation held as a new one; changes wait until ``resume()``.
+    func rollBack(to generation: UInt64) async throws -> ChangeReport {
+        guard let entry = history[generation] else {
+            throw MeshError(
+                .notFound,
+                "generation \(generation) is not kept: meshctl generations list shows those that "
+                    + "are")
+        }
+        let before = pin
+        try await pins.save(generation)
+        pin = Pin(
+            generation: generation, held: .plan(entry.plan), secrets: entry.secrets,
+            waiting: before?.waiting ?? ChangeCauses())
+        var report = await settle("went back to generation \(generation)", isPin: true)
+        if report.outcome == .refused {
+            pin = before
+            try await pins.save(before?.generation)
+            invalidate()
+            report.pinned = before?.generation
+        }
+        return report
+    }
+
+    /// The workers run what is wanted again.
+    func resume() async throws -> ChangeReport {
+        guard let ended = pin else { throw MeshError(.conflict, "no generation is pinned") }
+        try await pins.save(nil)
+        pin = nil
+        pinnedBefore = 0
+        heldSecrets = nil
+        for cause in ended.waiting.all { causes.add(cause) }
+        return await settle("resumed from generation \(ended.generation)")
+    }
 
     /// nil when every worker has acknowledged the first snapshot.
     var notReadyReason: String? {
@@ -106,7 +161,10 @@ actor Pipeline {
     /// The snapshot that was published last, opened with the lookups of the workers.
     func snapshotReader() throws -> SnapshotReader? {
         if let reader { return reader }
-        guard let published else { return nil }
+        if case .file(let bytes)? = pin?.held, published == nil {
+            reader = try bytes.withUnsafeBytes { try SnapshotReader($0) }
+        }
+        guard let published else { return reader }
         reader = try published.reader()
         return reader
     }
@@ -135,6 +193,7 @@ actor Pipeline {
 
     private func step() async {
         let change = changes
+        let begun = causes.take()
         var watch = PipelineMetrics.Watch()
         let state = await source.gather()
         metrics.gather.observe(watch.lap())
@@ -145,11 +204,20 @@ actor Pipeline {
         await configured
         metrics.compile.observe(watch.lap())
         board.replace(.pipeline, kind: "plan", plan.problems.map(\.description))
-        let report = await publish(plan, &watch)
+        let report = await publish(plan, begun, &watch)
         settled = change
         let done = waiters.filter { $0.change <= change }
         waiters.removeAll { $0.change <= change }
-        for waiter in done { waiter.continuation.resume(returning: report) }
+        for waiter in done {
+            waiter.continuation.resume(returning: waiter.isPin ? report : told(report))
+        }
+    }
+
+    /// What somebody is told whose change waits for the end of a pin.
+    private func told(_ report: ChangeReport) -> ChangeReport {
+        guard let pin else { return report }
+        return ChangeReport(
+            outcome: .stored, generation: report.generation, pinned: pin.generation)
     }
 
     private nonisolated func configure(_ state: DesiredState) async {
@@ -161,10 +229,23 @@ actor Pipeline {
         }
     }
 
+    /// What is published when this is wanted.
+    private func held(_ wanted: NodePlan) -> NodePlan {
+        guard let pin, case .plan(let compiled) = pin.held else { return wanted }
+        var plan = wanted
+        plan.compiled = compiled
+        plan.secrets = pin.secrets(renewedBy: wanted.secrets)
+        return plan
+    }
+
     private func publish(
-        _ plan: NodePlan, _ watch: inout PipelineMetrics.Watch
+        _ wanted: NodePlan, _ begun: [String], _ watch: inout PipelineMetrics.Watch
     ) async -> ChangeReport {
+        let isRollback = begun.contains { $0.hasPrefix("went back to") }
+        if pin != nil, !isRollback { for cause in begun { pin?.waiting.add(cause) } }
         guard isLinked else { return stored }
+        if case .file(let bytes)? = pin?.held { return await publish(held: bytes, wanted) }
+        let plan = held(wanted)
         if !mustPublish, let published, published.plan.compiled == plan.compiled,
             published.plan.secrets == plan.secrets
         {
@@ -182,6 +263,7 @@ actor Pipeline {
             metrics.build.observe(watch.lap())
             let outcome = await publisher.publish(files)
             metrics.published(outcome, took: watch.lap())
+            note(outcome, node, pin != nil && !isRollback ? [] : begun)
             return await take(outcome, node, files)
         } catch {
             // Nothing was sent: the snapshot of before goes on.
@@ -192,6 +274,81 @@ actor Pipeline {
             let refusal = ChangeReport.Refusal(worker: nil, reason: "\(error)")
             return ChangeReport(
                 outcome: .refused, generation: generation, refusals: [refusal])
+        }
+    }
+
+    private func note(_ outcome: PublishOutcome, _ node: PublishedNode, _ begun: [String]) {
+        history.add(
+            GenerationHistory.Entry(
+                generation: node.generation, at: Date(),
+                causes: begun.isEmpty ? ["upkeep: certificates, keys, names"] : begun,
+                copyOf: pin?.generation, plan: node.plan.compiled, secrets: node.plan.secrets,
+                size: (try? SharedMemory.size(of: node.snapshot)) ?? 0,
+                outcome: GenerationHistory.Outcome(outcome)))
+    }
+
+    /// Keeps the file that was pinned before a restart live, with renewed secrets.
+    private func publish(held bytes: [UInt8], _ wanted: NodePlan) async -> ChangeReport {
+        show(endpoints.unsettled)
+        endpoints.settle()
+        guard mustPublish || heldSecrets != wanted.secrets else {
+            return ChangeReport(outcome: .live, generation: running)
+        }
+        let generation = await generations.next(above: max(running, built))
+        built = generation
+        do {
+            let stamp = SnapshotBuilder.Stamp(
+                generation: generation, secretsGeneration: generation,
+                writtenAtMilliseconds: Date().milliseconds)
+            guard let again = RestampedSnapshot(bytes, stamp: stamp) else {
+                throw MeshError(.corrupt, "the pinned snapshot cannot be published again")
+            }
+            let region = try SecretsBuilder(wanted.secrets, generation: generation)
+            let secrets = try SharedMemory.sealed(name: "ringmesh-secrets", size: region.size) {
+                region.write(into: $0)
+            }
+            let snapshot = try SharedMemory.sealed(
+                name: "ringmesh-snapshot", size: again.bytes.count
+            ) { $0.copyBytes(from: again.bytes) }
+            let outcome = await publisher.publish(
+                DataPlaneLink.Files(
+                    generation: generation, snapshot: snapshot, secretsGeneration: generation,
+                    secrets: secrets))
+            return takeHeld(outcome, generation, wanted.secrets)
+        } catch {
+            board.set(.pipeline, "build", "the pinned snapshot cannot be published: \(error)")
+            return ChangeReport(
+                outcome: .refused, generation: generation,
+                refusals: [ChangeReport.Refusal(worker: nil, reason: "\(error)")])
+        }
+    }
+
+    private func takeHeld(
+        _ outcome: PublishOutcome, _ generation: UInt64, _ secrets: [SecretPlan]
+    ) -> ChangeReport {
+        switch outcome {
+        case .live, .partial:
+            running = generation
+            secretsGeneration = generation
+            heldSecrets = secrets
+            mustPublish = false
+            isAcknowledged = true
+            nothingIsLeftToDo()
+            return ChangeReport(outcome: .live, generation: generation)
+        case .refused(let refusals):
+            // It runs as it is; only its secrets are not renewed.
+            let reasons = refusals.map(\.reason).joined(separator: "; ")
+            board.set(
+                .pipeline, "publication",
+                "the pinned generation is refused with renewed secrets: \(reasons)")
+            isAcknowledged = true
+            again(after: pauses.refused)
+            return ChangeReport(
+                outcome: .refused, generation: generation,
+                refusals: refusals.map { .init(worker: $0.worker, reason: $0.reason) })
+        case .unknown:
+            again(after: pauses.unknown)
+            return ChangeReport(outcome: .stored, generation: generation)
         }
     }
 
@@ -334,6 +491,7 @@ actor Pipeline {
             isLinked = true
             running = max(running, welcome.generation)
             if published == nil, let snapshot { adopt(snapshot) }
+            if published == nil, snapshot == nil, pinnedBefore != 0 { losePin() }
             isAcknowledged = false
             mustPublish = true
             invalidate()
@@ -348,12 +506,27 @@ actor Pipeline {
         }
     }
 
+    /// Nothing runs any more that could be held.
+    private func losePin() {
+        board.set(
+            .pipeline, "pin",
+            "generation \(pinnedBefore) was pinned, but the data plane was started again: what is "
+                + "wanted is published")
+        pinnedBefore = 0
+    }
+
     /// Takes over the slots of the snapshot that is running, so that nothing changes its meaning.
     private func adopt(_ snapshot: Descriptor) {
         do {
             let reader = try SnapshotReader.open(snapshot)
             slots = SlotTables(recovering: reader)
             adopted = Set(reader.endpointKeys)
+            if pinnedBefore != 0, pin == nil {
+                let mapping = try SharedMapping(snapshot, size: SharedMemory.size(of: snapshot))
+                pin = Pin(
+                    generation: pinnedBefore, held: .file(mapping.withBytes { Array($0) }),
+                    secrets: [])
+            }
             log.info(
                 "adopted a running data plane",
                 metadata: [LogKey.generation: "\(reader.generation)"])

@@ -126,7 +126,7 @@ extension PartCompiler {
         of route: ListenerDefinition.Route, _ reach: Reach, rule: String, _ place: String
     ) -> [RoutePlan] {
         let host = route.host?.lowercased()
-        let origin = route.location.map { Origin.file($0) } ?? origin
+        let place = route.location.map { "\($0)" } ?? place
         let action: RoutePlan.Action
         var headers: [HeaderOpPlan] = []
         switch route.action {

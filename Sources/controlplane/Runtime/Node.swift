@@ -106,10 +106,11 @@ struct Node: Sendable {
         let link = DataPlaneLink(
             path: configuration.dataplane.controlSocket,
             installation: try Self.installation(store), log: logs.logger("dataplane"))
-        let pipeline = Pipeline(
+        let pipeline = try Pipeline(
             publisher: link, source: source, health: health,
             generations: try GenerationKeeper(store: store, board: board), board: board,
-            metrics: PipelineMetrics(registry), log: logs.logger("pipeline"))
+            metrics: PipelineMetrics(registry), pins: PinKeeper(store: store),
+            log: logs.logger("pipeline"))
         let keeper = DataPlaneKeeper(
             process: process, isManaged: configuration.dataplane.managed, link: link,
             pipeline: pipeline, board: board, log: logs.logger("dataplane"))

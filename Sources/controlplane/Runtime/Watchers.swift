@@ -59,7 +59,7 @@ actor Watchers {
             stamps = found
             board.clear(.config, "folders")
             log.info("documents have changed")
-            await pipeline.invalidate()
+            await pipeline.invalidate("documents of the watched folders")
         } catch {
             board.set(.config, "folders", "\(error)")
             log.error("changed documents are not taken", metadata: [LogKey.error: "\(error)"])
@@ -86,7 +86,7 @@ actor Watchers {
             configuration = new
             board.clear(.config, "reload")
             log.info("configuration is read again")
-            await pipeline.invalidate()
+            await pipeline.invalidate("the configuration was read again")
         } catch {
             board.set(.config, "reload", "the changed configuration is not taken: \(error)")
             log.error(

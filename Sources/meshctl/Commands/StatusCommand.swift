@@ -37,9 +37,11 @@ struct StatusCommand: AsyncParsableCommand {
     }
 
     private static func generation(_ status: StatusReport) -> String {
-        status.builtGeneration == status.generation
+        let number =
+            status.builtGeneration == status.generation
             ? "\(status.generation)"
             : "\(status.generation) is live, \(status.builtGeneration) was built last"
+        return number + (status.pin.map { ", \(GenerationsCommand.words($0))" } ?? "")
     }
 
     static func dataplane(_ report: DataPlaneReport) -> String {

@@ -17,6 +17,8 @@ final class FakeBackend: AdminBackend {
         case delete(source: String, destination: String)
         case reopenLogs
         case upgrade(String?)
+        case rollBack(UInt64)
+        case resume
     }
 
     private struct State {
@@ -115,6 +117,20 @@ final class FakeBackend: AdminBackend {
     }
 
     func reopenLogs() async throws { _ = try change(.reopenLogs) }
+
+    func generations() async throws -> GenerationsReport {
+        GenerationsReport(live: 7, pin: nil, generations: [])
+    }
+
+    func generationDiff(from: UInt64?, to: UInt64?) async throws -> GenerationDiffReport {
+        GenerationDiffReport(from: from ?? 6, to: to ?? 7, lines: [])
+    }
+
+    func rollBack(to generation: UInt64) async throws -> ChangeReport {
+        try change(.rollBack(generation))
+    }
+
+    func resumeGenerations() async throws -> ChangeReport { try change(.resume) }
 
     func upgradeDataPlane(_ request: UpgradeRequest) async throws -> UpgradeReport {
         let change = try change(.upgrade(request.path))
