@@ -297,7 +297,7 @@ nghttp2_option *h2_options(void)
     }
     nghttp2_option_set_no_auto_window_update(options, 1);
     nghttp2_option_set_no_closed_streams(options, 1);
-    nghttp2_option_set_max_continuations(options, SIZE_MAX); /* the guard counts them */
-    nghttp2_option_set_peer_max_concurrent_streams(options, 100);
+    nghttp2_option_set_max_continuations(options, SIZE_MAX);    /* the guard counts them */
+    nghttp2_option_set_peer_max_concurrent_streams(options, 1); /* until its settings come */
     return options;
 }

@@ -65,7 +65,8 @@ struct h2_block {
     uint8_t cookies[H2_MAX_HEAD];    /* the crumbs, joined */
 };
 
-#define H2_RESETS 32u /* remembered */
+#define H2_RESETS    32u /* remembered */
+#define H2_ABANDONED 32u
 
 struct h2_session {
     nghttp2_session *library;
@@ -89,6 +90,11 @@ struct h2_session {
     uint64_t opened; /* bit i: so did it `last` - 2i */
     uint32_t resets; /* streams that we reset: their frames may still be on their way */
     int32_t reset[H2_RESETS];
+    uint32_t abandoned_count;
+    struct {
+        int32_t id;
+        uint32_t code;
+    } abandoned[H2_ABANDONED]; /* to be reset, unless they end before */
 };
 
 /* h2_callbacks.c; NULL: memory was out. */

@@ -154,6 +154,19 @@ bool h2_receive(struct h2_session *session, struct bytes in, uint64_t now_ms)
     return !session->finished && !session->ended;
 }
 
+/* Streams that nobody wants any more, unless they have ended by themselves in the meantime. */
+static void h2_give_up(struct h2_session *session)
+{
+    for (uint32_t i = 0; i < session->abandoned_count; i++) {
+        int32_t id = session->abandoned[i].id;
+
+        if (nghttp2_session_find_stream(session->library, id) != NULL) {
+            h2_reset(session, id, (enum h2_code)session->abandoned[i].code);
+        }
+    }
+    session->abandoned_count = 0;
+}
+
 bool h2_send(struct h2_session *session, size_t most)
 {
     const uint8_t *bytes;
@@ -161,6 +174,7 @@ bool h2_send(struct h2_session *session, size_t most)
 
     session->emitted = 0;
     do {
+        h2_give_up(session);
         count = nghttp2_session_mem_send(session->library, &bytes);
         if (count < 0) {
             session->finished = true;
@@ -174,7 +188,7 @@ bool h2_send(struct h2_session *session, size_t most)
         if (session->angry && !session->finished) {
             h2_terminate(session, H2_ENHANCE_YOUR_CALM);
         }
-    } while (count > 0 && session->emitted < most);
+    } while ((count > 0 || session->abandoned_count > 0) && session->emitted < most);
     return count == 0;
 }
 
@@ -256,6 +270,17 @@ void h2_reset(struct h2_session *session, int32_t id, enum h2_code code)
     (void)nghttp2_submit_rst_stream(session->library, NGHTTP2_FLAG_NONE, id, (uint32_t)code);
 }
 
+void h2_abandon(struct h2_session *session, int32_t id, enum h2_code code)
+{
+    h2_forget(session, id);
+    if (session->abandoned_count == H2_ABANDONED) {
+        h2_give_up(session);
+    }
+    session->abandoned[session->abandoned_count].id = id;
+    session->abandoned[session->abandoned_count].code = (uint32_t)code;
+    session->abandoned_count++;
+}
+
 void h2_forget(struct h2_session *session, int32_t id)
 {
     (void)nghttp2_session_set_stream_user_data(session->library, id, NULL);
@@ -299,7 +324,10 @@ uint32_t h2_room(const struct h2_session *session)
     uint32_t most = nghttp2_session_get_remote_settings(session->library,
                                                         NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
 
-    return nghttp2_session_check_request_allowed(session->library) ? most : 0;
+    if (!nghttp2_session_check_request_allowed(session->library) || session->finished) {
+        return 0;
+    }
+    return session->settled ? most : session->limits.streams;
 }
 
 bool h2_takes_protocols(const struct h2_session *session)

@@ -5,7 +5,7 @@
 
 #include "base/err.h"
 #include "conn_parts.h"
-#include "l7h2.h"
+#include "mux.h"
 
 void conn_fail(struct proxy *proxy, struct conn *conn)
 {
@@ -121,7 +121,7 @@ void conn_close(struct proxy *proxy, struct conn *conn, bool reset)
         return;
     }
     if (conn->mux != NULL) {
-        l7h2_end(proxy, conn);
+        mux_end(proxy, conn);
     }
     conn_end(proxy, conn, reset);
 }

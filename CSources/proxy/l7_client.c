@@ -1,4 +1,6 @@
 /* HTTP/1.1, client side: heads and bodies as they arrive, time limits, ends. */
+#include <string.h>
+
 #include "base/err.h"
 #include "l7h2.h"
 #include "record.h"
@@ -76,7 +78,8 @@ static size_t l7_on_body(struct proxy *proxy, struct conn *down, struct bytes in
     int64_t used;
 
     l7_gather_start(&gather, request->up);
-    used = l7_pass_body(proxy, &request->request_body, in, request_has(request, REQUEST_CHUNK_UP),
+    used = l7_pass_body(proxy, &request->request_body, in,
+                        request_has(request, REQUEST_CHUNK_UP) && request->up->stream == NULL,
                         &request->big_head, &gather, &data);
     if (used < 0) {
         /* The upstream must never see a complete message. */
@@ -91,6 +94,9 @@ static size_t l7_on_body(struct proxy *proxy, struct conn *down, struct bytes in
     if (h1body_is_done(&request->request_body)) {
         request->flags |= REQUEST_BODY_DONE;
         down->stage = L7_AWAIT_ANSWER;
+        if (request->up->stream != NULL) {
+            conn_shut(proxy, request->up);
+        }
         if (request_has(request, REQUEST_ANSWER_DONE)) {
             l7_done(proxy, request, ABI_OUTCOME_OK);
         }
@@ -118,6 +124,19 @@ static size_t l7_data(struct proxy *proxy, struct conn *down, struct bytes in)
     return in.len;
 }
 
+/* A head in one piece; nearly always it is. */
+static struct bytes l7_one_piece(struct proxy *proxy, const struct bytes *parts, uint32_t count)
+{
+    size_t length = 0;
+
+    for (uint32_t i = 0; count > 1 && i < count; i++) {
+        MUST(parts[i].len <= PROXY_SCRATCH_SIZE - length);
+        memcpy(proxy->scratch + length, parts[i].ptr, parts[i].len);
+        length += parts[i].len;
+    }
+    return count > 1 ? bytes_of(proxy->scratch, length) : parts[0];
+}
+
 void l7_upstream_ready(struct proxy *proxy, struct request *request)
 {
     struct conn *down = request->down;
@@ -139,7 +158,12 @@ void l7_upstream_ready(struct proxy *proxy, struct request *request)
     request->up->stage = 0;
     request->up->seen = 0;
     abi_stat_add(&request->target_stats->counters[ABI_TARGET_REQUESTS], 1);
-    conn_write(proxy, request->up, parts, count);
+    if (request->up->stream != NULL) {
+        stream_ask(proxy, request->up, l7_one_piece(proxy, parts, count),
+                   request_has(request, REQUEST_BODY_DONE));
+    } else {
+        conn_write(proxy, request->up, parts, count);
+    }
     conn_offer(proxy, request->up);
     request_unpin(proxy, request);
     if (request_has(request, REQUEST_BODY_DONE)) {

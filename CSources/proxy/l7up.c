@@ -21,16 +21,34 @@ static bool l7up_may_owe(const struct proxy *proxy)
     return proxy->retries_owed <= L7UP_RETRY_COST * (L7UP_RETRY_DEBTS - 1);
 }
 
+/* A stream that the upstream has not looked at (RFC 9113 8.7). */
+static bool l7up_was_refused(const struct request *request)
+{
+    return request->up->stream != NULL && (request->up->stream->flags & STREAM_REFUSED) != 0;
+}
+
+/* It came from the pool, so that its end may have crossed the request. Each is tried once at most;
+ * of those that carry streams nobody knows which went first. */
+static bool l7up_was_idle(const struct request *request)
+{
+    return request_has(request, REQUEST_REUSED) && request->up->stream == NULL;
+}
+
 /* Another try after the request was sent: only when nothing of an answer came and sending it twice
  * does no harm. */
 static bool l7up_may_repeat(const struct proxy *proxy, const struct request *request)
 {
-    return request->up->in.length == 0 && request_has(request, REQUEST_BODY_DONE) &&
-           !request_has(request, REQUEST_BODY_SENT) &&
-           !request_has(request, REQUEST_ANSWERED | REQUEST_INTERIM | REQUEST_UPGRADE) &&
-           h1_is_idempotent((enum h1_method)request->method) &&
-           (request_has(request, REQUEST_REUSED) || ((request->retry_on & ABI_RETRY_RESET) != 0 &&
-                                                     request->retries > 0 && l7up_may_owe(proxy)));
+    if (request->up->in.length > 0 || !request_has(request, REQUEST_BODY_DONE) ||
+        request_has(request,
+                    REQUEST_BODY_SENT | REQUEST_ANSWERED | REQUEST_INTERIM | REQUEST_UPGRADE)) {
+        return false;
+    }
+    if (l7up_was_refused(request)) {
+        return request->retries > 0 && l7up_may_owe(proxy);
+    }
+    return h1_is_idempotent((enum h1_method)request->method) &&
+           (l7up_was_idle(request) || ((request->retry_on & ABI_RETRY_RESET) != 0 &&
+                                       request->retries > 0 && l7up_may_owe(proxy)));
 }
 
 /* The request's target in the current generation, for a try after its own was let go. */
@@ -70,7 +88,7 @@ static void l7up_lost(struct proxy *proxy, struct request *request, enum abi_out
     }
     abi_stat_add(&request->target_stats->counters[ABI_TARGET_RESETS], 1);
     if (l7up_may_repeat(proxy, request) && l7up_pin(proxy, request)) {
-        if (!request_has(request, REQUEST_REUSED)) {
+        if (!l7up_was_idle(request)) {
             request->retries--;
             proxy->retries_owed += L7UP_RETRY_COST;
         }

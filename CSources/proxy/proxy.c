@@ -318,7 +318,7 @@ void proxy_turn(struct proxy *proxy)
     for (uint32_t i = 0; i < PROXY_READY_ROUNDS && !list_is_empty(&proxy->ready); i++) {
         conn_run_ready(proxy);
     }
-    l7h2_flush(proxy);
+    mux_flush(proxy);
     conn_bury(proxy);
     proxy_note_gauges(proxy);
 }
@@ -327,7 +327,8 @@ uint64_t proxy_sleep_ns(const struct proxy *proxy)
 {
     uint64_t next_ms;
 
-    if (!list_is_empty(&proxy->ready) || !list_is_empty(&proxy->reauth)) {
+    if (!list_is_empty(&proxy->ready) || !list_is_empty(&proxy->mux_turn) ||
+        !list_is_empty(&proxy->reauth)) {
         return 0;
     }
     next_ms = wheel_next_ms(&proxy->wheel, proxy->now_ms);

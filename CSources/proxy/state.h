@@ -44,6 +44,7 @@ struct listener {
 #define UPPOOL_BUCKETS 1024u
 struct uppool {
     struct list_link buckets[UPPOOL_BUCKETS];
+    struct list_link muxes[UPPOOL_BUCKETS]; /* those that carry streams, idle or not */
     uint32_t idle;
     struct { /* newest client TLS session by pool key */
         uint64_t key;

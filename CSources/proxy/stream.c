@@ -1,7 +1,7 @@
 /* A stream as a connection: what conn.c does with a socket is done with frames here. */
 #include "base/err.h"
 #include "conn_parts.h"
-#include "l7h2.h"
+#include "mux.h"
 
 #define STREAM_TRICKLE 4096u /* bytes that count as progress of a peer that reads slowly */
 
@@ -12,10 +12,7 @@ static void stream_push(struct proxy *proxy, struct stream *stream)
     if ((stream->flags & (STREAM_ANSWERED | STREAM_GONE)) == STREAM_ANSWERED) {
         h2_resume(mux->session, stream->id);
     }
-    if ((mux->flags & MUX_LISTED) == 0) {
-        mux->flags |= MUX_LISTED;
-        list_add_last(&proxy->mux_turn, &mux->turn);
-    }
+    mux_list(proxy, mux);
 }
 
 void stream_write(struct proxy *proxy, struct conn *conn, const struct bytes *parts, uint32_t count)
@@ -81,7 +78,7 @@ void stream_taken(struct proxy *proxy, struct conn *conn)
 
 static enum h2_code stream_code(const struct conn *conn, bool reset)
 {
-    if ((conn->stream->flags & STREAM_FINISHED) != 0) {
+    if ((conn->stream->flags & STREAM_FINISHED) != 0 && !conn_has(conn, CONN_UPSTREAM)) {
         return H2_NO_ERROR; /* all was said; no more of the request is wanted */
     }
     return reset ? H2_INTERNAL_ERROR : H2_CANCEL;
@@ -93,8 +90,9 @@ void stream_close(struct proxy *proxy, struct conn *conn, bool reset)
     struct mux *mux = stream->mux;
 
     if ((stream->flags & STREAM_GONE) == 0) {
-        h2_forget(mux->session, stream->id);
-        h2_reset(mux->session, stream->id, stream_code(conn, reset));
+        if (stream->id != 0) {
+            h2_abandon(mux->session, stream->id, stream_code(conn, reset));
+        }
         stream->flags |= STREAM_GONE;
     }
     if (stream->unused > 0) {
@@ -135,6 +133,22 @@ void stream_answer(struct proxy *proxy, struct conn *conn, struct bytes text, bo
     if (final || bytes_equal(bytes_part(text, 9, 12), BYTES_LITERAL("101"))) {
         stream->flags |= STREAM_ANSWERED;
     }
+    conn->sent_ms = proxy->now_ms;
+    stream_push(proxy, stream);
+}
+
+void stream_ask(struct proxy *proxy, struct conn *conn, struct bytes text, bool end)
+{
+    struct stream *stream = conn->stream;
+
+    stream->id = h2_request(stream->mux->session, stream, text, end);
+    if (stream->id == 0) {
+        stream->flags |= STREAM_GONE | STREAM_REFUSED;
+        conn_fail(proxy, conn);
+        return;
+    }
+    stream->flags |= STREAM_ANSWERED;
+    conn->flags |= end ? (uint32_t)CONN_SHUT : 0;
     conn->sent_ms = proxy->now_ms;
     stream_push(proxy, stream);
 }

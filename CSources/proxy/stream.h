@@ -11,9 +11,10 @@
 
 enum stream_flag {
     STREAM_CHUNKED = 1,  /* the body that comes is framed in chunks for its reader */
-    STREAM_ANSWERED = 2, /* a final head was given */
+    STREAM_ANSWERED = 2, /* our head was given; of an answer the final one */
     STREAM_FINISHED = 4, /* our message is out */
     STREAM_GONE = 8,     /* the session knows it no more */
+    STREAM_REFUSED = 16, /* the peer has not looked at it */
 };
 
 struct stream {
@@ -42,6 +43,8 @@ void stream_close(struct proxy *proxy, struct conn *conn, bool reset);
 
 /* The head of an answer, interim or final, as HTTP/1.1 text. `end`: without a body. */
 void stream_answer(struct proxy *proxy, struct conn *conn, struct bytes text, bool end);
+/* The head of a request, likewise. */
+void stream_ask(struct proxy *proxy, struct conn *conn, struct bytes text, bool end);
 /* A line of trailers, to go behind the body. */
 void stream_add_trailer(struct proxy *proxy, struct conn *conn, struct bytes line);
 

@@ -12,6 +12,7 @@ void uppool_init(struct uppool *pool)
 {
     for (uint32_t i = 0; i < UPPOOL_BUCKETS; i++) {
         list_init(&pool->buckets[i]);
+        list_init(&pool->muxes[i]);
     }
 }
 

@@ -7,6 +7,7 @@
 #include <sys/un.h>
 
 #include "base/hash.h"
+#include "l7h2.h"
 #include "table/balance.h"
 #include "wire/pp.h"
 
@@ -25,12 +26,18 @@ static uint64_t upstream_pool_key(const struct view *view, const struct abi_targ
     return key;
 }
 
+/* Whether its endpoints speak HTTP/2: one connection carries the requests of many clients. */
+static bool upstream_carries(const struct request *request, const struct abi_target *target)
+{
+    return target->protocol == ABI_PROTOCOL_HTTP2 && !request_has(request, REQUEST_L4);
+}
+
 /* Whether the endpoint wants a PROXY header. A sidecar never does: the application behind it gets
  * one from there. */
 static bool upstream_tells(const struct view *view, const struct abi_target *target,
                            const struct abi_endpoint *endpoint)
 {
-    return target->proxy_out != 0 &&
+    return target->proxy_out != 0 && target->protocol != ABI_PROTOCOL_HTTP2 &&
            (endpoint->tls == ABI_NONE || view->tls[endpoint->tls].mesh == 0);
 }
 
@@ -278,6 +285,21 @@ void upstream_connected(struct proxy *proxy, struct conn *conn)
     conn_preface(proxy, conn, bytes_of(out, length));
 }
 
+/* An open connection to the endpoint, or a stream on one, or NULL. */
+static struct conn *upstream_take(struct proxy *proxy, struct request *request, uint32_t endpoint,
+                                  const struct abi_target *target, const struct conn_ops *ops)
+{
+    const struct view *view = &request->generation->view;
+    uint64_t key = upstream_pool_key(view, target, &view->endpoints[endpoint]);
+
+    if (upstream_carries(request, target)) {
+        return l7h2up_take(proxy, key, ops);
+    }
+    return uppool_take(proxy, key,
+                       upstream_tells(view, target, &view->endpoints[endpoint]) ? request->down
+                                                                                : NULL);
+}
+
 enum upstream_result upstream_start(struct proxy *proxy, struct request *request,
                                     const struct conn_ops *ops)
 {
@@ -292,23 +314,27 @@ enum upstream_result upstream_start(struct proxy *proxy, struct request *request
             return UPSTREAM_FAILED;
         }
         request->tried[request->tried_count++] = endpoint;
+        if (upstream_carries(request, target) && request_has(request, REQUEST_UPGRADE)) {
+            request->outcome = ABI_OUTCOME_UPSTREAM_PROTOCOL;
+            return UPSTREAM_FAILED; /* tunnels go to endpoints of HTTP/1.1 only */
+        }
         if (!request_has(request, REQUEST_L4)) {
-            const struct view *view = &request->generation->view;
-
-            conn = uppool_take(
-                proxy, upstream_pool_key(view, target, &view->endpoints[endpoint]),
-                upstream_tells(view, target, &view->endpoints[endpoint]) ? request->down : NULL);
+            conn = upstream_take(proxy, request, endpoint, target, ops);
         }
         if (conn != NULL) {
             request->flags |= REQUEST_REUSED;
             conn->ops = ops;
             upstream_attach(proxy, request, conn, target);
             upstream_note(proxy, request, target, endpoint);
-            return UPSTREAM_READY;
+            return conn->state == CONN_OPEN ? UPSTREAM_READY : UPSTREAM_WAIT;
         }
         request->flags &= ~(uint32_t)REQUEST_REUSED;
         upstream_note(proxy, request, target, endpoint);
         conn = upstream_open(proxy, request, endpoint, target);
+        if (conn != NULL && upstream_carries(request, target)) {
+            conn = l7h2up_start(proxy, conn, ops);
+            request->outcome = conn == NULL ? (uint8_t)ABI_OUTCOME_OVERLOAD : request->outcome;
+        }
         if (conn != NULL) {
             conn->ops = ops;
             upstream_attach(proxy, request, conn, target);
@@ -352,7 +378,8 @@ void upstream_leave(struct proxy *proxy, struct request *request, bool reusable)
     if (conn->tls != NULL && conn->state == CONN_OPEN) {
         uppool_keep_resume(proxy, conn->pool_key, conn->tls);
     }
-    if (reusable && conn->state == CONN_OPEN && conn->in.length == 0 && conn->out.length == 0 &&
+    if (reusable && conn->stream == NULL && conn->state == CONN_OPEN && conn->in.length == 0 &&
+        conn->out.length == 0 &&
         !conn_has(conn, CONN_BROKEN | CONN_ENDED | CONN_SHUT | CONN_SPLICING)) {
         uppool_put(proxy, conn, conn->tells_peer != 0 ? request->down : NULL);
     } else {

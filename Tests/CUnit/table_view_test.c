@@ -277,7 +277,7 @@ static const struct broken broken[] = {
     {"statistics slot of a target", ABI_SECTION_TARGET, 0, FIELD(abi_target, stats_slot),
      LIMIT_TARGETS, ABI_REFUSAL_VALUE},
     {"no such balance", ABI_SECTION_TARGET, 0, FIELD(abi_target, balance), 3, ABI_REFUSAL_VALUE},
-    {"no such protocol", ABI_SECTION_TARGET, 0, FIELD(abi_target, protocol), 2, ABI_REFUSAL_VALUE},
+    {"no such protocol", ABI_SECTION_TARGET, 0, FIELD(abi_target, protocol), 3, ABI_REFUSAL_VALUE},
     {"no connect timeout", ABI_SECTION_TARGET, 0, FIELD(abi_target, connect_timeout_ms), 0,
      ABI_REFUSAL_VALUE},
     {"no max_weight", ABI_SECTION_TARGET, 0, FIELD(abi_target, max_weight), 0, ABI_REFUSAL_VALUE},

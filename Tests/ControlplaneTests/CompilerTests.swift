@@ -108,7 +108,7 @@ import Testing
         #expect(target.checksIntentions)
     }
 
-    @Test(arguments: [(ServiceProtocol.http, true), (.tcp, false), (.grpc, false)])
+    @Test(arguments: [(ServiceProtocol.http, true), (.tcp, false), (.http2, true), (.grpc, true)])
     func theProtocolDecidesTheKind(spoken: ServiceProtocol, isHTTP: Bool) throws {
         var world = try pair()
         world.entries = [

@@ -94,6 +94,7 @@ extension SnapshotWriter {
             switch plan.wireProtocol {
             case .tcp: UInt8(ABI_PROTOCOL_TCP.rawValue)
             case .http1: UInt8(ABI_PROTOCOL_HTTP1.rawValue)
+            case .http2: UInt8(ABI_PROTOCOL_HTTP2.rawValue)
             }
         record.proxy_out =
             switch plan.proxyHeader {

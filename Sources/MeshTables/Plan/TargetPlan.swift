@@ -12,6 +12,8 @@ package struct TargetPlan: Hashable, Sendable {
     package enum WireProtocol: Hashable, Sendable {
         case tcp
         case http1
+        /// By ALPN with TLS, by prior knowledge without.
+        case http2
     }
 
     /// Unique and stable across generations: "web.default.dc1", "v2.web.default.dc1".

@@ -99,10 +99,11 @@ struct ChainBook {
         }
     }
 
-    /// Whether requests to a service are understood by the data plane; HTTP/2 passes as bytes.
-    func speaksHTTP(_ service: ServiceName, _ asked: inout Set<ServiceName>) -> Bool {
+    func serviceProtocol(
+        of service: ServiceName, _ asked: inout Set<ServiceName>
+    ) -> ServiceProtocol {
         asked.insert(service)
-        return entries.serviceProtocol(of: service) == .http
+        return entries.serviceProtocol(of: service)
     }
 
     /// What was written about a service itself.

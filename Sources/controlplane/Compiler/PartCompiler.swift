@@ -71,10 +71,10 @@ struct PartCompiler {
 
     /// Mesh TLS of one side, with the certificate of `service` that was made at `leafVersion`.
     func meshTLS(
-        server: Bool, as service: ServiceName, leafVersion: UInt64, http: Bool
+        server: Bool, as service: ServiceName, leafVersion: UInt64, alpn: [String]
     ) -> TLSPlan {
         TLSPlan(
-            server: server, verify: .require, mesh: true, alpn: http ? ["http/1.1"] : [],
+            server: server, verify: .require, mesh: true, alpn: alpn,
             certificates: [SecretPlan.leafID(of: service)], trust: frame.trust,
             sessionLifetime: sessionLifetime, secretsVersion: server ? 0 : leafVersion)
     }
@@ -86,9 +86,20 @@ struct PartCompiler {
         return min(frame.ticketLifetime, leaf)
     }
 
-    /// Whether requests to a service are understood by the data plane; HTTP/2 passes as bytes.
+    /// Whether requests to a service are understood by the data plane.
     mutating func speaksHTTP(_ service: ServiceName) -> Bool {
-        chains.speaksHTTP(service, &part.asked)
+        chains.serviceProtocol(of: service, &part.asked) != .tcp
+    }
+
+    /// What the endpoints of a service are spoken to in.
+    mutating func wireProtocol(
+        of service: ServiceName, http: Bool
+    ) -> TargetPlan.WireProtocol {
+        guard http else { return .tcp }
+        switch chains.serviceProtocol(of: service, &part.asked) {
+        case .http2, .grpc: return .http2
+        case .http, .tcp: return .http1
+        }
     }
 
     mutating func defaults(of service: ServiceName) -> ServiceDefaults? {

@@ -55,7 +55,8 @@ extension PartCompiler {
         part.add(
             TargetShape(
                 plan: TargetPlan(
-                    id: id, service: service, wireProtocol: reach.http ? .http1 : .tcp)))
+                    id: id, service: service,
+                    wireProtocol: wireProtocol(of: service, http: reach.http))))
         return id
     }
 
@@ -64,7 +65,8 @@ extension PartCompiler {
         guard !part.contains(id) else { return id }
         let timeout = reach.connectTimeout ?? target.connectTimeout
         var plan = TargetPlan(
-            id: id, service: target.service, wireProtocol: reach.http ? .http1 : .tcp,
+            id: id, service: target.service,
+            wireProtocol: wireProtocol(of: target.service, http: reach.http),
             connectTimeout: milliseconds(timeout), congestion: settings.congestion,
             proxyHeader: defaults(of: target.service)?.proxyProtocol)
         if reach.caller != .plain {
@@ -76,10 +78,18 @@ extension PartCompiler {
             plan: plan, instancesOf: instances(of: target), subset: target.subset)
         if case .sidecar(let caller, let version) = reach.caller {
             shape.tls = meshTLS(
-                server: false, as: caller, leafVersion: version, http: reach.http)
+                server: false, as: caller, leafVersion: version, alpn: alpn(of: plan))
         }
         part.add(shape)
         return id
+    }
+
+    private func alpn(of target: TargetPlan) -> [String] {
+        switch target.wireProtocol {
+        case .tcp: []
+        case .http1: ["http/1.1"]
+        case .http2: ["h2"]
+        }
     }
 
     private static func balance(_ balancer: LoadBalancer?) -> TargetPlan.Balance {

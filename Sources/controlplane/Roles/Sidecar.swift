@@ -43,7 +43,9 @@ extension PartCompiler {
                     http: http, request: defaults(of: service)?.localRequestTimeout),
                 congestion: settings.congestion,
                 via: http ? settings.via(sidecar.id.text) : "", log: settings.log()),
-            tls: meshTLS(server: true, as: service, leafVersion: leaf, http: http), origin)
+            tls: meshTLS(
+                server: true, as: service, leafVersion: leaf,
+                alpn: http ? ["h2", "http/1.1"] : []), origin)
     }
 
     private func timeouts(
@@ -81,7 +83,8 @@ extension PartCompiler {
             address: address, instance: "\(instance) application",
             node: settings.node.name.text)
         var target = TargetPlan(
-            id: id, service: service, endpoints: [plan], wireProtocol: http ? .http1 : .tcp,
+            id: id, service: service, endpoints: [plan],
+            wireProtocol: wireProtocol(of: service, http: http),
             congestion: settings.congestion,
             proxyHeader: defaults(of: service)?.proxyProtocol)
         if let timeout = defaults(of: service)?.localConnectTimeout, timeout > .zero {

@@ -274,7 +274,12 @@ enum abi_balance {
     ABI_BALANCE_COUNT
 };
 
-enum abi_protocol { ABI_PROTOCOL_TCP = 0, ABI_PROTOCOL_HTTP1 = 1, ABI_PROTOCOL_COUNT };
+enum abi_protocol {
+    ABI_PROTOCOL_TCP = 0,
+    ABI_PROTOCOL_HTTP1 = 1,
+    ABI_PROTOCOL_HTTP2 = 2, /* by ALPN with TLS, by prior knowledge without */
+    ABI_PROTOCOL_COUNT
+};
 
 struct abi_target {       /* a resolved destination: one subset of one service in one datacenter */
     uint64_t key;         /* stable across generations: pools and balance state are kept; the

@@ -126,6 +126,9 @@ bool h2_is_within_head(const struct h2_session *session);
 /* There is something of the body, or its end. */
 void h2_resume(struct h2_session *session, int32_t id);
 void h2_reset(struct h2_session *session, int32_t id, enum h2_code code);
+/* As both of the next, where the peer may be about to end the stream: it is reset only if it has
+ * not by the next h2_send(). */
+void h2_abandon(struct h2_session *session, int32_t id, enum h2_code code);
 /* The owner's pointer is of no use any more: the session tells nothing about the stream. */
 void h2_forget(struct h2_session *session, int32_t id);
 /* The owner has used so many bytes of bodies, of a stream (or of none that is open, 0). */
