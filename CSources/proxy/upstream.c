@@ -216,7 +216,8 @@ static void upstream_note(struct proxy *proxy, struct request *request,
 }
 
 /* What the client's TLS tells, as haproxy does: `verify` is 0 only for a good certificate. */
-static void upstream_tell_tls(const struct tls_session *tls, struct pp_header *header)
+static void upstream_tell_tls(const struct tls_session *tls, uint8_t name[static PP_MAX_NAME],
+                              struct pp_header *header)
 {
     bool shown = tls_peer_serial(tls).len > 0;
 
@@ -229,6 +230,7 @@ static void upstream_tell_tls(const struct tls_session *tls, struct pp_header *h
         header->ssl.client |= tls_resumed(tls) ? 0 : PP_CLIENT_CERT_CONN;
     }
     header->ssl.verify = shown ? 0 : 1;
+    header->ssl.name = bytes_of(name, tls_peer_common_name(tls, name, PP_MAX_NAME));
     header->ssl.version =
         tls_version(tls) == TLS_VERSION_1_3 ? BYTES_LITERAL("TLSv1.3") : BYTES_LITERAL("TLSv1.2");
 }
@@ -262,6 +264,7 @@ void upstream_connected(struct proxy *proxy, struct conn *conn)
     struct pp_header header = {.version = conn->tells_peer};
     const struct pp_header *told;
     uint8_t out[PP_MAX_WRITTEN];
+    uint8_t name[PP_MAX_NAME];
     size_t length;
 
     if (conn->tells_peer == 0) {
@@ -270,7 +273,7 @@ void upstream_connected(struct proxy *proxy, struct conn *conn)
     told = conn_proxied(request->down);
     upstream_tell_ends(proxy, request->down, &header);
     if (request->down->tls != NULL) {
-        upstream_tell_tls(request->down->tls, &header);
+        upstream_tell_tls(request->down->tls, name, &header);
     } else if (told != NULL) {
         header.alpn = told->alpn;
         header.authority = told->authority;

@@ -4,13 +4,18 @@ nginx answers with the address and port that the header in front of its connecti
 be those of the client itself, two proxies away.
 """
 
+import socket
+import ssl
 import subprocess
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import certificates
 import peers
 import pytest
+from proxyprotocol.v2 import ProxyProtocolV2
 from ringmesh import defaults, listener, service
+from wire import Client
 
 NETWORKS = ["127.0.0.0/8"]
 CLOSED = (35, 52, 55, 56)  # what curl exits with when it is closed: in TLS, empty, sending, reading
@@ -121,3 +126,121 @@ def test_curl_sends_the_header_itself(chain, request):
         check(answers, forwarded=True)
     else:
         assert done.returncode in CLOSED, (answers, done.stderr)
+
+
+# --- what version 2 tells of TLS, read by others ---
+
+
+def crc32c(data):
+    """RFC 3720 B.4, a bit at a time."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+class Reader:
+    """A server that reads the header of each connection with the library `proxy-protocol`."""
+
+    def __init__(self):
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        self.headers, self.sums = [], []
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        while True:
+            try:
+                sock, _ = self.socket.accept()
+            except OSError:
+                return
+            with sock:
+                sock.settimeout(5)
+                data = b""
+                while b"\r\n\r\n" not in data[16:]:  # the signature has one, too
+                    data += sock.recv(65536)
+                length = 16 + int.from_bytes(data[14:16])
+                self.headers.append(ProxyProtocolV2().unpack(data[:length]))
+                self.check_sum(data[:length])
+                sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+    def check_sum(self, data):
+        """The sum is last, and counts itself as zero."""
+        assert data[-7:-4] == b"\x03\x00\x04"
+        self.sums.append(crc32c(data[:-4] + bytes(4)) == int.from_bytes(data[-4:]))
+
+    def close(self):
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+
+
+@pytest.fixture
+def told(nodes, ports, tmp_path):
+    """Starts a listener that asks for client certificates, before a reader of version 2; asks it as
+    (certificate or None, versions of TLS) and gives what the reader was told of each connection.
+    """
+    reader, port = Reader(), ports.take()
+    authority = certificates.authority(tmp_path)
+    cert, key = certificates.leaf(tmp_path, "edge", authority, "DNS:edge.test")
+    client = certificates.leaf(tmp_path, "somebody", authority, "DNS:somebody.test")
+    nodes(
+        services=[service("web", reader.port)],
+        config_entries=[{**defaults("web"), "proxy_protocol": "v2"}],
+        listeners=[
+            listener(
+                "tls",
+                port,
+                "web",
+                tls={
+                    "cert": str(cert),
+                    "key": str(key),
+                    "client_ca": str(authority[0]),
+                    "client_verify": "request",
+                    "min_version": "1.2",
+                },
+            )
+        ],
+    ).start()
+
+    def ask(with_certificate, version):
+        context = ssl.create_default_context(cafile=str(authority[0]))
+        context.maximum_version = context.minimum_version = version
+        context.set_alpn_protocols(["http/1.1"])
+        if with_certificate:
+            context.load_cert_chain(*client)
+        plain = socket.create_connection(("127.0.0.1", port), timeout=5)
+        with context.wrap_socket(plain, server_hostname="edge.test") as sock:
+            assert Client(port, sock=sock).get("/", "edge.test").status == 200
+            assert reader.sums[-1], "the CRC32c is another"
+            return sock.getsockname(), reader.headers[-1]
+
+    yield ask
+    reader.close()
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_client_with_a_certificate_is_told(told, version):
+    """Address, server name, ALPN, version, and whose good certificate was shown."""
+    own, header = told(True, version)
+    assert header.source[0].exploded == own[0] and header.source[1] == own[1]
+    tlv = header.tlv
+    assert (tlv.authority, tlv.alpn) == ("edge.test", b"http/1.1")
+    assert tlv.ssl.has_ssl and tlv.ssl.has_cert_conn and tlv.ssl.has_cert_sess
+    assert (
+        tlv.ssl.verify == 0
+        and tlv.ssl.version
+        == {
+            ssl.TLSVersion.TLSv1_2: "TLSv1.2",
+            ssl.TLSVersion.TLSv1_3: "TLSv1.3",
+        }[version]
+    )
+    assert tlv.ssl.cn == "somebody"
+
+
+def test_a_client_without_a_certificate_is_told(told):
+    _, header = told(False, ssl.TLSVersion.TLSv1_3)
+    assert header.tlv.ssl.has_ssl and not header.tlv.ssl.has_cert_conn
+    assert not header.tlv.ssl.has_cert_sess and header.tlv.ssl.verify != 0
+    assert header.tlv.ssl.cn is None

@@ -149,6 +149,9 @@ struct bytes
 tls_server_name(const struct tls_session *session);          /* server: what the client asked for */
 struct bytes tls_peer_id(const struct tls_session *session); /* SPIFFE URI of the verified peer */
 struct bytes tls_peer_serial(const struct tls_session *session); /* big-endian bytes */
+/* The verified peer's common name in UTF-8; its length, 0: none, longer than `capacity`, or with a
+ * zero in it. */
+size_t tls_peer_common_name(const struct tls_session *session, uint8_t *out, size_t capacity);
 uint16_t tls_version(const struct tls_session *session);
 struct bytes tls_cipher(const struct tls_session *session); /* its name in the RFCs */
 bool tls_resumed(const struct tls_session *session);
