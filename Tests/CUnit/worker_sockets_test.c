@@ -33,15 +33,25 @@ static void finish(struct stand_in *in)
     in->view.listeners = in->listeners;
 }
 
+/* A loopback address of this process: no client or server of another program, which all have
+ * 127.0.0.1, can take a port between the moment that it was found free and its use. */
+static struct in_addr own_address(void)
+{
+    uint32_t pid = (uint32_t)getpid();
+
+    return (struct in_addr){htonl(0x7f400000u | (pid & 0x3fffffu))};
+}
+
 static void add_ip4(struct stand_in *in, uint64_t key, const char *name, uint16_t port)
 {
     struct abi_listener *listener = &in->listeners[in->view.counts[ABI_SECTION_LISTENER]++];
+    const struct in_addr own = own_address();
 
     listener->key = key;
     listener->name = put_text(in, name);
     listener->address.family = ABI_FAMILY_IP4;
     listener->address.port = port;
-    memcpy(listener->address.ip, (uint8_t[]){127, 0, 0, 1}, 4);
+    memcpy(listener->address.ip, &own.s_addr, 4);
     finish(in);
 }
 
@@ -57,24 +67,33 @@ static void add_unix(struct stand_in *in, uint64_t key, const char *name, const 
     finish(in);
 }
 
-/* A port that nobody uses at the moment. */
+/* A port that nobody uses at the moment, and that was not given before: the kernel may well name
+ * the same one twice. */
 static uint16_t free_port(void)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    static uint64_t given[65536 / 64];
+    struct sockaddr_in address;
     socklen_t length = sizeof(address);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    uint16_t port;
 
-    CHECK_INT(bind(fd, (struct sockaddr *)&address, length), 0);
-    CHECK_INT(getsockname(fd, (struct sockaddr *)&address, &length), 0);
-    close(fd);
-    return ntohs(address.sin_port);
+    do {
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        address = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr = own_address()};
+        CHECK_INT(bind(fd, (struct sockaddr *)&address, length), 0);
+        CHECK_INT(getsockname(fd, (struct sockaddr *)&address, &length), 0);
+        close(fd);
+        port = ntohs(address.sin_port);
+    } while ((given[port / 64] >> (port % 64) & 1) != 0);
+    given[port / 64] |= 1ull << (port % 64);
+    return port;
 }
 
 /* 0 or the errno of a connection attempt. */
 static int try_connect(uint16_t port)
 {
     struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = own_address()};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int err = connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 ? 0 : errno;
 
@@ -173,7 +192,7 @@ TEST(an_unchanged_listener_keeps_its_socket_and_a_lost_one_is_closed_last)
 TEST(an_address_in_use_is_named)
 {
     struct sockets *sockets = make_sockets(2);
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = own_address()};
     socklen_t length = sizeof(address);
     int foreign = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct stand_in one = {.used = 0};
@@ -188,8 +207,8 @@ TEST(an_address_in_use_is_named)
     add_ip4(&one, 1, "free", free_port());
     add_ip4(&one, 2, "public", ntohs(address.sin_port));
     CHECK(!sockets_stage(sockets, &one.view, reason));
-    snprintf(expected, sizeof(expected), "listener public: 127.0.0.1:%u: Address already in use",
-             ntohs(address.sin_port));
+    snprintf(expected, sizeof(expected), "listener public: %s:%u: Address already in use",
+             inet_ntoa(own_address()), ntohs(address.sin_port));
     CHECK_STRING(reason, expected);
     CHECK_UINT(sockets->count, 0);
     close(foreign);
