@@ -104,13 +104,20 @@ package struct StatsReport: Codable, Sendable, Equatable {
         package var p50Us: UInt64
         package var p90Us: UInt64
         package var p99Us: UInt64
+        /// Observations by bucket, those behind the last that has any left out; bucket 0 is below
+        /// 1 µs, then come two for each power of two. nil: an answer of an earlier version.
+        package var buckets: [UInt64]?
 
-        package init(count: UInt64, sumUs: UInt64, p50Us: UInt64, p90Us: UInt64, p99Us: UInt64) {
+        package init(
+            count: UInt64, sumUs: UInt64, p50Us: UInt64, p90Us: UInt64, p99Us: UInt64,
+            buckets: [UInt64]? = nil
+        ) {
             self.count = count
             self.sumUs = sumUs
             self.p50Us = p50Us
             self.p90Us = p90Us
             self.p99Us = p99Us
+            self.buckets = buckets
         }
     }
 

@@ -22,8 +22,8 @@ struct Meshctl: AsyncParsableCommand {
         subcommands: [
             StatusCommand.self, ServicesCommand.self, InstancesCommand.self, ServiceCommand.self,
             CheckCommand.self, IntentionCommand.self, RoutesCommand.self, StatsCommand.self,
-            CertCommand.self,
-            ExplainCommand.self, LogCommand.self, DataPlaneCommand.self, GenerationsCommand.self,
+            TopCommand.self, CertCommand.self, ExplainCommand.self, LogCommand.self,
+            DataPlaneCommand.self, GenerationsCommand.self,
         ])
 
     static func main() async {

@@ -129,7 +129,8 @@ extension LatencyHistogram {
     var report: StatsReport.Latency {
         StatsReport.Latency(
             count: count, sumUs: sumMicroseconds, p50Us: percentile(50), p90Us: percentile(90),
-            p99Us: percentile(99))
+            p99Us: percentile(99),
+            buckets: Array(counts[..<((counts.lastIndex { $0 > 0 } ?? -1) + 1)]))
     }
 
     private func percentile(_ share: UInt64) -> UInt64 {

@@ -1,0 +1,36 @@
+"""Proves `meshctl top`: rates, quantiles and errors of the moment, while load runs, and an upgrade
+of the data plane in between is no reset.
+"""
+
+import json
+
+from lanes import Asking, Lanes
+from ringmesh import listener, service
+
+
+def test_top_shows_what_happens_now(nodes, ports, recorders):
+    web, port, quiet = recorders(), ports.take(), ports.take()
+    node = nodes(
+        services=[service("web", web.port)],
+        listeners=[listener("busy", port, "web"), listener("quiet", quiet, "web")],
+    ).start()
+
+    def top(*more):
+        return json.loads(node.meshctl("top", "--once", "--json", *more).stdout)
+
+    with Lanes(Asking("load", port), Asking("more", port)) as lanes:
+        lanes.each_goes_on()
+        rows = {(r["kind"], r["name"]): r for r in top()["rows"]}
+        busy, silent = rows["listener", "busy"], rows["listener", "quiet"]
+        assert busy["requests_per_second"] > 10 and busy["errors_per_second"] == 0
+        assert 0 < busy["p50_us"] <= busy["p90_us"] <= busy["p99_us"]
+        assert silent["requests_per_second"] == 0 and "p50_us" not in silent
+        assert [r["name"] for r in top("--filter", "quiet")["rows"]] == ["quiet"]
+        assert top("--sort", "requests")["rows"][0]["requests_per_second"] > 10
+        text = node.meshctl("top", "--once").stdout
+        assert "REQUESTS/S" in text and "busy" in text
+        node.meshctl("dataplane", "upgrade")
+        rows = top()["rows"]
+        assert not any(r["was_reset"] for r in rows)
+        lanes.stop()
+    assert lanes.failures == []
