@@ -14,7 +14,7 @@ from h2runner import Lane
 from ringmesh import Node, defaults, listener, service
 from wire import Recorder
 
-SPOKEN = set()
+SPOKEN = {"clients"}
 if "RINGMESH_HTTP2" in os.environ:
     SPOKEN = set(os.environ["RINGMESH_HTTP2"].split(",")) - {""}
 
@@ -24,6 +24,12 @@ needed = pytest.mark.skipif(
 needed_upstream = pytest.mark.skipif(
     "upstreams" not in SPOKEN, reason="the data plane does not speak HTTP/2 with upstreams"
 )
+
+
+def not_yet(why):
+    """Marks what does not hold yet; it is told, and told again when it holds."""
+    return pytest.mark.xfail(reason=why, strict=False)
+
 
 TIMEOUTS = {"head": "2s", "idle": "3s", "request": "4s"}
 ALPN = ["h2", "http/1.1"]
