@@ -154,7 +154,6 @@ def test_row_20_continuations_without_end(front, size):
     assert front.recorders[0].requests == []
 
 
-@http2.not_yet("a block far above its limits is decoded to the end")
 @plays("h2-dos-hpack-bomb")
 def test_row_21_one_entry_referred_to_ten_thousand_times(front):
     with bounded(front, microseconds=2_000) as cost:

@@ -42,7 +42,6 @@ def bytes_answer(body, *lines):
 # --- messages ---
 
 
-@http2.not_yet("Via names HTTP/1.1 for streams of HTTP/2")
 def test_the_upstream_gets_a_request_of_its_own_version(client):
     answer = client.get(path="/a?b=c", fields=[("x-one", "1"), ("accept", "*/*")])
     assert (answer.status, answer.body) == (200, b"ok")
@@ -290,7 +289,6 @@ def test_a_cancelled_request_is_cancelled_upstream(client):
     assert client.get(7).status == 200
 
 
-@http2.not_yet("the end of a plain client is taken for half of it")
 def test_what_the_client_leaves_is_let_go_upstream(client):
     client.web.reset(lambda request, _: HOLD)
     for stream in range(1, 21, 2):
