@@ -4,7 +4,8 @@ import MeshStore
 
 /// One service of this node with what was made of its definition. Shared, never changed.
 final class LocalService: Sendable {
-    private let record: ServiceRecord
+    let definition: ServiceDefinition
+    let origin: Origin
     /// The sidecar that the definition asks for, expanded; for a proxy registered by hand, nil.
     let sidecar: ServiceDefinition?
     /// Why there is no sidecar where one is asked for.
@@ -12,12 +13,12 @@ final class LocalService: Sendable {
 
     /// Expands the sidecar; `ports` are those of sidecars that name none.
     init(_ record: ServiceRecord, ports: SidecarPorts) {
-        self.record = record
-        guard let wanted = record.definition.connect.sidecarService else {
+        definition = record.definition
+        origin = record.origin
+        guard let wanted = definition.connect.sidecarService else {
             (sidecar, problem) = (nil, nil)
             return
         }
-        let (definition, origin) = (record.definition, record.origin)
         let port = wanted.port ?? ports.ports[definition.id]
         guard let port else {
             sidecar = nil
@@ -36,12 +37,6 @@ final class LocalService: Sendable {
                 .error, "the sidecar of \(definition.id): \(error)", at: origin.location)
         }
     }
-
-    /// Lent, not copied.
-    var definition: ServiceDefinition {
-        _read { yield record.definition }
-    }
-    var origin: Origin { record.origin }
 
     /// Whether it is a proxy, or has one by its own definition.
     var concernsProxies: Bool { Self.concernsProxies(definition) }

@@ -156,7 +156,9 @@ struct EndpointCompiler {
         result.plans.reserveCapacity(instances.count)
         result.instances.reserveCapacity(instances.count)
         for instance in instances
-        where filter.chooses(FilteredInstance(instance.definition, on: node)) {
+        where subset.filter.isEmpty
+            || filter.chooses(FilteredInstance(instance.definition, on: node))
+        {
             add(instance, tls, takesWarnings: !subset.onlyPassing, &result)
         }
         return result
