@@ -17,7 +17,8 @@
 //   swift-log                MeshTelemetry    log levels, subsystems
 //
 // Debian libraries: libssl-dev (room tls), liburing-dev (room ring), libnghttp2-dev (room http2),
-// libyaml-dev (MeshConfig), libsqlite3-dev (GRDB, MeshStore).
+// zlib1g-dev, libbrotli-dev and libzstd-dev (room compress), libyaml-dev (MeshConfig),
+// libsqlite3-dev (GRDB, MeshStore).
 import PackageDescription
 
 let warnings = [
@@ -74,10 +75,14 @@ let cTargets: [Target] = [
     system("COpenSSL", pkgConfig: "openssl", apt: "libssl-dev"),
     system("CNGHTTP2", pkgConfig: "libnghttp2", apt: "libnghttp2-dev"),
     system("CUring", pkgConfig: "liburing", apt: "liburing-dev"),
+    system("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
+    system("CBrotli", pkgConfig: "libbrotlienc", apt: "libbrotli-dev"),
+    system("CZstd", pkgConfig: "libzstd", apt: "libzstd-dev"),
     room("base", target: "CMeshBase"),
     room("abi", target: "CMeshABI"),
     room("shm", target: "CMeshShm"),
     room("wire", target: "CMeshWire", ["CMeshBase"]),
+    room("compress", target: "CMeshCompress", ["CMeshBase", "CZlib", "CBrotli", "CZstd"]),
     room("core", target: "CMeshCore", ["CMeshBase"]),
     room("http2", target: "CMeshHTTP2", ["CMeshBase", "CNGHTTP2"]),
     room("tls", target: "CMeshTLS", ["CMeshBase", "CMeshWire", "COpenSSL"]),

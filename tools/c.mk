@@ -10,14 +10,15 @@
 #   DEFINES  MESH_DEBUG, if not said otherwise
 #
 # The warnings are those of Package.swift.
-ROOMS    ?= base abi shm wire http2 core tls ring table proxy worker
+ROOMS    ?= base abi shm wire http2 compress core tls ring table proxy worker
 DEFINES  ?= -DMESH_DEBUG
 WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wvla -Wmissing-prototypes \
             -Wstrict-prototypes -Wimplicit-fallthrough -Werror -Wno-c23-extensions -Wno-gnu
 INCLUDES := $(ROOMS:%=-ICSources/%/include) -ICSources -ITests/CUnit -I$(OUT)/gen
-LIBS     := $(shell pkg-config --libs openssl liburing libnghttp2)
+PACKAGES := openssl liburing libnghttp2 zlib libbrotlienc libbrotlidec libzstd
+LIBS     := $(shell pkg-config --libs $(PACKAGES))
 CFLAGS   := -std=gnu17 -g -march=x86-64-v2 -D_GNU_SOURCE $(DEFINES) -fvisibility=hidden \
-            $(shell pkg-config --cflags openssl liburing libnghttp2) $(WARNINGS) $(INCLUDES) $(EXTRA)
+            $(shell pkg-config --cflags $(PACKAGES)) $(WARNINGS) $(INCLUDES) $(EXTRA)
 ROOM_OBJECTS := $(patsubst %.c,$(OUT)/%.o,$(foreach room,$(ROOMS),$(wildcard CSources/$(room)/*.c)))
 OWN_OBJECTS  := $(SOURCES:%.c=$(OUT)/%.o)
 
