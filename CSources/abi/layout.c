@@ -38,6 +38,8 @@ uint32_t abi_record_size(uint32_t section)
         [ABI_SECTION_SERVER_NAME] = sizeof(struct abi_server_name),
         [ABI_SECTION_NETWORK] = sizeof(struct abi_network),
         [ABI_SECTION_HOPS] = sizeof(struct abi_hops),
+        [ABI_SECTION_COMPRESSION] = sizeof(struct abi_compression),
+        [ABI_SECTION_MEDIA_TYPE] = sizeof(struct abi_text),
     };
     return section < ABI_SECTION_COUNT ? sizes[section] : 0;
 }

@@ -16,6 +16,7 @@ static const uint32_t section_limits[ABI_SECTION_COUNT] = {
     [ABI_SECTION_LOG] = LIMIT_LOGS,
     [ABI_SECTION_SERVER_NAME] = LIMIT_SERVER_NAMES,
     [ABI_SECTION_HOPS] = LIMIT_LISTENERS,
+    [ABI_SECTION_COMPRESSION] = LIMIT_LISTENERS,
 };
 
 static bool refuse(struct view_refusal *refusal, enum abi_refusal code, uint32_t section,
@@ -124,6 +125,8 @@ static void set_pointers(struct view *view)
     view->server_names = at[ABI_SECTION_SERVER_NAME];
     view->networks = at[ABI_SECTION_NETWORK];
     view->hops = at[ABI_SECTION_HOPS];
+    view->compressions = at[ABI_SECTION_COMPRESSION];
+    view->media_types = at[ABI_SECTION_MEDIA_TYPE];
 }
 
 enum view_progress view_open_begin(struct view *view, const void *bytes, size_t size,

@@ -314,6 +314,10 @@ bool view_check_record(struct view_walk *walk)
         return view_check_network(walk);
     case ABI_SECTION_HOPS:
         return view_check_hops(walk);
+    case ABI_SECTION_COMPRESSION:
+        return view_check_compression(walk);
+    case ABI_SECTION_MEDIA_TYPE:
+        return view_check_media_type(walk);
     case ABI_SECTION_TEXT:
     case ABI_SECTION_BLOB:
     case ABI_SECTION_COUNT:

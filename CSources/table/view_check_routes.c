@@ -82,7 +82,9 @@ bool view_check_listener(struct view_walk *walk)
            view_check_congestion(walk, listener->congestion) &&
            view_check_token(walk, listener->via, true, "pseudonym for Via") &&
            view_index(walk, listener->log, ABI_SECTION_LOG, "listener's log") &&
-           view_check_listener_hops(walk, listener);
+           view_check_listener_hops(walk, listener) &&
+           view_check_listener_compression(walk, listener) &&
+           view_rule(walk, listener->_pad0 == 0, ABI_REFUSAL_PADDING, "listener");
 }
 
 static struct abi_text slot_name(struct view_slots slots, uint32_t index)

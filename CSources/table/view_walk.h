@@ -115,6 +115,10 @@ bool view_check_network(struct view_walk *walk);
 bool view_check_hops(struct view_walk *walk);
 /* A listener's index of HOPS against its kind and flags. */
 bool view_check_listener_hops(struct view_walk *walk, const struct abi_listener *listener);
+bool view_check_compression(struct view_walk *walk);
+bool view_check_media_type(struct view_walk *walk);
+/* A listener's index of COMPRESSION against its kind. */
+bool view_check_listener_compression(struct view_walk *walk, const struct abi_listener *listener);
 /* The TEXT section as a whole: UTF-8 without NUL, in steps. */
 bool view_check_all_text(struct view_walk *walk);
 

@@ -177,6 +177,8 @@ package struct ListenerDefinition: Hashable, Sendable, Codable {
     package var forwarded: Forwarded?
     /// Of l7: whether traces begin here; nil: they do not.
     package var trace: Trace?
+    /// Of l7: which answers are compressed; nil: none.
+    package var compression: Compression?
     /// First match wins.
     package var routes: [Route]
     /// Where it differs from the log of the whole node.
@@ -188,7 +190,8 @@ package struct ListenerDefinition: Hashable, Sendable, Codable {
         name: String, bindAddr: HostPort, kind: Kind, service: ServiceName? = nil,
         timeouts: Timeouts = Timeouts(), identity: ServiceName? = nil, tls: TLS? = nil,
         proxyProtocol: ProxyProtocol? = nil, forwarded: Forwarded? = nil, trace: Trace? = nil,
-        routes: [Route] = [], accessLog: AccessLogDefinition? = nil, sni: [ServerNameRoute] = []
+        compression: Compression? = nil, routes: [Route] = [],
+        accessLog: AccessLogDefinition? = nil, sni: [ServerNameRoute] = []
     ) {
         self.name = name
         self.bindAddr = bindAddr
@@ -200,6 +203,7 @@ package struct ListenerDefinition: Hashable, Sendable, Codable {
         self.proxyProtocol = proxyProtocol
         self.forwarded = forwarded
         self.trace = trace
+        self.compression = compression
         self.routes = routes
         self.accessLog = accessLog
         self.sni = sni
@@ -230,6 +234,7 @@ extension ListenerDefinition: Validated {
         checks.within(["proxy_protocol"], proxyProtocol)
         checks.within(["forwarded"], forwarded)
         checks.within(["trace"], trace)
+        checks.within(["compression"], compression)
         if tls?.alpn.contains("h2") == true, kind == .l4 {
             checks.fail(["tls", "alpn"], "h2 needs kind: l7; leave alpn out of an l4 listener")
         }
@@ -248,6 +253,9 @@ extension ListenerDefinition: Validated {
                 "an l4 listener has no headers: write kind: l7, or proxy_protocol")
             checks.require(
                 trace == nil, ["trace"], "an l4 listener has no headers: write kind: l7")
+            checks.require(
+                compression == nil, ["compression"],
+                "an l4 listener forwards bytes as they come: write kind: l7")
         case .l7:
             checks.require(
                 sni.isEmpty, ["sni"],

@@ -26,6 +26,7 @@ enum LayoutTable {
         ("abi_listener", MemoryLayout<abi_listener>.size),
         ("abi_network", MemoryLayout<abi_network>.size),
         ("abi_hops", MemoryLayout<abi_hops>.size),
+        ("abi_compression", MemoryLayout<abi_compression>.size),
         ("abi_host", MemoryLayout<abi_host>.size),
         ("abi_route_table", MemoryLayout<abi_route_table>.size),
         ("abi_route", MemoryLayout<abi_route>.size),
@@ -184,6 +185,8 @@ enum LayoutTable {
         ("abi_listener.via", MemoryLayout<abi_listener>.offset(of: \.via)),
         ("abi_listener.log", MemoryLayout<abi_listener>.offset(of: \.log)),
         ("abi_listener.hops", MemoryLayout<abi_listener>.offset(of: \.hops)),
+        ("abi_listener.compression", MemoryLayout<abi_listener>.offset(of: \.compression)),
+        ("abi_listener._pad0", MemoryLayout<abi_listener>.offset(of: \._pad0)),
         // abi_network
         ("abi_network.ip", MemoryLayout<abi_network>.offset(of: \.ip)),
         ("abi_network.bits", MemoryLayout<abi_network>.offset(of: \.bits)),
@@ -198,6 +201,13 @@ enum LayoutTable {
         ("abi_hops.depth", MemoryLayout<abi_hops>.offset(of: \.depth)),
         ("abi_hops.trace_start", MemoryLayout<abi_hops>.offset(of: \.trace_start)),
         ("abi_hops._pad0", MemoryLayout<abi_hops>.offset(of: \._pad0)),
+        // abi_compression
+        ("abi_compression.types", MemoryLayout<abi_compression>.offset(of: \.types)),
+        ("abi_compression.min_length", MemoryLayout<abi_compression>.offset(of: \.min_length)),
+        ("abi_compression.coding_count", MemoryLayout<abi_compression>.offset(of: \.coding_count)),
+        ("abi_compression.codings", MemoryLayout<abi_compression>.offset(of: \.codings)),
+        ("abi_compression.levels", MemoryLayout<abi_compression>.offset(of: \.levels)),
+        ("abi_compression._pad0", MemoryLayout<abi_compression>.offset(of: \._pad0)),
         // abi_host
         ("abi_host.name", MemoryLayout<abi_host>.offset(of: \.name)),
         ("abi_host.routes", MemoryLayout<abi_host>.offset(of: \.routes)),

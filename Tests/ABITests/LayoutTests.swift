@@ -66,6 +66,8 @@ import Testing
             (ABI_SECTION_SERVER_NAME, MemoryLayout<abi_server_name>.stride),
             (ABI_SECTION_NETWORK, MemoryLayout<abi_network>.stride),
             (ABI_SECTION_HOPS, MemoryLayout<abi_hops>.stride),
+            (ABI_SECTION_COMPRESSION, MemoryLayout<abi_compression>.stride),
+            (ABI_SECTION_MEDIA_TYPE, MemoryLayout<abi_text>.stride),
         ]
         #expect(sizes.count == Int(ABI_SECTION_COUNT.rawValue))
         for (section, size) in sizes {

@@ -129,6 +129,7 @@ struct abi_listener snapshot_builder_listener(struct snapshot_builder *b, const 
         .route_table = ABI_NONE,
         .log = ABI_NONE,
         .hops = ABI_NONE,
+        .compression = ABI_NONE,
         .head_timeout_ms = 10000,
         .idle_timeout_ms = 60000,
         .handshake_timeout_ms = 10000,

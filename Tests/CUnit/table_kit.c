@@ -7,6 +7,7 @@
 #include "abi/overlay.h"
 #include "table/balance.h"
 #include "table/certificate.h"
+#include "table/compression.h"
 #include "table/intent.h"
 #include "table/network.h"
 
@@ -203,6 +204,24 @@ static void add_hops(struct snapshot_builder *b)
     snapshot_builder_add(b, ABI_SECTION_HOPS, &trusting);
 }
 
+/* zstd before gzip, of HTML and all that is text. */
+static void add_compression(struct snapshot_builder *b)
+{
+    struct abi_text types[] = {snapshot_builder_text(b, "text/html"),
+                               snapshot_builder_text(b, "text/")};
+    struct abi_compression compression = {
+        .types = {0, 2},
+        .min_length = 256,
+        .coding_count = 2,
+        .codings = {ABI_CODING_ZSTD, ABI_CODING_GZIP},
+        .levels = {[ABI_CODING_GZIP] = LIMIT_LEVEL_GZIP, [ABI_CODING_ZSTD] = LIMIT_LEVEL_ZSTD},
+    };
+
+    snapshot_builder_add(b, ABI_SECTION_MEDIA_TYPE, &types[0]);
+    snapshot_builder_add(b, ABI_SECTION_MEDIA_TYPE, &types[1]);
+    snapshot_builder_add(b, ABI_SECTION_COMPRESSION, &compression);
+}
+
 static void add_listeners(struct snapshot_builder *b)
 {
     struct abi_identity identity = {.secret = 77};
@@ -216,6 +235,7 @@ static void add_listeners(struct snapshot_builder *b)
     listener.via = snapshot_builder_text(b, "ringmesh");
     listener.flags = ABI_LISTENER_PROXY_IN;
     listener.hops = 0;
+    listener.compression = 0;
     snapshot_builder_add(b, ABI_SECTION_LISTENER, &listener);
     listener = snapshot_builder_listener(b, "raw", 8081);
     listener.splits = snapshot_builder_split(b, 0);
@@ -238,6 +258,7 @@ struct snapshot_builder *table_kit_everything(void)
     add_targets(b);
     add_routes(b);
     add_hops(b);
+    add_compression(b);
     add_listeners(b);
     add_logs(b);
     return b;
@@ -310,6 +331,13 @@ static void use_certificates(const struct view *view, const struct abi_tls *tls)
     }
 }
 
+static void use_compression(const struct view *view)
+{
+    for (uint32_t i = 0; i < view->counts[ABI_SECTION_COMPRESSION]; i++) {
+        (void)compression_covers(view, &view->compressions[i], BYTES_LITERAL("text/html; q=1"));
+    }
+}
+
 static void use_hops(const struct view *view)
 {
     const uint8_t ip[16] = {0x20, 0x01, 0x0d, 0xb8, [15] = 1};
@@ -336,6 +364,7 @@ void table_kit_use(const struct view *view)
         overlay = calloc(1, ABI_OVERLAY_SIZE);
     }
     use_hops(view);
+    use_compression(view);
     for (uint32_t r = 0; r < 3; r++) {
         for (uint32_t i = 0; i < view->counts[ABI_SECTION_ROUTE_TABLE]; i++) {
             uint32_t route = route_find(view, i, &requests[r]);

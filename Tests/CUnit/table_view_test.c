@@ -5,8 +5,7 @@
 
 #include "abi/limits.h"
 #include "cunit.h"
-#include "snapshot_builder.h"
-#include "table_kit.h"
+#include "table_faults.h"
 
 /* Opens bytes and tells how it ended; READY = ABI_REFUSAL_NONE. */
 static enum abi_refusal open_code(const uint8_t *bytes, size_t size)
@@ -149,21 +148,8 @@ TEST(flipped_bits_under_a_good_checksum_are_harmless)
     snapshot_builder_free(b);
 }
 
-/* One broken rule of one record. */
-struct broken {
-    const char *what;
-    enum abi_section section;
-    uint32_t record;
-    size_t at; /* bytes into the record */
-    size_t size;
-    uint64_t value;
-    enum abi_refusal code;
-};
-
-#define FIELD(type, field) offsetof(struct type, field), sizeof(((struct type *)0)->field)
-
 /* Records of table_kit_everything: listeners 0 (L7), 1 (L4), 2 (mesh inbound); see there. */
-static const struct broken broken[] = {
+static const struct table_fault faults[] = {
     {"the same key twice", ABI_SECTION_LISTENER, 1, FIELD(abi_listener, key), 1, ABI_REFUSAL_ORDER},
     {"name out of TEXT", ABI_SECTION_LISTENER, 0, FIELD(abi_listener, name.len), 60000,
      ABI_REFUSAL_REFERENCE},
@@ -396,18 +382,8 @@ static const struct broken broken[] = {
 
 TEST(every_broken_rule_is_refused_by_name)
 {
-    for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
-        struct snapshot_builder *b = table_kit_everything();
-        uint8_t *record = snapshot_builder_record(b, broken[i].section, broken[i].record);
-        struct view view;
-        struct view_refusal refusal;
-
-        memcpy(record + broken[i].at, &broken[i].value, broken[i].size);
-        cunit_context("%s", broken[i].what);
-        CHECK(!view_open(&view, snapshot_builder_bytes(b), snapshot_builder_size(b), &refusal));
-        CHECK_INT(refusal.code, broken[i].code);
-        CHECK(refusal.what != NULL);
-        snapshot_builder_free(b);
+    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+        table_faults_check(&faults[i]);
     }
 }
 

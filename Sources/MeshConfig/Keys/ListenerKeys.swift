@@ -36,6 +36,9 @@ package enum ListenerKeys {
                 "trace", .object(trace), example: "{ start: true, sample: 0.1 }",
                 "Of l7: whether traces begin here (W3C Trace Context)."),
             .optional(
+                "compression", .object(compression), example: "{ codings: [zstd, br, gzip] }",
+                "Of l7: answers are compressed for clients that take it; {} with the defaults."),
+            .optional(
                 "routes", .objects(route),
                 example: "[ { match: { path_prefix: /api }, service: web } ]",
                 "Of l7: where requests go. First match wins."),
@@ -210,6 +213,34 @@ package enum ListenerKeys {
                 "How the client is named to the upstream: X-Forwarded-For and its like, Forwarded "
                     + "(RFC 7239), both or neither."),
         ])
+
+    static let compression = ObjectSchema(
+        "compression section",
+        [
+            .optional(
+                "codings", .texts, example: "[br, gzip]",
+                "Those offered, the preferred first: zstd, br, gzip. The client's weights decide "
+                    + "before the order does. [zstd, br, gzip] when not given."),
+            .optional(
+                "types", .texts, example: "[text/*, application/json]",
+                "Media types that are worth it. When not given: "
+                    + ListenerDefinition.Compression.commonTypes.joined(separator: ", ") + "."),
+            .key(
+                "min_length", .integer(0...Int(Int32.max)), default: "1024",
+                "Bodies known to be shorter go as they came, in bytes."),
+            .optional(
+                "levels", .object(compressionLevels), example: "{ gzip: 6 }",
+                "How hard to try, from 1, the fastest."),
+        ])
+
+    static let compressionLevels = ObjectSchema(
+        "levels section",
+        ListenerDefinition.Compression.Coding.allCases.map { coding in
+            .key(
+                coding.rawValue, .integer(coding.levels),
+                default: "\(ListenerDefinition.Compression.Levels()[coding])",
+                "Of \(coding.rawValue).")
+        })
 
     static let trace = ObjectSchema(
         "trace section",

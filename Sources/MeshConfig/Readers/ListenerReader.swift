@@ -27,7 +27,8 @@ enum ListenerReader {
             trace: fields.object("trace").map {
                 ListenerDefinition.Trace(
                     start: $0.bool("start"), sample: $0.decimal("sample") ?? 1)
-            }, routes: routes,
+            }, compression: fields.object("compression").map { compression($0, &checks) },
+            routes: routes,
             accessLog: fields.object("access_log").map(accessLog),
             sni: fields.objects("sni").compactMap(serverName))
         sink.report(
@@ -95,6 +96,31 @@ enum ListenerReader {
             hops: fields.integer("hops") ?? ListenerDefinition.Forwarded.mostHops,
             headers: fields.choice("headers", ListenerDefinition.Forwarded.Headers.self)
                 ?? .xForwarded)
+    }
+
+    private static func compression(
+        _ fields: Fields, _ checks: inout FieldChecks
+    ) -> ListenerDefinition.Compression {
+        let standard = ListenerDefinition.Compression()
+        let levels = fields.section("levels")
+        var codings: [ListenerDefinition.Compression.Coding] = []
+        for (index, text) in fields.texts("codings").enumerated() {
+            if let coding = ListenerDefinition.Compression.Coding(rawValue: text) {
+                codings.append(coding)
+            } else {
+                checks.fail(
+                    ["compression", "codings", .index(index)],
+                    "\(quoted(text)) is not supported: write zstd, br or gzip")
+            }
+        }
+        return ListenerDefinition.Compression(
+            codings: fields.written("codings") == nil ? standard.codings : codings,
+            types: fields.written("types") == nil ? standard.types : fields.texts("types"),
+            minLength: fields.integer("min_length") ?? standard.minLength,
+            levels: ListenerDefinition.Compression.Levels(
+                gzip: levels.integer("gzip") ?? standard.levels.gzip,
+                br: levels.integer("br") ?? standard.levels.br,
+                zstd: levels.integer("zstd") ?? standard.levels.zstd))
     }
 
     private static func route(

@@ -264,7 +264,8 @@ enum Rendering {
                 listener.trace.map {
                     .map([("start", .bool($0.start)), ("sample", .text("\($0.sample)"))])
                 }
-            ), ("routes", list(listener.routes, route)), ("sni", list(listener.sni, serverName)),
+            ), ("compression", listener.compression.map(compression)),
+            ("routes", list(listener.routes, route)), ("sni", list(listener.sni, serverName)),
             ("access_log", listener.accessLog.map(accessLog)),
         ]) ?? .map([])
     }
@@ -295,6 +296,21 @@ enum Rendering {
         .map([
             ("trust", .list(value.trust.map { .text($0) })), ("hops", .number(value.hops)),
             ("headers", .text(value.headers.rawValue)),
+        ])
+    }
+
+    private static func compression(_ value: ListenerDefinition.Compression) -> YAMLValue {
+        .map([
+            ("codings", .list(value.codings.map { .text($0.rawValue) })),
+            ("types", .list(value.types.map { .text($0) })),
+            ("min_length", .number(value.minLength)),
+            (
+                "levels",
+                .map(
+                    ListenerDefinition.Compression.Coding.allCases.map {
+                        ($0.rawValue, .number(value.levels[$0]))
+                    })
+            ),
         ])
     }
 

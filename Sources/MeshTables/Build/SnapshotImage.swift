@@ -38,6 +38,8 @@ package struct SnapshotImage: Sendable {
         var serverNames: [abi_server_name] = []
         var networks: [abi_network] = []
         var hops: [abi_hops] = []
+        var compressions: [abi_compression] = []
+        var mediaTypes: [abi_text] = []
 
         /// Calls `body` with section number, record count and bytes of every section.
         func forEach(_ body: (Int, Int, UnsafeRawBufferPointer) -> Void) {
@@ -72,6 +74,8 @@ package struct SnapshotImage: Sendable {
             next(serverNames)
             next(networks)
             next(hops)
+            next(compressions)
+            next(mediaTypes)
         }
     }
 

@@ -75,6 +75,8 @@ extension SnapshotWriter {
         record.log = plan.log.flatMap { logIndexes[$0] } ?? UInt32.max
         record.hops = index(
             of: plan.hops, isL7: record.kind == UInt8(ABI_LISTENER_L7.rawValue), name)
+        record.compression = index(
+            of: plan.compression, isL7: record.kind == UInt8(ABI_LISTENER_L7.rawValue), name)
         if plan.hops?.proxy != nil { record.flags |= UInt8(ABI_LISTENER_PROXY_IN.rawValue) }
         checkMesh(plan, name)
         out.listeners.append(record)

@@ -45,6 +45,8 @@ package struct ListenerPlan: Hashable, Sendable {
     package var log: AccessLogPlan?
     /// What is believed of the proxies in front; nil: nothing.
     package var hops: HopsPlan?
+    /// Of l7: which answers are compressed; nil: none.
+    package var compression: CompressionPlan?
 
     /// Milliseconds; 0 = none where the data plane knows none.
     package struct Timeouts: Hashable, Sendable {
@@ -68,7 +70,8 @@ package struct ListenerPlan: Hashable, Sendable {
         name: String, address: AddressPlan, kind: Kind, role: Role = .plain, tls: TLSRef? = nil,
         identity: ServiceName? = nil, intentionsOf: ServiceName? = nil,
         timeouts: Timeouts = Timeouts(), maxConnections: UInt32 = 0, congestion: String = "",
-        via: String = "", log: AccessLogPlan? = nil, hops: HopsPlan? = nil
+        via: String = "", log: AccessLogPlan? = nil, hops: HopsPlan? = nil,
+        compression: CompressionPlan? = nil
     ) {
         self.name = name
         self.address = address
@@ -83,5 +86,6 @@ package struct ListenerPlan: Hashable, Sendable {
         self.via = via
         self.log = log
         self.hops = hops
+        self.compression = compression
     }
 }

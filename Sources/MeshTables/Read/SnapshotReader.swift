@@ -118,6 +118,12 @@ package final class SnapshotReader: @unchecked Sendable {
     var logHeaders: UnsafeBufferPointer<abi_log_header> {
         records(view.pointee.log_headers, ABI_SECTION_LOG_HEADER)
     }
+    var compressions: UnsafeBufferPointer<abi_compression> {
+        records(view.pointee.compressions, ABI_SECTION_COMPRESSION)
+    }
+    var mediaTypes: UnsafeBufferPointer<abi_text> {
+        records(view.pointee.media_types, ABI_SECTION_MEDIA_TYPE)
+    }
     var endpoints: UnsafeBufferPointer<abi_endpoint> {
         records(view.pointee.endpoints, ABI_SECTION_ENDPOINT)
     }

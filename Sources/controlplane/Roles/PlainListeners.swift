@@ -32,7 +32,8 @@ extension PartCompiler {
                 congestion: settings.congestion,
                 via: listener.kind == .l7 ? settings.via(listener.name) : "",
                 log: settings.log(listener.accessLog),
-                hops: hops(of: listener, origin)), tls: tls, origin)
+                hops: hops(of: listener, origin),
+                compression: listener.compression.map(Self.compression)), tls: tls, origin)
     }
 
     /// What the listener believes of the proxies in front; nil when it says nothing about them.
@@ -60,6 +61,21 @@ extension PartCompiler {
         }
         plan.sampledPerMillion = trace.map { UInt32(($0.sample * 1_000_000).rounded()) }
         return plan
+    }
+
+    private static func compression(
+        _ compression: ListenerDefinition.Compression
+    ) -> CompressionPlan {
+        CompressionPlan(
+            offers: compression.codings.map { coding in
+                let known: CompressionPlan.Coding =
+                    switch coding {
+                    case .gzip: .gzip
+                    case .br: .brotli
+                    case .zstd: .zstd
+                    }
+                return .init(known, level: UInt8(clamping: compression.levels[coding]))
+            }, types: compression.types, minLength: UInt32(clamping: compression.minLength))
     }
 
     private mutating func networks(

@@ -78,11 +78,13 @@ struct abi_listener {
     uint32_t handshake_timeout_ms;
     uint32_t max_connections; /* per worker; 0 = none */
     struct abi_text
-        congestion;      /* TCP congestion control of accepted connections; empty = system's */
-    struct abi_text via; /* pseudonym for Via; empty = no Via */
-    uint32_t log;        /* LOG section, or ABI_NONE: nothing is written down */
-    uint32_t hops;       /* HOPS section, or ABI_NONE: nobody in front is believed, X-Forwarded-For
-                            and its like are written, a trace is passed on but never begun */
+        congestion;       /* TCP congestion control of accepted connections; empty = system's */
+    struct abi_text via;  /* pseudonym for Via; empty = no Via */
+    uint32_t log;         /* LOG section, or ABI_NONE: nothing is written down */
+    uint32_t hops;        /* HOPS section, or ABI_NONE: nobody in front is believed, X-Forwarded-For
+                             and its like are written, a trace is passed on but never begun */
+    uint32_t compression; /* COMPRESSION section, or ABI_NONE: answers go as they came; L7 only */
+    uint32_t _pad0;
 };
 
 /* --- those in front of a listener --- */
@@ -122,6 +124,26 @@ struct abi_hops {
     uint8_t depth;       /* at most so many hops are believed, <= LIMIT_HOPS; 0 without trust */
     uint8_t trace_start; /* 1: a request without a good traceparent gets one */
     uint8_t _pad0[3];
+};
+
+/* --- content codings of answers --- */
+
+enum abi_coding {
+    ABI_CODING_GZIP = 0,
+    ABI_CODING_BROTLI = 1,
+    ABI_CODING_ZSTD = 2,
+    ABI_CODING_COUNT
+};
+
+/* Which answers a listener compresses for clients that take it (RFC 9110 8.4, 12.5.3). */
+struct abi_compression {
+    struct abi_ref types; /* MEDIA_TYPE section: lower-case `type/subtype`, or `type/` for all of a
+                             type; no two ranges overlap and later records have later ranges */
+    uint32_t min_length;  /* bytes; bodies known to be shorter go as they came */
+    uint8_t coding_count; /* 1 ... ABI_CODING_COUNT */
+    uint8_t codings[3];   /* enum abi_coding, the preferred one first, none twice; else 0 */
+    uint8_t levels[3];    /* by enum abi_coding; 0: not offered */
+    uint8_t _pad0;
 };
 
 /* --- routes (L7) --- */
@@ -444,9 +466,10 @@ _Static_assert(sizeof(struct abi_log) == 48, "layout");
 _Static_assert(sizeof(struct abi_log_op) == 16, "layout");
 _Static_assert(sizeof(struct abi_log_header) == 16, "layout");
 _Static_assert(sizeof(struct abi_address) == 32, "layout");
-_Static_assert(sizeof(struct abi_listener) == 120, "layout");
+_Static_assert(sizeof(struct abi_listener) == 128, "layout");
 _Static_assert(sizeof(struct abi_network) == 20, "layout");
 _Static_assert(sizeof(struct abi_hops) == 32, "layout");
+_Static_assert(sizeof(struct abi_compression) == 20, "layout");
 _Static_assert(sizeof(struct abi_host) == 16, "layout");
 _Static_assert(sizeof(struct abi_route_table) == 16, "layout");
 _Static_assert(sizeof(struct abi_route) == 128, "layout");

@@ -27,6 +27,10 @@
 #define LIMIT_TICKET_KEYS   8u      /* known at a time: next, current, those that only open */
 #define LIMIT_NETWORKS      1024u   /* of one list of trusted ones */
 #define LIMIT_HOPS          32u     /* proxies in front that one request may name */
+#define LIMIT_MEDIA_TYPES   64u     /* compressed by one listener */
+#define LIMIT_LEVEL_GZIP    9u
+#define LIMIT_LEVEL_BROTLI  6u /* higher ones take several times the memory */
+#define LIMIT_LEVEL_ZSTD    3u /* as above */
 
 /* --- one worker --- */
 #define LIMIT_CONNECTIONS        65536u /* downstream and upstream together */
@@ -41,6 +45,7 @@
 #define LIMIT_POOL_IDLE_ENDPOINT 1024u /* of them to one endpoint */
 #define LIMIT_POOL_IDLE_CLIENT   4u    /* kept for one client that their PROXY header names */
 #define LIMIT_EVENTS             512u  /* completions run in one loop turn */
+#define LIMIT_COMPRESSIONS       64u   /* bodies at a time, 2 MiB each; more go as they came */
 
 /* --- one connection --- */
 #define LIMIT_SPILL_HIGH 262144u /* unsent bytes above which the source is not read */

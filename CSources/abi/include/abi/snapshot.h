@@ -51,6 +51,8 @@ enum abi_section {
     ABI_SECTION_SERVER_NAME, /* struct abi_server_name */
     ABI_SECTION_NETWORK,     /* struct abi_network */
     ABI_SECTION_HOPS,        /* struct abi_hops */
+    ABI_SECTION_COMPRESSION, /* struct abi_compression */
+    ABI_SECTION_MEDIA_TYPE,  /* struct abi_text */
     ABI_SECTION_COUNT
 };
 

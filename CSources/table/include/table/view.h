@@ -42,6 +42,8 @@ struct view {
     const struct abi_server_name *server_names;
     const struct abi_network *networks;
     const struct abi_hops *hops;
+    const struct abi_compression *compressions;
+    const struct abi_text *media_types;
     uint32_t counts[ABI_SECTION_COUNT];
     /* progress of the walk */
     uint32_t _section;   /* being checked; ABI_SECTION_COUNT: the checksum still */
