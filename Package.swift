@@ -91,8 +91,8 @@ let cTargets: [Target] = [
     room(
         "proxy", target: "CMeshProxy",
         [
-            "CMeshABI", "CMeshBase", "CMeshWire", "CMeshHTTP2", "CMeshCore", "CMeshTLS",
-            "CMeshTable",
+            "CMeshABI", "CMeshBase", "CMeshWire", "CMeshHTTP2", "CMeshCompress", "CMeshCore",
+            "CMeshTLS", "CMeshTable",
         ]),
     room(
         "worker", target: "CMeshWorker",

@@ -1,4 +1,5 @@
 /* HTTP/1.1: the phases that decide about a request, and its ends. */
+#include "l7code.h"
 #include "record.h"
 
 #include <stdio.h>
@@ -451,6 +452,9 @@ void l7_begin(struct proxy *proxy, struct conn *down, const uint8_t *start)
     l7front_judge(proxy, request, &view);
     if (entry->log != ABI_NONE) {
         record_begin(proxy, request, &view);
+    }
+    if (entry->compression != ABI_NONE) {
+        l7code_wish(proxy, request, entry, start);
     }
     request->method = head->method;
     request->flags |= l7_request_flags(head, start);

@@ -6,11 +6,13 @@
  *   l7head.c     heads rewritten for the next hop
  *   l7ops.c      fields that a route changes
  *   l7_body.c    bodies framed again
+ *   l7code.c     bodies coded for clients that take it
  *   l7up.c       upstream side: answer head, body, failures and tries
  *   answer.c     answers of our own */
 #ifndef PROXY_L7_H
 #define PROXY_L7_H
 
+#include "compress/compress.h"
 #include "l7ops.h"
 #include "request.h"
 
@@ -50,6 +52,10 @@ struct l7_gather {
     uint32_t sizes;
     uint32_t small_from; /* proxy.small: small pieces that will be one chunk */
     uint32_t small_to;
+    struct compress *coder; /* data is coded by it first, or NULL */
+    uint32_t coded_from;    /* proxy.coded: what it made and is not a part yet */
+    uint32_t coded_to;
+    uint64_t coded; /* bytes that it made */
     struct bytes parts[L7_GATHER_PARTS];
     uint8_t size_lines[L7_GATHER_SIZES][20];
 };
@@ -62,6 +68,16 @@ static inline void l7_gather_start(struct l7_gather *gather, struct conn *to)
     gather->sizes = 0;
     gather->small_from = 0;
     gather->small_to = 0;
+    gather->coder = NULL;
+}
+
+/* Body bytes will be coded. */
+static inline void l7_gather_code(struct l7_gather *gather, struct compress *coder)
+{
+    gather->coder = coder;
+    gather->coded_from = 0;
+    gather->coded_to = 0;
+    gather->coded = 0;
 }
 
 /* Body bytes through a decoder into a write: returns bytes used, or < 0 (MESH_E_*). *data counts
@@ -69,6 +85,8 @@ static inline void l7_gather_start(struct l7_gather *gather, struct conn *to)
 int64_t l7_pass_body(struct proxy *proxy, struct h1body *body, struct bytes in, bool chunk,
                      struct spill *trailers, struct l7_gather *gather, uint64_t *data);
 void l7_gather_add(struct proxy *proxy, struct l7_gather *gather, struct bytes part);
+/* A piece of a body, with `chunk` as a chunk. */
+void l7_gather_data(struct proxy *proxy, struct l7_gather *gather, struct bytes data, bool chunk);
 void l7_gather_flush(struct proxy *proxy, struct l7_gather *gather);
 
 /* Whether the route's rewrite leaves a path that every reader resolves alike: what was cut off and

@@ -2,16 +2,20 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "l7.h"
+#include "l7code.h"
 #include "stream.h"
 
-#define L7_SMALL_PIECE 256u /* copying so little costs less than a part of its own */
+#define L7_SMALL_RECEIVE 4096u
+#define L7_SMALL_PIECE   256u /* copying so little costs less than a part of its own */
 
 void l7_gather_flush(struct proxy *proxy, struct l7_gather *gather)
 {
     if (gather->count > 0) {
         conn_write(proxy, gather->to, gather->parts, gather->count);
-        l7_gather_start(gather, gather->to);
+        gather->count = 0;
+        gather->sizes = 0;
+        gather->small_from = 0;
+        gather->small_to = 0;
     }
 }
 
@@ -34,6 +38,15 @@ static void l7_gather_whole(struct proxy *proxy, struct l7_gather *gather, struc
     l7_gather_add(proxy, gather, bytes_of(line, h1body_put_size(line, data.len)));
     l7_gather_add(proxy, gather, data);
     l7_gather_add(proxy, gather, BYTES_LITERAL("\r\n"));
+}
+
+void l7_gather_data(struct proxy *proxy, struct l7_gather *gather, struct bytes data, bool chunk)
+{
+    if (chunk) {
+        l7_gather_whole(proxy, gather, data);
+    } else {
+        l7_gather_add(proxy, gather, data);
+    }
 }
 
 /* The small pieces so far become one chunk. */
@@ -110,6 +123,22 @@ static int l7_gather_end(struct proxy *proxy, struct l7_gather *gather, struct s
     return MESH_OK;
 }
 
+/* What the coder holds back goes out when the body is complete, and when nothing more of it is
+ * there at the moment: the input did not fill the smallest of receive buffers. */
+static bool l7_code_so_far(struct proxy *proxy, struct l7_gather *gather, bool done, size_t input,
+                           bool chunk)
+{
+    bool pause = input > 0 && input < L7_SMALL_RECEIVE;
+    enum compress_step step = done ? COMPRESS_FINISH : pause ? COMPRESS_FLUSH : COMPRESS_GATHER;
+
+    if (step != COMPRESS_GATHER &&
+        l7code_data(proxy, gather, bytes_of(NULL, 0), step, chunk) != MESH_OK) {
+        return false;
+    }
+    l7code_emit(proxy, gather, chunk);
+    return true;
+}
+
 int64_t l7_pass_body(struct proxy *proxy, struct h1body *body, struct bytes in, bool chunk,
                      struct spill *trailers, struct l7_gather *gather, uint64_t *data)
 {
@@ -125,7 +154,11 @@ int64_t l7_pass_body(struct proxy *proxy, struct h1body *body, struct bytes in, 
         used += (size_t)count;
         if (step.kind == H1BODY_DATA) {
             *data += step.out.len;
-            if (chunk) {
+            if (gather->coder != NULL) {
+                if (l7code_data(proxy, gather, step.out, COMPRESS_GATHER, chunk) != MESH_OK) {
+                    return MESH_E_NO_MEMORY;
+                }
+            } else if (chunk) {
                 l7_gather_chunk(proxy, gather, step.out);
             } else {
                 l7_gather_add(proxy, gather, step.out);
@@ -141,7 +174,11 @@ int64_t l7_pass_body(struct proxy *proxy, struct h1body *body, struct bytes in, 
             break;
         }
     }
-    if (chunk) {
+    if (gather->coder != NULL) {
+        if (!l7_code_so_far(proxy, gather, h1body_is_done(body), in.len, chunk)) {
+            return MESH_E_NO_MEMORY;
+        }
+    } else if (chunk) {
         l7_gather_small(proxy, gather);
     }
     if (h1body_is_done(body) && (chunk || trailers->length > 0)) {

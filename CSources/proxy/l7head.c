@@ -4,7 +4,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "l7.h"
+#include "l7code.h"
 
 struct l7_out { /* a bounded writer; `full` once something did not fit */
     uint8_t *at;
@@ -448,6 +448,29 @@ static void put_status(struct l7_out *out, uint16_t status)
     PUT(out, " ");
 }
 
+/* What an answer that is coded, or could be for another client, says of it. */
+static void put_coding(struct l7_out *out, const struct request *request,
+                       const struct h1_head *head, const uint8_t *start)
+{
+    struct bytes tag;
+
+    if (request->varies && !l7ops_drops(&out->ops, BYTES_LITERAL("vary"))) {
+        PUT(out, "vary: accept-encoding\r\n");
+    }
+    if (request->coder == NULL) {
+        return;
+    }
+    PUT(out, "content-encoding: ");
+    put(out, compress_name((enum compress_coding)(request->coding - 1)));
+    PUT(out, "\r\n");
+    tag = l7code_tag(head, start);
+    if (tag.len > 0 && !l7ops_drops(&out->ops, BYTES_LITERAL("etag"))) {
+        PUT(out, "etag: W/");
+        put(out, tag);
+        PUT(out, "\r\n");
+    }
+}
+
 size_t l7head_response(struct proxy *proxy, struct request *request, const uint8_t *start,
                        uint8_t *to, size_t capacity)
 {
@@ -471,6 +494,9 @@ size_t l7head_response(struct proxy *proxy, struct request *request, const uint8
         return out.full ? 0 : (size_t)(out.at - to);
     }
     put_ops(&out);
+    if (request->varies || request->coder != NULL) {
+        put_coding(&out, request, head, start);
+    }
     if (h1_find(head, HDR_DATE) == NULL && !l7ops_drops(&out.ops, BYTES_LITERAL("date"))) {
         PUT(&out, "date: ");
         put(&out, l7head_date(proxy));

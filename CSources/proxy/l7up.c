@@ -1,5 +1,6 @@
 /* HTTP/1.1, upstream side: the answer's head and body on their way down, and what to do when there
  * is none. */
+#include "l7code.h"
 #include "record.h"
 
 #include "base/err.h"
@@ -176,6 +177,7 @@ static bool l7up_on_head(struct proxy *proxy, struct request *request, const uin
     }
     if (!interim) {
         l7up_frame(proxy, request);
+        l7code_judge(proxy, request, start);
     }
     length = l7head_response(proxy, request, start, proxy->scratch, PROXY_SCRATCH_SIZE);
     if (length == 0) {
@@ -328,6 +330,7 @@ static size_t l7up_data(struct proxy *proxy, struct conn *up, struct bytes in)
     struct l7_gather gather;
     bool over = false;
     uint64_t data = 0;
+    uint64_t sent;
     size_t head;
     int64_t used;
 
@@ -335,6 +338,9 @@ static size_t l7up_data(struct proxy *proxy, struct conn *up, struct bytes in)
     head = l7up_read_heads(proxy, up, in, &gather, &over);
     if (over) {
         return head;
+    }
+    if (request->coder != NULL) {
+        l7_gather_code(&gather, request->coder);
     }
     used =
         l7_pass_body(proxy, &request->response_body, bytes_from(in, head),
@@ -345,15 +351,17 @@ static size_t l7up_data(struct proxy *proxy, struct conn *up, struct bytes in)
         return in.len;
     }
     l7_gather_flush(proxy, &gather);
-    request->bytes_out += data;
-    abi_stat_add(&listener_of(proxy, down)->stats->counters[ABI_LISTENER_BYTES_OUT], head + data);
+    sent = request->coder != NULL ? gather.coded : data;
+    request->bytes_out += sent;
+    abi_stat_add(&listener_of(proxy, down)->stats->counters[ABI_LISTENER_BYTES_OUT], head + sent);
     abi_stat_add(&request->target_stats->counters[ABI_TARGET_BYTES_IN], head + data);
     if (h1body_is_done(&request->response_body)) {
         l7up_complete(proxy, request);
     } else if (conn_is_full(down)) {
         conn_pause(up);
     } else if (request->response_body.state == H1BODY_LENGTH &&
-               request->response_body.left >= L7UP_LONG_FROM && up->bulk_from == NULL) {
+               request->response_body.left >= L7UP_LONG_FROM && up->bulk_from == NULL &&
+               request->coder == NULL) {
         l7up_splice(proxy, up, down);
     }
     return head + (size_t)used;
@@ -369,6 +377,21 @@ static void l7up_opened(struct proxy *proxy, struct conn *up)
     l7_upstream_ready(proxy, request);
 }
 
+/* The body has come to its end by that of the connection. */
+static bool l7up_finish_coding(struct proxy *proxy, struct request *request,
+                               struct l7_gather *gather)
+{
+    bool chunk = request_has(request, REQUEST_CHUNK_DOWN);
+
+    l7_gather_code(gather, request->coder);
+    if (l7code_data(proxy, gather, bytes_of(NULL, 0), COMPRESS_FINISH, chunk) != MESH_OK) {
+        return false;
+    }
+    l7code_emit(proxy, gather, chunk);
+    request->bytes_out += gather->coded;
+    return true;
+}
+
 static void l7up_ended(struct proxy *proxy, struct conn *up)
 {
     struct request *request = up->user;
@@ -382,11 +405,15 @@ static void l7up_ended(struct proxy *proxy, struct conn *up)
         l7_fail(proxy, request, ABI_OUTCOME_UPSTREAM_RESET);
         return;
     }
-    if (request_has(request, REQUEST_CHUNK_DOWN)) {
-        l7_gather_start(&gather, request->down);
-        l7_gather_add(proxy, &gather, BYTES_LITERAL("0\r\n\r\n"));
-        l7_gather_flush(proxy, &gather);
+    l7_gather_start(&gather, request->down);
+    if (request->coder != NULL && !l7up_finish_coding(proxy, request, &gather)) {
+        l7_fail(proxy, request, ABI_OUTCOME_OVERLOAD);
+        return;
     }
+    if (request_has(request, REQUEST_CHUNK_DOWN)) {
+        l7_gather_add(proxy, &gather, BYTES_LITERAL("0\r\n\r\n"));
+    }
+    l7_gather_flush(proxy, &gather);
     l7up_complete(proxy, request);
 }
 

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include "base/err.h"
+#include "l7code.h"
 #include "l7h2.h"
 #include "record.h"
 
@@ -32,14 +33,15 @@ static int proxy_take_memory(struct proxy *proxy)
         pool_init(&proxy->blocks, sizeof(struct spill_block), LIMIT_SPILL_BLOCKS) != MESH_OK ||
         pool_init(&proxy->bulks, bulk_size(), LIMIT_PIPES) != MESH_OK ||
         pool_init(&proxy->records, sizeof(struct record), requests + 1) != MESH_OK ||
-        pool_init(&proxy->proxieds, conn_proxied_size(), conns) != MESH_OK) {
+        pool_init(&proxy->proxieds, conn_proxied_size(), conns) != MESH_OK ||
+        pool_init(&proxy->coders, COMPRESS_MEMORY, LIMIT_COMPRESSIONS) != MESH_OK) {
         return MESH_E_NO_MEMORY;
     }
     proxy->listeners = proxy_pages(LIMIT_LISTENERS * sizeof(struct listener));
     proxy->cursors = proxy_pages(LIMIT_TARGETS * sizeof(uint32_t));
     proxy->loads = proxy_pages(LIMIT_ENDPOINTS * sizeof(uint32_t));
     proxy->idles = proxy_pages(LIMIT_ENDPOINTS * sizeof(uint32_t));
-    proxy->scratch = proxy_pages(5 * (size_t)PROXY_SCRATCH_SIZE);
+    proxy->scratch = proxy_pages(6 * (size_t)PROXY_SCRATCH_SIZE);
     proxy->h2_arena = proxy_pages(LIMIT_H2_MEMORY + H2_SLAB_SIZE);
     if (proxy->listeners == NULL || proxy->cursors == NULL || proxy->loads == NULL ||
         proxy->idles == NULL || proxy->scratch == NULL || proxy->h2_arena == NULL) {
@@ -49,6 +51,7 @@ static int proxy_take_memory(struct proxy *proxy)
     proxy->linear = proxy->plain + PROXY_SCRATCH_SIZE;
     proxy->small = proxy->linear + PROXY_SCRATCH_SIZE;
     proxy->frames = proxy->small + PROXY_SCRATCH_SIZE;
+    proxy->coded = proxy->frames + PROXY_SCRATCH_SIZE;
     h2_memory_init(&proxy->h2_memory,
                    proxy->h2_arena + (H2_SLAB_SIZE - (uintptr_t)proxy->h2_arena % H2_SLAB_SIZE),
                    LIMIT_H2_MEMORY);
@@ -135,6 +138,7 @@ void proxy_destroy(struct proxy *proxy)
     pool_release(&proxy->proxieds);
     pool_release(&proxy->muxes);
     pool_release(&proxy->streams);
+    pool_release(&proxy->coders);
     if (proxy->listeners != NULL) {
         munmap(proxy->listeners, LIMIT_LISTENERS * sizeof(struct listener));
     }
@@ -148,7 +152,7 @@ void proxy_destroy(struct proxy *proxy)
         munmap(proxy->idles, LIMIT_ENDPOINTS * sizeof(uint32_t));
     }
     if (proxy->scratch != NULL) {
-        munmap(proxy->scratch, 5 * (size_t)PROXY_SCRATCH_SIZE);
+        munmap(proxy->scratch, 6 * (size_t)PROXY_SCRATCH_SIZE);
     }
     if (proxy->h2_arena != NULL) {
         munmap(proxy->h2_arena, LIMIT_H2_MEMORY + H2_SLAB_SIZE);

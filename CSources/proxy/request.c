@@ -1,4 +1,5 @@
 /* One exchange: taken, counted, given back. */
+#include "l7code.h"
 #include "record.h"
 
 #include <stddef.h>
@@ -50,6 +51,9 @@ void request_end(struct proxy *proxy, struct request *request, enum abi_outcome 
     }
     request_unpin(proxy, request);
     wheel_cancel(&proxy->wheel, &request->timer);
+    if (request->coder != NULL) {
+        l7code_forget(proxy, request);
+    }
     spill_clear(&request->big_head, &proxy->blocks);
     spill_clear(&request->trailers, &proxy->blocks);
     spill_clear(&request->big_ops, &proxy->blocks);

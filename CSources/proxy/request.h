@@ -62,6 +62,9 @@ struct request {
     uint32_t overlay_slot;     /* counted in proxy.loads; ABI_NONE: not */
     struct ip_address client;  /* with REQUEST_CLIENT: named by trusted hops */
     struct trace_parent trace; /* with REQUEST_TRACED */
+    struct compress *coder;    /* of the answer's body, or NULL; in proxy.coders */
+    uint8_t coding;            /* enum coding: what the client likes best */
+    bool varies;               /* the answer depends on Accept-Encoding, and says so */
     struct h1body request_body;
     struct h1body response_body;
     uint32_t head_length;              /* of `head`, or 0 when it is in `big_head` */

@@ -86,6 +86,7 @@ struct proxy {
     struct pool muxes;    /* struct mux */
     struct pool streams;  /* struct stream */
     struct h2_memory h2_memory;
+    struct pool coders;   /* memory of struct compress */
     struct wheel wheel;
     uint64_t now_ms;
     uint64_t random;
@@ -109,6 +110,7 @@ struct proxy {
     uint8_t *plain;            /* decrypted input; PROXY_SCRATCH_SIZE */
     uint8_t *linear;           /* held input in one piece; PROXY_SCRATCH_SIZE */
     uint8_t *small;            /* small pieces of a body, gathered; PROXY_SCRATCH_SIZE */
+    uint8_t *coded;            /* coded pieces of a body; PROXY_SCRATCH_SIZE */
     uint8_t *h2_arena;         /* of h2_memory */
     uint8_t *frames;           /* of HTTP/2, on their way out; PROXY_SCRATCH_SIZE */
     uint32_t frames_length;
