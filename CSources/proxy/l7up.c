@@ -142,6 +142,17 @@ static void l7up_tunnel(struct proxy *proxy, struct request *request)
     relay_start(proxy, request);
 }
 
+/* Nothing follows the head. gRPC's clients want to hear it with the head where it is all there is.
+ */
+static bool l7up_is_whole(const struct request *request, const struct h1_head *head)
+{
+    const struct stream *from = request->up->stream;
+
+    return head->framing == H1_FRAMING_NONE ||
+           (head->framing == H1_FRAMING_LENGTH && head->content_length == 0) ||
+           (from != NULL && (from->flags & STREAM_WHOLE) != 0);
+}
+
 static void l7up_give_head(struct proxy *proxy, struct request *request, struct bytes text,
                            struct l7_gather *gather)
 {
@@ -151,10 +162,7 @@ static void l7up_give_head(struct proxy *proxy, struct request *request, struct 
     if (down->stream == NULL) {
         l7_gather_add(proxy, gather, text);
     } else {
-        stream_answer(proxy, down, text,
-                      head->status >= 200 &&
-                          (head->framing == H1_FRAMING_NONE ||
-                           (head->framing == H1_FRAMING_LENGTH && head->content_length == 0)));
+        stream_answer(proxy, down, text, head->status >= 200 && l7up_is_whole(request, head));
     }
 }
 
@@ -169,6 +177,12 @@ static bool l7up_on_head(struct proxy *proxy, struct request *request, const uin
 
     if ((head->status == 101 || head->framing == H1_FRAMING_TUNNEL) &&
         !request_has(request, REQUEST_UPGRADE)) {
+        l7_fail(proxy, request, ABI_OUTCOME_UPSTREAM_PROTOCOL);
+        return false;
+    }
+    if (request_has(request, REQUEST_UPGRADE) && request->down->stream != NULL && !interim &&
+        head->status < 300 && head->status != 101) {
+        /* After extended CONNECT a 2xx means a tunnel (RFC 8441 5), and the upstream made none. */
         l7_fail(proxy, request, ABI_OUTCOME_UPSTREAM_PROTOCOL);
         return false;
     }

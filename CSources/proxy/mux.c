@@ -159,6 +159,7 @@ static void mux_message(void *context, void *user, const struct h2_message *mess
         return;
     } else if (message->part == H2_HEAD) {
         stream->flags |= message->chunked ? (uint32_t)STREAM_CHUNKED : 0;
+        stream->flags |= message->end ? (uint32_t)STREAM_WHOLE : 0;
         if (message->empty) {
             conn_pause(conn); /* whether it is sound shows at its end */
         }

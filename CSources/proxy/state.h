@@ -86,7 +86,7 @@ struct proxy {
     struct pool muxes;    /* struct mux */
     struct pool streams;  /* struct stream */
     struct h2_memory h2_memory;
-    struct pool coders;   /* memory of struct compress */
+    struct pool coders; /* memory of struct compress */
     struct wheel wheel;
     uint64_t now_ms;
     uint64_t random;

@@ -15,6 +15,7 @@ enum stream_flag {
     STREAM_FINISHED = 4, /* our message is out */
     STREAM_GONE = 8,     /* the session knows it no more */
     STREAM_REFUSED = 16, /* the peer has not looked at it */
+    STREAM_WHOLE = 32,   /* the message that comes is a head alone */
 };
 
 struct stream {

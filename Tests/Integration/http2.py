@@ -14,7 +14,7 @@ from h2runner import Lane
 from ringmesh import Node, defaults, listener, service
 from wire import Recorder
 
-SPOKEN = {"clients"}
+SPOKEN = {"clients", "upstreams"}
 if "RINGMESH_HTTP2" in os.environ:
     SPOKEN = set(os.environ["RINGMESH_HTTP2"].split(",")) - {""}
 

@@ -180,7 +180,6 @@ def test_other_protocols_are_refused(client, server, protocol):
     assert server.paths == []
 
 
-@http2.not_yet("200 to an Upgrade opens a tunnel that is none")
 def test_an_upstream_that_does_not_switch(nodes, ports, recorders):
     """200 to an Upgrade is no tunnel: the client gets an error, never the body as frames."""
     web, port = recorders(), ports.take()
