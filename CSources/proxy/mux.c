@@ -5,9 +5,8 @@
 #include "l7h2.h"
 #include "record.h"
 
-#define L7H2_LINGER_MS 250u   /* of a peer that has left; what it may have sent comes by then */
-#define MUX_LINGER_MS  250u   /* of a client that has left; what it may have sent comes by then */
-#define MUX_PIECE      49152u /* bytes sent at once, one frame more or less */
+#define MUX_LINGER_MS 250u   /* of a client that has left; what it may have sent comes by then */
+#define MUX_PIECE     49152u /* bytes sent at once, one frame more or less */
 
 static const struct h2_limits mux_limits = {
     .streams = LIMIT_H2_STREAMS,
