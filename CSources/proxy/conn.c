@@ -31,7 +31,9 @@ void conn_make_ready(struct proxy *proxy, struct conn *conn)
 
 struct conn *conn_create(struct proxy *proxy, int fd, const struct conn_ops *ops)
 {
-    struct conn *conn = pool_take(&proxy->conns);
+    /* The pool has room for streams besides; sockets have a bound of their own. */
+    bool room = proxy->conns.used - proxy->streams.used < proxy->max_sockets;
+    struct conn *conn = room ? pool_take(&proxy->conns) : NULL;
 
     if (conn == NULL) {
         return NULL;

@@ -26,6 +26,7 @@ static int proxy_take_memory(struct proxy *proxy)
         config->max_connections < LIMIT_CONNECTIONS ? config->max_connections : LIMIT_CONNECTIONS;
     uint32_t requests = conns < LIMIT_REQUESTS ? conns : LIMIT_REQUESTS;
 
+    proxy->max_sockets = conns;
     if (pool_init(&proxy->conns, sizeof(struct conn), conns + requests) != MESH_OK ||
         pool_init(&proxy->muxes, sizeof(struct mux), conns) != MESH_OK ||
         pool_init(&proxy->streams, sizeof(struct stream), requests) != MESH_OK ||

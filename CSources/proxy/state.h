@@ -77,7 +77,8 @@ struct proxy {
     struct proxy_config config;
     struct ring *ring;
     struct abi_stats *stats;
-    struct pool conns;
+    struct pool conns;    /* struct conn: those with a socket, and streams */
+    uint32_t max_sockets; /* of `conns` */
     struct pool requests;
     struct pool blocks; /* struct spill_block */
     struct pool bulks;

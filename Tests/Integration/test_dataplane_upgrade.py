@@ -7,7 +7,9 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import ssl
+import subprocess
 import textwrap
 import threading
 import time
@@ -16,7 +18,7 @@ import pytest
 from certificates import authority, leaf
 from lanes import Asking, Lanes, Streaming, echo_server
 from processes import children, exists, fds, rss_kib
-from ringmesh import binary, listener, service, sidecar
+from ringmesh import binary, dataplane_command, listener, service, sidecar
 from wire import Client, echo_upgrade, get, wait_for
 
 
@@ -275,23 +277,36 @@ def test_the_files_name_the_new_process(edge):
     assert not pid_file.exists() and not node.control_socket.exists()
 
 
-def test_the_service_manager_is_told(edge, tmp_path):
-    """MAINPID= goes to $NOTIFY_SOCKET as sd_notify(3) has it."""
-    import socket
-
-    path = tmp_path / "notify"
+def test_the_service_manager_is_told(nodes, ports, recorders, tmp_path):
+    """A data plane that is a unit of its own: MAINPID= goes to $NOTIFY_SOCKET (sd_notify(3))."""
+    path, port = tmp_path / "notify", ports.take()
+    node = nodes(
+        services=[service("web", recorders().port)], listeners=[listener("public", port, "web")]
+    )
+    node.config["dataplane"]["drain_timeout"] = "1s"
+    node.write_config()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(path))
-        manager.settimeout(5)
-        os.environ["NOTIFY_SOCKET"] = str(path)
+        manager.settimeout(10)
+        unit = subprocess.Popen(
+            [str(part) for part in dataplane_command(node.control_socket)],
+            env={**os.environ, "NOTIFY_SOCKET": str(path)},
+            stderr=subprocess.DEVNULL,
+        )
         try:
-            made = edge(drain="1s")
+            assert "READY=1" in manager.recv(4096).decode().split("\n")
+            node.start()
+            assert node.supervisor() == unit.pid
+            node.meshctl("dataplane", "upgrade", binary("dataplane"), seconds=60)
+            node.note()
+            assert node.supervisor() != unit.pid
+            told = manager.recv(4096).decode().split("\n")
+            assert f"MAINPID={node.supervisor()}" in told
+            assert get(port).status == 200
+            assert unit.wait(20) == 0
         finally:
-            del os.environ["NOTIFY_SOCKET"]
-        assert manager.recv(100) == b"READY=1\n"
-        made.upgrade()
-        told = manager.recv(100).decode().split("\n")
-    assert f"MAINPID={made.node.supervisor()}" in told
+            unit.kill()
+            unit.wait()
 
 
 # --- it does not ---

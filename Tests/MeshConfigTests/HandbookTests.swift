@@ -28,7 +28,7 @@ import Testing
         let examples = page.components(separatedBy: "```yaml\n").dropFirst().map {
             $0.components(separatedBy: "```")[0]
         }
-        #expect(examples.count == 3)
+        #expect(examples.count == 4)
         for example in examples { #expect(problems(example) == []) }
     }
 

@@ -39,6 +39,7 @@ struct TestSnapshot {
         record.route_table = UInt32(index)
         record.log = UInt32.max
         record.hops = UInt32.max
+        record.compression = UInt32.max
         record.head_timeout_ms = 10000
         record.idle_timeout_ms = 60000
         record.handshake_timeout_ms = 5000
