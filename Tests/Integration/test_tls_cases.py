@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import vectors
 from certificates import RSA_KEY, authority, leaf, s_client
+from h2client import Http2, tls_context
 from ringmesh import listener, service
 from wire import Client
 
@@ -165,12 +166,13 @@ def resume_other_vhost(world):
 
 
 def coalesced_h2(world):
-    """HTTP/2 is not spoken: nobody gets it, so nobody coalesces."""
-    assert world.alert(hello("ex.test", alpn=["h2"])) == ALERT["no_application_protocol"]
-    made = world.context()
-    made.set_alpn_protocols(["h2", "http/1.1"])
-    with world.dial(made=made) as sock:
-        assert sock.selected_alpn_protocol() == "http/1.1"
+    """A connection for one name is none for another, and goes on with its own."""
+    with Http2(world.open, tls_context()) as client:
+        client.start()
+        assert client.alpn == "h2"
+        assert client.get(1, authority="b.test").status == 421
+        assert client.get(3, authority="ex.test").status == 200
+    assert [r.header("host") for r in world.web.complete()] == ["ex.test"]
 
 
 def huge_hello(world):
