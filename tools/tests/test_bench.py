@@ -130,6 +130,16 @@ def test_joined_runs_stand_in_the_order_of_the_rows():
     assert [row.name for row, _ in whole.rows] == ["h1-64", "l4-64"]
 
 
+def test_joined_runs_may_have_other_sides_but_no_other_versions():
+    one, other, newer = result_of("h1-64"), result_of("l4-64"), result_of("l4-64")
+    other.sides = {"ringmesh": "1", "envoy": "3"}
+    newer.sides = {"ringmesh": "1", "haproxy": "3"}
+    assert report.join([one, other]).sides == {"ringmesh": "1", "haproxy": "2", "envoy": "3"}
+    assert one.sides == {"ringmesh": "1", "haproxy": "2"}
+    with pytest.raises(ValueError, match="two versions of haproxy"):
+        report.join([one, newer])
+
+
 @pytest.mark.parametrize(
     "other", [result_of("h1-64"), result_of("l4-64", kernel="6.1"), result_of("l4-64", cpu="b")]
 )

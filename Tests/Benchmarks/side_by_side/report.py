@@ -107,10 +107,11 @@ def join(results):
     do not belong together.
     """
     first = results[0]
-    whole = Result(first.facts, dict(first.settings), first.sides)
+    whole = Result(first.facts, dict(first.settings), {})
     for result in results:
-        if result.sides != first.sides:
-            raise ValueError(f"other sides: {first.sides} and {result.sides}")
+        for name, version in result.sides.items():
+            if whole.sides.setdefault(name, version) != version:
+                raise ValueError(f"two versions of {name}: {whole.sides[name]} and {version}")
         for key in ("cpu", "cores", "kernel"):
             if result.facts[key] != first.facts[key]:
                 raise ValueError(f"another machine: {first.facts[key]} and {result.facts[key]}")
