@@ -58,6 +58,7 @@ bool logkeeper_init(struct state *state, uint32_t slot)
         config.rings[slot] = state->slots[slot].log.base;
         config.stats[slot] = state->slots[slot].stats.base;
     }
+    region_forget(state, sizeof(*state));
     _exit(logger_run(&config));
 }
 

@@ -33,4 +33,8 @@ struct region {
 
 void region_unmap(struct region *region);
 
+/* Gives back the whole pages inside memory that a process got by fork() and has no use for; they
+ * read as zeros from then on. The rest of it stays as it is. */
+void region_forget(void *memory, size_t size);
+
 #endif

@@ -167,7 +167,8 @@ uint64_t slots_connections(const struct state *state)
 /* --- start --- */
 
 /* The worker process: everything of the supervisor that it has no use for is closed, so that a
- * listening socket that the supervisor gives up is gone. */
+ * listening socket that the supervisor gives up is gone, and given back, so that what the
+ * supervisor knows is not in a worker's memory. */
 [[noreturn]] static void slots_become_worker(struct state *state, uint32_t slot, int channel,
                                              int output)
 {
@@ -204,6 +205,7 @@ uint64_t slots_connections(const struct state *state)
             region_unmap(&state->slots[other].log);
         }
     }
+    region_forget(state, sizeof(*state));
     log_become_worker();
     _exit(worker_run(&config));
 }

@@ -133,3 +133,25 @@ TEST(a_secret_mapping_is_kept_out_of_core_dumps)
     region_unmap(&region);
     close(fd);
 }
+
+/* Whole pages inside are gone, the ends of it and what lies beside stay. */
+TEST(forgotten_memory_reads_as_zeros)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    uint8_t *memory =
+        mmap(NULL, 4 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    CHECK(memory != MAP_FAILED);
+    memset(memory, 'x', 4 * page);
+    region_forget(memory + 1, page - 2); /* no whole page */
+    CHECK_INT(memory[page / 2], 'x');
+    region_forget(memory + 1, 3 * page); /* the second and the third */
+    CHECK_INT(memory[page - 1], 'x');
+    CHECK_INT(memory[page], 0);
+    CHECK_INT(memory[3 * page - 1], 0);
+    CHECK_INT(memory[3 * page], 'x');
+    region_forget(memory, 4 * page);
+    CHECK_INT(memory[0], 0);
+    CHECK_INT(memory[4 * page - 1], 0);
+    CHECK_INT(munmap(memory, 4 * page), 0);
+}
