@@ -25,9 +25,10 @@ struct tls_engine tls_engine;
 static char name[48] = "openssl";
 
 /* A thousand RSA keys of 4,096 bits take two mebibytes, the key exchanges of 65,536 handshakes at a
- * time four. Pages are taken when they are first touched. */
-#define SECRETS_SIZE  (16u << 20)
-#define SECRETS_BLOCK 32u
+ * time four. Pages are taken when they are first touched; the heap's own tables are touched whole
+ * at the start, four bits for each block. */
+#define SECRETS_SIZE  (8u << 20)
+#define SECRETS_BLOCK 64u
 
 /* The generators of random numbers start before, in the heap of everything else: their state tells
  * nothing about what they gave out (SP 800-90A, backtracking resistance), and it holds pointers. */
