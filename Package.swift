@@ -16,9 +16,9 @@
 //   GRDB.swift               MeshStore        SQLite
 //   swift-log                MeshTelemetry    log levels, subsystems
 //
-// Debian libraries: libssl-dev (room tls), liburing-dev (room ring), libnghttp2-dev (room http2),
-// zlib1g-dev, libbrotli-dev and libzstd-dev (room compress), libyaml-dev (MeshConfig),
-// libsqlite3-dev (GRDB, MeshStore).
+// Debian libraries: libssl-dev and nettle-dev (room tls), liburing-dev (room ring), libnghttp2-dev
+// (room http2), zlib1g-dev, libbrotli-dev and libzstd-dev (room compress), libyaml-dev
+// (MeshConfig), libsqlite3-dev (GRDB, MeshStore).
 import PackageDescription
 
 let warnings = [
@@ -80,6 +80,7 @@ func system(_ name: String, pkgConfig: String, apt: String) -> Target {
 
 let cTargets: [Target] = [
     system("COpenSSL", pkgConfig: "openssl", apt: "libssl-dev"),
+    system("CNettle", pkgConfig: "hogweed", apt: "nettle-dev"),
     system("CNGHTTP2", pkgConfig: "libnghttp2", apt: "libnghttp2-dev"),
     system("CUring", pkgConfig: "liburing", apt: "liburing-dev"),
     system("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
@@ -92,7 +93,7 @@ let cTargets: [Target] = [
     room("compress", target: "CMeshCompress", ["CMeshBase", "CZlib", "CBrotli", "CZstd"]),
     room("core", target: "CMeshCore", ["CMeshBase"]),
     room("http2", target: "CMeshHTTP2", ["CMeshBase", "CNGHTTP2"]),
-    room("tls", target: "CMeshTLS", ["CMeshBase", "CMeshWire", "COpenSSL"]),
+    room("tls", target: "CMeshTLS", ["CMeshBase", "CMeshWire", "COpenSSL", "CNettle"]),
     room("ring", target: "CMeshRing", ["CMeshCore", "CMeshBase", "CUring"]),
     room("table", target: "CMeshTable", ["CMeshABI", "CMeshBase"]),
     room(

@@ -15,7 +15,7 @@ DEFINES  ?= -DMESH_DEBUG
 WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wvla -Wmissing-prototypes \
             -Wstrict-prototypes -Wimplicit-fallthrough -Werror -Wno-c23-extensions -Wno-gnu
 INCLUDES := $(ROOMS:%=-ICSources/%/include) -ICSources -ITests/CUnit -I$(OUT)/gen
-PACKAGES := openssl liburing libnghttp2 zlib libbrotlienc libbrotlidec libzstd
+PACKAGES := openssl hogweed liburing libnghttp2 zlib libbrotlienc libbrotlidec libzstd
 LIBS     := $(shell pkg-config --libs $(PACKAGES))
 CFLAGS   := -std=gnu17 -g -march=x86-64-v2 -D_GNU_SOURCE $(DEFINES) -fvisibility=hidden \
             $(shell pkg-config --cflags $(PACKAGES)) $(WARNINGS) $(INCLUDES) $(EXTRA)

@@ -141,5 +141,5 @@ SCRATCH=${RINGMESH_SCRATCH:-$ROOT/.build}
 binaries() { printf '%s/%s\n' "$SCRATCH" "$1"; }
 
 # shellcheck disable=SC2034  # read by tools/check and tools/run
-BUILD_PACKAGES=(libssl-dev liburing-dev libnghttp2-dev libyaml-dev libsqlite3-dev zlib1g-dev
-    libbrotli-dev libzstd-dev pkg-config git)
+BUILD_PACKAGES=(libssl-dev nettle-dev liburing-dev libnghttp2-dev libyaml-dev libsqlite3-dev
+    zlib1g-dev libbrotli-dev libzstd-dev pkg-config git)

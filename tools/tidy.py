@@ -29,7 +29,7 @@ C_ROOMS = {
     "http2": {"rooms": {"base"}, "libraries": {"nghttp2"}},
     "compress": {"rooms": {"base"}, "libraries": {"zlib", "brotli", "zstd"}},
     "core": {"rooms": {"base"}, "libraries": set()},
-    "tls": {"rooms": {"base", "wire"}, "libraries": {"openssl"}},
+    "tls": {"rooms": {"base", "wire"}, "libraries": {"openssl", "nettle"}},
     "ring": {"rooms": {"core", "base"}, "libraries": {"uring"}},
     "table": {"rooms": {"abi", "base"}, "libraries": set()},
     "proxy": {

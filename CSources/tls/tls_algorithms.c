@@ -26,7 +26,7 @@ struct choice { /* what of one operation is shown */
     const OSSL_ALGORITHM *own;
 };
 
-#define KINDS_OF_KEY "RSA RSA-PSS EC ED25519 ED448 X25519 "
+#define KINDS_OF_KEY "RSA RSA-PSS EC ED25519 ED448 " /* of certificates */
 
 /* MD5 and SHA-1 are for the library: it makes a context with both, and tells certificates apart by
  * SHA-1. The security level keeps them out of signatures. */
@@ -36,7 +36,7 @@ static const struct choice choices[] = {
     {OSSL_OP_MAC, "HMAC ", NULL, NULL},
     {OSSL_OP_KDF, "HKDF TLS1-PRF ", NULL, tls_kdf_algorithms},
     {OSSL_OP_RAND, "CTR-DRBG SEED-SRC ", NULL, NULL},
-    {OSSL_OP_KEYMGMT, KINDS_OF_KEY "HMAC ", NULL, NULL},
+    {OSSL_OP_KEYMGMT, KINDS_OF_KEY "HMAC ", NULL, tls_keys_algorithms},
     {OSSL_OP_KEYEXCH, "ECDH X25519 ", NULL, NULL},
     {OSSL_OP_SIGNATURE, "RSA ECDSA ED25519 ED448 HMAC ", NULL, NULL},
     {OSSL_OP_ENCODER, KINDS_OF_KEY, "output=der", NULL},
@@ -143,7 +143,7 @@ bool tls_algorithms_load(void)
         return false;
     }
     tls_engine.algorithms = OSSL_PROVIDER_load(tls_engine.depot, "default");
-    if (tls_engine.algorithms == NULL) {
+    if (tls_engine.algorithms == NULL || !tls_keys_init()) {
         return false;
     }
     for (size_t i = 0; i < OPERATIONS; i++) {

@@ -127,6 +127,12 @@ extern struct tls_engine tls_engine;
 /* tls_kdf.c: own implementations, an array that ends with one without a name. */
 extern const OSSL_ALGORITHM tls_kdf_algorithms[];
 
+/* tls_keys.c: the same for keys; filled by tls_keys_init(), false: the library has no X25519. */
+extern OSSL_ALGORITHM tls_keys_algorithms[];
+[[nodiscard]] bool tls_keys_init(void);
+/* The public half of X25519 (RFC 7748 6.1), in a time that does not depend on the private one. */
+void tls_keys_public(const uint8_t private_key[static 32], uint8_t public_key[static 32]);
+
 /* tls_bio.c */
 [[nodiscard]] bool tls_bio_init(void);
 /* Makes `session` the current one; output of another session moves out of the scratch to it. */

@@ -157,6 +157,130 @@ TEST(what_cannot_be_derived_is_refused)
     CHECK(!derive(tls_engine.library, &asked, out));
 }
 
+static bool exchange(EVP_PKEY *own, EVP_PKEY *peer, OSSL_LIB_CTX *library, uint8_t out[static 32])
+{
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_pkey(library, own, NULL);
+    size_t len = 32;
+    bool done = EVP_PKEY_derive_init(context) == 1 &&
+                EVP_PKEY_derive_set_peer(context, peer) == 1 &&
+                EVP_PKEY_derive(context, out, &len) == 1 && len == 32;
+
+    EVP_PKEY_CTX_free(context);
+    return done;
+}
+
+/* The public half of `key` as another key, of `library`. */
+static EVP_PKEY *share_of(EVP_PKEY *key, OSSL_LIB_CTX *library)
+{
+    unsigned char *encoded = NULL;
+    size_t len = EVP_PKEY_get1_encoded_public_key(key, &encoded);
+    EVP_PKEY *share = EVP_PKEY_new_raw_public_key_ex(library, "X25519", NULL, encoded, len);
+
+    CHECK_UINT(len, 32);
+    CHECK(share != NULL);
+    OPENSSL_free(encoded);
+    return share;
+}
+
+static void check_public(const uint8_t private_key[static 32])
+{
+    EVP_PKEY *key =
+        EVP_PKEY_new_raw_private_key_ex(tls_engine.depot, "X25519", NULL, private_key, 32);
+    uint8_t ours[32];
+    uint8_t theirs[32];
+    size_t len = 32;
+
+    CHECK(EVP_PKEY_get_raw_public_key(key, theirs, &len) == 1);
+    tls_keys_public(private_key, ours);
+    CHECK_BYTES(bytes_of(ours, 32), bytes_of(theirs, 32));
+    EVP_PKEY_free(key);
+}
+
+/* Random keys, and those of nothing but zeros, ones, or one bit. */
+TEST(public_keys_are_those_of_the_library)
+{
+    uint8_t key[32];
+
+    CHECK(tls_init() == MESH_OK);
+    for (int i = 0; i < 1000; i++) {
+        for (int k = 0; k < 32; k++) {
+            key[k] = (uint8_t)cunit_random();
+        }
+        check_public(key);
+    }
+    for (int bit = 0; bit < 256; bit++) {
+        memset(key, 0, 32);
+        key[bit / 8] = (uint8_t)(1 << bit % 8);
+        check_public(key);
+    }
+    memset(key, 0, 32);
+    check_public(key);
+    memset(key, 0xff, 32);
+    check_public(key);
+}
+
+/* RFC 7748 6.1. */
+TEST(public_keys_are_those_of_the_rfc)
+{
+    static const uint8_t private_key[32] = {0x77, 0x07, 0x6d, 0x0a, 0x73, 0x18, 0xa5, 0x7d,
+                                            0x3c, 0x16, 0xc1, 0x72, 0x51, 0xb2, 0x66, 0x45,
+                                            0xdf, 0x4c, 0x2f, 0x87, 0xeb, 0xc0, 0x99, 0x2a,
+                                            0xb1, 0x77, 0xfb, 0xa5, 0x1d, 0xb9, 0x2c, 0x2a};
+    static const uint8_t public_key[32] = {0x85, 0x20, 0xf0, 0x09, 0x89, 0x30, 0xa7, 0x54,
+                                           0x74, 0x8b, 0x7d, 0xdc, 0xb4, 0x3e, 0xf7, 0x5a,
+                                           0x0d, 0xbf, 0x3a, 0x0d, 0x26, 0x38, 0x1a, 0xf4,
+                                           0xeb, 0xa4, 0xa9, 0x8e, 0xaa, 0x9b, 0x4e, 0x6a};
+    uint8_t out[32];
+
+    tls_keys_public(private_key, out);
+    CHECK_BYTES(bytes_of(out, 32), bytes_of(public_key, 32));
+}
+
+/* A key as a handshake makes it agrees with one that the library made alone, either way, and its
+ * private half is in the secrets' heap. */
+TEST(keys_of_a_handshake_agree_with_others)
+{
+    EVP_PKEY *ours;
+    EVP_PKEY *theirs;
+    EVP_PKEY *our_share;
+    EVP_PKEY *their_share;
+    uint8_t one[32];
+    uint8_t other[32];
+    size_t secret;
+
+    CHECK(tls_init() == MESH_OK);
+    secret = CRYPTO_secure_used();
+    ours = EVP_PKEY_Q_keygen(tls_engine.library, NULL, "X25519");
+    CHECK(ours != NULL);
+    CHECK_UINT(CRYPTO_secure_used() - secret, 64); /* a block */
+    theirs = EVP_PKEY_Q_keygen(tls_engine.depot, NULL, "X25519");
+    our_share = share_of(ours, tls_engine.depot);
+    their_share = share_of(theirs, tls_engine.library);
+    CHECK(exchange(ours, their_share, tls_engine.library, one));
+    CHECK(exchange(theirs, our_share, tls_engine.depot, other));
+    CHECK_BYTES(bytes_of(one, 32), bytes_of(other, 32));
+    CHECK(EVP_PKEY_get_security_bits(ours) == 128);
+    EVP_PKEY_free(our_share);
+    EVP_PKEY_free(their_share);
+    EVP_PKEY_free(theirs);
+    EVP_PKEY_free(ours);
+    CHECK_UINT(CRYPTO_secure_used(), secret);
+}
+
+TEST(no_two_keys_are_the_same)
+{
+    EVP_PKEY *one;
+    EVP_PKEY *other;
+
+    CHECK(tls_init() == MESH_OK);
+    one = EVP_PKEY_Q_keygen(tls_engine.library, NULL, "X25519");
+    other = EVP_PKEY_Q_keygen(tls_engine.library, NULL, "X25519");
+    CHECK(EVP_PKEY_eq(one, other) == 0);
+    CHECK(EVP_PKEY_eq(one, one) == 1);
+    EVP_PKEY_free(one);
+    EVP_PKEY_free(other);
+}
+
 /* What is not shown does not exist for the engine. */
 TEST(only_what_tls_needs_is_there)
 {

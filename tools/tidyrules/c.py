@@ -8,6 +8,7 @@ FUNCTION_LINES = 70
 
 LIBRARY_HEADERS = {
     "openssl": "openssl",
+    "nettle": "nettle",
     "liburing.h": "uring",
     "linux/io_uring.h": "uring",
     "nghttp2": "nghttp2",

@@ -1,0 +1,1 @@
+#include <nettle/curve25519.h>
