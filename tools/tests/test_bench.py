@@ -17,9 +17,11 @@ ROOT = Path(__file__).resolve().parents[2]
 BENCH = ROOT / "Tests/Benchmarks/side_by_side"
 sys.path.insert(0, str(BENCH))
 
+import h2load  # noqa: E402
 import report  # noqa: E402
 import verdict  # noqa: E402
 from rows import ROWS  # noqa: E402
+from void import Void  # noqa: E402
 
 # --- what may be claimed ---
 
@@ -76,6 +78,41 @@ def test_smaller_can_be_better():
 )
 def test_targets(values, expected):
     assert verdict.judge(ratio(values, [1.0] * len(values)), 1.0) == expected
+
+
+# --- what h2load says ---
+
+H2LOAD = """
+finished in 1.30s, 100.00 req/s, 17.70KB/s
+requests: 100 total, 100 started, 100 done, 100 succeeded, 0 failed, 0 errored, 0 timeout
+status codes: 100 2xx, 0 3xx, 0 4xx, 0 5xx
+traffic: 70.80KB (23000) total, 4.86KB (5100) headers (space savings 92.29%), 12.5KB (12800) data
+"""
+
+
+def test_h2load_without_errors_is_believed():
+    assert set(h2load.errors(H2LOAD, 128).values()) == {0}
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "error", "count"),
+    [
+        ("0 failed", "3 failed", "failed", 3),
+        ("0 errored", "2 errored", "errored", 2),
+        ("0 timeout", "1 timeout", "timed out", 1),
+        ("100 2xx, 0 3xx, 0 4xx, 0 5xx", "96 2xx, 0 3xx, 0 4xx, 4 5xx", "status", 4),
+        ("(12800) data", "(12799) data", "bytes missing", 1),
+    ],
+)
+def test_h2load_errors_are_seen(right, wrong, error, count):
+    assert right in H2LOAD
+    found = h2load.errors(H2LOAD.replace(right, wrong), 128)
+    assert {name: number for name, number in found.items() if number} == {error: count}
+
+
+def test_an_h2load_that_says_something_else_is_void():
+    with pytest.raises(Void, match="succeeded"):
+        h2load.errors("usage: h2load", 128)
 
 
 # --- results of several runs ---

@@ -1,10 +1,10 @@
 /* The backend of the benchmark, the same for every proxy: HTTP/1.1 and the exchange protocol of
  * kit.h on one thread.
  *
- *   backend --http PORT --exchange PORT [--cpu N] [--congestion NAME] [--spin]
+ *   backend --http PORT --exchange PORT --grpc PORT [--cpu N] [--congestion NAME] [--spin]
  *
  * HTTP: `GET /b/BYTES/SEQ` is answered with BYTES of body(SEQ); anything else closes. Requests may
- * be pipelined; no body is accepted. Ends with SIGTERM. */
+ * be pipelined; no body is accepted. gRPC: backend_h2.h. Ends with SIGTERM. */
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -16,6 +16,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "backend_h2.h"
 #include "kit.h"
 
 #define BATCH      256
@@ -26,7 +27,8 @@ struct conn {
     int fd;
     bool exchange;
     bool waits_to_write;
-    uint32_t have; /* bytes in `in` */
+    struct backend_h2 *h2; /* or NULL */
+    uint32_t have;         /* bytes in `in` */
     uint32_t up_left;
     struct kit_exchange message;
     uint32_t out_head; /* what `head` still has to send, at its end */
@@ -39,12 +41,13 @@ struct conn {
 
 static int poller;
 static uint8_t bulk[256 << 10];
-static int listeners[2]; /* HTTP, exchange */
+static int listeners[3]; /* HTTP, exchange, gRPC */
 static const char *congestion;
 
 static void drop(struct conn *conn)
 {
     close(conn->fd);
+    free(conn->h2);
     free(conn);
 }
 
@@ -182,6 +185,12 @@ static int take_message(struct conn *conn)
 /* Answers what has come; false when the connection is to be dropped. */
 static bool serve(struct conn *conn)
 {
+    if (conn->h2 != NULL) {
+        int served = backend_h2_serve(conn->h2, conn->fd);
+
+        want(conn, served == 0);
+        return served >= 0;
+    }
     for (;;) {
         int flushed = flush(conn);
 
@@ -215,6 +224,12 @@ static void readable(struct conn *conn)
 {
     ssize_t got;
 
+    if (conn->h2 != NULL) {
+        if (!serve(conn)) {
+            drop(conn);
+        }
+        return;
+    }
     if (conn->exchange && conn->message.down > 0 && conn->up_left > 0 && conn->have == 0) {
         got = receive_bulk(conn);
     } else {
@@ -240,7 +255,10 @@ static void welcome(int listener)
         struct conn *conn = calloc(1, sizeof(*conn));
         struct epoll_event event = {.events = EPOLLIN, .data.ptr = conn};
 
-        if (conn == NULL) {
+        if (conn != NULL && listener == listeners[2]) {
+            conn->h2 = calloc(1, sizeof(*conn->h2));
+        }
+        if (conn == NULL || (listener == listeners[2] && conn->h2 == NULL)) {
             kit_die("no memory for a connection");
         }
         conn->fd = fd;
@@ -262,8 +280,9 @@ _Noreturn static void run(int timeout)
         for (int i = 0; i < count; i++) {
             struct conn *conn = events[i].data.ptr;
 
-            if (events[i].data.ptr == &listeners[0] || events[i].data.ptr == &listeners[1]) {
-                welcome(*(int *)events[i].data.ptr);
+            if (conn == (void *)&listeners[0] || conn == (void *)&listeners[1] ||
+                conn == (void *)&listeners[2]) {
+                welcome(*(int *)(void *)conn);
             } else if (!conn->waits_to_write) {
                 readable(conn);
             } else if (!serve(conn)) {
@@ -276,11 +295,15 @@ _Noreturn static void run(int timeout)
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"http", required_argument, NULL, 'h'}, {"exchange", required_argument, NULL, 'x'},
-        {"cpu", required_argument, NULL, 'c'},  {"congestion", required_argument, NULL, 'g'},
-        {"spin", no_argument, NULL, 's'},       {NULL, 0, NULL, 0},
+        {"http", required_argument, NULL, 'h'},
+        {"exchange", required_argument, NULL, 'x'},
+        {"cpu", required_argument, NULL, 'c'},
+        {"congestion", required_argument, NULL, 'g'},
+        {"spin", no_argument, NULL, 's'},
+        {"grpc", required_argument, NULL, 'r'},
+        {NULL, 0, NULL, 0},
     };
-    uint16_t ports[2] = {0, 0};
+    uint16_t ports[3] = {0, 0, 0};
     int timeout = -1, cpu = -1, name;
 
     while ((name = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -290,6 +313,9 @@ int main(int argc, char **argv)
             break;
         case 'x':
             ports[1] = (uint16_t)kit_number("--exchange", optarg, UINT16_MAX);
+            break;
+        case 'r':
+            ports[2] = (uint16_t)kit_number("--grpc", optarg, UINT16_MAX);
             break;
         case 'c':
             cpu = (int)kit_number("--cpu", optarg, 1023);
@@ -309,9 +335,12 @@ int main(int argc, char **argv)
     kit_open_files();
     kit_pin(cpu);
     poller = epoll_create1(EPOLL_CLOEXEC);
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 3; i++) {
         struct epoll_event event = {.events = EPOLLIN, .data.ptr = &listeners[i]};
 
+        if (ports[i] == 0) { /* not asked for */
+            continue;
+        }
         listeners[i] = kit_listen(ports[i], congestion);
         (void)epoll_ctl(poller, EPOLL_CTL_ADD, listeners[i], &event);
     }

@@ -10,6 +10,7 @@ from sides import LONG, Side
 
 EXTENSION = "type.googleapis.com/envoy.extensions"
 MANY = 1_000_000
+OPTIONS = "upstreams.http.v3.HttpProtocolOptions"
 LIMIT = "resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig"
 
 
@@ -41,18 +42,20 @@ def tls_common(pair, ca=None):
     return common
 
 
-def server_tls(pair, ca=None, resume=False):
+def server_tls(pair, ca=None, resume=False, alpn=()):
     context = typed(
         "transport_sockets.tls.v3.DownstreamTlsContext",
         common_tls_context=tls_common(pair, ca),
         require_client_certificate=ca is not None,
     )
+    if alpn:
+        context["common_tls_context"]["alpn_protocols"] = list(alpn)
     if not resume:
         context["disable_stateless_session_resumption"] = True
     return {"name": "tls", "typed_config": context}
 
 
-def cluster(name, port, tls=None):
+def cluster(name, port, tls=None, http2=False):
     found = {
         "name": name,
         "type": "STATIC",
@@ -74,15 +77,21 @@ def cluster(name, port, tls=None):
     }
     if tls:
         found["transport_socket"] = {"name": "tls", "typed_config": tls}
+    if http2:
+        found["typed_extension_protocol_options"] = {
+            f"{EXTENSION.removeprefix('type.googleapis.com/')}.{OPTIONS}": typed(
+                OPTIONS, explicit_http_config={"http2_protocol_options": {}}
+            )
+        }
     return found
 
 
-def http(port, target, tls=None):
+def http(port, target, tls=None, codec="HTTP1"):
     route = {"match": {"prefix": "/"}, "route": {"cluster": target, "timeout": "0s"}}
     manager = typed(
         "filters.network.http_connection_manager.v3.HttpConnectionManager",
         stat_prefix="http",
-        codec_type="HTTP1",
+        codec_type=codec,
         generate_request_id=False,
         use_remote_address=True,
         stream_idle_timeout="0s",
@@ -154,10 +163,13 @@ class Envoy(Side):
                     http(entries["mesh"], "mesh"),
                     http(entries["inbound"], "h1", server_tls(pair, plan.ca)),
                     stream(entries["l4"], "l4"),
+                    http(entries["h2"], "h1", server_tls(pair, alpn=["h2"]), codec="HTTP2"),
+                    http(entries["grpc"], "grpc", codec="HTTP2"),
                 ],
                 "clusters": [
                     cluster("h1", plan.backend["h1"]),
                     cluster("l4", plan.backend["l4"]),
+                    cluster("grpc", plan.backend["grpc"], http2=True),
                     cluster("mesh", entries["inbound"], client),
                 ],
             },

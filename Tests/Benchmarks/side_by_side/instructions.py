@@ -9,6 +9,7 @@ import re
 import stat
 import subprocess
 
+import h2load
 import measure
 import ringmesh
 import sides
@@ -16,6 +17,7 @@ from rows import COUNTED
 
 SECONDS = (1.0, 4.0)
 PATIENCE = 60
+COUNT = 2560  # requests in a second, for the loader that is told how many
 
 
 def wrapper(directory):
@@ -61,6 +63,8 @@ def one_run(rig, entry, seconds):
         side.start()
         pid = side.worker()
         options = {**COUNTED[entry][1], "connections": 64, "seconds": seconds, "warmup": 0}
+        if entry in h2load.ENTRIES:  # it cannot begin to measure before all are connected
+            options["count"] = round(COUNT * seconds)
         command = rig.command(side, entry, options)
         subprocess.run(command, check=True, capture_output=True, timeout=seconds + PATIENCE)
         requests = answered(side, entry)

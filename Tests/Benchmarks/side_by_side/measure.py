@@ -5,15 +5,9 @@ import os
 import subprocess
 from pathlib import Path
 
+import h2load
 import machine
-
-
-class Void(Exception):
-    """A measurement that says nothing: errors, wrong bytes, or a rate that was not kept."""
-
-
-class Disturbed(Void):
-    """The machine had no time for it; worth another try."""
+from void import Disturbed, Void
 
 
 class Rig:
@@ -28,7 +22,8 @@ class Rig:
     def start(self):
         plan = self.plan
         command = [self.programs / "backend", "--http", plan.backend["h1"]]
-        command += ["--exchange", plan.backend["l4"], "--cpu", plan.places.backend]
+        command += ["--exchange", plan.backend["l4"], "--grpc", plan.backend["grpc"]]
+        command += ["--cpu", plan.places.backend]
         command += ["--congestion", plan.congestion] if plan.congestion else []
         command += ["--spin"] if self.spin else []
         self.backend = subprocess.Popen([str(part) for part in command])
@@ -41,6 +36,8 @@ class Rig:
     def command(self, side, entry, options):
         """The loader's command line; an option that is True stands alone."""
         plan = self.plan
+        if entry in h2load.ENTRIES:
+            return h2load.command(plan, entry, side.entries[entry], options)
         words = [self.programs / "load", "--port", side.entries[entry]]
         if plan.congestion:
             words += ["--congestion", plan.congestion]
@@ -67,6 +64,10 @@ class Rig:
         if self.spin:
             options["spin"] = True
         command = self.command(side, row.entry, options)
+        if row.entry in h2load.ENTRIES:
+            before = machine.cpu_times()
+            said = h2load.run(command, self.watched(side), seconds, row.load["down"])
+            return self.figures(said, row, rate, busy(before, machine.cpu_times()))
         for name, pid in self.watched(side).items():
             command += ["--watch", f"{name}={pid}"]
         before = machine.cpu_times()
@@ -96,9 +97,9 @@ class Rig:
             "gb_per_second": said["bytes"] / seconds / 1e9,
             "cpu_ns": watched.get("proxy", 0) / requests,
             "helper_cpu_ns": helpers / requests,
-            "p50_us": said["p50_us"],
-            "p99_us": said["p99_us"],
-            "late": said["late"],
+            "p50_us": said.get("p50_us"),
+            "p99_us": said.get("p99_us"),
+            "late": said.get("late", 0),
             "proxy_busy": watched.get("proxy", 0) / seconds / 1e9,
             "backend_busy": watched["backend"] / seconds / 1e9,
             "loader_busy": said["own_cpu_ns"] / seconds / 1e9,

@@ -215,7 +215,7 @@ def detail_table(result):
             if not rounds:
                 continue
             middle = {
-                key: Spread(r[key] for r in rounds).median
+                key: Spread(r[key] or 0 for r in rounds).median
                 for key in ("p50_us", "p99_us", "proxy_busy", "backend_busy", "loader_busy")
             }
             busy = "/".join(
@@ -223,6 +223,8 @@ def detail_table(result):
             )
             lines.append(
                 [row.name, name, f"{middle['p50_us']:.0f}", f"{middle['p99_us']:.0f}", busy]
+                if middle["p50_us"]
+                else [row.name, name, "–", "–", busy]
             )
     head = ["row", "side", "p50 µs", "p99 µs", "busy %: proxy/backend/loader"]
     yield from table(head, lines)
@@ -260,7 +262,8 @@ def markdown(result):
     yield (
         "Median (quartiles). Ratios are of paired rounds and above 1 where Ringmesh is better; "
         "`≈` stands where the difference is within the noise and nothing is claimed. Every byte "
-        "of every answer was compared with what the backend sends; a side with an error is void. "
+        "of every answer was compared with what the backend sends (rows of HTTP/2: status and "
+        "length); a side with an error is void. "
         "Where our worker was not busy all the time, loader or backend were what gave way first, "
         "and the ratio is that of processor time per request (by CPU)."
     )

@@ -9,7 +9,7 @@ class Row:
 
     name: str
     title: str
-    entry: str  # which port of a side: h1, l4, tls, resume, mesh
+    entry: str  # which port of a side: h1, l4, tls, resume, mesh, h2, grpc
     load: dict = field(default_factory=dict)  # options of the loader
     fixed_rate: bool = False  # at one rate, judged by processor time per request
     half: bool = False  # at half of the best peer's saturation, judged by p99
@@ -57,6 +57,8 @@ BULK_DOWN = {"exchange": True, "up": 0, "down": 1048576, "depth": 2, "connection
 H1, TLS, L4 = "HTTP/1.1 keep-alive", "TLS 1.3 keep-alive", "L4 64 B ping-pong"
 OPENSSL = ("haproxy", "nginx")  # envoy has BoringSSL
 EXACTLY = {"fixed_rate": True, "needs_cores": 2}
+H2, GRPC = "HTTP/2 over TLS 1.3", "gRPC unary, HTTP/2 to HTTP/2"
+UNARY = {"down": 133, "up": 133}  # a message of 128 bytes behind its length
 
 
 def connections(count, **load):
@@ -202,6 +204,45 @@ ROWS = [
         target=1.3,
     ),
     Row(
+        "h2-rate",
+        f"{H2}, 128 B, fixed rate, 64 connections",
+        "h2",
+        connections(64, **SMALL, streams=10),
+        target=1.3,
+        **EXACTLY,
+    ),
+    Row(
+        "h2-64",
+        f"{H2}, 128 B, 64 connections of 10 streams",
+        "h2",
+        connections(64, **SMALL, streams=10),
+        target=1.6,
+    ),
+    Row(
+        "h2-8",
+        f"{H2}, 128 B, 8 connections of 100 streams",
+        "h2",
+        connections(8, **SMALL, streams=100),
+        target=1.6,
+    ),
+    Row(
+        "grpc-rate",
+        f"{GRPC}, 128 B, fixed rate, 64 connections",
+        "grpc",
+        connections(64, **UNARY, streams=10),
+        target=1.3,
+        beside=("envoy",),
+        **EXACTLY,
+    ),
+    Row(
+        "grpc-64",
+        f"{GRPC}, 128 B, 64 connections of 10 streams",
+        "grpc",
+        connections(64, **UNARY, streams=10),
+        target=1.3,
+        beside=("envoy",),
+    ),
+    Row(
         "l4-up-default",
         "L4 bulk to the backend, the system's congestion control",
         "l4",
@@ -229,4 +270,6 @@ COUNTED = {
     "h1": (f"{H1}, 128 B", SMALL),
     "tls": (f"{TLS}, 128 B", SMALL),
     "l4": (L4, PING),
+    "h2": (f"{H2}, 128 B", {**SMALL, "streams": 10}),
+    "grpc": (f"{GRPC}, 128 B", {**UNARY, "streams": 10}),
 }

@@ -1,7 +1,8 @@
 """The sides that are compared, each configured for one worker on one core.
 
 Entries, which a row names: h1, l4, tls (no resumption), resume (session tickets), mesh (plain HTTP
-into a pair of proxies with mutual TLS between them, both in the one worker, as in one node).
+into a pair of proxies with mutual TLS between them, both in the one worker, as in one node),
+h2 (TLS with ALPN, to HTTP/1.1), grpc (HTTP/2 without TLS on both sides).
 """
 
 import contextlib
@@ -29,7 +30,7 @@ class Plan:
         self.ports = ports
         self.places = places
         self.congestion = congestion
-        self.backend = {"h1": ports.take(), "l4": ports.take()}
+        self.backend = {kind: ports.take() for kind in ("h1", "l4", "grpc")}
         self.certificate = self.key = self.ca = None
         self.open_files = 0
 
@@ -44,7 +45,7 @@ class Side:
 
     name = ""
     floor = False  # not a proxy that anybody could choose, but what its kind of row costs at least
-    kinds = ("h1", "l4", "tls", "resume", "mesh", "inbound")
+    kinds = ("h1", "l4", "tls", "resume", "mesh", "inbound", "h2", "grpc")
     entries: dict
 
     def __init__(self, plan):
@@ -180,6 +181,20 @@ frontend h1
   bind 127.0.0.1:{self.entries["resume"]} ssl crt {bundle}
   bind 127.0.0.1:{self.entries["inbound"]} ssl crt {bundle} ca-file {plan.ca} verify required
   default_backend h1
+frontend h2
+  mode http
+  option forwardfor
+  bind 127.0.0.1:{self.entries["h2"]} ssl crt {bundle} no-tls-tickets alpn h2
+  default_backend h1
+frontend grpc
+  mode http
+  option forwardfor
+  bind 127.0.0.1:{self.entries["grpc"]} proto h2
+  default_backend grpc
+backend grpc
+  mode http
+  http-reuse always
+  server s 127.0.0.1:{plan.backend["grpc"]} proto h2
 frontend mesh
   mode http
   option forwardfor
@@ -267,6 +282,29 @@ http {{
     ssl_session_tickets off;
     ssl_session_cache off;
     location / {{ proxy_pass http://h1; }}
+  }}
+  server {{
+    listen 127.0.0.1:{self.entries["h2"]} ssl http2 backlog=4096;
+    ssl_certificate {plan.certificate};
+    ssl_certificate_key {plan.key};
+    ssl_protocols TLSv1.3;
+    ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256;
+    ssl_session_tickets off;
+    ssl_session_cache off;
+    location / {{ proxy_pass http://h1; }}
+  }}
+  upstream grpc {{
+    server 127.0.0.1:{plan.backend["grpc"]};
+    keepalive 1024;
+    keepalive_requests 1000000000;
+    keepalive_timeout {LONG}s;
+  }}
+  server {{
+    listen 127.0.0.1:{self.entries["grpc"]} http2 backlog=4096;
+    location / {{
+      grpc_pass grpc://grpc;
+      grpc_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    }}
   }}
   server {{
     listen 127.0.0.1:{self.entries["resume"]} ssl backlog=4096;
@@ -363,10 +401,12 @@ class Ringmesh(Side):
                 ringmesh.service("web", plan.backend["h1"], connect=ringmesh.sidecar(inbound)),
                 ringmesh.service("api", dead, connect=ringmesh.sidecar(outbound, {"web": local})),
                 ringmesh.service("raw", plan.backend["l4"]),
+                ringmesh.service("calls", plan.backend["grpc"]),
             ],
             config_entries=[
                 ringmesh.defaults("web"),
                 ringmesh.defaults("raw", "tcp"),
+                ringmesh.defaults("calls", "grpc"),
                 ringmesh.intentions("web", api="allow"),
             ],
             listeners=[
@@ -376,6 +416,8 @@ class Ringmesh(Side):
                     "resume", self.entries["resume"], "web", timeouts=timeouts, tls=tls
                 ),
                 ringmesh.listener("l4", self.entries["l4"], "raw", kind="l4"),
+                ringmesh.listener("h2", self.entries["h2"], "web", timeouts=timeouts, tls=tls),
+                ringmesh.listener("grpc", self.entries["grpc"], "calls", timeouts=timeouts),
             ],
         )
         self.node.start()
