@@ -6,7 +6,10 @@ enum Change: Sendable {
     case service(ServiceID, from: ServiceRecord?, to: ServiceRecord?)
     case entry(ConfigEntry.Key, from: ConfigEntryRecord?, to: ConfigEntryRecord?)
     case intention(IntentionKey, from: Intention?, to: Intention?)
-    case keyValue(String, from: KeyValueRecord?, to: KeyValueRecord?)
+    case keyValue(KeyName, from: KeyValueRecord?, to: KeyValueRecord?)
+    case session(String, from: Stored<Session>?, to: Stored<Session>?)
+    /// Until when nobody gets a key; forgotten with the process.
+    case lockDelay(KeyName, from: ContinuousClock.Instant?, to: ContinuousClock.Instant?)
     case root(String, from: RootRecord?, to: RootRecord?)
     case leaf(SpiffeID, from: LeafRecord?, to: LeafRecord?)
     case secret(String, from: SecretRecord?, to: SecretRecord?)
@@ -19,8 +22,8 @@ enum Change: Sendable {
     /// Whether the change is for memory only.
     var isVolatile: Bool {
         switch self {
-        case .fileLayer, .note: true
-        case .service, .entry, .intention, .keyValue, .root, .leaf, .secret, .fact: false
+        case .fileLayer, .note, .lockDelay: true
+        case .service, .entry, .intention, .keyValue, .session, .root, .leaf, .secret, .fact: false
         }
     }
 
@@ -33,7 +36,9 @@ enum Change: Sendable {
             [(Touched(.configEntries, Self.key(key)), new == nil)]
         case .intention(let key, _, let new):
             Self.intention(key, isGone: new == nil)
-        case .keyValue(let key, _, let new): [(Touched(.keyValues, key), new == nil)]
+        case .keyValue(let key, _, let new): [(Touched(.keyValues, key.text), new == nil)]
+        case .session(let id, _, let new): [(Touched(.sessions, id), new == nil)]
+        case .lockDelay: []
         case .root(let id, _, let new): [(Touched(.roots, id), new == nil)]
         case .leaf(let id, _, let new): [(Touched(.leaves, id.uri), new == nil)]
         case .secret(let name, _, let new): [(Touched(.secrets, name), new == nil)]

@@ -50,7 +50,9 @@ struct ChangeIndex: Sendable {
         case .key(let key):
             byKey[key] ?? floor
         case .prefix(let prefix):
-            byKey.reduce(floor) { $1.key.hasPrefix(prefix) ? max($0, $1.value) : $0 }
+            byKey.reduce(floor) {
+                $1.key.utf8.starts(with: prefix.utf8) ? max($0, $1.value) : $0
+            }
         }
     }
 }

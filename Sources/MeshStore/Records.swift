@@ -78,6 +78,10 @@ package struct KeyValueRecord: Sendable, Hashable {
     package var value: [UInt8]
     /// Whatever the writer means by it.
     package var flags: UInt64
+    /// How often the key was locked.
+    package var lockIndex: UInt64
+    /// The session that holds the key.
+    package var session: String?
     package var createIndex: Index
     package var modifyIndex: Index
 }

@@ -28,6 +28,14 @@ enum Column {
         Index(UInt64(bitPattern: row[name] as Int64))
     }
 
+    static func stored<Value: Decodable & Sendable & Hashable>(
+        _ row: Row, _ column: String
+    ) throws -> Stored<Value> {
+        Stored(
+            try value(row[column]), createIndex: index(row, "create_index"),
+            modifyIndex: index(row, "modify_index"))
+    }
+
     static func number(_ index: Index) -> Int64 { Int64(bitPattern: index.value) }
 }
 
@@ -51,12 +59,9 @@ extension Change {
         case .intention(let key, _, let new):
             try Self.persist(db, key, new)
         case .keyValue(let key, _, let new):
-            let bytes = Data(key.utf8)
-            guard let new else { return try Self.delete(db, "key_values WHERE key = ?", [bytes]) }
-            try Self.put(
-                db, "key_values (key, value, flags",
-                [bytes, Data(new.value), Int64(bitPattern: new.flags)], new.createIndex,
-                new.modifyIndex)
+            try Self.persist(db, key, new)
+        case .session(let id, _, let new):
+            try Self.persist(db, "sessions", column: "session", id, new)
         case .root(let id, _, let new): try Self.persist(db, id, new)
         case .leaf(let id, _, let new): try Self.persist(db, id, new)
         case .secret(let name, _, let new):
@@ -68,7 +73,7 @@ extension Change {
             guard let new else { return try Self.delete(db, "facts WHERE name = ?", [name]) }
             try db.cachedStatement(sql: "INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)")
                 .execute(arguments: [name, new])
-        case .fileLayer, .note: break
+        case .fileLayer, .note, .lockDelay: break
         }
     }
 
@@ -80,6 +85,29 @@ extension Change {
         try put(
             db, "intentions (source, destination, intention",
             [names[0], names[1], Column.text(new)], new.createIndex, new.modifyIndex)
+    }
+
+    private static func persist(
+        _ db: Database, _ key: KeyName, _ new: KeyValueRecord?
+    ) throws {
+        let bytes = Data(key.text.utf8)
+        guard let new else { return try delete(db, "key_values WHERE key = ?", [bytes]) }
+        try put(
+            db, "key_values (key, value, flags, lock_index, session",
+            [
+                bytes, Data(new.value), Int64(bitPattern: new.flags),
+                Int64(bitPattern: new.lockIndex), new.session,
+            ], new.createIndex, new.modifyIndex)
+    }
+
+    /// An object of a table with an id and one document.
+    private static func persist<Value: Encodable>(
+        _ db: Database, _ table: String, column: String, _ id: String, _ new: Stored<Value>?
+    ) throws {
+        guard let new else { return try delete(db, "\(table) WHERE id = ?", [id]) }
+        try put(
+            db, "\(table) (id, \(column)", [id, Column.text(new.value)], new.createIndex,
+            new.modifyIndex)
     }
 
     private static func persist(_ db: Database, _ id: String, _ new: RootRecord?) throws {
@@ -130,19 +158,28 @@ extension StoreState {
         var state = StoreState(index: Index(UInt64(bitPattern: reserved)), box: box)
         try state.loadPolicy(db)
         try state.loadCertificates(db)
-        try state.each(db, "key_values") { state, row in
-            let record = KeyValueRecord(
-                key: String(decoding: Column.bytes(row, "key"), as: UTF8.self),
-                value: Column.bytes(row, "value"),
-                flags: UInt64(bitPattern: row["flags"] as Int64),
-                createIndex: Column.index(row, "create_index"),
-                modifyIndex: Column.index(row, "modify_index"))
-            state.keyValues[record.key] = record
-        }
+        try state.loadPairs(db)
         try state.each(db, "facts") { state, row in
             state.facts[row["name"]] = row["value"] as String
         }
         return state
+    }
+
+    private mutating func loadPairs(_ db: Database) throws {
+        try each(db, "key_values") { state, row in
+            let record = KeyValueRecord(
+                key: String(decoding: Column.bytes(row, "key"), as: UTF8.self),
+                value: Column.bytes(row, "value"),
+                flags: UInt64(bitPattern: row["flags"] as Int64),
+                lockIndex: UInt64(bitPattern: row["lock_index"] as Int64),
+                session: row["session"] as String?,
+                createIndex: Column.index(row, "create_index"),
+                modifyIndex: Column.index(row, "modify_index"))
+            state.setKeyValue(KeyName(record.key), from: nil, to: record)
+        }
+        try each(db, "sessions") { state, row in
+            state.sessionRecords[row["id"]] = try Column.stored(row, "session")
+        }
     }
 
     private mutating func loadPolicy(_ db: Database) throws {

@@ -11,6 +11,9 @@ enum Schema {
         migrator.registerMigration("0001 catalog, policy, certificates, pairs") { db in
             for sql in first { try db.execute(sql: sql) }
         }
+        migrator.registerMigration("0002 sessions hold pairs") { db in
+            for sql in sessions { try db.execute(sql: sql) }
+        }
         return migrator
     }
 
@@ -49,6 +52,12 @@ enum Schema {
         // One row: a known text, sealed; opens only with the key that the database belongs to.
         "CREATE TABLE key_check (id INTEGER PRIMARY KEY CHECK (id = 1), "
             + "sealed BLOB NOT NULL) STRICT",
+    ]
+
+    private static let sessions = [
+        "ALTER TABLE key_values ADD COLUMN lock_index INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE key_values ADD COLUMN session TEXT",
+        table("sessions", "id TEXT PRIMARY KEY NOT NULL, session TEXT NOT NULL"),
     ]
 
     private static func table(

@@ -36,7 +36,7 @@ package struct StoreDraft {
 
     /// Whether a change by compare-and-set may go on: 0 asks for absence, another number for the
     /// object as it was at that index.
-    private func mayWrite(_ expected: Index?, present: Index?) -> Bool {
+    func mayWrite(_ expected: Index?, present: Index?) -> Bool {
         guard let expected else { return true }
         return expected == (present ?? .zero)
     }
@@ -160,53 +160,6 @@ extension StoreDraft {
 
     private static func name(_ key: IntentionKey) -> String {
         "the intention from \(key.source) to \(key.destination)"
-    }
-}
-
-/// Bounds of the key/value store, Consul's.
-package enum KeyValueLimits {
-    package static let valueBytes = 512 * 1024
-    package static let keyBytes = 4096
-}
-
-extension StoreDraft {
-    /// Writes a pair. Says whether it did: with `cas`, only when the pair is as it was at that
-    /// index. An equal pair keeps its index.
-    package mutating func putKeyValue(
-        _ key: String, _ value: [UInt8], flags: UInt64 = 0, cas: Index? = nil
-    ) throws -> Bool {
-        guard !key.isEmpty, key.utf8.count <= KeyValueLimits.keyBytes else {
-            throw MeshError(.invalid, "a key has 1 to \(KeyValueLimits.keyBytes) bytes")
-        }
-        guard value.count <= KeyValueLimits.valueBytes else {
-            throw MeshError(
-                .invalid,
-                "the value of \(key.debugDescription) has \(value.count) bytes: at most "
-                    + "\(KeyValueLimits.valueBytes) are allowed")
-        }
-        let old = state.keyValues[key]
-        guard mayWrite(cas, present: old?.modifyIndex) else { return false }
-        guard old?.value != value || old?.flags != flags else { return true }
-        let new = KeyValueRecord(
-            key: key, value: value, flags: flags, createIndex: old?.createIndex ?? index,
-            modifyIndex: index)
-        record(.keyValue(key, from: old, to: new))
-        return true
-    }
-
-    /// Removes a pair. Says whether the pair is gone: false only when `cas` does not fit.
-    package mutating func removeKeyValue(_ key: String, cas: Index? = nil) -> Bool {
-        let old = state.keyValues[key]
-        guard mayWrite(cas, present: old?.modifyIndex) else { return false }
-        if old != nil { record(.keyValue(key, from: old, to: nil)) }
-        return true
-    }
-
-    /// Removes every pair whose key begins so.
-    package mutating func removeKeyValues(prefix: String) {
-        for old in state.keyValues(prefix: prefix) {
-            record(.keyValue(old.key, from: old, to: nil))
-        }
     }
 }
 

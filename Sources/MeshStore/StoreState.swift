@@ -10,7 +10,12 @@ package struct StoreState: Sendable {
     var storedServices: [ServiceID: ServiceRecord] = [:]
     var storedEntries: [ConfigEntry.Key: ConfigEntryRecord] = [:]
     var storedIntentions: [IntentionKey: Intention] = [:]
-    var keyValues: [String: KeyValueRecord] = [:]
+    var keyValues: [KeyName: KeyValueRecord] = [:]
+    /// The keys that each session holds.
+    var heldKeys: [String: Set<KeyName>] = [:]
+    var sessionRecords: [String: Stored<Session>] = [:]
+    /// Until when nobody gets a key, because the session that held it ended by force.
+    var lockDelays: [KeyName: ContinuousClock.Instant] = [:]
     var rootRecords: [String: RootRecord] = [:]
     var leafRecords: [SpiffeID: LeafRecord] = [:]
     var secretRecords: [String: SecretRecord] = [:]
@@ -34,7 +39,10 @@ package struct StoreState: Sendable {
         case .service(let id, let old, let new): storedServices[id] = forward ? new : old
         case .entry(let key, let old, let new): storedEntries[key] = forward ? new : old
         case .intention(let key, let old, let new): storedIntentions[key] = forward ? new : old
-        case .keyValue(let key, let old, let new): keyValues[key] = forward ? new : old
+        case .keyValue(let key, let old, let new):
+            setKeyValue(key, from: forward ? old : new, to: forward ? new : old)
+        case .session(let id, let old, let new): sessionRecords[id] = forward ? new : old
+        case .lockDelay(let key, let old, let new): lockDelays[key] = forward ? new : old
         case .root(let id, let old, let new): rootRecords[id] = forward ? new : old
         case .leaf(let id, let old, let new): leafRecords[id] = forward ? new : old
         case .secret(let name, let old, let new): secretRecords[name] = forward ? new : old
@@ -150,32 +158,6 @@ extension StoreState {
     /// The intentions that concern a service as source, in the order in which they are consulted.
     package func intentions(from name: ServiceName) -> [Intention] {
         intentions.filter { $0.source.covers(name) }
-    }
-}
-
-extension StoreState {
-    package func keyValue(_ key: String) -> KeyValueRecord? { keyValues[key] }
-
-    /// The pairs whose keys begin so, by key.
-    package func keyValues(prefix: String) -> [KeyValueRecord] {
-        keyValues.values.filter { $0.key.utf8.starts(with: prefix.utf8) }
-            .sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
-    }
-
-    /// The keys that begin so, by key; with a separator, those that go on beyond it after the
-    /// prefix are given once, up to and with the separator.
-    package func keys(prefix: String, separator: String = "") -> [String] {
-        var result: [String] = []
-        for record in keyValues(prefix: prefix) {
-            var key = record.key
-            if !separator.isEmpty,
-                let end = key.dropFirst(prefix.count).range(of: separator)?.upperBound
-            {
-                key = String(key[..<end])
-            }
-            if result.last != key { result.append(key) }
-        }
-        return result
     }
 }
 

@@ -12,6 +12,8 @@ package enum StoreTopic: String, Sendable, CaseIterable {
     case leaves
     /// Pairs of the key/value store; the key is theirs.
     case keyValues
+    /// Sessions, which hold keys; the key is the session's id.
+    case sessions
     /// Other secrets; the key is their name.
     case secrets
     /// Facts about the installation; the key is their name.
@@ -31,7 +33,7 @@ package struct Watch: Sendable, Hashable {
             switch self {
             case .all: true
             case .key(let own): own == key
-            case .prefix(let prefix): key.hasPrefix(prefix)
+            case .prefix(let prefix): key.utf8.starts(with: prefix.utf8)
             }
         }
     }

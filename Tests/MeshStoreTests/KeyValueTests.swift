@@ -63,6 +63,22 @@ import Testing
         #expect(store.snapshot.keys(prefix: "") == ["a", "b", "ä"])
     }
 
+    /// Two spellings of é are two keys; Swift's own comparison takes them for one.
+    @Test func keysAreTheirBytes() async throws {
+        let (composed, decomposed) = ("caf\u{E9}", "cafe\u{301}")
+        #expect(try await put(composed, [1]))
+        #expect(try await put(decomposed, [2], cas: 0))
+        #expect(store.snapshot.keyValue(composed)?.value == [1])
+        #expect(store.snapshot.keyValue(decomposed)?.value == [2])
+        #expect(store.snapshot.keyValues(prefix: "cafe").map(\.value) == [[2]])
+        #expect(
+            store.snapshot.keys(prefix: "caf", separator: "\u{301}").map { $0.utf8.count } == [
+                6, 5,
+            ])
+        #expect(try await store.write { $0.removeKeyValue(composed) })
+        #expect(store.snapshot.keyValue(decomposed)?.value == [2])
+    }
+
     @Test(arguments: [
         (KeyValueLimits.valueBytes - 1, true), (KeyValueLimits.valueBytes, true),
         (KeyValueLimits.valueBytes + 1, false),
