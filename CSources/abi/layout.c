@@ -40,6 +40,7 @@ uint32_t abi_record_size(uint32_t section)
         [ABI_SECTION_HOPS] = sizeof(struct abi_hops),
         [ABI_SECTION_COMPRESSION] = sizeof(struct abi_compression),
         [ABI_SECTION_MEDIA_TYPE] = sizeof(struct abi_text),
+        [ABI_SECTION_TRAFFIC] = sizeof(struct abi_traffic),
     };
     return section < ABI_SECTION_COUNT ? sizes[section] : 0;
 }

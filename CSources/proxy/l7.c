@@ -292,6 +292,9 @@ static void l7_forward(struct proxy *proxy, struct request *request, const struc
 
     request->retries = route->retries;
     request->retry_on = route->retry_on;
+    if (route->traffic != ABI_NONE) {
+        retry_begin(proxy, request, &proxy->current->view.traffic[route->traffic]);
+    }
     if (!l7head_may_rewrite(proxy, view, route)) {
         request->flags |= REQUEST_CLOSE_DOWN;
         l7_fail(proxy, request, ABI_OUTCOME_BAD_REQUEST);

@@ -7,7 +7,8 @@
  *   l7ops.c      fields that a route changes
  *   l7_body.c    bodies framed again
  *   l7code.c     bodies coded for clients that take it
- *   l7up.c       upstream side: answer head, body, failures and tries
+ *   l7up.c       upstream side: answer head, body, failures
+ *   retry.c      second tries
  *   answer.c     answers of our own */
 #ifndef PROXY_L7_H
 #define PROXY_L7_H

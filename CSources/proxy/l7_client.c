@@ -166,6 +166,9 @@ void l7_upstream_ready(struct proxy *proxy, struct request *request)
     }
     conn_offer(proxy, request->up);
     request_unpin(proxy, request);
+    if (request_has(request, REQUEST_RETRIES)) {
+        retry_sent(proxy, request);
+    }
     if (request_has(request, REQUEST_BODY_DONE)) {
         down->stage = L7_AWAIT_ANSWER;
         return;

@@ -11,66 +11,6 @@
 #define L7UP_LONG_FROM 28672u
 #define L7UP_BULK_FROM 524288u
 
-/* An upstream that fails must not get several times the load besides: a second try of what it
- * failed to answer costs as much as answers to so many requests pay, with a few given in advance.
- * This holds per worker. */
-#define L7UP_RETRY_COST  5u
-#define L7UP_RETRY_DEBTS 10u
-
-static bool l7up_may_owe(const struct proxy *proxy)
-{
-    return proxy->retries_owed <= L7UP_RETRY_COST * (L7UP_RETRY_DEBTS - 1);
-}
-
-/* A stream that the upstream has not looked at (RFC 9113 8.7). */
-static bool l7up_was_refused(const struct request *request)
-{
-    return request->up->stream != NULL && (request->up->stream->flags & STREAM_REFUSED) != 0;
-}
-
-/* It came from the pool, so that its end may have crossed the request. Each is tried once at most;
- * of those that carry streams nobody knows which went first. */
-static bool l7up_was_idle(const struct request *request)
-{
-    return request_has(request, REQUEST_REUSED) && request->up->stream == NULL;
-}
-
-/* Another try after the request was sent: only when nothing of an answer came and sending it twice
- * does no harm. */
-static bool l7up_may_repeat(const struct proxy *proxy, const struct request *request)
-{
-    if (request->up->in.length > 0 || !request_has(request, REQUEST_BODY_DONE) ||
-        request_has(request,
-                    REQUEST_BODY_SENT | REQUEST_ANSWERED | REQUEST_INTERIM | REQUEST_UPGRADE)) {
-        return false;
-    }
-    if (l7up_was_refused(request)) {
-        return request->retries > 0 && l7up_may_owe(proxy);
-    }
-    return h1_is_idempotent((enum h1_method)request->method) &&
-           (l7up_was_idle(request) || ((request->retry_on & ABI_RETRY_RESET) != 0 &&
-                                       request->retries > 0 && l7up_may_owe(proxy)));
-}
-
-/* The request's target in the current generation, for a try after its own was let go. */
-static bool l7up_pin(struct proxy *proxy, struct request *request)
-{
-    uint32_t target;
-
-    if (request->generation != NULL) {
-        return true;
-    }
-    target = view_find_target(&proxy->current->view, request->target_key);
-    if (target == ABI_NONE) {
-        return false;
-    }
-    request->generation = proxy->current;
-    generation_use(request->generation);
-    request->target = target;
-    request->tried_count = 0;
-    return true;
-}
-
 static void l7up_go_on(struct proxy *proxy, struct request *request, enum upstream_result result)
 {
     if (result == UPSTREAM_READY) {
@@ -88,18 +28,9 @@ static void l7up_lost(struct proxy *proxy, struct request *request, enum abi_out
         return;
     }
     abi_stat_add(&request->target_stats->counters[ABI_TARGET_RESETS], 1);
-    if (l7up_may_repeat(proxy, request) && l7up_pin(proxy, request)) {
-        if (!l7up_was_idle(request)) {
-            request->retries--;
-            proxy->retries_owed += L7UP_RETRY_COST;
-        }
-        upstream_leave(proxy, request, false);
-        request->flags &= ~(uint32_t)REQUEST_SENT;
-        abi_stat_add(&request->target_stats->counters[ABI_TARGET_RETRIES], 1);
-        l7up_go_on(proxy, request, upstream_start(proxy, request, &l7up_ops));
-        return;
+    if (!retry_after_loss(proxy, request, outcome)) {
+        l7_fail(proxy, request, outcome);
     }
-    l7_fail(proxy, request, outcome);
 }
 
 static void l7up_count(struct proxy *proxy, struct request *request, uint16_t status)
@@ -107,7 +38,7 @@ static void l7up_count(struct proxy *proxy, struct request *request, uint16_t st
     uint64_t *counters = request->target_stats->counters;
     uint64_t now_ns = ring_now_ns(proxy->ring);
 
-    proxy->retries_owed -= proxy->retries_owed > 0;
+    retry_paid(proxy);
     if (status >= 200 && status < 600) {
         abi_stat_add(&counters[ABI_TARGET_CODE_2XX + status / 100 - 2], 1);
     }
@@ -190,6 +121,12 @@ static bool l7up_on_head(struct proxy *proxy, struct request *request, const uin
         return true; /* HTTP/1.0 knows none (RFC 9110 15.2) */
     }
     if (!interim) {
+        if (request_has(request, REQUEST_RETRIES)) {
+            if (retry_after_answer(proxy, request, head->status)) {
+                return false;
+            }
+            retry_settled(proxy, request);
+        }
         l7up_frame(proxy, request);
         l7code_judge(proxy, request, start);
     }

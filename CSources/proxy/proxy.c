@@ -250,6 +250,14 @@ static void proxy_on_timer(struct proxy *proxy, uint64_t token)
         }
         break;
     }
+    case PROXY_KIND_RETRY_TIMER: {
+        struct request *request = pool_get(&proxy->requests, slot, generation);
+
+        if (request != NULL) {
+            retry_on_timer(proxy, request);
+        }
+        break;
+    }
     case PROXY_KIND_LISTENER_TIMER:
         listener_on_timer(proxy, slot);
         break;

@@ -4,6 +4,7 @@
 
 #include "conn.h"
 #include "generation.h"
+#include "retry.h"
 #include "table/route.h"
 #include "wire/h1body.h"
 #include "wire/ip.h"
@@ -34,6 +35,7 @@ enum request_flag {
     REQUEST_CLIENT = 65536,       /* `client` is who asks; else the connection's peer is */
     REQUEST_TRACED = 131072,      /* `trace` is what the upstream gets */
     REQUEST_TRACE_BEGUN = 262144, /* ... and began here */
+    REQUEST_RETRIES = 524288,     /* its route asks for more about tries than a number: `retry` */
 };
 
 struct record;
@@ -72,6 +74,7 @@ struct request {
     struct spill trailers;             /* of the answer */
     struct spill big_ops;              /* what the route changes in the answer: packed, where ... */
     uint32_t ops_length;               /* ... it does not fit into `head` behind the head */
+    struct retry retry;                /* with REQUEST_RETRIES; else not even cleared */
     uint8_t head[REQUEST_HEAD_INLINE]; /* as sent to the upstream; kept for another try */
 };
 

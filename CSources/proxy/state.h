@@ -91,7 +91,7 @@ struct proxy {
     struct wheel wheel;
     uint64_t now_ms;
     uint64_t random;
-    uint32_t retries_owed;    /* see l7up.c: second tries, paid back by answers */
+    uint32_t retries_owed;    /* see retry.c: second tries, paid back by answers */
     uint64_t trace_random[4]; /* of trace ids; not all zero */
     struct proxy_generation *current;
     struct proxy_generation *prepared;

@@ -17,6 +17,7 @@ static const uint32_t section_limits[ABI_SECTION_COUNT] = {
     [ABI_SECTION_SERVER_NAME] = LIMIT_SERVER_NAMES,
     [ABI_SECTION_HOPS] = LIMIT_LISTENERS,
     [ABI_SECTION_COMPRESSION] = LIMIT_LISTENERS,
+    [ABI_SECTION_TRAFFIC] = LIMIT_ROUTES,
 };
 
 static bool refuse(struct view_refusal *refusal, enum abi_refusal code, uint32_t section,
@@ -127,6 +128,7 @@ static void set_pointers(struct view *view)
     view->hops = at[ABI_SECTION_HOPS];
     view->compressions = at[ABI_SECTION_COMPRESSION];
     view->media_types = at[ABI_SECTION_MEDIA_TYPE];
+    view->traffic = at[ABI_SECTION_TRAFFIC];
 }
 
 enum view_progress view_open_begin(struct view *view, const void *bytes, size_t size,

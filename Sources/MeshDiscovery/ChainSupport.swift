@@ -63,12 +63,23 @@ package enum ChainSupport {
     }
 
     /// The retry conditions that the data plane knows by their names in Consul.
-    static let retryConditions: Set<String> = ["connect-failure", "reset"]
+    static let retryConditions: Set<String> = [
+        "connect-failure", "reset", "refused-stream", "5xx", "gateway-error", "retriable-4xx",
+        "envoy-ratelimited",
+    ]
+    static let greatestRetryCodes = 8
 
-    private static func problems(of destination: ServiceRouter.Destination?) -> [String] {
+    /// What of a destination is not acted on.
+    package static func problems(of destination: ServiceRouter.Destination?) -> [String] {
         guard let destination else { return [] }
         var found: [String] = []
-        if !destination.retryOnStatusCodes.isEmpty { found.append("retry_on_status_codes") }
+        let codes = Set(destination.retryOnStatusCodes)
+        if codes.count > greatestRetryCodes {
+            found.append("more than \(greatestRetryCodes) retry_on_status_codes")
+        }
+        for code in codes.sorted() where code < 200 {
+            found.append("retry_on_status_codes \(code)")
+        }
         for condition in destination.retryOn where !retryConditions.contains(condition) {
             found.append("retry_on \(condition)")
         }

@@ -111,16 +111,20 @@ package struct ListenerDefinition: Hashable, Sendable, Codable {
         package var host: String?
         package var http: HTTPMatch
         package var action: RouteAction
+        /// What becomes of requests on their way to the service; it names no service itself.
+        package var policy: ServiceRouter.Destination
         /// Where it was written; nil where the listener's own place is all that is known.
         package var location: SourceLocation?
 
         package init(
             host: String? = nil, http: HTTPMatch = HTTPMatch(), action: RouteAction,
+            policy: ServiceRouter.Destination = ServiceRouter.Destination(),
             location: SourceLocation? = nil
         ) {
             self.host = host
             self.http = http
             self.action = action
+            self.policy = policy
             self.location = location
         }
     }
@@ -338,6 +342,14 @@ extension ListenerDefinition.Route: Validated {
                 "\(NameRule.quoted(host)) is not a host: write example.com or *.example.com")
         }
         checks.within(["match"], http)
+        if case .service = action {
+            policy.validate(path: http.path, &checks)
+        } else {
+            checks.require(
+                policy == ServiceRouter.Destination(), [],
+                "num_retries, prefix_rewrite and the like are about requests that go to a "
+                    + "service: write service, or leave them out")
+        }
         switch action {
         case .service: break
         case .respond(let response):

@@ -35,6 +35,14 @@ package struct ServiceRouter: Hashable, Sendable, Codable {
         package var retryOnConnectFailure: Bool
         package var retryOn: [String]
         package var retryOnStatusCodes: [Int]
+        /// The wait for an answer to one try; nil: as long as the whole request.
+        package var tryTimeout: MeshDuration?
+        /// The pause before the second try after an answer, doubled for each further; nil: 25ms.
+        package var retryBackoff: MeshDuration?
+        /// The longest pause; nil: ten times the first.
+        package var retryBackoffMax: MeshDuration?
+        /// Whether methods that are not idempotent are repeated after they were sent.
+        package var retryNonIdempotent: Bool?
         package var requestHeaders: HeaderModifiers?
         package var responseHeaders: HeaderModifiers?
 
@@ -43,7 +51,9 @@ package struct ServiceRouter: Hashable, Sendable, Codable {
             prefixRewrite: String? = nil, requestTimeout: MeshDuration? = nil,
             idleTimeout: MeshDuration? = nil, numRetries: Int = 0,
             retryOnConnectFailure: Bool = false, retryOn: [String] = [],
-            retryOnStatusCodes: [Int] = [], requestHeaders: HeaderModifiers? = nil,
+            retryOnStatusCodes: [Int] = [], tryTimeout: MeshDuration? = nil,
+            retryBackoff: MeshDuration? = nil, retryBackoffMax: MeshDuration? = nil,
+            retryNonIdempotent: Bool? = nil, requestHeaders: HeaderModifiers? = nil,
             responseHeaders: HeaderModifiers? = nil
         ) {
             self.service = service
@@ -55,6 +65,10 @@ package struct ServiceRouter: Hashable, Sendable, Codable {
             self.retryOnConnectFailure = retryOnConnectFailure
             self.retryOn = retryOn
             self.retryOnStatusCodes = retryOnStatusCodes
+            self.tryTimeout = tryTimeout
+            self.retryBackoff = retryBackoff
+            self.retryBackoffMax = retryBackoffMax
+            self.retryNonIdempotent = retryNonIdempotent
             self.requestHeaders = requestHeaders
             self.responseHeaders = responseHeaders
         }
@@ -69,6 +83,10 @@ package struct ServiceRouter: Hashable, Sendable, Codable {
             case retryOnConnectFailure = "retry_on_connect_failure"
             case retryOn = "retry_on"
             case retryOnStatusCodes = "retry_on_status_codes"
+            case tryTimeout = "try_timeout"
+            case retryBackoff = "retry_backoff"
+            case retryBackoffMax = "retry_backoff_max"
+            case retryNonIdempotent = "retry_non_idempotent"
             case requestHeaders = "request_headers"
             case responseHeaders = "response_headers"
         }
@@ -116,44 +134,60 @@ extension HeaderModifiers: Validated {
     }
 }
 
-extension ServiceRouter.Route: Validated {
+extension ServiceRouter.Destination {
     private static let retryConditions: Set<String> = [
         "5xx", "gateway-error", "reset", "connect-failure", "envoy-ratelimited", "retriable-4xx",
         "refused-stream", "cancelled", "deadline-exceeded", "internal", "resource-exhausted",
         "unavailable",
     ]
 
-    package func validate(_ checks: inout FieldChecks) {
-        if let match { checks.within(["match", "http"]) { match.validate(&$0) } }
-        guard let destination else { return }
-        checks.within(["destination"]) { inner in
-            if let rewrite = destination.prefixRewrite {
-                validateRewrite(rewrite, &inner)
-            }
-            inner.require(
-                (0...100).contains(destination.numRetries), ["num_retries"],
-                "write a number of 0 to 100")
-            for (index, condition) in destination.retryOn.enumerated() {
-                inner.require(
-                    Self.retryConditions.contains(condition), ["retry_on", .index(index)],
-                    "\(NameRule.quoted(condition)) is not a retry condition: write one of "
-                        + Self.retryConditions.sorted().joined(separator: ", "))
-            }
-            for (index, code) in destination.retryOnStatusCodes.enumerated() {
-                inner.require(
-                    (100...599).contains(code), ["retry_on_status_codes", .index(index)],
-                    "write a status of 100 to 599")
-            }
-            inner.within(["request_headers"], destination.requestHeaders)
-            inner.within(["response_headers"], destination.responseHeaders)
+    /// Reports every rule that the destination of requests with this path breaks.
+    package func validate(path: PathMatch?, _ checks: inout FieldChecks) {
+        if let prefixRewrite { validateRewrite(prefixRewrite, path, &checks) }
+        checks.require(
+            (0...100).contains(numRetries), ["num_retries"], "write a number of 0 to 100")
+        for (index, condition) in retryOn.enumerated() {
+            checks.require(
+                Self.retryConditions.contains(condition), ["retry_on", .index(index)],
+                "\(NameRule.quoted(condition)) is not a retry condition: write one of "
+                    + Self.retryConditions.sorted().joined(separator: ", "))
+        }
+        for (index, code) in retryOnStatusCodes.enumerated() {
+            checks.require(
+                (100...599).contains(code), ["retry_on_status_codes", .index(index)],
+                "write a status of 100 to 599")
+        }
+        validatePauses(&checks)
+        checks.within(["request_headers"], requestHeaders)
+        checks.within(["response_headers"], responseHeaders)
+    }
+
+    private func validatePauses(_ checks: inout FieldChecks) {
+        let longest = MeshDuration.seconds(60)
+        if let tryTimeout {
+            checks.require(
+                tryTimeout >= .milliseconds(1), ["try_timeout"], "write a time of 1ms or more")
+        }
+        for (key, pause) in [
+            ("retry_backoff", retryBackoff), ("retry_backoff_max", retryBackoffMax),
+        ] {
+            guard let pause else { continue }
+            checks.require(
+                pause >= .zero && pause <= longest, [.key(key)], "write a time of 0s to 60s")
+        }
+        if let first = retryBackoff, let most = retryBackoffMax {
+            checks.require(
+                first <= most, ["retry_backoff_max"], "the longest pause is below the first")
         }
     }
 
-    private func validateRewrite(_ rewrite: String, _ checks: inout FieldChecks) {
+    private func validateRewrite(
+        _ rewrite: String, _ path: PathMatch?, _ checks: inout FieldChecks
+    ) {
         checks.require(
             rewrite.hasPrefix("/"), ["prefix_rewrite"],
             "\(NameRule.quoted(rewrite)) doesn't start with '/'")
-        switch match?.path {
+        switch path {
         case .exact, .prefix: break
         case .regex, nil:
             checks.fail(
@@ -161,6 +195,13 @@ extension ServiceRouter.Route: Validated {
                 "cannot make use of PrefixRewrite without configuring either PathExact or "
                     + "PathPrefix")
         }
+    }
+}
+
+extension ServiceRouter.Route: Validated {
+    package func validate(_ checks: inout FieldChecks) {
+        if let match { checks.within(["match", "http"]) { match.validate(&$0) } }
+        checks.within(["destination"]) { destination?.validate(path: match?.path, &$0) }
     }
 }
 

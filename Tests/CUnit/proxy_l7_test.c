@@ -161,6 +161,7 @@ static struct proxy_kit *responding(void)
                           .action = ABI_ACTION_RESPOND,
                           .status = 200,
                           .path_dfa = ABI_NONE,
+                          .traffic = ABI_NONE,
                           .body = snapshot_builder_text(b, "local"),
                           .rule = snapshot_builder_text(b, "local"),
                           .origin = snapshot_builder_text(b, "test"),
@@ -407,7 +408,8 @@ static void commit_closed(struct proxy_kit *kit)
 {
     struct snapshot_builder *b = snapshot_builder_new();
     struct abi_listener listener = snapshot_builder_listener(b, "l0", kit->listener_ports[0]);
-    struct abi_route route = {.action = ABI_ACTION_RESPOND, .status = 404, .path_dfa = ABI_NONE};
+    struct abi_route route = {
+        .action = ABI_ACTION_RESPOND, .status = 404, .path_dfa = ABI_NONE, .traffic = ABI_NONE};
 
     listener.key = kit->listener_keys[0];
     listener.kind = ABI_LISTENER_L7;
@@ -453,7 +455,8 @@ PROXY_TEST(an_answer_of_our_own_carries_the_routes_fields)
     static const char *const ops[][3] = {
         {"=<", "retry-after", "60"}, {"=<", "Server", "edge"}, {"=<", "content-length", "9"}};
     struct proxy_kit *kit = proxy_kit_new();
-    struct abi_route route = {.action = ABI_ACTION_RESPOND, .status = 503, .path_dfa = ABI_NONE};
+    struct abi_route route = {
+        .action = ABI_ACTION_RESPOND, .status = 503, .path_dfa = ABI_NONE, .traffic = ABI_NONE};
     struct bytes head;
     int client;
 

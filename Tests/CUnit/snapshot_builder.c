@@ -147,6 +147,7 @@ struct abi_route snapshot_builder_forward(struct snapshot_builder *b, uint32_t t
 {
     return (struct abi_route){
         .path_dfa = ABI_NONE,
+        .traffic = ABI_NONE,
         .splits = snapshot_builder_split(b, target),
         .rule = snapshot_builder_text(b, "route"),
         .origin = snapshot_builder_text(b, "test"),

@@ -93,7 +93,78 @@ import Testing
         #expect(first.headerOps.map(\.onResponse) == [false, false, true])
         #expect(first.rule.contains("service-router web, route 1"))
         #expect(first.origin == "config entry service-router/web")
-        #expect(routes[1].retries == NodeCompiler.retries)
+        #expect(routes[1].retries == PartCompiler.retries)
+    }
+
+    @Test func whatMakesAnotherTryReachesTheRoute() throws {
+        let entry = try router(
+            HTTPMatch(),
+            .init(
+                numRetries: 2, retryOn: ["gateway-error", "retriable-4xx"],
+                retryOnStatusCodes: [503, 425, 503], tryTimeout: .milliseconds(700),
+                retryBackoff: .milliseconds(40), retryNonIdempotent: true))
+        let route = try #require(try routes(try world([entry])).first)
+        #expect(route.retries == 2)
+        #expect(
+            route.retryOn == [
+                .connect, .reset, .gatewayErrors, .conflict, .timeout, .anyMethod,
+            ])
+        #expect(
+            route.traffic
+                == TrafficPlan(
+                    retryCodes: [425, 503], tryTimeout: 700, backoff: 40, backoffMax: 400))
+        let usual = try #require(try routes(try world([])).first)
+        #expect(usual.traffic == nil && usual.retryOn == PartCompiler.retryOn)
+    }
+
+    @Test func aListenersRouteHasThePolicyOfARouter() throws {
+        var world = try world([])
+        world.listeners = [
+            try listener(
+                "public", port: 80, service: nil,
+                routes: [
+                    .init(
+                        http: HTTPMatch(path: .prefix("/api")), action: .service(try name("web")),
+                        policy: .init(
+                            prefixRewrite: "/v1", requestTimeout: .seconds(2), numRetries: 1,
+                            retryOnStatusCodes: [503], retryBackoff: .zero,
+                            requestHeaders: HeaderModifiers(set: ["x-leg": "2"]))),
+                    .init(
+                        action: .service(try name("web")),
+                        policy: .init(retryOnStatusCodes: [100, 500])),
+                ])
+        ]
+        let plan = try world.plan()
+        let routes = try routes(world)
+        #expect(routes[0].prefixRewrite == "/v1" && routes[0].requestTimeout == 2000)
+        #expect(routes[0].headerOps.map(\.name) == ["x-leg"])
+        #expect(routes[0].traffic == TrafficPlan(retryCodes: [503]))
+        #expect(routes[0].retries == 1 && routes[1].traffic?.retryCodes == [500])
+        #expect(
+            plan.problems.map(\.message) == [
+                "listener public, route 2: retry_on_status_codes 100: "
+                    + "this version's data plane cannot do that"
+            ])
+    }
+
+    @Test func aRewriteOfAnotherPathIsRefused() throws {
+        var world = try world([
+            try router(HTTPMatch(path: .prefix("/api/v2")), .init(service: try name("web2")))
+        ])
+        world.listeners = [
+            try listener(
+                "public", port: 80, service: nil,
+                routes: [
+                    .init(
+                        http: HTTPMatch(path: .prefix("/api")), action: .service(try name("web")),
+                        policy: .init(prefixRewrite: "/"))
+                ])
+        ]
+        #expect(try routes(world).map(\.match.path) == [.prefix("/api")])
+        #expect(
+            try world.plan().problems.map(\.message).contains {
+                $0.contains("is about another path than that of service-router web, route 1")
+            })
     }
 
     private func subsets(

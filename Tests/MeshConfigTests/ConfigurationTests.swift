@@ -236,6 +236,8 @@ import Testing
                           query_param: [ { name: q, exact: "#1" } ] } }
                         destination: { service: api, service_subset: v1, request_timeout: 1500ms,
                           num_retries: 3, retry_on: [5xx], retry_on_status_codes: [503],
+                          try_timeout: 2s, retry_backoff: 10ms, retry_backoff_max: 1s,
+                          retry_non_idempotent: true,
                           request_headers: { add: { a: b }, set: { c: d }, remove: [e] } }
                   - { kind: service-splitter, name: full, splits: [ { weight: 0.5 },
                       { weight: 99.5, service: api } ] }

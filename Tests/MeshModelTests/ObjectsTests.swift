@@ -276,6 +276,14 @@ import Testing
             )
             .isEmpty)
         #expect(paths(.init(destination: .init(retryOn: ["nope"]))) == ["destination.retry_on[0]"])
+        #expect(paths(.init(destination: .init(tryTimeout: .zero))) == ["destination.try_timeout"])
+        #expect(
+            paths(.init(destination: .init(retryBackoff: .seconds(61))))
+                == ["destination.retry_backoff"])
+        #expect(
+            paths(
+                .init(destination: .init(retryBackoff: .seconds(2), retryBackoffMax: .seconds(1))))
+                == ["destination.retry_backoff_max"])
         #expect(
             paths(.init(match: HTTPMatch(methods: ["GET", "get"]))) == ["match.http.methods[1]"])
     }

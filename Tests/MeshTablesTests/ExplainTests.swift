@@ -135,6 +135,35 @@ import Testing
                 == "connection closed, no_endpoint")
     }
 
+    @Test func triesAreExplained() throws {
+        var node = try node()
+        var route = RoutePlan(
+            action: .forward(SplitPlan.all(to: "web.default.dc1")), retries: 2,
+            retryOn: [.connect, .gatewayErrors, .timeout],
+            traffic: TrafficPlan(
+                retryCodes: [425, 429], tryTimeout: 2000, backoff: 25, backoffMax: 250),
+            rule: "route 1", origin: "y:1")
+        node.listeners[0].kind = .l7([route])
+        func retry(_ method: String) throws -> Explanation.Phase? {
+            let explanation = try Explainer(try Plans.reader(node)).explain(
+                ExplainedRequest(method: method, url: "http://x:8080/"))
+            return explanation.phases.first { $0.phase == .retry }
+        }
+        let get = try #require(try retry("GET"))
+        #expect(
+            get.detail == "at most 2 further tries after an instance that cannot be reached, "
+                + "502, 503, 504, 425, 429, silence; 2000 ms for each try; pauses of 25 to 250 ms")
+        #expect(get.rule == "route 1" && get.origin == "y:1")
+        #expect(
+            try retry("POST")?.detail.hasSuffix("POST is not repeated once it was sent") == true)
+        route.retryOn.insert(.anyMethod)
+        node.listeners[0].kind = .l7([route])
+        #expect(try retry("POST")?.detail == get.detail)
+        route.retries = 0
+        node.listeners[0].kind = .l7([route])
+        #expect(try retry("GET")?.verdict == Explanation.Phase.Verdict.none)
+    }
+
     @Test func whatCannotBeAskedIsTold() throws {
         #expect(try explain("http://x:1/").outcome == "connection refused")
         #expect(try explain("http://x:8080/%2f").outcome == "400, bad_request")

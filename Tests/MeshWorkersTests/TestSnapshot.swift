@@ -51,6 +51,7 @@ struct TestSnapshot {
         record.action = UInt8(ABI_ACTION_RESPOND.rawValue)
         record.status = 200
         record.path_dfa = ABI_NONE
+        record.traffic = ABI_NONE
         record.body = put(listeners[index].body)
         record.content_type = put("text/plain")
         record.rule = put("listener test, route \(index)")

@@ -14,6 +14,7 @@ static uint32_t local_route(struct snapshot_builder *b)
         .status = 203,
         .path = snapshot_builder_text(b, "/local"),
         .path_dfa = ABI_NONE,
+        .traffic = ABI_NONE,
         .body = snapshot_builder_text(b, "local\n"),
         .rule = snapshot_builder_text(b, "local"),
         .origin = snapshot_builder_text(b, "test"),

@@ -78,6 +78,53 @@ extension EntryKeys {
             .optional("remove", .texts, example: "[x-secret]", "Taken out."),
         ])
 
+    /// What becomes of requests on their way to a destination; listeners' routes have it too.
+    static let policy: [KeySpec] = [
+        .optional(
+            "prefix_rewrite", .text(.any), example: "/",
+            "Put in place of the matched prefix."),
+        .optional(
+            "request_timeout", .consulDuration, example: "30s",
+            "A whole request with its retries; no limit when not given."),
+        .optional(
+            "idle_timeout", .consulDuration, example: "60s",
+            "A request without traffic."),
+        .key(
+            "num_retries", .integer(0...100), default: "0",
+            "Further attempts, 3 at most; those after a request was sent are never more than "
+                + "a fifth of the answers."),
+        .key(
+            "retry_on_connect_failure", .bool, default: "false",
+            "Whether an instance that cannot be reached is a reason."),
+        .optional(
+            "retry_on", .texts, example: "[5xx, reset]",
+            "Further reasons: 5xx, gateway-error, reset, connect-failure, retriable-4xx (409), "
+                + "envoy-ratelimited (429), refused-stream."),
+        .optional(
+            "retry_on_status_codes", .integers, example: "[503]",
+            "Statuses of answers, 200 to 599 and at most 8, that are a reason."),
+        .optional(
+            "try_timeout", .consulDuration, example: "2s",
+            "The wait for the answer to one try, then another is made; as long as the whole "
+                + "request when not given."),
+        .optional(
+            "retry_backoff", .consulDuration, example: "25ms",
+            "The pause before the second try, doubled for each further one, up to half of it "
+                + "left out by chance; 25ms when not given, 0s makes none."),
+        .optional(
+            "retry_backoff_max", .consulDuration, example: "250ms",
+            "The longest pause; ten times the first when not given."),
+        .key(
+            "retry_non_idempotent", .bool, default: "false",
+            "Whether POST and the like are repeated too after they were sent."),
+        .optional(
+            "request_headers", .object(modifiers), example: "{ set: { x-leg: a } }",
+            "Changes to the request's headers."),
+        .optional(
+            "response_headers", .object(modifiers), example: "{ remove: [server] }",
+            "Changes to the answer's headers."),
+    ]
+
     static let destination = ObjectSchema(
         "destination section",
         [
@@ -91,30 +138,7 @@ extension EntryKeys {
             .optional(
                 "partition", .text(defaultOnly), example: "default",
                 "Only `default` is accepted."),
-            .optional(
-                "prefix_rewrite", .text(.any), example: "/",
-                "Put in place of the matched prefix."),
-            .optional(
-                "request_timeout", .consulDuration, example: "30s",
-                "A whole request with its retries; no limit when not given."),
-            .optional(
-                "idle_timeout", .consulDuration, example: "60s",
-                "A request without traffic."),
-            .key("num_retries", .integer(0...100), default: "0", "Further attempts."),
-            .key(
-                "retry_on_connect_failure", .bool, default: "false",
-                "Whether an instance that cannot be reached is a reason."),
-            .optional("retry_on", .texts, example: "[5xx, reset]", "Further reasons."),
-            .optional(
-                "retry_on_status_codes", .integers, example: "[503]",
-                "Statuses that are a reason."),
-            .optional(
-                "request_headers", .object(modifiers), example: "{ set: { x-leg: a } }",
-                "Changes to the request's headers."),
-            .optional(
-                "response_headers", .object(modifiers), example: "{ remove: [server] }",
-                "Changes to the answer's headers."),
-        ])
+        ] + policy)
 
     static let serviceSplitter = entry(
         "service-splitter entry", serviceNameRule,

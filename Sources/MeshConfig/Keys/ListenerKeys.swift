@@ -269,7 +269,7 @@ package enum ListenerKeys {
             .optional(
                 "redirect", .object(redirect), example: "{ host: www.example.com }",
                 "Sends the client elsewhere."),
-        ])
+        ] + EntryKeys.policy)
 
     static let match = ObjectSchema(
         "match section",

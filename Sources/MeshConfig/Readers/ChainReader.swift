@@ -17,9 +17,15 @@ enum ChainReader {
     }
 
     private static func destination(_ fields: Fields) -> ServiceRouter.Destination {
+        var destination = policy(of: fields)
+        destination.service = fields.name("service", ServiceName.self)
+        destination.serviceSubset = fields.name("service_subset", SubsetName.self)
+        return destination
+    }
+
+    /// What becomes of requests on their way, wherever that is.
+    static func policy(of fields: Fields) -> ServiceRouter.Destination {
         ServiceRouter.Destination(
-            service: fields.name("service", ServiceName.self),
-            serviceSubset: fields.name("service_subset", SubsetName.self),
             prefixRewrite: fields.filled("prefix_rewrite"),
             requestTimeout: fields.duration("request_timeout"),
             idleTimeout: fields.duration("idle_timeout"),
@@ -27,6 +33,10 @@ enum ChainReader {
             retryOnConnectFailure: fields.bool("retry_on_connect_failure"),
             retryOn: fields.texts("retry_on"),
             retryOnStatusCodes: fields.integers("retry_on_status_codes"),
+            tryTimeout: fields.duration("try_timeout"),
+            retryBackoff: fields.duration("retry_backoff"),
+            retryBackoffMax: fields.duration("retry_backoff_max"),
+            retryNonIdempotent: fields.bool("retry_non_idempotent") ? true : nil,
             requestHeaders: fields.object("request_headers").map(modifiers),
             responseHeaders: fields.object("response_headers").map(modifiers))
     }

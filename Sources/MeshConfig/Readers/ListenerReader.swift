@@ -155,6 +155,7 @@ enum ListenerReader {
         checks.within(["match"]) { $0.take(inner) }
         return ListenerDefinition.Route(
             host: match.filled("host").map { $0.lowercased() }, http: http,
-            action: actions.first ?? .respond(.init(status: 404)), location: fields.node.location)
+            action: actions.first ?? .respond(.init(status: 404)),
+            policy: ChainReader.policy(of: fields), location: fields.node.location)
     }
 }

@@ -338,7 +338,7 @@ enum Rendering {
                 ])
             )
         }
-        return .section([("match", match), action]) ?? .map([])
+        return .section([("match", match), action] + policy(of: route.policy)) ?? .map([])
     }
 
     static func match(

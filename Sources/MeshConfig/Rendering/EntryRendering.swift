@@ -127,9 +127,15 @@ extension Rendering {
     }
 
     private static func destination(_ value: ServiceRouter.Destination) -> YAMLValue {
-        .section([
-            ("service", .optional(value.service?.text)),
-            ("service_subset", .optional(value.serviceSubset?.text)),
+        .section(
+            [
+                ("service", .optional(value.service?.text)),
+                ("service_subset", .optional(value.serviceSubset?.text)),
+            ] + policy(of: value)) ?? .map([])
+    }
+
+    static func policy(of value: ServiceRouter.Destination) -> [(String, YAMLValue?)] {
+        [
             ("prefix_rewrite", .optional(value.prefixRewrite)),
             ("request_timeout", value.requestTimeout.map { .duration($0) }),
             ("idle_timeout", value.idleTimeout.map { .duration($0) }),
@@ -137,9 +143,13 @@ extension Rendering {
             ("retry_on_connect_failure", value.retryOnConnectFailure ? .bool(true) : nil),
             ("retry_on", .texts(value.retryOn)),
             ("retry_on_status_codes", list(value.retryOnStatusCodes) { .number($0) }),
+            ("try_timeout", value.tryTimeout.map { .duration($0) }),
+            ("retry_backoff", value.retryBackoff.map { .duration($0) }),
+            ("retry_backoff_max", value.retryBackoffMax.map { .duration($0) }),
+            ("retry_non_idempotent", value.retryNonIdempotent.map { .bool($0) }),
             ("request_headers", value.requestHeaders.map(modifiers)),
             ("response_headers", value.responseHeaders.map(modifiers)),
-        ]) ?? .map([])
+        ]
     }
 
     private static func split(_ value: ServiceSplitter.Split) -> YAMLValue {

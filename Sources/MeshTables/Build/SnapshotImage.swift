@@ -40,6 +40,7 @@ package struct SnapshotImage: Sendable {
         var hops: [abi_hops] = []
         var compressions: [abi_compression] = []
         var mediaTypes: [abi_text] = []
+        var traffic: [abi_traffic] = []
 
         /// Calls `body` with section number, record count and bytes of every section.
         func forEach(_ body: (Int, Int, UnsafeRawBufferPointer) -> Void) {
@@ -76,6 +77,7 @@ package struct SnapshotImage: Sendable {
             next(hops)
             next(compressions)
             next(mediaTypes)
+            next(traffic)
         }
     }
 

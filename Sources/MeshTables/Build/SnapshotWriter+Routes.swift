@@ -163,7 +163,8 @@ extension SnapshotWriter {
         out.splits.append(contentsOf: splits)
         out.matches.append(contentsOf: part.matches)
         out.headerOps.append(contentsOf: part.headerOps)
-        for var route in part.routes {
+        for (var route, plan) in zip(part.routes, part.plans) {
+            route.traffic = index(of: plan.traffic, plan.rule)
             route.matches = route.matches.moved(from: from.matches, to: places.matches)
             route.header_ops = route.header_ops.moved(from: from.headerOps, to: places.headerOps)
             route.splits = route.splits.moved(from: from.splits, to: places.splits)
@@ -236,6 +237,7 @@ extension SnapshotWriter {
         }
         record.retries = plan.retries
         record.retry_on = plan.retryOn.rawValue
+        record.traffic = index(of: plan.traffic, name())
         record.rule = place(plan.rule, "the name of a route")
         record.origin = place(plan.origin, "the origin of a route")
         out.routes.append(record)

@@ -16,6 +16,7 @@ struct SnapshotWriter {
     /// In the order of records.
     private(set) var targetKeys: [UInt64] = []
     var logIndexes: [AccessLogPlan: UInt32] = [:]
+    var trafficIndexes: [TrafficPlan: UInt32] = [:]
     private var identityIndexes: [ServiceName: UInt32] = [:]
 
     init(

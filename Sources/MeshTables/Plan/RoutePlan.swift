@@ -58,6 +58,39 @@ package struct RetryConditions: OptionSet, Hashable, Sendable {
     package static let connect = RetryConditions(rawValue: 1)
     /// An idempotent request was sent and no byte of an answer came.
     package static let reset = RetryConditions(rawValue: 2)
+    /// Answers with a status of 500 and above.
+    package static let serverErrors = RetryConditions(rawValue: 4)
+    /// 502, 503 and 504.
+    package static let gatewayErrors = RetryConditions(rawValue: 8)
+    /// 409.
+    package static let conflict = RetryConditions(rawValue: 16)
+    /// 429.
+    package static let limited = RetryConditions(rawValue: 32)
+    /// No answer within the time of one try.
+    package static let timeout = RetryConditions(rawValue: 64)
+    /// Not only idempotent requests.
+    package static let anyMethod = RetryConditions(rawValue: 128)
+
+    /// Those that are about the status of an answer.
+    package static let answers: RetryConditions = [
+        .serverErrors, .gatewayErrors, .conflict, .limited,
+    ]
+
+    /// The conditions by their names in Consul; those that have none here are left out.
+    package init(_ names: [String]) {
+        self = []
+        for name in names {
+            switch name {
+            case "connect-failure": insert(.connect)
+            case "reset", "refused-stream": insert(.reset)
+            case "5xx": formUnion([.serverErrors, .reset, .connect, .timeout])
+            case "gateway-error": formUnion([.gatewayErrors, .reset, .connect, .timeout])
+            case "retriable-4xx": insert(.conflict)
+            case "envoy-ratelimited": insert(.limited)
+            default: break
+            }
+        }
+    }
 }
 
 /// What is done with the requests that match.
@@ -80,6 +113,8 @@ package struct RoutePlan: Hashable, Sendable {
     package var requestTimeout: UInt32
     package var retries: UInt32
     package var retryOn: RetryConditions
+    /// nil: nothing further is asked for.
+    package var traffic: TrafficPlan?
     /// What a person calls it: "listener public, route 2".
     package var rule: String
     /// Where it was written: "ringmesh.yaml:31:9", "config entry service-router/web".
@@ -88,7 +123,8 @@ package struct RoutePlan: Hashable, Sendable {
     package init(
         host: String? = nil, match: HTTPMatch = HTTPMatch(), action: Action,
         headerOps: [HeaderOpPlan] = [], prefixRewrite: String? = nil, requestTimeout: UInt32 = 0,
-        retries: UInt32 = 0, retryOn: RetryConditions = [], rule: String, origin: String
+        retries: UInt32 = 0, retryOn: RetryConditions = [], traffic: TrafficPlan? = nil,
+        rule: String, origin: String
     ) {
         self.host = host
         self.match = match
@@ -98,6 +134,7 @@ package struct RoutePlan: Hashable, Sendable {
         self.requestTimeout = requestTimeout
         self.retries = retries
         self.retryOn = retryOn
+        self.traffic = traffic
         self.rule = rule
         self.origin = origin
     }

@@ -6,7 +6,7 @@ import MeshModel
 /// Runs a request through the tables with the lookups that the workers use, and notes each
 /// decision.
 package struct Explainer {
-    private let reader: SnapshotReader
+    let reader: SnapshotReader
     /// The word of an overlay slot; 0 is healthy.
     private let overlay: (UInt32) -> UInt64
     private var phases: [Explanation.Phase] = []
@@ -24,7 +24,7 @@ package struct Explainer {
             generation: reader.generation, phases: explainer.phases, outcome: outcome)
     }
 
-    private mutating func note(
+    mutating func note(
         _ phase: Explanation.Phase.Name, _ verdict: Explanation.Phase.Verdict, _ detail: String,
         rule: String? = nil, origin: String? = nil
     ) {
@@ -63,6 +63,7 @@ package struct Explainer {
         case ABI_ACTION_REDIRECT:
             return "\(route.status) to \(location(route, listener, input))"
         default:
+            explainRetries(route, request.method)
             return explainSplits(
                 route.splits, reader.text(route.rule), source, listener, input)
         }

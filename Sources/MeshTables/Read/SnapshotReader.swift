@@ -111,6 +111,9 @@ package final class SnapshotReader: @unchecked Sendable {
     var targetList: UnsafeBufferPointer<UInt32> {
         records(view.pointee.target_list, ABI_SECTION_TARGET_LIST)
     }
+    var traffic: UnsafeBufferPointer<abi_traffic> {
+        records(view.pointee.traffic, ABI_SECTION_TRAFFIC)
+    }
     var logs: UnsafeBufferPointer<abi_log> { records(view.pointee.logs, ABI_SECTION_LOG) }
     var logOps: UnsafeBufferPointer<abi_log_op> {
         records(view.pointee.log_ops, ABI_SECTION_LOG_OP)

@@ -24,7 +24,9 @@ extension PartCompiler {
     /// Where requests to a service go that `host` and `match` cover.
     mutating func routes(
         to service: ServiceName, _ reach: Reach, host: String? = nil,
-        match: HTTPMatch = HTTPMatch(), rule: String, origin: String
+        match: HTTPMatch = HTTPMatch(),
+        policy: ServiceRouter.Destination = ServiceRouter.Destination(), rule: String,
+        origin: String
     ) -> [RoutePlan] {
         guard let chain = chain(of: service) else {
             let splits = SplitPlan.all(to: nowhere(service, reach))
@@ -52,8 +54,14 @@ extension PartCompiler {
                     rule: route.number == 0 ? rule : "\(named)\(route.number)",
                     origin: place(of: route, to: service) ?? origin)
                 plan.requestTimeout = milliseconds(
-                    route.destination?.requestTimeout
-                        ?? route.shares.first?.resolver.requestTimeout ?? .zero)
+                    route.shares.first?.resolver.requestTimeout ?? .zero)
+                apply(policy, &plan)
+                if plan.prefixRewrite != nil, both.path != match.path {
+                    refuse(
+                        "\(plan.rule): its prefix_rewrite is about another path than that of "
+                            + "service-router \(service), route \(route.number)", nil)
+                    return nil
+                }
                 if let destination = route.destination { apply(destination, &plan) }
                 return plan
             }
@@ -67,18 +75,39 @@ extension PartCompiler {
     }
 
     private func apply(_ destination: ServiceRouter.Destination, _ plan: inout RoutePlan) {
-        plan.prefixRewrite = destination.prefixRewrite
-        plan.headerOps =
+        if let rewrite = destination.prefixRewrite { plan.prefixRewrite = rewrite }
+        plan.headerOps +=
             Self.changes(destination.requestHeaders, onResponse: false)
             + Self.changes(destination.responseHeaders, onResponse: true)
-        var conditions: RetryConditions = []
-        if destination.retryOnConnectFailure || destination.retryOn.contains("connect-failure") {
-            conditions.insert(.connect)
+        if let timeout = destination.requestTimeout { plan.requestTimeout = milliseconds(timeout) }
+        applyRetries(destination, &plan)
+    }
+
+    private func applyRetries(
+        _ destination: ServiceRouter.Destination, _ plan: inout RoutePlan
+    ) {
+        var conditions = RetryConditions(destination.retryOn)
+        if destination.retryOnConnectFailure { conditions.insert(.connect) }
+        let codes = destination.retryOnStatusCodes.filter { (200...599).contains($0) }
+        if destination.numRetries > 0 || !conditions.isEmpty || !codes.isEmpty {
+            plan.retries = min(UInt32(clamping: max(1, destination.numRetries)), Self.retries)
+            plan.retryOn = conditions.isEmpty ? Self.retryOn : conditions
         }
-        if destination.retryOn.contains("reset") { conditions.insert(.reset) }
-        guard destination.numRetries > 0 || !conditions.isEmpty else { return }
-        plan.retries = min(UInt32(clamping: max(1, destination.numRetries)), Self.retries)
-        plan.retryOn = conditions.isEmpty ? Self.retryOn : conditions
+        if destination.retryNonIdempotent == true { plan.retryOn.insert(.anyMethod) }
+        if destination.tryTimeout != nil { plan.retryOn.insert(.timeout) }
+        let onAnswers = !codes.isEmpty || !plan.retryOn.isDisjoint(with: .answers)
+        guard onAnswers || destination.tryTimeout != nil else { return }
+        let pause = destination.retryBackoff ?? .milliseconds(25)
+        var traffic = plan.traffic ?? TrafficPlan()
+        traffic.retryCodes = Array(Set(codes).sorted().prefix(TrafficPlan.greatestRetryCodes))
+            .map { UInt16($0) }
+        traffic.tryTimeout = milliseconds(destination.tryTimeout ?? .zero)
+        traffic.backoff = milliseconds(pause)
+        traffic.backoffMax = milliseconds(
+            destination.retryBackoffMax
+                ?? MeshDuration(nanoseconds: min(pause.nanoseconds * 10, 60_000_000_000)))
+        traffic.backoff = min(traffic.backoff, traffic.backoffMax)
+        plan.traffic = traffic
     }
 
     private static func changes(

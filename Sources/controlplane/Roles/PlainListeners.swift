@@ -1,3 +1,4 @@
+import MeshDiscovery
 import MeshIdentity
 import MeshModel
 import MeshTables
@@ -113,8 +114,9 @@ extension PartCompiler {
             return .l4(standard)
         case .l7:
             var routes = listener.routes.enumerated().flatMap { index, route in
-                self.routes(
-                    of: route, reach, rule: "listener \(listener.name), route \(index + 1)", place)
+                let rule = "listener \(listener.name), route \(index + 1)"
+                check(route, rule, origin)
+                return self.routes(of: route, reach, rule: rule, place)
             }
             if let service = listener.service {
                 routes += self.routes(
@@ -148,8 +150,8 @@ extension PartCompiler {
         switch route.action {
         case .service(let service):
             return routes(
-                to: service, reach, host: host, match: route.http, rule: rule,
-                origin: place)
+                to: service, reach, host: host, match: route.http,
+                policy: route.policy, rule: rule, origin: place)
         case .respond(let response):
             let type = response.headers.first { $0.key.lowercased() == "content-type" }?.value
             action = .respond(
@@ -168,6 +170,17 @@ extension PartCompiler {
                 host: host, match: route.http, action: action, headerOps: headers, rule: rule,
                 origin: place)
         ]
+    }
+
+    /// Reports what of a route's policy cannot be had.
+    private mutating func check(
+        _ route: ListenerDefinition.Route, _ rule: String, _ origin: Origin
+    ) {
+        for problem in ChainSupport.problems(of: route.policy) {
+            refuse(
+                "\(rule): \(problem): this version's data plane cannot do that",
+                route.location.map { .file($0) } ?? origin)
+        }
     }
 
     private mutating func tlsSettings(of source: PlainSource) -> TLSPlan? {

@@ -8,6 +8,8 @@
 
 #include <stdint.h>
 
+#include "abi/limits.h"
+
 #define ABI_NONE 0xffffffffu
 
 struct abi_ref { /* records [at, at + count) of a section */
@@ -202,8 +204,8 @@ struct abi_route {
     uint16_t status;   /* respond, redirect */
     uint32_t methods;  /* set of methods; ABI_METHODS_ALL = any */
     struct abi_text path;
-    uint32_t path_dfa; /* DFA section, or ABI_NONE */
-    uint32_t _pad0;
+    uint32_t path_dfa;               /* DFA section, or ABI_NONE */
+    uint32_t traffic;                /* TRAFFIC section, or ABI_NONE: nothing is asked for */
     struct abi_ref matches;          /* MATCH section: all must hold */
     struct abi_ref splits;           /* SPLIT section; forward only */
     struct abi_ref header_ops;       /* HEADER_OP section */
@@ -227,7 +229,23 @@ struct abi_route {
 enum abi_retry {
     ABI_RETRY_CONNECT = 1, /* nothing was sent yet */
     ABI_RETRY_RESET = 2,   /* idempotent, sent, no answer byte came */
-    ABI_RETRY_FLAGS = 3
+    ABI_RETRY_5XX = 4,     /* answers with a status of 500 and above; so all below */
+    ABI_RETRY_GATEWAY = 8, /* 502, 503, 504 */
+    ABI_RETRY_CONFLICT = 16,
+    ABI_RETRY_LIMITED = 32,     /* 429 */
+    ABI_RETRY_TIMEOUT = 64,     /* no answer within `try_timeout_ms` of `traffic` */
+    ABI_RETRY_ANY_METHOD = 128, /* also of methods that are not idempotent */
+    ABI_RETRY_FLAGS = 255
+};
+
+/* What a route asks for beyond a destination. */
+struct abi_traffic {
+    uint16_t retry_codes[LIMIT_RETRY_CODES]; /* further statuses to be tried again; growing, those
+                                                behind the last are 0 */
+    uint32_t try_timeout_ms; /* from a request's head sent to an answer's head; 0 = none */
+    uint32_t backoff_ms;     /* before the second try after an answer, doubled for each further */
+    uint32_t backoff_max_ms; /* one; not less than backoff_ms */
+    uint32_t _pad0;
 };
 
 enum abi_match_subject {
@@ -473,6 +491,7 @@ _Static_assert(sizeof(struct abi_compression) == 20, "layout");
 _Static_assert(sizeof(struct abi_host) == 16, "layout");
 _Static_assert(sizeof(struct abi_route_table) == 16, "layout");
 _Static_assert(sizeof(struct abi_route) == 128, "layout");
+_Static_assert(sizeof(struct abi_traffic) == 32, "layout");
 _Static_assert(sizeof(struct abi_match) == 24, "layout");
 _Static_assert(sizeof(struct abi_header_op) == 24, "layout");
 _Static_assert(sizeof(struct abi_dfa) == 16, "layout");

@@ -53,6 +53,7 @@ enum abi_section {
     ABI_SECTION_HOPS,        /* struct abi_hops */
     ABI_SECTION_COMPRESSION, /* struct abi_compression */
     ABI_SECTION_MEDIA_TYPE,  /* struct abi_text */
+    ABI_SECTION_TRAFFIC,     /* struct abi_traffic */
     ABI_SECTION_COUNT
 };
 

@@ -1,0 +1,218 @@
+/* Second tries. A request is sent again only when nothing of an answer went to its client, all of
+ * it is there to be sent, and its method allows it; never more often than its route says, and only
+ * as long as answers pay for it. */
+#include "retry.h"
+
+#include <string.h>
+
+#include "base/num.h"
+#include "l7.h"
+#include "stream.h"
+
+/* An upstream that fails must not get several times the load besides: a second try of what it
+ * failed to answer costs as much as answers to so many requests pay, with a few given in advance.
+ * This holds per worker. */
+#define RETRY_COST  5u
+#define RETRY_DEBTS 10u
+
+static bool retry_may_owe(const struct proxy *proxy)
+{
+    return proxy->retries_owed <= RETRY_COST * (RETRY_DEBTS - 1);
+}
+
+void retry_paid(struct proxy *proxy)
+{
+    proxy->retries_owed -= proxy->retries_owed > 0;
+}
+
+void retry_begin(struct proxy *proxy, struct request *request, const struct abi_traffic *traffic)
+{
+    struct retry *retry = &request->retry;
+
+    wheel_timer_init(&retry->timer,
+                     ring_token(PROXY_KIND_RETRY_TIMER, pool_slot(&proxy->requests, request),
+                                pool_generation(&proxy->requests, request)));
+    retry->generation = request->generation->view.head->generation;
+    memcpy(retry->codes, traffic->retry_codes, sizeof(retry->codes));
+    retry->try_timeout_ms = traffic->try_timeout_ms;
+    retry->backoff_ms = traffic->backoff_ms;
+    retry->backoff_max_ms = traffic->backoff_max_ms;
+    request->flags |= REQUEST_RETRIES;
+}
+
+/* A stream that the upstream has not looked at (RFC 9113 8.7). */
+static bool retry_was_refused(const struct request *request)
+{
+    return request->up->stream != NULL && (request->up->stream->flags & STREAM_REFUSED) != 0;
+}
+
+/* It came from the pool, so that its end may have crossed the request. Each is tried once at most;
+ * of those that carry streams nobody knows which went first. */
+static bool retry_was_idle(const struct request *request)
+{
+    return request_has(request, REQUEST_REUSED) && request->up->stream == NULL;
+}
+
+/* Whether sending it again does no harm: all of it is held, nothing of an answer was passed on, and
+ * nobody has looked at it or its method allows it. */
+static bool retry_is_harmless(const struct request *request)
+{
+    return request_has(request, REQUEST_BODY_DONE) && !request_has(request, REQUEST_BODY_SENT) &&
+           !request_has(request, REQUEST_ANSWERED | REQUEST_INTERIM | REQUEST_UPGRADE) &&
+           (retry_was_refused(request) || h1_is_idempotent((enum h1_method)request->method) ||
+            (request->retry_on & ABI_RETRY_ANY_METHOD) != 0);
+}
+
+static bool retry_may(const struct proxy *proxy, const struct request *request)
+{
+    return request->retries > 0 && retry_may_owe(proxy) && retry_is_harmless(request);
+}
+
+/* The request's target in the current generation, for a try after its own was let go. */
+static bool retry_pin(struct proxy *proxy, struct request *request)
+{
+    uint32_t target;
+
+    if (request->generation != NULL) {
+        return true;
+    }
+    target = view_find_target(&proxy->current->view, request->target_key);
+    if (target == ABI_NONE) {
+        return false;
+    }
+    request->generation = proxy->current;
+    generation_use(request->generation);
+    request->target = target;
+    if (!request_has(request, REQUEST_RETRIES) ||
+        request->retry.generation != proxy->current->view.head->generation) {
+        request->tried_count = 0;
+        request->retry.generation = proxy->current->view.head->generation;
+    }
+    return true;
+}
+
+/* An endpoint that was not tried, else again one that was. */
+static void retry_start(struct proxy *proxy, struct request *request)
+{
+    uint8_t tried = request->tried_count;
+    enum upstream_result result = upstream_start(proxy, request, &l7up_ops);
+
+    if (result == UPSTREAM_FAILED && tried > 0 && request->tried_count == tried) {
+        request->tried_count = 0;
+        result = upstream_start(proxy, request, &l7up_ops);
+    }
+    if (result == UPSTREAM_READY) {
+        l7_upstream_ready(proxy, request);
+    } else if (result == UPSTREAM_FAILED) {
+        l7_fail(proxy, request, (enum abi_outcome)request->outcome);
+    }
+}
+
+/* Leaves the upstream and tries again, after the pause that the route asks for. */
+static void retry_again(struct proxy *proxy, struct request *request, bool pauses)
+{
+    struct retry *retry = &request->retry;
+    uint32_t pause_ms = 0;
+
+    upstream_leave(proxy, request, false);
+    request->flags &= ~(uint32_t)REQUEST_SENT;
+    request->down->stage = L7_AWAIT_UPSTREAM;
+    abi_stat_add(&request->target_stats->counters[ABI_TARGET_RETRIES], 1);
+    if (request_has(request, REQUEST_RETRIES)) {
+        pause_ms = retry->backoff_ms;
+        wheel_cancel(&proxy->wheel, &retry->timer);
+    }
+    if (pause_ms == 0 || !pauses) {
+        retry_start(proxy, request);
+        return;
+    }
+    retry->backoff_ms = num_min_u32(2 * pause_ms, retry->backoff_max_ms);
+    /* Half of it by chance: what failed together does not come back together. */
+    pause_ms -= (uint32_t)(proxy_random(proxy) % (pause_ms / 2 + 1));
+    wheel_arm(&proxy->wheel, &retry->timer, proxy->now_ms, pause_ms);
+}
+
+static void retry_charge(struct proxy *proxy, struct request *request)
+{
+    request->retries--;
+    proxy->retries_owed += RETRY_COST;
+}
+
+bool retry_after_loss(struct proxy *proxy, struct request *request, enum abi_outcome outcome)
+{
+    bool late = outcome == ABI_OUTCOME_REQUEST_TIMEOUT;
+    bool free = !late && retry_was_idle(request); /* it may have been closed before */
+    bool asked = (request->retry_on & (late ? ABI_RETRY_TIMEOUT : ABI_RETRY_RESET)) != 0;
+    bool silent = request->up->in.length == 0;
+    bool may;
+
+    may = free ? retry_is_harmless(request)
+               : (asked || retry_was_refused(request)) && retry_may(proxy, request);
+    if (!silent || !may || !retry_pin(proxy, request)) {
+        return false;
+    }
+    if (!free) {
+        retry_charge(proxy, request);
+    }
+    retry_again(proxy, request, !free);
+    return true;
+}
+
+static bool retry_wants(const struct request *request, uint16_t status)
+{
+    uint32_t on = request->retry_on;
+
+    if ((status >= 500 && (on & ABI_RETRY_5XX) != 0) ||
+        (status >= 502 && status <= 504 && (on & ABI_RETRY_GATEWAY) != 0) ||
+        (status == 409 && (on & ABI_RETRY_CONFLICT) != 0) ||
+        (status == 429 && (on & ABI_RETRY_LIMITED) != 0)) {
+        return true;
+    }
+    for (uint32_t i = 0; i < LIMIT_RETRY_CODES && request->retry.codes[i] != 0; i++) {
+        if (request->retry.codes[i] == status) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool retry_after_answer(struct proxy *proxy, struct request *request, uint16_t status)
+{
+    uint64_t *counters = request->target_stats->counters;
+
+    if (!retry_wants(request, status) || !retry_may(proxy, request) || !retry_pin(proxy, request)) {
+        return false;
+    }
+    abi_stat_add(&counters[ABI_TARGET_CODE_2XX + status / 100 - 2], 1);
+    abi_histogram_add(&request->target_stats->latency,
+                      (ring_now_ns(proxy->ring) - request->sent_ns) / 1000u);
+    retry_charge(proxy, request);
+    retry_again(proxy, request, true);
+    return true;
+}
+
+void retry_sent(struct proxy *proxy, struct request *request)
+{
+    if (request->retry.try_timeout_ms > 0) {
+        wheel_arm(&proxy->wheel, &request->retry.timer, proxy->now_ms,
+                  request->retry.try_timeout_ms);
+    }
+}
+
+void retry_settled(struct proxy *proxy, struct request *request)
+{
+    wheel_cancel(&proxy->wheel, &request->retry.timer);
+}
+
+void retry_on_timer(struct proxy *proxy, struct request *request)
+{
+    if (request->up == NULL) {
+        retry_start(proxy, request); /* the pause is over */
+        return;
+    }
+    MUST(request_has(request, REQUEST_SENT));
+    if (!retry_after_loss(proxy, request, ABI_OUTCOME_REQUEST_TIMEOUT)) {
+        request->flags |= request_has(request, REQUEST_BODY_DONE) ? 0 : REQUEST_CLOSE_DOWN;
+        l7_fail(proxy, request, ABI_OUTCOME_REQUEST_TIMEOUT);
+    }
+}

@@ -1,0 +1,38 @@
+/* Second tries of a request: when they do no harm, what they cost, and the pause before them;
+ * private to the room. */
+#ifndef PROXY_RETRY_H
+#define PROXY_RETRY_H
+
+#include "abi/errors.h"
+#include "abi/snapshot.h"
+#include "core/wheel.h"
+
+struct proxy;
+struct request;
+
+/* What the route asks for, kept because an answer may come when the table is gone. Meaningful with
+ * REQUEST_RETRIES only. */
+struct retry {
+    struct wheel_timer timer; /* of the pause before a try, or of a try that waits for its answer */
+    uint64_t generation;      /* in which request.tried counts */
+    uint16_t codes[LIMIT_RETRY_CODES];
+    uint32_t try_timeout_ms;
+    uint32_t backoff_ms; /* of the next pause */
+    uint32_t backoff_max_ms;
+};
+
+/* The route has `traffic`. */
+void retry_begin(struct proxy *proxy, struct request *request, const struct abi_traffic *traffic);
+/* Its head has been sent: the try's time runs. */
+void retry_sent(struct proxy *proxy, struct request *request);
+/* The upstream was lost before its answer. true: there is another try; false: it is over. */
+bool retry_after_loss(struct proxy *proxy, struct request *request, enum abi_outcome outcome);
+/* An answer's head has come. true: the answer is dropped and there is another try. */
+bool retry_after_answer(struct proxy *proxy, struct request *request, uint16_t status);
+/* An answer is on its way down: no further try. */
+void retry_settled(struct proxy *proxy, struct request *request);
+/* An answer pays for second tries of others. */
+void retry_paid(struct proxy *proxy);
+void retry_on_timer(struct proxy *proxy, struct request *request);
+
+#endif

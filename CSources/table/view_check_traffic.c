@@ -1,0 +1,34 @@
+/* Rules of what routes ask for beyond a destination. */
+#include "view_walk.h"
+
+#include "abi/limits.h"
+
+static bool check_retry_codes(struct view_walk *walk, const struct abi_traffic *traffic)
+{
+    const uint16_t *codes = traffic->retry_codes;
+
+    for (uint32_t i = 0; i < LIMIT_RETRY_CODES; i++) {
+        bool status = codes[i] >= 200 && codes[i] <= 599;
+        bool more = i == 0 || codes[i] > codes[i - 1];
+
+        if (!view_rule(walk, codes[i] == 0 || (status && more), ABI_REFUSAL_VALUE,
+                       "statuses to be tried again") ||
+            !view_rule(walk, i == 0 || codes[i] == 0 || codes[i - 1] != 0, ABI_REFUSAL_VALUE,
+                       "statuses to be tried again")) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool view_check_traffic(struct view_walk *walk)
+{
+    const struct abi_traffic *traffic = &walk->view->traffic[walk->record];
+
+    return check_retry_codes(walk, traffic) &&
+           view_rule(walk,
+                     traffic->backoff_ms <= traffic->backoff_max_ms &&
+                         traffic->backoff_max_ms <= LIMIT_BACKOFF_MS,
+                     ABI_REFUSAL_VALUE, "pause between tries") &&
+           view_rule(walk, traffic->_pad0 == 0, ABI_REFUSAL_PADDING, "traffic");
+}

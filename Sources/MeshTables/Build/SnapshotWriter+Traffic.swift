@@ -1,0 +1,38 @@
+import CMeshABI
+
+/// What routes ask for beyond destinations.
+extension SnapshotWriter {
+    /// The record of a route's traffic; equal ones stand once.
+    mutating func index(of traffic: TrafficPlan?, _ name: @autoclosure () -> String) -> UInt32 {
+        guard let traffic else { return UInt32.max }
+        if let index = trafficIndexes[traffic] { return index }
+        let index = UInt32(out.traffic.count)
+        trafficIndexes[traffic] = index
+        out.traffic.append(record(of: traffic, name()))
+        return index
+    }
+
+    private mutating func record(of plan: TrafficPlan, _ name: String) -> abi_traffic {
+        var record = abi_traffic()
+        let codes = plan.retryCodes
+        if codes.count > TrafficPlan.greatestRetryCodes
+            || codes.contains(where: { !(200...599).contains($0) })
+            || zip(codes, codes.dropFirst()).contains(where: { $0 >= $1 })
+        {
+            refuse(
+                "\(name): the statuses \(codes) to be tried again: list at most "
+                    + "\(TrafficPlan.greatestRetryCodes) of 200 to 599, growing")
+        }
+        withUnsafeMutableBytes(of: &record.retry_codes) { raw in
+            let places = raw.bindMemory(to: UInt16.self)
+            for (at, code) in codes.prefix(places.count).enumerated() { places[at] = code }
+        }
+        if plan.backoff > plan.backoffMax || plan.backoffMax > LIMIT_BACKOFF_MS {
+            refuse("\(name): the pauses between tries are out of bounds")
+        }
+        record.try_timeout_ms = plan.tryTimeout
+        record.backoff_ms = plan.backoff
+        record.backoff_max_ms = plan.backoffMax
+        return record
+    }
+}

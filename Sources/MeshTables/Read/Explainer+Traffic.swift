@@ -1,0 +1,52 @@
+import CMeshABI
+
+/// What a route asks for beyond a destination, in words.
+extension Explainer {
+    /// What makes another try of a request, and how often.
+    mutating func explainRetries(_ route: abi_route, _ method: String) {
+        guard route.retries > 0 else {
+            note(.retry, .none, "one try", rule: reader.text(route.rule))
+            return
+        }
+        let traffic = route.traffic == ABI_NONE ? nil : reader.traffic[Int(route.traffic)]
+        let conditions = RetryConditions(rawValue: route.retry_on)
+        let isSafe = Self.idempotent.contains(method.uppercased())
+        let afterSending = isSafe || conditions.contains(.anyMethod)
+        var reasons = ["an instance that cannot be reached"]
+        if afterSending { reasons += Self.reasons(conditions, traffic) }
+        var detail =
+            "at most \(route.retries) further tries after " + reasons.joined(separator: ", ")
+        if let traffic, afterSending {
+            if traffic.try_timeout_ms > 0 {
+                detail += "; \(traffic.try_timeout_ms) ms for each try"
+            }
+            if traffic.backoff_ms > 0 {
+                detail += "; pauses of \(traffic.backoff_ms) to \(traffic.backoff_max_ms) ms"
+            }
+        }
+        if !afterSending { detail += "; \(method) is not repeated once it was sent" }
+        note(
+            .retry, .matched, detail, rule: reader.text(route.rule),
+            origin: reader.text(route.origin))
+    }
+
+    private static let idempotent: Set<String> = [
+        "GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE",
+    ]
+
+    private static func reasons(
+        _ conditions: RetryConditions, _ traffic: abi_traffic?
+    ) -> [String] {
+        let named: [(RetryConditions, String)] = [
+            (.reset, "an end without an answer"), (.serverErrors, "5xx"),
+            (.gatewayErrors, "502, 503, 504"), (.conflict, "409"), (.limited, "429"),
+        ]
+        var reasons = named.filter { conditions.contains($0.0) }.map(\.1)
+        guard let traffic else { return reasons }
+        withUnsafeBytes(of: traffic.retry_codes) { raw in
+            reasons += raw.bindMemory(to: UInt16.self).filter { $0 != 0 }.map { "\($0)" }
+        }
+        if traffic.try_timeout_ms > 0, conditions.contains(.timeout) { reasons.append("silence") }
+        return reasons
+    }
+}
