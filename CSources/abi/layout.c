@@ -8,6 +8,7 @@
 #include "abi/overlay.h"
 #include "abi/snapshot.h"
 #include "abi/stats.h"
+#include "abi/tally.h"
 
 uint32_t abi_record_size(uint32_t section)
 {
@@ -41,6 +42,7 @@ uint32_t abi_record_size(uint32_t section)
         [ABI_SECTION_COMPRESSION] = sizeof(struct abi_compression),
         [ABI_SECTION_MEDIA_TYPE] = sizeof(struct abi_text),
         [ABI_SECTION_TRAFFIC] = sizeof(struct abi_traffic),
+        [ABI_SECTION_GUARD] = sizeof(struct abi_guard),
     };
     return section < ABI_SECTION_COUNT ? sizes[section] : 0;
 }

@@ -15,6 +15,7 @@ uint16_t answer_status(enum abi_outcome outcome)
     case ABI_OUTCOME_OVERLOAD:
     case ABI_OUTCOME_CONNECTION_LIMIT:
     case ABI_OUTCOME_DRAINED:
+    case ABI_OUTCOME_UPSTREAM_LIMIT:
         return 503;
     case ABI_OUTCOME_CONNECT_TIMEOUT:
     case ABI_OUTCOME_REQUEST_TIMEOUT:
@@ -66,6 +67,8 @@ struct bytes answer_text(enum abi_outcome outcome, uint16_t status)
         return BYTES_LITERAL("upstream sent a malformed answer\n");
     case ABI_OUTCOME_UPSTREAM_TLS:
         return BYTES_LITERAL("upstream TLS failure\n");
+    case ABI_OUTCOME_UPSTREAM_LIMIT:
+        return BYTES_LITERAL("upstream has reached its limit\n");
     case ABI_OUTCOME_LOOP:
         return BYTES_LITERAL("request loop\n");
     default:

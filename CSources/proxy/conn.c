@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 #include "conn_parts.h"
+#include "limits.h"
 #include "mux.h"
 
 void conn_fail(struct proxy *proxy, struct conn *conn)
@@ -94,6 +95,9 @@ static void conn_end(struct proxy *proxy, struct conn *conn, bool reset)
     }
     if (conn_has(conn, CONN_UPSTREAM)) {
         proxy_gauge_down(proxy, ABI_WORKER_UPSTREAM_OPEN);
+        if (conn->held != 0) {
+            limits_closed(proxy, conn);
+        }
         abi_stat_set(&conn->target_stats->counters[ABI_TARGET_OPEN],
                      conn->target_stats->counters[ABI_TARGET_OPEN] - 1);
         return;

@@ -96,7 +96,9 @@ struct conn {
     uint32_t epoch;         /* listener epoch that its permission was decided in */
     uint32_t policy_target; /* downstream, mesh outbound L4: stats slot of the target it uses */
     uint32_t overlay_slot;  /* upstream: of its endpoint */
-    uint64_t pool_key;      /* upstream */
+    uint32_t
+        held; /* upstream: 1 + statistics slot of the target whose bound it counts for; 0: none */
+    uint64_t pool_key;                     /* upstream */
     struct abi_target_stats *target_stats; /* upstream */
     uint64_t since_ms;                     /* when the present wait began: see the user's timeout */
     uint64_t moved_ms;                     /* last byte in or out */

@@ -147,6 +147,12 @@ static void l4up_opened(struct proxy *proxy, struct conn *conn)
         record_connected(proxy, request);
     }
     abi_stat_add(&request->target_stats->counters[ABI_TARGET_REQUESTS], 1);
+    if (request_has(request, REQUEST_WATCHED)) {
+        outlier_succeeded(proxy, request);
+    }
+    if (request->held != 0) {
+        limits_connected(proxy, request);
+    }
     request_unpin(proxy, request);
     relay_start(proxy, request);
 }
@@ -159,6 +165,9 @@ static void l4up_failed(struct proxy *proxy, struct conn *conn, enum abi_outcome
         outcome = ABI_OUTCOME_CONNECT_FAILED;
     } else if (outcome == ABI_OUTCOME_TLS) {
         outcome = ABI_OUTCOME_UPSTREAM_TLS;
+    }
+    if (request_has(request, REQUEST_WATCHED)) {
+        outlier_failed(proxy, request, true);
     }
     l4_go_on(proxy, request, upstream_retry(proxy, request, outcome, &l4up_ops));
 }

@@ -166,6 +166,9 @@ void l7_upstream_ready(struct proxy *proxy, struct request *request)
     }
     conn_offer(proxy, request->up);
     request_unpin(proxy, request);
+    if (request->held != 0) {
+        limits_connected(proxy, request);
+    }
     if (request_has(request, REQUEST_RETRIES)) {
         retry_sent(proxy, request);
     }
@@ -274,6 +277,10 @@ void l7_request_timeout(struct proxy *proxy, struct request *request)
     if (request_has(request, REQUEST_CLOSE_DOWN) && request_has(request, REQUEST_ANSWERED)) {
         l7_abort(proxy, request->down, ABI_OUTCOME_REQUEST_TIMEOUT);
         return;
+    }
+    if (request_has(request, REQUEST_WATCHED) && request_has(request, REQUEST_SENT) &&
+        !request_has(request, REQUEST_ANSWERED) && request->up != NULL) {
+        outlier_failed(proxy, request, true);
     }
     request->flags |= REQUEST_CLOSE_DOWN;
     l7_fail(proxy, request, ABI_OUTCOME_REQUEST_TIMEOUT);

@@ -18,6 +18,8 @@ void l7h2_leave_now(struct proxy *proxy, struct conn *conn);
 
 /* A stream on a connection with this key that is open or being opened, or NULL. */
 struct conn *l7h2up_take(struct proxy *proxy, uint64_t key, const struct conn_ops *ops);
+/* A connection with this key that carries nothing at the moment, or NULL. */
+struct conn *l7h2up_find_idle(struct proxy *proxy, uint64_t key);
 /* A new connection, which is being opened, and the first stream on it; NULL: memory is out, and the
  * connection is closed. */
 struct conn *l7h2up_start(struct proxy *proxy, struct conn *conn, const struct conn_ops *ops);

@@ -3,6 +3,7 @@
 #include "request.h"
 
 #define L7H2UP_IDLE_MS 55000u /* below the 60 s after which common servers close */
+#define L7H2UP_LOOK_MS 250u   /* of a bounded number: whether another worker wants it */
 
 static struct list_link *l7h2up_bucket(struct proxy *proxy, uint64_t key)
 {
@@ -15,16 +16,45 @@ static bool l7h2up_has_room(const struct mux *mux)
     return mux->open < LIMIT_H2_STREAMS && mux->open < h2_room(mux->session);
 }
 
+/* Another worker has none of so many as there may be: no more streams on this one, which is closed
+ * when those it carries have ended. */
+static bool l7h2up_gives_way(struct proxy *proxy, struct mux *mux)
+{
+    if (mux->conn->held == 0 || !limits_is_wanted(proxy, mux->conn)) {
+        return false;
+    }
+    mux->flags |= MUX_LEFT;
+    list_remove(&mux->pool);
+    mux_list(proxy, mux);
+    return true;
+}
+
 struct conn *l7h2up_take(struct proxy *proxy, uint64_t key, const struct conn_ops *ops)
+{
+    struct list_link *head = l7h2up_bucket(proxy, key);
+    struct list_link *next;
+
+    for (struct list_link *link = head->next; link != head; link = next) {
+        struct mux *mux = LIST_OWNER(link, struct mux, pool);
+
+        next = link->next;
+        if (mux->conn->pool_key == key && !conn_has(mux->conn, CONN_BROKEN | CONN_ENDED) &&
+            l7h2up_has_room(mux) && !l7h2up_gives_way(proxy, mux)) {
+            return mux_open(mux, ops, 0);
+        }
+    }
+    return NULL;
+}
+
+struct conn *l7h2up_find_idle(struct proxy *proxy, uint64_t key)
 {
     struct list_link *head = l7h2up_bucket(proxy, key);
 
     for (struct list_link *link = head->next; link != head; link = link->next) {
         struct mux *mux = LIST_OWNER(link, struct mux, pool);
 
-        if (mux->conn->pool_key == key && !conn_has(mux->conn, CONN_BROKEN | CONN_ENDED) &&
-            l7h2up_has_room(mux)) {
-            return mux_open(mux, ops, 0);
+        if (mux->conn->pool_key == key && mux->open == 0) {
+            return mux->conn;
         }
     }
     return NULL;
@@ -42,7 +72,7 @@ static void l7h2up_opened(struct proxy *proxy, struct conn *conn)
         conn_close(proxy, conn, false);
         return;
     }
-    conn_arm_timer(proxy, conn, L7H2UP_IDLE_MS);
+    conn_arm_timer(proxy, conn, conn->held != 0 ? L7H2UP_LOOK_MS : L7H2UP_IDLE_MS);
     for (struct list_link *link = streams->next; link != streams; link = next) {
         struct conn *stream = LIST_OWNER(link, struct stream, group)->conn;
 
@@ -94,6 +124,9 @@ static void l7h2up_timeout(struct proxy *proxy, struct conn *conn)
         l7h2up_failed(proxy, conn, ABI_OUTCOME_CONNECT_TIMEOUT);
     } else if (mux->open == 0 && idle_ms >= L7H2UP_IDLE_MS) {
         conn_close(proxy, conn, false);
+    } else if (conn->held != 0) {
+        (void)l7h2up_gives_way(proxy, mux);
+        conn_arm_timer(proxy, conn, L7H2UP_LOOK_MS);
     } else {
         conn_arm_timer(proxy, conn, mux->open == 0 ? L7H2UP_IDLE_MS - idle_ms : L7H2UP_IDLE_MS);
     }

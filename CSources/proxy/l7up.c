@@ -23,6 +23,9 @@ static void l7up_go_on(struct proxy *proxy, struct request *request, enum upstre
 /* The upstream is gone before its answer was complete. */
 static void l7up_lost(struct proxy *proxy, struct request *request, enum abi_outcome outcome)
 {
+    if (request_has(request, REQUEST_WATCHED) && !retry_was_unseen(request)) {
+        outlier_failed(proxy, request, true);
+    }
     if (!request_has(request, REQUEST_SENT)) {
         l7up_go_on(proxy, request, upstream_retry(proxy, request, outcome, &l7up_ops));
         return;
@@ -38,7 +41,12 @@ static void l7up_count(struct proxy *proxy, struct request *request, uint16_t st
     uint64_t *counters = request->target_stats->counters;
     uint64_t now_ns = ring_now_ns(proxy->ring);
 
-    retry_paid(proxy);
+    if (request->target_tally->retries_owed != 0) {
+        retry_pay(request);
+    }
+    if (request_has(request, REQUEST_WATCHED)) {
+        outlier_answered(proxy, request, status);
+    }
     if (status >= 200 && status < 600) {
         abi_stat_add(&counters[ABI_TARGET_CODE_2XX + status / 100 - 2], 1);
     }

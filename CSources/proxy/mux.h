@@ -9,7 +9,7 @@ enum mux_flag {
     MUX_WITHIN = 2,  /* a head is not complete, since `since_ms` */
     MUX_LEAVING = 4, /* the peer was told that no more streams are taken */
     MUX_FINAL = 8,   /* ... and those that were on their way are refused */
-    MUX_LEFT = 32,   /* the peer said that it opens no more streams */
+    MUX_LEFT = 32,   /* no more streams are opened: the peer said so, or another worker waits */
     MUX_OVER = 16,   /* nothing that comes is looked at any more */
 };
 

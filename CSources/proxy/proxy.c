@@ -79,6 +79,8 @@ int proxy_create(const struct proxy_config *config, struct proxy **out)
     list_init(&proxy->starved);
     list_init(&proxy->mux_turn);
     list_init(&proxy->reauth);
+    list_init(&proxy->queue);
+    wheel_timer_init(&proxy->queue_timer, ring_token(PROXY_KIND_QUEUE_TIMER, 0, 0));
     uppool_init(&proxy->uppool);
     wheel_init(&proxy->wheel, proxy->now_ms);
     wheel_timer_init(&proxy->drain_timer, ring_token(PROXY_KIND_DRAIN_TIMER, 0, 0));
@@ -258,6 +260,9 @@ static void proxy_on_timer(struct proxy *proxy, uint64_t token)
         }
         break;
     }
+    case PROXY_KIND_QUEUE_TIMER:
+        limits_run_queue(proxy);
+        break;
     case PROXY_KIND_LISTENER_TIMER:
         listener_on_timer(proxy, slot);
         break;
@@ -327,6 +332,9 @@ void proxy_turn(struct proxy *proxy)
     }
     if (!list_is_empty(&proxy->reauth)) {
         (void)authz_reexamine(proxy);
+    }
+    if (proxy->queue_moves && !list_is_empty(&proxy->queue)) {
+        limits_run_queue(proxy);
     }
     for (uint32_t i = 0; i < PROXY_READY_ROUNDS && !list_is_empty(&proxy->ready); i++) {
         conn_run_ready(proxy);

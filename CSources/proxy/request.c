@@ -13,7 +13,7 @@ struct request *request_create(struct proxy *proxy, struct conn *down)
         return NULL;
     }
     /* Of the head only what is written is read, and clearing it would cost more than the rest. */
-    memset(request, 0, offsetof(struct request, retry));
+    memset(request, 0, offsetof(struct request, queue));
     wheel_timer_init(&request->timer,
                      ring_token(PROXY_KIND_REQUEST_TIMER, pool_slot(&proxy->requests, request),
                                 pool_generation(&proxy->requests, request)));
@@ -54,6 +54,10 @@ void request_end(struct proxy *proxy, struct request *request, enum abi_outcome 
     if (request_has(request, REQUEST_RETRIES)) {
         retry_settled(proxy, request);
     }
+    if (request->held != 0) {
+        limits_leave(proxy, request);
+    }
+    limits_unqueue(request);
     if (request->coder != NULL) {
         l7code_forget(proxy, request);
     }

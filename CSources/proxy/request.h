@@ -4,6 +4,8 @@
 
 #include "conn.h"
 #include "generation.h"
+#include "limits.h"
+#include "outlier.h"
 #include "retry.h"
 #include "table/route.h"
 #include "wire/h1body.h"
@@ -35,6 +37,8 @@ enum request_flag {
     REQUEST_CLIENT = 65536,       /* `client` is who asks; else the connection's peer is */
     REQUEST_TRACED = 131072,      /* `trace` is what the upstream gets */
     REQUEST_TRACE_BEGUN = 262144, /* ... and began here */
+    REQUEST_QUEUED = 1048576,     /* in proxy.queue: no connection was to be had */
+    REQUEST_WATCHED = 2097152,    /* its endpoint is watched: `watched_key` */
     REQUEST_RETRIES = 524288,     /* its route asks for more about tries than a number: `retry` */
 };
 
@@ -46,6 +50,7 @@ struct request {
     struct conn *up;                     /* NULL: none yet, or no longer */
     struct proxy_generation *generation; /* held until the upstream connection is made */
     struct abi_target_stats *target_stats;
+    struct abi_tally_target *target_tally; /* set together with target_stats */
     uint64_t target_key;
     uint64_t started_ns;
     uint64_t sent_ns;
@@ -61,6 +66,8 @@ struct request {
     uint8_t method;            /* enum h1_method */
     uint8_t outcome;           /* enum abi_outcome: why the newest try failed */
     uint16_t status;           /* sent to the client */
+    uint8_t held;              /* set of 1 << enum abi_tally_gauge: places of `held_slot` */
+    uint32_t held_slot;        /* statistics slot of a target with a guard */
     uint32_t overlay_slot;     /* counted in proxy.loads; ABI_NONE: not */
     struct ip_address client;  /* with REQUEST_CLIENT: named by trusted hops */
     struct trace_parent trace; /* with REQUEST_TRACED */
@@ -74,6 +81,9 @@ struct request {
     struct spill trailers;             /* of the answer */
     struct spill big_ops;              /* what the route changes in the answer: packed, where ... */
     uint32_t ops_length;               /* ... it does not fit into `head` behind the head */
+    struct list_link queue;            /* with REQUEST_QUEUED; these are not even cleared */
+    uint64_t queued_until_ms;          /* as above */
+    uint64_t watched_key;              /* with REQUEST_WATCHED: key of the target */
     struct retry retry;                /* with REQUEST_RETRIES; else not even cleared */
     uint8_t head[REQUEST_HEAD_INLINE]; /* as sent to the upstream; kept for another try */
 };

@@ -10,19 +10,25 @@
 #include "stream.h"
 
 /* An upstream that fails must not get several times the load besides: a second try of what it
- * failed to answer costs as much as answers to so many requests pay, with a few given in advance.
- * This holds per worker. */
+ * failed to answer costs as much as answers of the same target pay, with a few given in advance.
+ * This holds for the node. */
 #define RETRY_COST  5u
 #define RETRY_DEBTS 10u
 
-static bool retry_may_owe(const struct proxy *proxy)
+static bool retry_may_owe(const struct request *request)
 {
-    return proxy->retries_owed <= RETRY_COST * (RETRY_DEBTS - 1);
+    return __atomic_load_n(&request->target_tally->retries_owed, __ATOMIC_RELAXED) <=
+           RETRY_COST * (RETRY_DEBTS - 1);
 }
 
-void retry_paid(struct proxy *proxy)
+void retry_pay(const struct request *request)
 {
-    proxy->retries_owed -= proxy->retries_owed > 0;
+    uint32_t *owed = &request->target_tally->retries_owed;
+    uint32_t before = __atomic_load_n(owed, __ATOMIC_RELAXED);
+
+    while (before > 0 && !__atomic_compare_exchange_n(owed, &before, before - 1, true,
+                                                      __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+    }
 }
 
 void retry_begin(struct proxy *proxy, struct request *request, const struct abi_traffic *traffic)
@@ -53,6 +59,11 @@ static bool retry_was_idle(const struct request *request)
     return request_has(request, REQUEST_REUSED) && request->up->stream == NULL;
 }
 
+bool retry_was_unseen(const struct request *request)
+{
+    return retry_was_refused(request) || retry_was_idle(request);
+}
+
 /* Whether sending it again does no harm: all of it is held, nothing of an answer was passed on, and
  * nobody has looked at it or its method allows it. */
 static bool retry_is_harmless(const struct request *request)
@@ -63,9 +74,9 @@ static bool retry_is_harmless(const struct request *request)
             (request->retry_on & ABI_RETRY_ANY_METHOD) != 0);
 }
 
-static bool retry_may(const struct proxy *proxy, const struct request *request)
+static bool retry_may(const struct request *request)
 {
-    return request->retries > 0 && retry_may_owe(proxy) && retry_is_harmless(request);
+    return request->retries > 0 && retry_may_owe(request) && retry_is_harmless(request);
 }
 
 /* The request's target in the current generation, for a try after its own was let go. */
@@ -132,10 +143,17 @@ static void retry_again(struct proxy *proxy, struct request *request, bool pause
     wheel_arm(&proxy->wheel, &retry->timer, proxy->now_ms, pause_ms);
 }
 
-static void retry_charge(struct proxy *proxy, struct request *request)
+/* Whether it may still be made, now that the target is known; it is paid for then. */
+static bool retry_charge(struct proxy *proxy, struct request *request)
 {
+    const struct abi_target *target = &request->generation->view.targets[request->target];
+
+    if (target->guard != ABI_NONE && !limits_retry(proxy, request, target)) {
+        return false;
+    }
     request->retries--;
-    proxy->retries_owed += RETRY_COST;
+    __atomic_add_fetch(&request->target_tally->retries_owed, RETRY_COST, __ATOMIC_RELAXED);
+    return true;
 }
 
 bool retry_after_loss(struct proxy *proxy, struct request *request, enum abi_outcome outcome)
@@ -147,12 +165,9 @@ bool retry_after_loss(struct proxy *proxy, struct request *request, enum abi_out
     bool may;
 
     may = free ? retry_is_harmless(request)
-               : (asked || retry_was_refused(request)) && retry_may(proxy, request);
-    if (!silent || !may || !retry_pin(proxy, request)) {
+               : (asked || retry_was_refused(request)) && retry_may(request);
+    if (!silent || !may || !retry_pin(proxy, request) || (!free && !retry_charge(proxy, request))) {
         return false;
-    }
-    if (!free) {
-        retry_charge(proxy, request);
     }
     retry_again(proxy, request, !free);
     return true;
@@ -180,13 +195,19 @@ bool retry_after_answer(struct proxy *proxy, struct request *request, uint16_t s
 {
     uint64_t *counters = request->target_stats->counters;
 
-    if (!retry_wants(request, status) || !retry_may(proxy, request) || !retry_pin(proxy, request)) {
+    if (!retry_wants(request, status) || !retry_may(request) || !retry_pin(proxy, request)) {
         return false;
+    }
+    if (!retry_charge(proxy, request)) {
+        request_unpin(proxy, request);
+        return false;
+    }
+    if (request_has(request, REQUEST_WATCHED)) {
+        outlier_answered(proxy, request, status);
     }
     abi_stat_add(&counters[ABI_TARGET_CODE_2XX + status / 100 - 2], 1);
     abi_histogram_add(&request->target_stats->latency,
                       (ring_now_ns(proxy->ring) - request->sent_ns) / 1000u);
-    retry_charge(proxy, request);
     retry_again(proxy, request, true);
     return true;
 }
@@ -211,6 +232,9 @@ void retry_on_timer(struct proxy *proxy, struct request *request)
         return;
     }
     MUST(request_has(request, REQUEST_SENT));
+    if (request_has(request, REQUEST_WATCHED)) {
+        outlier_failed(proxy, request, true);
+    }
     if (!retry_after_loss(proxy, request, ABI_OUTCOME_REQUEST_TIMEOUT)) {
         request->flags |= request_has(request, REQUEST_BODY_DONE) ? 0 : REQUEST_CLOSE_DOWN;
         l7_fail(proxy, request, ABI_OUTCOME_REQUEST_TIMEOUT);

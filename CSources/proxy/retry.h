@@ -27,12 +27,15 @@ void retry_begin(struct proxy *proxy, struct request *request, const struct abi_
 void retry_sent(struct proxy *proxy, struct request *request);
 /* The upstream was lost before its answer. true: there is another try; false: it is over. */
 bool retry_after_loss(struct proxy *proxy, struct request *request, enum abi_outcome outcome);
+/* Whether the endpoint may not have looked at the request that was lost: it says so, or its
+ * connection was idle before and may have been closed meanwhile. */
+bool retry_was_unseen(const struct request *request);
 /* An answer's head has come. true: the answer is dropped and there is another try. */
 bool retry_after_answer(struct proxy *proxy, struct request *request, uint16_t status);
 /* An answer is on its way down: no further try. */
 void retry_settled(struct proxy *proxy, struct request *request);
-/* An answer pays for second tries of others. */
-void retry_paid(struct proxy *proxy);
+/* An answer pays for second tries of others, where some are owed. */
+void retry_pay(const struct request *request);
 void retry_on_timer(struct proxy *proxy, struct request *request);
 
 #endif

@@ -91,7 +91,6 @@ struct proxy {
     struct wheel wheel;
     uint64_t now_ms;
     uint64_t random;
-    uint32_t retries_owed;    /* see retry.c: second tries, paid back by answers */
     uint64_t trace_random[4]; /* of trace ids; not all zero */
     struct proxy_generation *current;
     struct proxy_generation *prepared;
@@ -99,21 +98,24 @@ struct proxy {
     uint32_t listener_count;      /* slots ever used */
     struct listener *listeners;   /* LIMIT_LISTENERS */
     struct uppool uppool;
-    struct list_link ready;    /* conns whose held input is to be delivered */
-    struct list_link dead;     /* conns to be given back at the end of the turn */
-    struct list_link starved;  /* conns whose receive found no buffer */
-    struct list_link mux_turn; /* HTTP/2 connections that have something to send */
-    struct list_link reauth;   /* listeners whose connections are being examined again */
-    uint32_t *cursors;         /* round robin, by target stats slot */
-    uint32_t *loads;           /* requests in flight, by overlay slot */
-    uint32_t *idles;           /* idle upstream connections, by overlay slot */
-    uint8_t *scratch;          /* heads are rewritten here; PROXY_SCRATCH_SIZE */
-    uint8_t *plain;            /* decrypted input; PROXY_SCRATCH_SIZE */
-    uint8_t *linear;           /* held input in one piece; PROXY_SCRATCH_SIZE */
-    uint8_t *small;            /* small pieces of a body, gathered; PROXY_SCRATCH_SIZE */
-    uint8_t *coded;            /* coded pieces of a body; PROXY_SCRATCH_SIZE */
-    uint8_t *h2_arena;         /* of h2_memory */
-    uint8_t *frames;           /* of HTTP/2, on their way out; PROXY_SCRATCH_SIZE */
+    struct list_link queue;         /* requests that wait for a connection; limits.c */
+    struct wheel_timer queue_timer; /* armed while there are some */
+    bool queue_moves;               /* one may be had now */
+    struct list_link ready;         /* conns whose held input is to be delivered */
+    struct list_link dead;          /* conns to be given back at the end of the turn */
+    struct list_link starved;       /* conns whose receive found no buffer */
+    struct list_link mux_turn;      /* HTTP/2 connections that have something to send */
+    struct list_link reauth;        /* listeners whose connections are being examined again */
+    uint32_t *cursors;              /* round robin, by target stats slot */
+    uint32_t *loads;                /* requests in flight, by overlay slot */
+    uint32_t *idles;                /* idle upstream connections, by overlay slot */
+    uint8_t *scratch;               /* heads are rewritten here; PROXY_SCRATCH_SIZE */
+    uint8_t *plain;                 /* decrypted input; PROXY_SCRATCH_SIZE */
+    uint8_t *linear;                /* held input in one piece; PROXY_SCRATCH_SIZE */
+    uint8_t *small;                 /* small pieces of a body, gathered; PROXY_SCRATCH_SIZE */
+    uint8_t *coded;                 /* coded pieces of a body; PROXY_SCRATCH_SIZE */
+    uint8_t *h2_arena;              /* of h2_memory */
+    uint8_t *frames;                /* of HTTP/2, on their way out; PROXY_SCRATCH_SIZE */
     uint32_t frames_length;
     struct h1_head head;            /* of the message being handled */
     struct l7_chain chain;          /* of the request being handled */

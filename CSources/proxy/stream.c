@@ -1,6 +1,7 @@
 /* A stream as a connection: what conn.c does with a socket is done with frames here. */
 #include "base/err.h"
 #include "conn_parts.h"
+#include "limits.h"
 #include "mux.h"
 
 #define STREAM_TRICKLE 4096u /* bytes that count as progress of a peer that reads slowly */
@@ -103,6 +104,9 @@ void stream_close(struct proxy *proxy, struct conn *conn, bool reset)
     mux->held -= conn->out.length;
     mux->open--;
     mux->since_ms = proxy->now_ms;
+    if (mux->conn->held != 0) {
+        limits_idle(proxy);
+    }
     list_remove(&stream->group);
     spill_clear(&stream->trailers, &proxy->blocks);
     spill_clear(&conn->out, &proxy->blocks);

@@ -2,6 +2,7 @@
 #include "request.h"
 
 #define UPPOOL_IDLE_MS 55000u /* below the 60 s after which common servers close */
+#define UPPOOL_LOOK_MS 250u   /* of a bounded number: whether another worker wants it */
 
 static struct list_link *uppool_bucket(struct uppool *pool, uint64_t key)
 {
@@ -73,10 +74,10 @@ static void uppool_timeout(struct proxy *proxy, struct conn *conn)
 {
     uint64_t idle_ms = proxy->now_ms - conn->since_ms;
 
-    if (idle_ms >= UPPOOL_IDLE_MS) {
+    if (idle_ms >= UPPOOL_IDLE_MS || (conn->held != 0 && limits_is_wanted(proxy, conn))) {
         uppool_close(proxy, conn);
     } else {
-        conn_arm_timer(proxy, conn, UPPOOL_IDLE_MS - idle_ms);
+        conn_arm_timer(proxy, conn, conn->held != 0 ? UPPOOL_LOOK_MS : UPPOOL_IDLE_MS - idle_ms);
     }
 }
 
@@ -110,7 +111,8 @@ static void uppool_make_room(struct proxy *proxy, struct conn *client)
 
 void uppool_put(struct proxy *proxy, struct conn *conn, struct conn *client)
 {
-    if ((client != NULL && client->state != CONN_OPEN) || proxy->uppool.idle >= LIMIT_POOL_IDLE ||
+    if ((conn->held != 0 && limits_is_wanted(proxy, conn)) ||
+        (client != NULL && client->state != CONN_OPEN) || proxy->uppool.idle >= LIMIT_POOL_IDLE ||
         proxy->draining || proxy->idles[conn->overlay_slot] >= LIMIT_POOL_IDLE_ENDPOINT) {
         conn_close(proxy, conn, false);
         return;
@@ -128,7 +130,10 @@ void uppool_put(struct proxy *proxy, struct conn *conn, struct conn *client)
     proxy->uppool.idle++;
     proxy->idles[conn->overlay_slot]++;
     proxy_count(proxy, ABI_WORKER_UPSTREAM_IDLE, 1);
-    if (!wheel_is_armed(&conn->timer)) {
+    if (conn->held != 0) {
+        limits_idle(proxy);
+        conn_arm_timer(proxy, conn, UPPOOL_LOOK_MS);
+    } else if (!wheel_is_armed(&conn->timer)) {
         conn_arm_timer(proxy, conn, UPPOOL_IDLE_MS);
     }
     conn_offer(proxy, conn);

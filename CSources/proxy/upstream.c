@@ -82,11 +82,15 @@ static uint32_t upstream_load(const void *context, uint32_t endpoint)
     return proxy->loads[proxy->current->view.endpoints[endpoint].overlay_slot];
 }
 
+/* `ejected`: also those that are left out because they failed. */
 static uint32_t upstream_pick_from(struct proxy *proxy, struct request *request,
-                                   const struct abi_target *target)
+                                   const struct abi_target *target, bool ejected)
 {
     struct balance_input input = {
         .overlay = proxy->config.overlay,
+        .watched =
+            target->guard == ABI_NONE || ejected ? NULL : abi_tally_endpoints(proxy->config.tally),
+        .now_ms = proxy->now_ms,
         .cursor = &proxy->cursors[target->stats_slot],
         .random = proxy_random(proxy),
         .load = request->generation == proxy->current ? upstream_load : NULL,
@@ -98,18 +102,23 @@ static uint32_t upstream_pick_from(struct proxy *proxy, struct request *request,
     return balance_pick(&request->generation->view, target, &input);
 }
 
-/* An untried healthy endpoint of the target or of the first failover target that has one. */
+/* An untried healthy endpoint of the target or of the first failover target that has one. Where
+ * there is none, one that failed too often is better than nothing. */
 static uint32_t upstream_pick(struct proxy *proxy, struct request *request,
                               const struct abi_target **chosen)
 {
     const struct view *view = &request->generation->view;
     const struct abi_target *target = &view->targets[request->target];
-    uint32_t endpoint = upstream_pick_from(proxy, request, target);
+    uint32_t endpoint = upstream_pick_from(proxy, request, target, false);
 
     *chosen = target;
     for (uint32_t i = 0; endpoint == ABI_NONE && i < target->failover.count; i++) {
         *chosen = &view->targets[view->target_list[target->failover.at + i]];
-        endpoint = upstream_pick_from(proxy, request, *chosen);
+        endpoint = upstream_pick_from(proxy, request, *chosen, false);
+    }
+    if (endpoint == ABI_NONE && target->guard != ABI_NONE) {
+        *chosen = target;
+        endpoint = upstream_pick_from(proxy, request, target, true);
     }
     return endpoint;
 }
@@ -134,6 +143,7 @@ static void upstream_attach(struct proxy *proxy, struct request *request, struct
     request->up = conn;
     conn->user = request;
     request->target_stats = abi_stats_target(proxy->stats, target->stats_slot);
+    request->target_tally = abi_tally_target(proxy->config.tally, target->stats_slot);
     request->overlay_slot = conn->overlay_slot;
     proxy->loads[conn->overlay_slot]++;
 }
@@ -207,11 +217,78 @@ static struct conn *upstream_open(struct proxy *proxy, struct request *request, 
     return conn;
 }
 
-static void upstream_note(struct proxy *proxy, struct request *request,
-                          const struct abi_target *target, uint32_t endpoint)
+/* One idle connection to any endpoint of the target makes room for another. */
+static bool upstream_evict(struct proxy *proxy, const struct view *view,
+                           const struct abi_target *target)
 {
+    for (uint32_t i = 0; i < target->endpoints.count; i++) {
+        const struct abi_endpoint *endpoint = &view->endpoints[target->endpoints.at + i];
+        uint64_t key = upstream_pool_key(view, target, endpoint);
+        struct conn *conn = NULL;
+
+        if (target->protocol == ABI_PROTOCOL_HTTP2) {
+            conn = l7h2up_find_idle(proxy, key);
+        } else if (proxy->idles[endpoint->overlay_slot] > 0) {
+            conn = uppool_take(proxy, key, NULL);
+        }
+        if (conn != NULL) {
+            bool counted = conn->held == target->stats_slot + 1;
+
+            conn_close(proxy, conn, false);
+            if (counted) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* A new connection within the bounds of its target. NULL: request.outcome says why; with
+ * REQUEST_QUEUED and UPSTREAM_LIMIT it waits in line for one. */
+static struct conn *upstream_open_bounded(struct proxy *proxy, struct request *request,
+                                          uint32_t index, const struct abi_target *target)
+{
+    const struct view *view = &request->generation->view;
+    struct conn *conn;
+    uint32_t held = 0;
+
+    if (target->guard == ABI_NONE) {
+        return upstream_open(proxy, request, index, target);
+    }
+    if (!limits_pend(proxy, request, target)) {
+        request->outcome = ABI_OUTCOME_UPSTREAM_LIMIT;
+        return NULL;
+    }
+    if (!limits_connect(proxy, view, target, &held) &&
+        (!upstream_evict(proxy, view, target) || !limits_connect(proxy, view, target, &held))) {
+        request->outcome = ABI_OUTCOME_UPSTREAM_LIMIT;
+        if (!request_has(request, REQUEST_L4)) {
+            limits_queue(proxy, request, target->connect_timeout_ms);
+        }
+        return NULL;
+    }
+    conn = upstream_open(proxy, request, index, target);
+    if (conn == NULL) {
+        limits_not_made(proxy, held);
+    } else {
+        conn->held = held;
+    }
+    return conn;
+}
+
+/* The endpoint is chosen: it is written down, and watched where that is wanted. */
+static void upstream_note(struct proxy *proxy, struct request *request,
+                          const struct abi_target *target, uint32_t index)
+{
+    const struct view *view = &request->generation->view;
+    const struct abi_endpoint *endpoint = &view->endpoints[index];
+
     if (request->record != NULL) {
-        record_upstream(proxy, request, target, &request->generation->view.endpoints[endpoint]);
+        record_upstream(proxy, request, target, endpoint);
+    }
+    request->flags &= ~(uint32_t)REQUEST_WATCHED;
+    if (target->guard != ABI_NONE && view->guards[target->guard].ejection_ms > 0) {
+        outlier_watch(proxy, request, target, endpoint);
     }
 }
 
@@ -303,6 +380,18 @@ static struct conn *upstream_take(struct proxy *proxy, struct request *request, 
                                                                                 : NULL);
 }
 
+/* A stream on a connection that is still being opened waits for it like the one that opened it. */
+static bool upstream_may_wait(struct proxy *proxy, struct request *request, const struct conn *conn,
+                              const struct abi_target *target)
+{
+    if (conn->state == CONN_OPEN || target->guard == ABI_NONE ||
+        limits_pend(proxy, request, target)) {
+        return true;
+    }
+    request->outcome = ABI_OUTCOME_UPSTREAM_LIMIT;
+    return false;
+}
+
 enum upstream_result upstream_start(struct proxy *proxy, struct request *request,
                                     const struct conn_ops *ops)
 {
@@ -316,6 +405,10 @@ enum upstream_result upstream_start(struct proxy *proxy, struct request *request
         if (endpoint == ABI_NONE) {
             return UPSTREAM_FAILED;
         }
+        if (target->guard != ABI_NONE && !limits_admit(proxy, request, target)) {
+            request->outcome = ABI_OUTCOME_UPSTREAM_LIMIT;
+            return UPSTREAM_FAILED;
+        }
         request->tried[request->tried_count++] = endpoint;
         if (upstream_carries(request, target) && request_has(request, REQUEST_UPGRADE)) {
             request->outcome = ABI_OUTCOME_UPSTREAM_PROTOCOL;
@@ -323,6 +416,10 @@ enum upstream_result upstream_start(struct proxy *proxy, struct request *request
         }
         if (!request_has(request, REQUEST_L4)) {
             conn = upstream_take(proxy, request, endpoint, target, ops);
+        }
+        if (conn != NULL && !upstream_may_wait(proxy, request, conn, target)) {
+            conn_close(proxy, conn, false);
+            return UPSTREAM_FAILED;
         }
         if (conn != NULL) {
             request->flags |= REQUEST_REUSED;
@@ -333,7 +430,7 @@ enum upstream_result upstream_start(struct proxy *proxy, struct request *request
         }
         request->flags &= ~(uint32_t)REQUEST_REUSED;
         upstream_note(proxy, request, target, endpoint);
-        conn = upstream_open(proxy, request, endpoint, target);
+        conn = upstream_open_bounded(proxy, request, endpoint, target);
         if (conn != NULL && upstream_carries(request, target)) {
             conn = l7h2up_start(proxy, conn, ops);
             request->outcome = conn == NULL ? (uint8_t)ABI_OUTCOME_OVERLOAD : request->outcome;
@@ -342,6 +439,10 @@ enum upstream_result upstream_start(struct proxy *proxy, struct request *request
             conn->ops = ops;
             upstream_attach(proxy, request, conn, target);
             return UPSTREAM_WAIT;
+        }
+        if (request->outcome == ABI_OUTCOME_UPSTREAM_LIMIT) {
+            request->tried_count--;
+            return request_has(request, REQUEST_QUEUED) ? UPSTREAM_WAIT : UPSTREAM_FAILED;
         }
         if (request->outcome == ABI_OUTCOME_OVERLOAD) {
             return UPSTREAM_FAILED;

@@ -4,6 +4,15 @@
  * when its endpoint is down, was tried, or is lighter than the heaviest one. */
 #define ROUNDS 4u
 
+/* Whether it failed and is left out for a while. */
+static bool is_ejected(const struct abi_endpoint *endpoint, const struct balance_input *input)
+{
+    const struct abi_tally_endpoint *watched = &input->watched[endpoint->overlay_slot];
+
+    return __atomic_load_n(&watched->ejected_until_ms, __ATOMIC_RELAXED) > input->now_ms &&
+           __atomic_load_n(&watched->key, __ATOMIC_RELAXED) == endpoint->key;
+}
+
 static uint32_t word_weight(const struct view *view, const struct abi_target *target,
                             const struct balance_input *input, uint32_t endpoint)
 {
@@ -18,6 +27,9 @@ static uint32_t word_weight(const struct view *view, const struct abi_target *ta
         if (input->tried[i] == endpoint) {
             return 0;
         }
+    }
+    if (input->watched != NULL && is_ejected(record, input)) {
+        return 0;
     }
     weight = (uint32_t)(word >> ABI_OVERLAY_WEIGHT_SHIFT) & UINT16_MAX;
     if (weight == 0) {

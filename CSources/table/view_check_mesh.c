@@ -63,6 +63,7 @@ bool view_check_target(struct view_walk *walk)
            view_rule(walk, target->failover.count <= LIMIT_FAILOVERS, ABI_REFUSAL_LIMIT,
                      "failover of a target") &&
            view_index(walk, target->policy, ABI_SECTION_POLICY, "policy of a target") &&
+           view_index(walk, target->guard, ABI_SECTION_GUARD, "guard of a target") &&
            check_target_numbers(walk, target) &&
            view_check_line(walk, target->sni, "server name of a target") &&
            view_check_line(walk, target->expected_id, "expected identity of a target") &&

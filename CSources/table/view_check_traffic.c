@@ -1,4 +1,4 @@
-/* Rules of what routes ask for beyond a destination. */
+/* Rules of what routes ask for beyond a destination, and of what bounds targets. */
 #include "view_walk.h"
 
 #include "abi/limits.h"
@@ -31,4 +31,20 @@ bool view_check_traffic(struct view_walk *walk)
                          traffic->backoff_max_ms <= LIMIT_BACKOFF_MS,
                      ABI_REFUSAL_VALUE, "pause between tries") &&
            view_rule(walk, traffic->_pad0 == 0, ABI_REFUSAL_PADDING, "traffic");
+}
+
+bool view_check_guard(struct view_walk *walk)
+{
+    const struct abi_guard *guard = &walk->view->guards[walk->record];
+    bool ejects = guard->failures > 0 || guard->gateway_failures > 0;
+
+    return view_rule(walk, guard->ejected_most <= 100 && guard->ejected_chance <= 100,
+                     ABI_REFUSAL_VALUE, "shares of a guard") &&
+           view_rule(walk, !ejects || (guard->ejection_ms > 0 && guard->interval_ms > 0),
+                     ABI_REFUSAL_VALUE, "times of a guard") &&
+           view_rule(walk,
+                     guard->ejection_ms <= guard->ejection_max_ms &&
+                         guard->ejection_max_ms <= LIMIT_EJECTION_MS,
+                     ABI_REFUSAL_VALUE, "times of a guard") &&
+           view_rule(walk, (guard->_pad0[0] | guard->_pad0[1]) == 0, ABI_REFUSAL_PADDING, "guard");
 }

@@ -17,6 +17,7 @@
 #include "peers.h"
 #include "publish.h"
 #include "takeover.h"
+#include "tally.h"
 #include "upgrade.h"
 #include "worker.h"
 
@@ -27,6 +28,11 @@ static const char *const slots_state_names[ABI_WORKER_STATE_COUNT] = {
 
 bool slots_init(struct state *state)
 {
+    state->tally_file = tally_create(state->config->workers, &state->tally);
+    if (state->tally_file < 0) {
+        log_line(LOG_LEVEL_ERROR, "no memory for the tally: %s", strerror(-state->tally_file));
+        return false;
+    }
     for (uint32_t slot = 0; slot < state->config->workers; slot++) {
         struct state_slot *worker = &state->slots[slot];
         struct abi_stats *stats;
@@ -177,6 +183,7 @@ uint64_t slots_connections(const struct state *state)
         .channel = SLOTS_CHANNEL,
         .stats = state->slots[slot].stats.base,
         .overlay = state->overlay.base,
+        .tally = state->tally.base,
         .log = state->slots[slot].log.base,
         .cpus = &state->config->cpus,
         .engine = state->engine,
@@ -397,6 +404,7 @@ static void slots_ended(struct state *state, uint32_t slot, int status)
     log_line(clean ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "worker %u, process %d, has ended: %s %d",
              slot, (int)worker->pid, WIFSIGNALED(status) ? "signal" : "status",
              WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+    tally_forget(state->tally_file, state->tally.base, slot);
     worker->pid = 0;
     worker->generation = 0;
     worker->exit_status = (uint32_t)status;

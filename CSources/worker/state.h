@@ -121,6 +121,8 @@ struct state {
     uint64_t watch_from_ms; /* heartbeats before do not count: the supervisor itself stood still */
     int overlay_file;
     struct region overlay;
+    int tally_file;
+    struct region tally;
 
     bool has_installation;
     uint8_t installation[STATE_INSTALLATION];

@@ -316,6 +316,7 @@ static int worker_start(struct worker *worker)
     struct proxy_config proxy = {.worker = worker->config->slot,
                                  .stats = worker->config->stats,
                                  .overlay = worker->config->overlay,
+                                 .tally = worker->config->tally,
                                  .log = worker->config->log,
                                  .max_connections = worker->max_connections,
                                  .released = generations_released,

@@ -8,6 +8,7 @@
 #include "abi/log.h"
 #include "abi/overlay.h"
 #include "abi/stats.h"
+#include "abi/tally.h"
 #include "core/ring.h"
 #include "worker/cpus.h"
 
@@ -18,6 +19,7 @@ struct worker_config {
     int channel; /* to the supervisor: SEQPACKET, non-blocking */
     struct abi_stats *stats;
     const struct abi_overlay *overlay;
+    struct abi_tally *tally;
     struct abi_log_ring *log; /* for access records */
     const struct cpus *cpus;
     enum ring_engine_kind engine;

@@ -23,7 +23,7 @@ package struct ChainEntries: Sendable {
 
     func router(_ service: ServiceName) -> ServiceRouter? { routers[service] }
     func splitter(_ service: ServiceName) -> ServiceSplitter? { splitters[service] }
-    func resolver(_ service: ServiceName) -> ServiceResolver? { resolvers[service] }
+    package func resolver(_ service: ServiceName) -> ServiceResolver? { resolvers[service] }
     package func defaults(_ service: ServiceName) -> ServiceDefaults? { defaults[service] }
 
     /// Whether nothing was written about the way to a service. Its defaults and those of all

@@ -47,10 +47,6 @@ package enum ChainSupport {
         let single = defaults.upstreamOverrides.map { ("overrides", $0) }
         for (key, upstream) in all + single {
             let name = "upstream_config.\(key)"
-            if upstream.limits != nil { found.append("\(name).limits") }
-            if upstream.passiveHealthCheck != nil {
-                found.append("\(name).passive_health_check")
-            }
             if upstream.serviceProtocol != nil { found.append("\(name).protocol") }
         }
         return found.map {

@@ -17,57 +17,6 @@ package enum MeshGatewayMode: String, Sendable, Codable, CaseIterable {
     case none, local, remote
 }
 
-/// Ceilings towards one upstream; nil is unlimited.
-package struct UpstreamLimits: Hashable, Sendable, Codable {
-    package var maxConnections: Int?
-    package var maxPendingRequests: Int?
-    package var maxConcurrentRequests: Int?
-
-    package init(
-        maxConnections: Int? = nil, maxPendingRequests: Int? = nil,
-        maxConcurrentRequests: Int? = nil
-    ) {
-        self.maxConnections = maxConnections
-        self.maxPendingRequests = maxPendingRequests
-        self.maxConcurrentRequests = maxConcurrentRequests
-    }
-
-    package enum CodingKeys: String, CodingKey {
-        case maxConnections = "max_connections"
-        case maxPendingRequests = "max_pending_requests"
-        case maxConcurrentRequests = "max_concurrent_requests"
-    }
-}
-
-/// When an instance that fails is left out for a while.
-package struct PassiveHealthCheck: Hashable, Sendable, Codable {
-    package var interval: MeshDuration?
-    package var maxFailures: Int?
-    package var enforcingConsecutive5xx: Int?
-    package var maxEjectionPercent: Int?
-    package var baseEjectionTime: MeshDuration?
-
-    package init(
-        interval: MeshDuration? = nil, maxFailures: Int? = nil,
-        enforcingConsecutive5xx: Int? = nil, maxEjectionPercent: Int? = nil,
-        baseEjectionTime: MeshDuration? = nil
-    ) {
-        self.interval = interval
-        self.maxFailures = maxFailures
-        self.enforcingConsecutive5xx = enforcingConsecutive5xx
-        self.maxEjectionPercent = maxEjectionPercent
-        self.baseEjectionTime = baseEjectionTime
-    }
-
-    package enum CodingKeys: String, CodingKey {
-        case interval
-        case maxFailures = "max_failures"
-        case enforcingConsecutive5xx = "enforcing_consecutive_5xx"
-        case maxEjectionPercent = "max_ejection_percent"
-        case baseEjectionTime = "base_ejection_time"
-    }
-}
-
 /// How a service's proxies treat one upstream, or all of them when it has no name.
 package struct UpstreamConfig: Hashable, Sendable, Codable {
     package var name: ServiceName?
@@ -211,27 +160,8 @@ package struct ProxyDefaults: Hashable, Sendable, Codable {
 
 extension UpstreamConfig: Validated {
     package func validate(_ checks: inout FieldChecks) {
-        for (key, value) in [
-            ("max_connections", limits?.maxConnections),
-            ("max_pending_requests", limits?.maxPendingRequests),
-            ("max_concurrent_requests", limits?.maxConcurrentRequests),
-        ] {
-            if let value, value < 0 {
-                checks.fail(["limits", .key(key)], "a limit cannot be negative")
-            }
-        }
-        guard let passive = passiveHealthCheck else { return }
-        for (key, value) in [
-            ("enforcing_consecutive_5xx", passive.enforcingConsecutive5xx),
-            ("max_ejection_percent", passive.maxEjectionPercent),
-        ] {
-            if let value, !(0...100).contains(value) {
-                checks.fail(["passive_health_check", .key(key)], "write a percentage of 0 to 100")
-            }
-        }
-        if let failures = passive.maxFailures, failures < 0 {
-            checks.fail(["passive_health_check", "max_failures"], "write 0 or more")
-        }
+        checks.within(["limits"], limits)
+        checks.within(["passive_health_check"], passiveHealthCheck)
     }
 }
 

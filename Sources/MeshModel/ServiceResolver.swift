@@ -74,13 +74,18 @@ package struct ServiceResolver: Hashable, Sendable, Codable {
     package var connectTimeout: MeshDuration?
     package var requestTimeout: MeshDuration?
     package var loadBalancer: LoadBalancer?
+    /// Of whoever calls the service, unless the caller's own defaults say otherwise. These two are
+    /// ours, not Consul's.
+    package var limits: UpstreamLimits?
+    package var passiveHealthCheck: PassiveHealthCheck?
     package var meta: [String: String]
 
     package init(
         name: ServiceName, defaultSubset: SubsetName? = nil, subsets: [String: Subset] = [:],
         redirect: Redirect? = nil, failover: [String: Failover] = [:],
         connectTimeout: MeshDuration? = nil, requestTimeout: MeshDuration? = nil,
-        loadBalancer: LoadBalancer? = nil, meta: [String: String] = [:]
+        loadBalancer: LoadBalancer? = nil, limits: UpstreamLimits? = nil,
+        passiveHealthCheck: PassiveHealthCheck? = nil, meta: [String: String] = [:]
     ) {
         self.name = name
         self.defaultSubset = defaultSubset
@@ -90,6 +95,8 @@ package struct ServiceResolver: Hashable, Sendable, Codable {
         self.connectTimeout = connectTimeout
         self.requestTimeout = requestTimeout
         self.loadBalancer = loadBalancer
+        self.limits = limits
+        self.passiveHealthCheck = passiveHealthCheck
         self.meta = meta
     }
 
@@ -106,6 +113,8 @@ package struct ServiceResolver: Hashable, Sendable, Codable {
         case connectTimeout = "connect_timeout"
         case requestTimeout = "request_timeout"
         case loadBalancer = "load_balancer"
+        case limits
+        case passiveHealthCheck = "passive_health_check"
         case meta
     }
 }
@@ -303,6 +312,8 @@ extension ServiceResolver: Validated {
             }
         }
         checks.within(["load_balancer"], loadBalancer)
+        checks.within(["limits"], limits)
+        checks.within(["passive_health_check"], passiveHealthCheck)
     }
 
     private func validateRedirect(_ redirect: Redirect, _ checks: inout FieldChecks) {

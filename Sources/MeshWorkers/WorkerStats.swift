@@ -119,6 +119,7 @@ package struct TargetCounters: Sendable, Equatable {
     /// Answers by hundreds: index 0 is 2xx, 3 is 5xx.
     package var codes: [UInt64] = Array(repeating: 0, count: 4)
     package var resets: UInt64 = 0
+    package var ejections: UInt64 = 0
     /// How requests and connections that went there ended, in the order of `RequestOutcome`.
     package var outcomes: [UInt64] = Array(repeating: 0, count: RequestOutcome.allCases.count)
     package var latency = LatencyHistogram()
@@ -129,7 +130,7 @@ package struct TargetCounters: Sendable, Equatable {
     package static func += (left: inout Self, right: Self) {
         let members: [WritableKeyPath<Self, UInt64>] = [
             \.connects, \.connectFailures, \.open, \.requests, \.retries, \.bytesIn, \.bytesOut,
-            \.resets,
+            \.resets, \.ejections,
         ]
         for member in members { left[keyPath: member] &+= right[keyPath: member] }
         for index in left.codes.indices { left.codes[index] &+= right.codes[index] }
@@ -162,4 +163,5 @@ package enum RequestOutcome: String, Sendable, CaseIterable {
     case connectionLimit = "connection_limit"
     case upstreamTLS = "upstream_tls"
     case proxyHeader = "proxy_header"
+    case upstreamLimit = "upstream_limit"
 }

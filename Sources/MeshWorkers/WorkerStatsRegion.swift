@@ -125,6 +125,7 @@ package final class WorkerStatsRegion: Sendable {
             ABI_TARGET_CODE_2XX, ABI_TARGET_CODE_3XX, ABI_TARGET_CODE_4XX, ABI_TARGET_CODE_5XX,
         ].map(one)
         result.resets = one(ABI_TARGET_RESETS)
+        result.ejections = one(ABI_TARGET_EJECTIONS)
         let outcomes = place(base, MemoryLayout<abi_target_stats>.offset(of: \.outcomes))
         result.outcomes = (0..<Int(ABI_OUTCOME_COUNT.rawValue)).map {
             read(at: outcomes, index: $0)

@@ -36,6 +36,7 @@ enum LayoutTable {
         ("abi_dfa", MemoryLayout<abi_dfa>.size),
         ("abi_split", MemoryLayout<abi_split>.size),
         ("abi_target", MemoryLayout<abi_target>.size),
+        ("abi_guard", MemoryLayout<abi_guard>.size),
         ("abi_endpoint", MemoryLayout<abi_endpoint>.size),
         ("abi_identity", MemoryLayout<abi_identity>.size),
         ("abi_intention", MemoryLayout<abi_intention>.size),
@@ -65,6 +66,9 @@ enum LayoutTable {
         ("abi_listener_stats", MemoryLayout<abi_listener_stats>.size),
         ("abi_target_stats", MemoryLayout<abi_target_stats>.size),
         ("abi_stats", MemoryLayout<abi_stats>.size),
+        ("abi_tally", MemoryLayout<abi_tally>.size),
+        ("abi_tally_target", MemoryLayout<abi_tally_target>.size),
+        ("abi_tally_endpoint", MemoryLayout<abi_tally_endpoint>.size),
     ]
 
     static let offsets: [(name: String, offset: Int?)] = [
@@ -281,9 +285,22 @@ enum LayoutTable {
         ("abi_target.proxy_out", MemoryLayout<abi_target>.offset(of: \.proxy_out)),
         ("abi_target._pad0", MemoryLayout<abi_target>.offset(of: \._pad0)),
         ("abi_target.connect_timeout_ms", MemoryLayout<abi_target>.offset(of: \.connect_timeout_ms)),
-        ("abi_target.max_connections", MemoryLayout<abi_target>.offset(of: \.max_connections)),
+        ("abi_target.guard", MemoryLayout<abi_target>.offset(of: \.guard)),
         ("abi_target.max_weight", MemoryLayout<abi_target>.offset(of: \.max_weight)),
         ("abi_target.congestion", MemoryLayout<abi_target>.offset(of: \.congestion)),
+        // abi_guard
+        ("abi_guard.max_connections", MemoryLayout<abi_guard>.offset(of: \.max_connections)),
+        ("abi_guard.max_pending", MemoryLayout<abi_guard>.offset(of: \.max_pending)),
+        ("abi_guard.max_requests", MemoryLayout<abi_guard>.offset(of: \.max_requests)),
+        ("abi_guard.max_retries", MemoryLayout<abi_guard>.offset(of: \.max_retries)),
+        ("abi_guard.failures", MemoryLayout<abi_guard>.offset(of: \.failures)),
+        ("abi_guard.gateway_failures", MemoryLayout<abi_guard>.offset(of: \.gateway_failures)),
+        ("abi_guard.ejection_ms", MemoryLayout<abi_guard>.offset(of: \.ejection_ms)),
+        ("abi_guard.ejection_max_ms", MemoryLayout<abi_guard>.offset(of: \.ejection_max_ms)),
+        ("abi_guard.interval_ms", MemoryLayout<abi_guard>.offset(of: \.interval_ms)),
+        ("abi_guard.ejected_most", MemoryLayout<abi_guard>.offset(of: \.ejected_most)),
+        ("abi_guard.ejected_chance", MemoryLayout<abi_guard>.offset(of: \.ejected_chance)),
+        ("abi_guard._pad0", MemoryLayout<abi_guard>.offset(of: \._pad0)),
         // abi_endpoint
         ("abi_endpoint.key", MemoryLayout<abi_endpoint>.offset(of: \.key)),
         ("abi_endpoint.address", MemoryLayout<abi_endpoint>.offset(of: \.address)),
@@ -500,5 +517,21 @@ enum LayoutTable {
         ("abi_stats.heartbeat_ns", MemoryLayout<abi_stats>.offset(of: \.heartbeat_ns)),
         ("abi_stats.generation", MemoryLayout<abi_stats>.offset(of: \.generation)),
         ("abi_stats.counters", MemoryLayout<abi_stats>.offset(of: \.counters)),
+        // abi_tally
+        ("abi_tally.magic", MemoryLayout<abi_tally>.offset(of: \.magic)),
+        ("abi_tally.version", MemoryLayout<abi_tally>.offset(of: \.version)),
+        ("abi_tally.workers", MemoryLayout<abi_tally>.offset(of: \.workers)),
+        ("abi_tally._pad0", MemoryLayout<abi_tally>.offset(of: \._pad0)),
+        // abi_tally_target
+        ("abi_tally_target.retries_owed", MemoryLayout<abi_tally_target>.offset(of: \.retries_owed)),
+        ("abi_tally_target.wanted_by", MemoryLayout<abi_tally_target>.offset(of: \.wanted_by)),
+        ("abi_tally_target.wanted_ms", MemoryLayout<abi_tally_target>.offset(of: \.wanted_ms)),
+        // abi_tally_endpoint
+        ("abi_tally_endpoint.key", MemoryLayout<abi_tally_endpoint>.offset(of: \.key)),
+        ("abi_tally_endpoint.ejected_until_ms", MemoryLayout<abi_tally_endpoint>.offset(of: \.ejected_until_ms)),
+        ("abi_tally_endpoint.failures", MemoryLayout<abi_tally_endpoint>.offset(of: \.failures)),
+        ("abi_tally_endpoint.gateway_failures", MemoryLayout<abi_tally_endpoint>.offset(of: \.gateway_failures)),
+        ("abi_tally_endpoint.ejections", MemoryLayout<abi_tally_endpoint>.offset(of: \.ejections)),
+        ("abi_tally_endpoint._pad0", MemoryLayout<abi_tally_endpoint>.offset(of: \._pad0)),
     ]
 }

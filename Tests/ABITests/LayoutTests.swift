@@ -69,6 +69,7 @@ import Testing
             (ABI_SECTION_COMPRESSION, MemoryLayout<abi_compression>.stride),
             (ABI_SECTION_MEDIA_TYPE, MemoryLayout<abi_text>.stride),
             (ABI_SECTION_TRAFFIC, MemoryLayout<abi_traffic>.stride),
+            (ABI_SECTION_GUARD, MemoryLayout<abi_guard>.stride),
         ]
         #expect(sizes.count == Int(ABI_SECTION_COUNT.rawValue))
         for (section, size) in sizes {

@@ -46,6 +46,8 @@ struct proxy_kit *proxy_kit_new(void)
     kit->stats = kit_region(ABI_STATS_SIZE);
     kit->overlay = kit_region(ABI_OVERLAY_SIZE);
     kit->log = kit_region(abi_log_ring_bytes());
+    kit->tally = kit_region(abi_tally_size(2)); /* a second worker's counts are the test's */
+    kit->tally->workers = 2;
     kit->max_connections = 256;
     return kit;
 }
@@ -151,6 +153,7 @@ void proxy_kit_start(struct proxy_kit *kit)
         .ring = kit->ring,
         .stats = kit->stats,
         .overlay = kit->overlay,
+        .tally = kit->tally,
         .log = kit->log,
         .seed = 1,
         .trace_seed = {1, 2, 3, 4},
@@ -252,6 +255,7 @@ void proxy_kit_free(struct proxy_kit *kit)
     }
     munmap(kit->stats, ABI_STATS_SIZE);
     munmap(kit->overlay, ABI_OVERLAY_SIZE);
+    munmap(kit->tally, abi_tally_size(2));
     free(kit);
 }
 

@@ -173,6 +173,7 @@ uint32_t snapshot_builder_target(struct snapshot_builder *b, const char *service
         .service = name,
         .endpoints = {snapshot_builder_count(b, ABI_SECTION_ENDPOINT), count},
         .policy = ABI_NONE,
+        .guard = ABI_NONE,
         .stats_slot = snapshot_builder_count(b, ABI_SECTION_TARGET),
         .protocol = ABI_PROTOCOL_HTTP1,
         .connect_timeout_ms = 5000,

@@ -77,11 +77,19 @@ static void add_targets(struct snapshot_builder *b)
     uint32_t db = snapshot_builder_target(b, "db", (uint16_t[]){19000}, 1);
     struct abi_target *target = snapshot_builder_record(b, ABI_SECTION_TARGET, web);
     struct abi_endpoint *endpoint = snapshot_builder_record(b, ABI_SECTION_ENDPOINT, 0);
+    const struct abi_guard guard = {.max_requests = 100,
+                                    .failures = 5,
+                                    .ejection_ms = 30000,
+                                    .ejection_max_ms = 300000,
+                                    .interval_ms = 10000,
+                                    .ejected_most = 10,
+                                    .ejected_chance = 100};
     struct abi_text text;
 
     endpoint[0].weight = 3;
     target->max_weight = 3;
     target->policy = 0;
+    target->guard = snapshot_builder_add(b, ABI_SECTION_GUARD, &guard);
     target->failover = (struct abi_ref){snapshot_builder_add(b, ABI_SECTION_TARGET_LIST, &db), 1};
     endpoint[3].tls = 1;
     endpoint[3].address = (struct abi_address){.family = ABI_FAMILY_UNIX};

@@ -1,4 +1,4 @@
-/* Rules of what routes ask for beyond a destination. */
+/* Rules of what routes ask for beyond a destination, and of what bounds targets. */
 #include "cunit.h"
 #include "table_faults.h"
 
@@ -18,6 +18,19 @@ static const struct table_fault faults[] = {
      LIMIT_BACKOFF_MS + 1, ABI_REFUSAL_VALUE},
     {"padding of traffic", ABI_SECTION_TRAFFIC, 0, FIELD(abi_traffic, _pad0), 1,
      ABI_REFUSAL_PADDING},
+    {"no such guard", ABI_SECTION_TARGET, 0, FIELD(abi_target, guard), 1, ABI_REFUSAL_REFERENCE},
+    {"more than all endpoints", ABI_SECTION_GUARD, 0, FIELD(abi_guard, ejected_most), 101,
+     ABI_REFUSAL_VALUE},
+    {"a chance of 101", ABI_SECTION_GUARD, 0, FIELD(abi_guard, ejected_chance), 101,
+     ABI_REFUSAL_VALUE},
+    {"left out for no time", ABI_SECTION_GUARD, 0, FIELD(abi_guard, ejection_ms), 0,
+     ABI_REFUSAL_VALUE},
+    {"forgiven at once", ABI_SECTION_GUARD, 0, FIELD(abi_guard, interval_ms), 0, ABI_REFUSAL_VALUE},
+    {"left out beyond the longest", ABI_SECTION_GUARD, 0, FIELD(abi_guard, ejection_ms), 300001,
+     ABI_REFUSAL_VALUE},
+    {"left out for ever", ABI_SECTION_GUARD, 0, FIELD(abi_guard, ejection_max_ms),
+     LIMIT_EJECTION_MS + 1, ABI_REFUSAL_VALUE},
+    {"padding of a guard", ABI_SECTION_GUARD, 0, FIELD(abi_guard, _pad0), 1, ABI_REFUSAL_PADDING},
 };
 
 TEST(every_broken_rule_of_traffic_is_refused_by_name)

@@ -67,9 +67,15 @@ import Testing
         let said = plan.problems.map(\.message).filter { $0.contains("cannot do that") }
         #expect(
             said.map { $0.split(separator: " ")[2] } == [
-                "max_inbound_connections:", "upstream_config.defaults.limits:",
-                "upstream_config.overrides.passive_health_check:",
+                "max_inbound_connections:"
             ])
+        let toWeb = try #require(plan.target("web.default.dc1@api/1s")?.guarded)
+        #expect(toWeb.maxConnections == 1 && toWeb.failures == 5 && toWeb.ejection == 30_000)
+        #expect(toWeb.ejectionMax == 300_000 && toWeb.interval == 10_000)
+        #expect(toWeb.ejectedMost == 10 && toWeb.ejectedChance == 100)
+        let toOther = try #require(plan.target("other.default.dc1@api/tcp/2s")?.guarded)
+        #expect(toOther.maxConnections == 1 && !toOther.watches)
+        #expect(plan.target("local.web-sidecar-proxy")?.guarded == nil)
     }
 
     @Test func aRouterComesBeforeTheRest() throws {
@@ -254,6 +260,26 @@ import Testing
         #expect(routes.map(\.host) == ["a.test", "a.test", "b.test"])
         #expect(
             routes.map(\.match.path) == [.prefix("/api/v2"), .prefix("/api"), .prefix("/other")])
+    }
+
+    @Test func aResolversCeilingsAreForThoseWhoSetNone() throws {
+        var passive = PassiveHealthCheck()
+        passive.maxFailures = 0
+        passive.maxGatewayFailures = 2
+        passive.baseEjectionTime = .seconds(400)
+        let resolver = ConfigEntry.serviceResolver(
+            ServiceResolver(
+                name: try name("web"),
+                limits: UpstreamLimits(
+                    maxConnections: 10, maxPendingRequests: 20, maxConcurrentRequests: 30,
+                    maxRetries: 4), passiveHealthCheck: passive))
+        let plan = try world([resolver]).plan()
+        let guarded = try #require(plan.target("web.default.dc1")?.guarded)
+        #expect(guarded.maxConnections == 10 && guarded.maxPending == 20)
+        #expect(guarded.maxRequests == 30 && guarded.maxRetries == 4)
+        #expect(guarded.failures == 0 && guarded.gatewayFailures == 2)
+        #expect(guarded.ejection == 400_000 && guarded.ejectionMax == 400_000)
+        #expect(plan.problems.isEmpty)
     }
 
     @Test func aSplitterDivides() throws {

@@ -247,6 +247,11 @@ import Testing
                     subsets: { v1: { filter: "Service.Meta.version == \\"1\\"" }, v2: {} }
                     failover: { "*": { datacenters: [dc2] }, v2: { targets: [ { service: x } ] } }
                     request_timeout: 30s
+                    limits: { max_connections: 1, max_pending_requests: 2,
+                      max_concurrent_requests: 3, max_retries: 4 }
+                    passive_health_check: { interval: 1s, max_failures: 2,
+                      max_gateway_failures: 3, enforcing_consecutive_5xx: 50,
+                      max_ejection_percent: 20, base_ejection_time: 2s, max_ejection_time: 9s }
                     load_balancer: { policy: ring_hash, ring_hash_config: { minimum_ring_size: 8 },
                       hash_policies: [ { field: cookie, field_value: c,
                         cookie_config: { ttl: 1h, path: / }, terminal: true },

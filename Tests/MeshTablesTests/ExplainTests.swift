@@ -135,6 +135,25 @@ import Testing
                 == "connection closed, no_endpoint")
     }
 
+    @Test func limitsAreExplained() throws {
+        var node = try node()
+        var guarded = GuardPlan()
+        guarded.maxRequests = 7
+        guarded.failures = 5
+        guarded.ejection = 30_000
+        guarded.ejectionMax = 300_000
+        guarded.interval = 10_000
+        guarded.ejectedMost = 10
+        node.targets[0].guarded = guarded
+        let phases = try Explainer(try Plans.reader(node)).explain(
+            ExplainedRequest(method: "GET", url: "http://x:8080/")
+        ).phases
+        #expect(
+            phases.first { $0.phase == .limits }?.detail
+                == "web.default.dc1: at most 7 requests; an endpoint is left out after 5 failures "
+                + "in a row, for 30000 ms and more, at most 10 % of them")
+    }
+
     @Test func triesAreExplained() throws {
         var node = try node()
         var route = RoutePlan(

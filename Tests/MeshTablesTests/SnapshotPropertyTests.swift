@@ -255,7 +255,8 @@ import Testing
                 .map { reader.text($0) }
             let numbers = [
                 UInt32(target.balance), UInt32(target.protocol), UInt32(target.proxy_out),
-                target.connect_timeout_ms, target.max_connections, target.max_weight,
+                target.connect_timeout_ms, target.max_weight,
+                target.guard == ABI_NONE ? 0 : reader.guards[Int(target.guard)].max_requests,
             ]
             let policy =
                 target.policy == ABI_NONE

@@ -72,7 +72,7 @@ void proxy_world_set_secrets(uint8_t *bytes, size_t size)
 
 void proxy_world_start(struct snapshot_builder *first)
 {
-    static void *stats, *overlay;
+    static void *stats, *overlay, *tally;
     const struct ring_config ring = {
         .entries = 64,
         .small_buffers = 1u << sim_random_below(6),
@@ -89,12 +89,15 @@ void proxy_world_start(struct snapshot_builder *first)
     proxy_world = (struct proxy_world){
         .stats = world_region(&stats, ABI_STATS_SIZE),
         .overlay = world_region(&overlay, ABI_OVERLAY_SIZE),
+        .tally = world_region(&tally, abi_tally_size(1)),
     };
     world_generations = 0;
     MUST(ring_create(&ring, &proxy_world.ring, NULL) == 0);
     config.ring = proxy_world.ring;
     config.stats = proxy_world.stats;
     config.overlay = proxy_world.overlay;
+    proxy_world.tally->workers = 1;
+    config.tally = proxy_world.tally;
     MUST(proxy_create(&config, &proxy_world.proxy) == MESH_OK);
     /* Enough for all that is allowed to stall here, and no more. */
     proxy_world.spill_blocks = proxy_world.proxy->blocks.capacity;

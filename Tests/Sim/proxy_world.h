@@ -25,6 +25,7 @@ struct proxy_world {
     struct proxy *proxy;
     struct abi_stats *stats;
     struct abi_overlay *overlay;
+    struct abi_tally *tally;
     uint32_t live;         /* generations not given back yet */
     uint32_t spill_blocks; /* that the proxy has; fewer than in a real worker */
     uint32_t busy;         /* clients that the scenario waits for */

@@ -196,6 +196,14 @@ extension EntryKeys {
             .optional(
                 "load_balancer", .object(loadBalancer), example: "{ policy: least_request }",
                 "How one instance is chosen."),
+            .optional(
+                "limits", .object(EntryKeys.limits), example: "{ max_connections: 100 }",
+                "Ceilings towards the service, for callers whose own service-defaults set none."),
+            .optional(
+                "passive_health_check", .object(EntryKeys.passive),
+                example: "{ max_failures: 5 }",
+                "When a failing instance is left out, for callers whose own service-defaults say "
+                    + "nothing about it."),
         ])
 
     static let subset = ObjectSchema(

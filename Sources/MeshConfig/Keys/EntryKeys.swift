@@ -143,32 +143,47 @@ package enum EntryKeys {
         [
             .optional(
                 "max_connections", .integer(0...1_000_000), example: "100",
-                "Open connections."),
+                "Open connections of the node. Requests wait for one up to the connect timeout, "
+                    + "streams are refused. This and the others: 0 and not given are unlimited."),
             .optional(
                 "max_pending_requests", .integer(0...1_000_000), example: "100",
-                "Requests that wait for a connection."),
+                "Requests of the node that wait for a connection; others get 503."),
             .optional(
                 "max_concurrent_requests", .integer(0...1_000_000), example: "100",
-                "Requests under way."),
+                "Requests of the node under way; others get 503."),
+            .optional(
+                "max_retries", .integer(0...1_000_000), example: "3",
+                "Second tries of the node under way."),
         ])
 
     static let passive = ObjectSchema(
         "passive_health_check section",
         [
             .optional(
-                "interval", .consulDuration, example: "10s", "How often failures are weighed."),
+                "interval", .consulDuration, example: "10s",
+                "So long without being left out, and one earlier time is forgiven; 10s when not "
+                    + "given."),
             .optional(
                 "max_failures", .integer(0...1_000_000), example: "5",
-                "Failures in a row before the instance is left out."),
+                "Failures in a row (5xx, no connection, no answer) before the instance is left "
+                    + "out; 5 when not given, 0 counts none."),
+            .optional(
+                "max_gateway_failures", .integer(0...1_000_000), example: "3",
+                "The same, counting 502, 503, 504, no connection and no answer only; not counted "
+                    + "when not given."),
             .optional(
                 "enforcing_consecutive_5xx", .integer(0...100), example: "100",
-                "The chance in per cent that it is."),
+                "The chance in per cent that it is; 100 when not given."),
             .optional(
                 "max_ejection_percent", .integer(0...100), example: "10",
-                "The share of instances that may be left out."),
+                "The share of instances that may be left out; 10 when not given. One always may."),
             .optional(
                 "base_ejection_time", .consulDuration, example: "30s",
-                "How long, the first time."),
+                "How long, the first time; twice as long the second time and so on. 30s when not "
+                    + "given."),
+            .optional(
+                "max_ejection_time", .consulDuration, example: "300s",
+                "The longest time; 300s, or the first when that is longer, when not given."),
         ])
 
     static let failoverPolicy = ObjectSchema(

@@ -82,6 +82,8 @@ enum ChainReader {
             connectTimeout: fields.duration("connect_timeout"),
             requestTimeout: fields.duration("request_timeout"),
             loadBalancer: fields.object("load_balancer").map(loadBalancer),
+            limits: fields.object("limits").map(EntryReader.limits),
+            passiveHealthCheck: fields.object("passive_health_check").map(EntryReader.passive),
             meta: fields.textMap("meta"))
     }
 

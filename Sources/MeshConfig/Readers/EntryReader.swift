@@ -81,19 +81,27 @@ enum EntryReader {
             name: fields.name("name", ServiceName.self),
             serviceProtocol: fields.choice("protocol", ServiceProtocol.self),
             connectTimeout: milliseconds(fields, "connect_timeout_ms"),
-            limits: fields.object("limits").map {
-                UpstreamLimits(
-                    maxConnections: $0.integer("max_connections"),
-                    maxPendingRequests: $0.integer("max_pending_requests"),
-                    maxConcurrentRequests: $0.integer("max_concurrent_requests"))
-            },
-            passiveHealthCheck: fields.object("passive_health_check").map {
-                PassiveHealthCheck(
-                    interval: $0.duration("interval"), maxFailures: $0.integer("max_failures"),
-                    enforcingConsecutive5xx: $0.integer("enforcing_consecutive_5xx"),
-                    maxEjectionPercent: $0.integer("max_ejection_percent"),
-                    baseEjectionTime: $0.duration("base_ejection_time"))
-            }, meshGateway: gateway(fields))
+            limits: fields.object("limits").map(limits),
+            passiveHealthCheck: fields.object("passive_health_check").map(passive),
+            meshGateway: gateway(fields))
+    }
+
+    static func limits(_ fields: Fields) -> UpstreamLimits {
+        UpstreamLimits(
+            maxConnections: fields.integer("max_connections"),
+            maxPendingRequests: fields.integer("max_pending_requests"),
+            maxConcurrentRequests: fields.integer("max_concurrent_requests"),
+            maxRetries: fields.integer("max_retries"))
+    }
+
+    static func passive(_ fields: Fields) -> PassiveHealthCheck {
+        PassiveHealthCheck(
+            interval: fields.duration("interval"), maxFailures: fields.integer("max_failures"),
+            maxGatewayFailures: fields.integer("max_gateway_failures"),
+            enforcingConsecutive5xx: fields.integer("enforcing_consecutive_5xx"),
+            maxEjectionPercent: fields.integer("max_ejection_percent"),
+            baseEjectionTime: fields.duration("base_ejection_time"),
+            maxEjectionTime: fields.duration("max_ejection_time"))
     }
 
     private static func proxyDefaults(_ fields: Fields) -> ProxyDefaults {

@@ -60,36 +60,34 @@ extension Rendering {
     }
 
     private static func upstreamConfig(_ value: UpstreamConfig) -> YAMLValue {
-        let limits = value.limits
-        let passive = value.passiveHealthCheck
         return .section([
             ("name", .optional(value.name?.text)),
             ("protocol", .optional(value.serviceProtocol?.rawValue)),
             ("connect_timeout_ms", milliseconds(value.connectTimeout)),
-            (
-                "limits",
-                limits.map {
-                    .section([
-                        ("max_connections", $0.maxConnections.map { .number($0) }),
-                        ("max_pending_requests", $0.maxPendingRequests.map { .number($0) }),
-                        ("max_concurrent_requests", $0.maxConcurrentRequests.map { .number($0) }),
-                    ]) ?? .map([])
-                }
-            ),
-            (
-                "passive_health_check",
-                passive.map {
-                    .section([
-                        ("interval", $0.interval.map { .duration($0) }),
-                        ("max_failures", $0.maxFailures.map { .number($0) }),
-                        (
-                            "enforcing_consecutive_5xx",
-                            $0.enforcingConsecutive5xx.map { .number($0) }
-                        ), ("max_ejection_percent", $0.maxEjectionPercent.map { .number($0) }),
-                        ("base_ejection_time", $0.baseEjectionTime.map { .duration($0) }),
-                    ]) ?? .map([])
-                }
-            ), ("mesh_gateway", gateway(value.meshGateway)),
+            ("limits", value.limits.map(limits)),
+            ("passive_health_check", value.passiveHealthCheck.map(passive)),
+            ("mesh_gateway", gateway(value.meshGateway)),
+        ]) ?? .map([])
+    }
+
+    private static func limits(_ value: UpstreamLimits) -> YAMLValue {
+        .section([
+            ("max_connections", value.maxConnections.map { .number($0) }),
+            ("max_pending_requests", value.maxPendingRequests.map { .number($0) }),
+            ("max_concurrent_requests", value.maxConcurrentRequests.map { .number($0) }),
+            ("max_retries", value.maxRetries.map { .number($0) }),
+        ]) ?? .map([])
+    }
+
+    private static func passive(_ value: PassiveHealthCheck) -> YAMLValue {
+        .section([
+            ("interval", value.interval.map { .duration($0) }),
+            ("max_failures", value.maxFailures.map { .number($0) }),
+            ("max_gateway_failures", value.maxGatewayFailures.map { .number($0) }),
+            ("enforcing_consecutive_5xx", value.enforcingConsecutive5xx.map { .number($0) }),
+            ("max_ejection_percent", value.maxEjectionPercent.map { .number($0) }),
+            ("base_ejection_time", value.baseEjectionTime.map { .duration($0) }),
+            ("max_ejection_time", value.maxEjectionTime.map { .duration($0) }),
         ]) ?? .map([])
     }
 
@@ -181,7 +179,10 @@ extension Rendering {
             ("failover", byName(value.failover, failover)),
             ("connect_timeout", value.connectTimeout.map { .duration($0) }),
             ("request_timeout", value.requestTimeout.map { .duration($0) }),
-            ("load_balancer", value.loadBalancer.map(loadBalancer)), ("meta", .texts(value.meta)),
+            ("load_balancer", value.loadBalancer.map(loadBalancer)),
+            ("limits", value.limits.map(limits)),
+            ("passive_health_check", value.passiveHealthCheck.map(passive)),
+            ("meta", .texts(value.meta)),
         ]
     }
 

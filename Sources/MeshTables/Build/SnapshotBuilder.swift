@@ -20,9 +20,14 @@ package struct SnapshotBuilder: Sendable {
         var text = TextTable()
         /// Bytes of text when the table was new.
         var freshTextBytes = 0
+        /// Guards when the table was new.
+        var freshGuards = 0
         var targets = TargetSection()
         /// By the key of their listener.
         var routes: [UInt64: RoutePart] = [:]
+        /// Only grow, as the text does: records of targets that are taken over name them.
+        var guards: [abi_guard] = []
+        var guardIndexes: [GuardPlan: UInt32] = [:]
         var policies: PolicyPart?
         var expressions = RegexCache()
     }
@@ -50,7 +55,11 @@ package struct SnapshotBuilder: Sendable {
     package mutating func build(
         _ node: CompiledNode, stamp: Stamp, slots: inout SlotTables
     ) throws -> SnapshotImage {
-        if memory.text.bytes.count > 2 * memory.freshTextBytes + 65536 { memory = Memory() }
+        if memory.text.bytes.count > 2 * memory.freshTextBytes + 65536
+            || memory.guards.count > 2 * memory.freshGuards + 4096
+        {
+            memory = Memory()
+        }
         let isFresh = memory.freshTextBytes == 0
         if isFresh { memory.text = TextTable(expecting: node.size) }
         var writer = SnapshotWriter(node: node, stamp: stamp, slots: slots, memory: memory)
@@ -59,7 +68,10 @@ package struct SnapshotBuilder: Sendable {
         slots = writer.slots
         memory = writer.memory
         memory.expressions.dropUnused()
-        if isFresh { memory.freshTextBytes = memory.text.bytes.count }
+        if isFresh {
+            memory.freshTextBytes = memory.text.bytes.count
+            memory.freshGuards = memory.guards.count
+        }
         return image
     }
 }

@@ -41,6 +41,7 @@ package struct SnapshotImage: Sendable {
         var compressions: [abi_compression] = []
         var mediaTypes: [abi_text] = []
         var traffic: [abi_traffic] = []
+        var guards: [abi_guard] = []
 
         /// Calls `body` with section number, record count and bytes of every section.
         func forEach(_ body: (Int, Int, UnsafeRawBufferPointer) -> Void) {
@@ -78,6 +79,7 @@ package struct SnapshotImage: Sendable {
             next(compressions)
             next(mediaTypes)
             next(traffic)
+            next(guards)
         }
     }
 

@@ -104,8 +104,8 @@ extension SnapshotWriter {
             }
         if plan.connectTimeout == 0 { refuse("target \(plan.id) has no connect timeout") }
         record.connect_timeout_ms = plan.connectTimeout
-        record.max_connections = plan.maxConnections
         record.congestion = congestion(plan.congestion, "target \(id)")
+        record.guard = index(of: plan.guarded, "target \(id)")
         return record
     }
 

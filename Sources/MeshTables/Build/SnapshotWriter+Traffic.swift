@@ -1,6 +1,6 @@
 import CMeshABI
 
-/// What routes ask for beyond destinations.
+/// What routes ask for beyond destinations, and what bounds targets.
 extension SnapshotWriter {
     /// The record of a route's traffic; equal ones stand once.
     mutating func index(of traffic: TrafficPlan?, _ name: @autoclosure () -> String) -> UInt32 {
@@ -34,5 +34,36 @@ extension SnapshotWriter {
         record.backoff_ms = plan.backoff
         record.backoff_max_ms = plan.backoffMax
         return record
+    }
+
+    /// The record of a target's guard; equal ones stand once.
+    mutating func index(of guarded: GuardPlan?, _ name: @autoclosure () -> String) -> UInt32 {
+        guard let guarded else { return UInt32.max }
+        if let index = memory.guardIndexes[guarded] { return index }
+        let index = UInt32(memory.guards.count)
+        memory.guardIndexes[guarded] = index
+        var record = abi_guard()
+        record.max_connections = guarded.maxConnections
+        record.max_pending = guarded.maxPending
+        record.max_requests = guarded.maxRequests
+        record.max_retries = guarded.maxRetries
+        record.failures = guarded.failures
+        record.gateway_failures = guarded.gatewayFailures
+        record.ejection_ms = guarded.ejection
+        record.ejection_max_ms = guarded.ejectionMax
+        record.interval_ms = guarded.interval
+        record.ejected_most = guarded.ejectedMost
+        record.ejected_chance = guarded.ejectedChance
+        if guarded.watches, guarded.ejection == 0 || guarded.interval == 0 {
+            refuse("\(name()): the times of its passive health check are missing")
+        }
+        if guarded.ejection > guarded.ejectionMax || guarded.ejectionMax > LIMIT_EJECTION_MS {
+            refuse("\(name()): an instance cannot be left out for so long")
+        }
+        if guarded.ejectedMost > 100 || guarded.ejectedChance > 100 {
+            refuse("\(name()): the shares of its passive health check are above 100 %")
+        }
+        memory.guards.append(record)
+        return index
     }
 }

@@ -47,6 +47,7 @@ struct SnapshotWriter {
         checkLimits()
         if !problems.isEmpty { throw PlanError(problems) }
         out.text = memory.text.bytes
+        out.guards = memory.guards
         let image = SnapshotImage(head: head, sections: out)
         guard image.size <= Int(LIMIT_SNAPSHOT_SIZE) else {
             throw PlanError([

@@ -33,8 +33,8 @@ package struct TargetPlan: Hashable, Sendable {
     package var wireProtocol: WireProtocol
     /// Milliseconds.
     package var connectTimeout: UInt32
-    /// Per worker; 0 = no bound.
-    package var maxConnections: UInt32
+    /// nil: nothing is bounded or watched.
+    package var guarded: GuardPlan?
     /// TCP congestion control of upstream connections; empty = the system's.
     package var congestion: String
     /// The PROXY header that connections to endpoints without mesh TLS begin with.
@@ -44,7 +44,7 @@ package struct TargetPlan: Hashable, Sendable {
         id: String, service: ServiceName, endpoints: [EndpointPlan] = [], failover: [String] = [],
         checksIntentions: Bool = false, sni: String = "", expectedID: String = "",
         balance: Balance = .roundRobin, wireProtocol: WireProtocol = .tcp,
-        connectTimeout: UInt32 = 5_000, maxConnections: UInt32 = 0, congestion: String = "",
+        connectTimeout: UInt32 = 5_000, guarded: GuardPlan? = nil, congestion: String = "",
         proxyHeader: ProxyHeaderVersion? = nil
     ) {
         self.id = id
@@ -57,7 +57,7 @@ package struct TargetPlan: Hashable, Sendable {
         self.balance = balance
         self.wireProtocol = wireProtocol
         self.connectTimeout = connectTimeout
-        self.maxConnections = maxConnections
+        self.guarded = guarded
         self.congestion = congestion
         self.proxyHeader = proxyHeader
     }

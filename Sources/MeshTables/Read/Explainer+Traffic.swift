@@ -1,6 +1,6 @@
 import CMeshABI
 
-/// What a route asks for beyond a destination, in words.
+/// What a route asks for beyond a destination and what bounds a target, in words.
 extension Explainer {
     /// What makes another try of a request, and how often.
     mutating func explainRetries(_ route: abi_route, _ method: String) {
@@ -48,5 +48,23 @@ extension Explainer {
         }
         if traffic.try_timeout_ms > 0, conditions.contains(.timeout) { reasons.append("silence") }
         return reasons
+    }
+
+    /// What bounds the traffic to a target, and when its endpoints are left out.
+    mutating func explainGuard(_ target: abi_target) {
+        guard target.guard != ABI_NONE else { return }
+        let record = reader.guards[Int(target.guard)]
+        var parts = [
+            (record.max_connections, "connections"), (record.max_pending, "requests that wait"),
+            (record.max_requests, "requests"), (record.max_retries, "further tries"),
+        ].filter { $0.0 > 0 }.map { "at most \($0.0) \($0.1)" }
+        for (count, what) in [
+            (record.failures, "failures"), (record.gateway_failures, "gateway failures"),
+        ] where count > 0 {
+            parts.append(
+                "an endpoint is left out after \(count) \(what) in a row, for "
+                    + "\(record.ejection_ms) ms and more, at most \(record.ejected_most) % of them")
+        }
+        note(.limits, .matched, "\(reader.text(target.name)): " + parts.joined(separator: "; "))
     }
 }

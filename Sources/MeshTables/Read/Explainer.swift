@@ -326,6 +326,7 @@ package struct Explainer {
         let failover = (target.failover.at..<target.failover.at + target.failover.count).map {
             reader.targets[Int(reader.targetList[Int($0)])]
         }
+        explainGuard(target)
         for candidate in [target] + failover {
             let range = candidate.endpoints.at..<candidate.endpoints.at + candidate.endpoints.count
             let up = range.filter {

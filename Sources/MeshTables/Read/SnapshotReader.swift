@@ -114,6 +114,9 @@ package final class SnapshotReader: @unchecked Sendable {
     var traffic: UnsafeBufferPointer<abi_traffic> {
         records(view.pointee.traffic, ABI_SECTION_TRAFFIC)
     }
+    var guards: UnsafeBufferPointer<abi_guard> {
+        records(view.pointee.guards, ABI_SECTION_GUARD)
+    }
     var logs: UnsafeBufferPointer<abi_log> { records(view.pointee.logs, ABI_SECTION_LOG) }
     var logOps: UnsafeBufferPointer<abi_log_op> {
         records(view.pointee.log_ops, ABI_SECTION_LOG_OP)

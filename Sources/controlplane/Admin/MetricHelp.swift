@@ -44,6 +44,7 @@ enum MetricHelp {
         "bytes_out": "Bytes to upstreams.",
         "connect_failures": "Connections to endpoints that could not be made.",
         "connects": "Connections made to endpoints.",
+        "ejections": "Endpoints left out for a while because they failed.",
         "open": "Connections to endpoints open now.",
         "requests": "Requests sent to endpoints.",
         "resets": "Connections that an endpoint broke off.",

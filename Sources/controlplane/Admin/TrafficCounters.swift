@@ -115,6 +115,7 @@ extension TargetCounters {
             ("open", true, open), ("requests", false, requests), ("retries", false, retries),
             ("bytes_in", false, bytesIn), ("bytes_out", false, bytesOut),
             ("resets", false, resets),
+            ("ejections", false, ejections),
         ]
     }
 

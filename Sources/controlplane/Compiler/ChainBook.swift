@@ -114,6 +114,14 @@ struct ChainBook {
         return entries.defaults(service)
     }
 
+    /// What was written about how a service's name resolves.
+    func resolver(
+        of service: ServiceName, _ asked: inout Set<ServiceName>
+    ) -> ServiceResolver? {
+        asked.insert(service)
+        return entries.resolver(service)
+    }
+
     /// Where the resolver of a service was written, if a file owns it.
     func location(
         ofResolver service: ServiceName, _ asked: inout Set<ServiceName>

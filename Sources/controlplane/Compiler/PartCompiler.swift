@@ -106,6 +106,10 @@ struct PartCompiler {
         chains.defaults(of: service, &part.asked)
     }
 
+    mutating func resolver(of service: ServiceName) -> ServiceResolver? {
+        chains.resolver(of: service, &part.asked)
+    }
+
     func milliseconds(_ duration: MeshDuration) -> UInt32 {
         UInt32(clamping: duration.millisecondsRoundedUp)
     }

@@ -67,7 +67,8 @@ extension PartCompiler {
         var plan = TargetPlan(
             id: id, service: target.service,
             wireProtocol: wireProtocol(of: target.service, http: reach.http),
-            connectTimeout: milliseconds(timeout), congestion: settings.congestion,
+            connectTimeout: milliseconds(timeout), guarded: guarded(target.service, reach.caller),
+            congestion: settings.congestion,
             proxyHeader: defaults(of: target.service)?.proxyProtocol)
         if reach.caller != .plain {
             plan.checksIntentions = true

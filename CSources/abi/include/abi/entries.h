@@ -341,9 +341,26 @@ struct abi_target {       /* a resolved destination: one subset of one service i
                           of enum abi_proxy_version; 0 = none */
     uint8_t _pad0;
     uint32_t connect_timeout_ms;
-    uint32_t max_connections; /* per worker; 0 = none */
-    uint32_t max_weight;      /* the greatest weight of its endpoints; 0 without endpoints */
+    uint32_t guard;      /* GUARD section, or ABI_NONE: nothing is bounded or watched */
+    uint32_t max_weight; /* the greatest weight of its endpoints; 0 without endpoints */
     struct abi_text congestion;
+};
+
+/* What bounds the traffic to a target, and when an endpoint that fails is left out. Bounds hold for
+ * the node. */
+struct abi_guard {
+    uint32_t max_connections;  /* open ones; 0 = none, as of all below */
+    uint32_t max_pending;      /* requests that wait for a connection */
+    uint32_t max_requests;     /* under way */
+    uint32_t max_retries;      /* second tries under way */
+    uint32_t failures;         /* in a row, after which an endpoint is left out; 0 = never */
+    uint32_t gateway_failures; /* the same: no connection, no answer, 502, 503, 504 */
+    uint32_t ejection_ms;      /* the first time; times two the second time, and so on */
+    uint32_t ejection_max_ms;
+    uint32_t interval_ms;   /* so long without being left out, and one time is forgiven */
+    uint8_t ejected_most;   /* per cent of the endpoints; one always may be left out */
+    uint8_t ejected_chance; /* per cent */
+    uint8_t _pad0[2];
 };
 
 struct abi_endpoint {
@@ -497,6 +514,7 @@ _Static_assert(sizeof(struct abi_header_op) == 24, "layout");
 _Static_assert(sizeof(struct abi_dfa) == 16, "layout");
 _Static_assert(sizeof(struct abi_split) == 8, "layout");
 _Static_assert(sizeof(struct abi_target) == 88, "layout");
+_Static_assert(sizeof(struct abi_guard) == 40, "layout");
 _Static_assert(sizeof(struct abi_endpoint) == 72, "layout");
 _Static_assert(sizeof(struct abi_identity) == 24, "layout");
 _Static_assert(sizeof(struct abi_intention) == 40, "layout");

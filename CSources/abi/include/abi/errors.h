@@ -51,6 +51,7 @@ enum abi_outcome {
     ABI_OUTCOME_UPSTREAM_TLS = 20,     /* 502: handshake or record failure with the upstream */
     ABI_OUTCOME_PROXY_HEADER = 21,     /* no PROXY header that could be taken: malformed, late, or
                                           from a peer that may send none */
+    ABI_OUTCOME_UPSTREAM_LIMIT = 22,   /* 503: a bound of connections or requests to the target */
     ABI_OUTCOME_COUNT
 };
 
@@ -80,6 +81,7 @@ static inline const char *abi_outcome_name(uint32_t outcome)
         "connection_limit",
         "upstream_tls",
         "proxy_header",
+        "upstream_limit",
     };
 
     return outcome < ABI_OUTCOME_COUNT ? names[outcome] : "unknown";

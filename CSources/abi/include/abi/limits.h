@@ -29,10 +29,11 @@
 #define LIMIT_HOPS          32u     /* proxies in front that one request may name */
 #define LIMIT_MEDIA_TYPES   64u     /* compressed by one listener */
 #define LIMIT_LEVEL_GZIP    9u
-#define LIMIT_LEVEL_BROTLI  6u     /* higher ones take several times the memory */
-#define LIMIT_LEVEL_ZSTD    3u     /* as above */
-#define LIMIT_RETRY_CODES   8u     /* statuses that one route lists as worth another try */
-#define LIMIT_BACKOFF_MS    60000u /* between two tries of one request */
+#define LIMIT_LEVEL_BROTLI  6u        /* higher ones take several times the memory */
+#define LIMIT_LEVEL_ZSTD    3u        /* as above */
+#define LIMIT_RETRY_CODES   8u        /* statuses that one route lists as worth another try */
+#define LIMIT_BACKOFF_MS    60000u    /* between two tries of one request */
+#define LIMIT_EJECTION_MS   86400000u /* an endpoint is left out for at most */
 
 /* --- one worker --- */
 #define LIMIT_CONNECTIONS        65536u /* downstream and upstream together */

@@ -71,6 +71,7 @@ enum abi_target_stat {
     ABI_TARGET_CODE_4XX,
     ABI_TARGET_CODE_5XX,
     ABI_TARGET_RESETS,
+    ABI_TARGET_EJECTIONS, /* endpoints left out for a while */
     ABI_TARGET_STAT_COUNT
 };
 

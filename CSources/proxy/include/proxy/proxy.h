@@ -15,6 +15,7 @@
 #include "abi/log.h"
 #include "abi/overlay.h"
 #include "abi/stats.h"
+#include "abi/tally.h"
 #include "core/ring.h"
 #include "table/secrets.h"
 #include "table/view.h"
@@ -34,6 +35,7 @@ enum proxy_kind {
     PROXY_KIND_LISTENER_TIMER,
     PROXY_KIND_DRAIN_TIMER,
     PROXY_KIND_RETRY_TIMER, /* slot is a request */
+    PROXY_KIND_QUEUE_TIMER,
     PROXY_KIND_COUNT = 16
 };
 
@@ -52,6 +54,7 @@ struct proxy_config {
     struct ring *ring;
     struct abi_stats *stats;
     const struct abi_overlay *overlay;
+    struct abi_tally *tally;  /* of all workers of the node */
     struct abi_log_ring *log; /* for access records; NULL: they are dropped */
     uint64_t seed;            /* of the worker's random numbers */
     uint64_t trace_seed[4];   /* of the trace ids it begins; from the kernel's generator */

@@ -7,12 +7,15 @@
 #include <stdint.h>
 
 #include "abi/overlay.h"
+#include "abi/tally.h"
 #include "table/view.h"
 
 struct balance_input {
     const struct abi_overlay *overlay;
-    uint32_t *cursor; /* round robin: of this target; advanced */
-    uint64_t random;  /* fresh for each call */
+    const struct abi_tally_endpoint *watched; /* by overlay slot; NULL: nothing is left out */
+    uint64_t now_ms;                          /* with `watched` */
+    uint32_t *cursor;                         /* round robin: of this target; advanced */
+    uint64_t random;                          /* fresh for each call */
     /* Requests in flight to an endpoint, for least-request; NULL = all equal. */
     uint32_t (*load)(const void *context, uint32_t endpoint);
     const void *context;

@@ -45,6 +45,7 @@ struct view {
     const struct abi_compression *compressions;
     const struct abi_text *media_types;
     const struct abi_traffic *traffic;
+    const struct abi_guard *guards;
     uint32_t counts[ABI_SECTION_COUNT];
     /* progress of the walk */
     uint32_t _section;   /* being checked; ABI_SECTION_COUNT: the checksum still */
