@@ -43,6 +43,7 @@ uint32_t abi_record_size(uint32_t section)
         [ABI_SECTION_MEDIA_TYPE] = sizeof(struct abi_text),
         [ABI_SECTION_TRAFFIC] = sizeof(struct abi_traffic),
         [ABI_SECTION_GUARD] = sizeof(struct abi_guard),
+        [ABI_SECTION_RATE] = sizeof(struct abi_rate),
     };
     return section < ABI_SECTION_COUNT ? sizes[section] : 0;
 }

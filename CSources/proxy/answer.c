@@ -23,6 +23,8 @@ uint16_t answer_status(enum abi_outcome outcome)
     case ABI_OUTCOME_HEAD_TIMEOUT:
     case ABI_OUTCOME_IDLE_TIMEOUT:
         return 408;
+    case ABI_OUTCOME_RATE_LIMITED:
+        return 429;
     case ABI_OUTCOME_LOOP:
         return 508;
     case ABI_OUTCOME_BAD_REQUEST:
@@ -69,6 +71,11 @@ struct bytes answer_text(enum abi_outcome outcome, uint16_t status)
         return BYTES_LITERAL("upstream TLS failure\n");
     case ABI_OUTCOME_UPSTREAM_LIMIT:
         return BYTES_LITERAL("upstream has reached its limit\n");
+    case ABI_OUTCOME_RATE_LIMITED:
+        return BYTES_LITERAL("too many requests\n");
+    case ABI_OUTCOME_TOO_LARGE:
+        return status == 413 ? BYTES_LITERAL("request body too large\n")
+                             : BYTES_LITERAL("bad request\n");
     case ABI_OUTCOME_LOOP:
         return BYTES_LITERAL("request loop\n");
     default:
@@ -101,6 +108,10 @@ size_t answer_write(struct proxy *proxy, struct conn *down, const struct answer 
         at += (size_t)snprintf((char *)proxy->scratch + at, PROXY_SCRATCH_SIZE - at,
                                "allow: %.*s\r\n", (int)answer->allow.len,
                                (const char *)answer->allow.ptr);
+    }
+    if (answer->retry_after > 0) {
+        at += (size_t)snprintf((char *)proxy->scratch + at, PROXY_SCRATCH_SIZE - at,
+                               "retry-after: %u\r\n", answer->retry_after);
     }
     if (answer->content_type.len > 0 && !bodyless) {
         at += (size_t)snprintf((char *)proxy->scratch + at, PROXY_SCRATCH_SIZE - at,

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/err.h"
+#include "rates.h"
 #include "table/certificate.h"
 
 /* --- ends --- */
@@ -80,6 +81,22 @@ void l7_fail(struct proxy *proxy, struct request *request, enum abi_outcome outc
     upstream_leave(proxy, request, false);
     request_end(proxy, request, outcome);
     conn_close(proxy, down, true);
+}
+
+void l7_body_too_large(struct proxy *proxy, struct request *request)
+{
+    struct answer answer = {
+        .status = 413,
+        .content_type = BYTES_LITERAL("text/plain"),
+        .body = answer_text(ABI_OUTCOME_TOO_LARGE, 413),
+    };
+
+    if (request_has(request, REQUEST_ANSWERED)) {
+        l7_fail(proxy, request, ABI_OUTCOME_TOO_LARGE);
+        return;
+    }
+    request->flags |= REQUEST_CLOSE_UP | REQUEST_CLOSE_DOWN;
+    l7_answer(proxy, request, &answer, ABI_OUTCOME_TOO_LARGE);
 }
 
 /* A head that cannot be read: answered without a request of its own. */
@@ -346,6 +363,34 @@ static void l7_misdirect(struct proxy *proxy, struct request *request)
     l7_answer(proxy, request, &answer, ABI_OUTCOME_NO_ROUTE);
 }
 
+/* Whether the route takes the request: its length, its rate. false: it is over. */
+static bool l7_admit(struct proxy *proxy, struct request *request,
+                     const struct abi_traffic *traffic)
+{
+    const struct h1_head *head = &proxy->head;
+    struct answer answer = {.status = 429, .content_type = BYTES_LITERAL("text/plain")};
+
+    if (!rates_admit(proxy, request, &proxy->current->view, traffic->rates, &answer.retry_after)) {
+        answer.body = answer_text(ABI_OUTCOME_RATE_LIMITED, 429);
+        l7_answer(proxy, request, &answer, ABI_OUTCOME_RATE_LIMITED);
+        return false;
+    }
+    if (traffic->max_head != 0 && head->length > traffic->max_head) {
+        l7_fail(proxy, request, ABI_OUTCOME_TOO_LARGE);
+        return false;
+    }
+    if (traffic->max_body == 0) {
+        return true;
+    }
+    if (head->framing == H1_FRAMING_LENGTH && head->content_length > traffic->max_body) {
+        l7_body_too_large(proxy, request);
+        return false;
+    }
+    request->flags |= REQUEST_BODY_BOUND;
+    request->max_body = traffic->max_body;
+    return true;
+}
+
 /* Phases route, authorize and choose. */
 static void l7_decide(struct proxy *proxy, struct request *request, const struct l7_view *view)
 {
@@ -376,6 +421,10 @@ static void l7_decide(struct proxy *proxy, struct request *request, const struct
     }
     if (request->record != NULL) {
         record_intention(proxy, request);
+    }
+    if (route != NULL && route->traffic != ABI_NONE &&
+        !l7_admit(proxy, request, &table->traffic[route->traffic])) {
+        return;
     }
     if (route == NULL) {
         l7_fail(proxy, request, ABI_OUTCOME_NO_ROUTE);

@@ -49,6 +49,7 @@ struct l7_view {
 
 struct l7_gather {
     struct conn *to;
+    uint64_t room; /* body bytes that l7_pass_body takes; set by its callers */
     uint32_t count;
     uint32_t sizes;
     uint32_t small_from; /* proxy.small: small pieces that will be one chunk */
@@ -120,6 +121,8 @@ void l7_refuse(struct proxy *proxy, struct conn *down, uint16_t status, enum abi
 void l7_upstream_ready(struct proxy *proxy, struct request *request);
 /* It failed: answers if nothing was answered, else cuts the client off. */
 void l7_fail(struct proxy *proxy, struct request *request, enum abi_outcome outcome);
+/* Its body is longer than its route takes: 413, as far as that can still be said. */
+void l7_body_too_large(struct proxy *proxy, struct request *request);
 /* The answer is complete. */
 void l7_done(struct proxy *proxy, struct request *request, enum abi_outcome outcome);
 /* The client's connection waits for its next request, or ends. */
@@ -137,6 +140,7 @@ struct answer {
     struct bytes body;
     struct bytes location; /* empty: none */
     struct bytes allow;    /* empty: none */
+    uint32_t retry_after;  /* seconds; 0: not said */
     struct l7ops ops;      /* fields that the route adds or removes */
 };
 

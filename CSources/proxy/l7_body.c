@@ -154,6 +154,9 @@ int64_t l7_pass_body(struct proxy *proxy, struct h1body *body, struct bytes in, 
         used += (size_t)count;
         if (step.kind == H1BODY_DATA) {
             *data += step.out.len;
+            if (*data > gather->room) {
+                return MESH_E_TOO_LONG;
+            }
             if (gather->coder != NULL) {
                 if (l7code_data(proxy, gather, step.out, COMPRESS_GATHER, chunk) != MESH_OK) {
                     return MESH_E_NO_MEMORY;

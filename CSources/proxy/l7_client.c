@@ -78,12 +78,18 @@ static size_t l7_on_body(struct proxy *proxy, struct conn *down, struct bytes in
     int64_t used;
 
     l7_gather_start(&gather, request->up);
+    gather.room = request_has(request, REQUEST_BODY_BOUND) ? request->max_body - request->bytes_in
+                                                           : UINT64_MAX;
     used = l7_pass_body(proxy, &request->request_body, in,
                         request_has(request, REQUEST_CHUNK_UP) && request->up->stream == NULL,
                         &request->big_head, &gather, &data);
     if (used < 0) {
         /* The upstream must never see a complete message. */
-        l7_fail(proxy, request, ABI_OUTCOME_BAD_REQUEST);
+        if (data > gather.room) {
+            l7_body_too_large(proxy, request);
+        } else {
+            l7_fail(proxy, request, ABI_OUTCOME_BAD_REQUEST);
+        }
         return in.len;
     }
     request->flags |= used > 0 ? (uint32_t)REQUEST_BODY_SENT : 0;

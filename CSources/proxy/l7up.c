@@ -294,6 +294,7 @@ static size_t l7up_data(struct proxy *proxy, struct conn *up, struct bytes in)
     int64_t used;
 
     l7_gather_start(&gather, down);
+    gather.room = UINT64_MAX;
     head = l7up_read_heads(proxy, up, in, &gather, &over);
     if (over) {
         return head;

@@ -37,6 +37,8 @@ enum request_flag {
     REQUEST_CLIENT = 65536,       /* `client` is who asks; else the connection's peer is */
     REQUEST_TRACED = 131072,      /* `trace` is what the upstream gets */
     REQUEST_TRACE_BEGUN = 262144, /* ... and began here */
+    REQUEST_BODY_BOUND = 4194304, /* of its body no more than `max_body` is taken */
+    REQUEST_SPARED = 8388608,     /* had a second try for nothing */
     REQUEST_QUEUED = 1048576,     /* in proxy.queue: no connection was to be had */
     REQUEST_WATCHED = 2097152,    /* its endpoint is watched: `watched_key` */
     REQUEST_RETRIES = 524288,     /* its route asks for more about tries than a number: `retry` */
@@ -83,6 +85,7 @@ struct request {
     uint32_t ops_length;               /* ... it does not fit into `head` behind the head */
     struct list_link queue;            /* with REQUEST_QUEUED; these are not even cleared */
     uint64_t queued_until_ms;          /* as above */
+    uint64_t max_body;                 /* with REQUEST_BODY_BOUND */
     uint64_t watched_key;              /* with REQUEST_WATCHED: key of the target */
     struct retry retry;                /* with REQUEST_RETRIES; else not even cleared */
     uint8_t head[REQUEST_HEAD_INLINE]; /* as sent to the upstream; kept for another try */

@@ -7,7 +7,7 @@
 
 #include "base/num.h"
 #include "l7.h"
-#include "stream.h"
+#include "mux.h"
 
 /* An upstream that fails must not get several times the load besides: a second try of what it
  * failed to answer costs as much as answers of the same target pay, with a few given in advance.
@@ -57,6 +57,16 @@ static bool retry_was_refused(const struct request *request)
 static bool retry_was_idle(const struct request *request)
 {
     return request_has(request, REQUEST_REUSED) && request->up->stream == NULL;
+}
+
+/* A connection has ended as connections do: that is no failure of anybody's, and the client need
+ * not hear of it. Of idle ones each is tried once at most; what GOAWAY says was not looked at goes
+ * elsewhere for nothing once. */
+static bool retry_is_free(const struct request *request)
+{
+    return retry_was_idle(request) ||
+           (!request_has(request, REQUEST_SPARED) && retry_was_refused(request) &&
+            (request->up->stream->mux->flags & MUX_LEFT) != 0);
 }
 
 bool retry_was_unseen(const struct request *request)
@@ -159,7 +169,7 @@ static bool retry_charge(struct proxy *proxy, struct request *request)
 bool retry_after_loss(struct proxy *proxy, struct request *request, enum abi_outcome outcome)
 {
     bool late = outcome == ABI_OUTCOME_REQUEST_TIMEOUT;
-    bool free = !late && retry_was_idle(request); /* it may have been closed before */
+    bool free = !late && retry_is_free(request);
     bool asked = (request->retry_on & (late ? ABI_RETRY_TIMEOUT : ABI_RETRY_RESET)) != 0;
     bool silent = request->up->in.length == 0;
     bool may;
@@ -169,6 +179,7 @@ bool retry_after_loss(struct proxy *proxy, struct request *request, enum abi_out
     if (!silent || !may || !retry_pin(proxy, request) || (!free && !retry_charge(proxy, request))) {
         return false;
     }
+    request->flags |= free ? (uint32_t)REQUEST_SPARED : 0;
     retry_again(proxy, request, !free);
     return true;
 }

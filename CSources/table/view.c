@@ -19,6 +19,7 @@ static const uint32_t section_limits[ABI_SECTION_COUNT] = {
     [ABI_SECTION_COMPRESSION] = LIMIT_LISTENERS,
     [ABI_SECTION_TRAFFIC] = LIMIT_ROUTES,
     [ABI_SECTION_GUARD] = LIMIT_TARGETS,
+    [ABI_SECTION_RATE] = LIMIT_RATES,
 };
 
 static bool refuse(struct view_refusal *refusal, enum abi_refusal code, uint32_t section,
@@ -131,6 +132,7 @@ static void set_pointers(struct view *view)
     view->media_types = at[ABI_SECTION_MEDIA_TYPE];
     view->traffic = at[ABI_SECTION_TRAFFIC];
     view->guards = at[ABI_SECTION_GUARD];
+    view->rates = at[ABI_SECTION_RATE];
 }
 
 enum view_progress view_open_begin(struct view *view, const void *bytes, size_t size,

@@ -322,6 +322,8 @@ bool view_check_record(struct view_walk *walk)
         return view_check_traffic(walk);
     case ABI_SECTION_GUARD:
         return view_check_guard(walk);
+    case ABI_SECTION_RATE:
+        return view_check_rate(walk);
     case ABI_SECTION_TEXT:
     case ABI_SECTION_BLOB:
     case ABI_SECTION_COUNT:

@@ -30,7 +30,22 @@ bool view_check_traffic(struct view_walk *walk)
                      traffic->backoff_ms <= traffic->backoff_max_ms &&
                          traffic->backoff_max_ms <= LIMIT_BACKOFF_MS,
                      ABI_REFUSAL_VALUE, "pause between tries") &&
-           view_rule(walk, traffic->_pad0 == 0, ABI_REFUSAL_PADDING, "traffic");
+           view_ref(walk, traffic->rates, ABI_SECTION_RATE, "rates of a route") &&
+           view_rule(walk, traffic->rates.count <= LIMIT_ROUTE_RATES, ABI_REFUSAL_LIMIT,
+                     "rates of a route");
+}
+
+bool view_check_rate(struct view_walk *walk)
+{
+    const struct abi_rate *rate = &walk->view->rates[walk->record];
+
+    return view_rule(walk,
+                     rate->interval_ns >= 1 && rate->interval_ns <= LIMIT_RATE_INTERVAL_NS &&
+                         rate->burst >= 1 && rate->burst <= LIMIT_RATE_BURST,
+                     ABI_REFUSAL_VALUE, "a rate") &&
+           view_rule(walk, rate->by < ABI_RATE_BY_COUNT, ABI_REFUSAL_VALUE, "whose rate") &&
+           view_rule(walk, (rate->_pad0[0] | rate->_pad0[1] | rate->_pad0[2]) == 0,
+                     ABI_REFUSAL_PADDING, "rate");
 }
 
 bool view_check_guard(struct view_walk *walk)

@@ -115,6 +115,7 @@ bool view_check_network(struct view_walk *walk);
 bool view_check_hops(struct view_walk *walk);
 bool view_check_traffic(struct view_walk *walk);
 bool view_check_guard(struct view_walk *walk);
+bool view_check_rate(struct view_walk *walk);
 /* A listener's index of HOPS against its kind and flags. */
 bool view_check_listener_hops(struct view_walk *walk, const struct abi_listener *listener);
 bool view_check_compression(struct view_walk *walk);

@@ -187,6 +187,8 @@ package struct ListenerDefinition: Hashable, Sendable, Codable {
     package var routes: [Route]
     /// Where it differs from the log of the whole node.
     package var accessLog: AccessLogDefinition?
+    /// Of l7: all of its routes together; all must admit a request.
+    package var rateLimits: [RateLimit]
     /// Of an l4 listener that hands TLS on as it is: by the server name that the client asks for.
     package var sni: [ServerNameRoute]
 
@@ -195,7 +197,8 @@ package struct ListenerDefinition: Hashable, Sendable, Codable {
         timeouts: Timeouts = Timeouts(), identity: ServiceName? = nil, tls: TLS? = nil,
         proxyProtocol: ProxyProtocol? = nil, forwarded: Forwarded? = nil, trace: Trace? = nil,
         compression: Compression? = nil, routes: [Route] = [],
-        accessLog: AccessLogDefinition? = nil, sni: [ServerNameRoute] = []
+        accessLog: AccessLogDefinition? = nil, rateLimits: [RateLimit] = [],
+        sni: [ServerNameRoute] = []
     ) {
         self.name = name
         self.bindAddr = bindAddr
@@ -210,6 +213,7 @@ package struct ListenerDefinition: Hashable, Sendable, Codable {
         self.compression = compression
         self.routes = routes
         self.accessLog = accessLog
+        self.rateLimits = rateLimits
         self.sni = sni
     }
 
@@ -220,6 +224,7 @@ package struct ListenerDefinition: Hashable, Sendable, Codable {
         case proxyProtocol = "proxy_protocol"
         case forwarded, trace, routes, sni
         case accessLog = "access_log"
+        case rateLimits = "rate_limits"
     }
 }
 
@@ -239,6 +244,7 @@ extension ListenerDefinition: Validated {
         checks.within(["forwarded"], forwarded)
         checks.within(["trace"], trace)
         checks.within(["compression"], compression)
+        checks.rates(rateLimits)
         if tls?.alpn.contains("h2") == true, kind == .l4 {
             checks.fail(["tls", "alpn"], "h2 needs kind: l7; leave alpn out of an l4 listener")
         }
@@ -258,6 +264,9 @@ extension ListenerDefinition: Validated {
             checks.require(
                 trace == nil, ["trace"], "an l4 listener has no headers: write kind: l7")
             checks.require(
+                rateLimits.isEmpty, ["rate_limits"],
+                "an l4 listener has no requests: write kind: l7")
+            checks.require(
                 compression == nil, ["compression"],
                 "an l4 listener forwards bytes as they come: write kind: l7")
         case .l7:
@@ -274,6 +283,10 @@ extension ListenerDefinition: Validated {
         checks.each("routes", routes)
         checks.require(sni.count <= 4096, ["sni"], "use at most 4096 server names")
         checks.each("sni", sni)
+        validateNames(&checks)
+    }
+
+    private func validateNames(_ checks: inout FieldChecks) {
         var names: Set<String> = []
         for (index, route) in sni.enumerated() {
             checks.require(

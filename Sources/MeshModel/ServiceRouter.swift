@@ -43,6 +43,12 @@ package struct ServiceRouter: Hashable, Sendable, Codable {
         package var retryBackoffMax: MeshDuration?
         /// Whether methods that are not idempotent are repeated after they were sent.
         package var retryNonIdempotent: Bool?
+        /// All must admit a request; nil: none. These three are ours, not Consul's.
+        package var rateLimits: [RateLimit]?
+        /// Bytes of a request's body; nil: no bound.
+        package var maxRequestBytes: Int?
+        /// Bytes of a request's head; nil: the data plane's bound.
+        package var maxHeaderBytes: Int?
         package var requestHeaders: HeaderModifiers?
         package var responseHeaders: HeaderModifiers?
 
@@ -53,7 +59,9 @@ package struct ServiceRouter: Hashable, Sendable, Codable {
             retryOnConnectFailure: Bool = false, retryOn: [String] = [],
             retryOnStatusCodes: [Int] = [], tryTimeout: MeshDuration? = nil,
             retryBackoff: MeshDuration? = nil, retryBackoffMax: MeshDuration? = nil,
-            retryNonIdempotent: Bool? = nil, requestHeaders: HeaderModifiers? = nil,
+            retryNonIdempotent: Bool? = nil, rateLimits: [RateLimit]? = nil,
+            maxRequestBytes: Int? = nil, maxHeaderBytes: Int? = nil,
+            requestHeaders: HeaderModifiers? = nil,
             responseHeaders: HeaderModifiers? = nil
         ) {
             self.service = service
@@ -69,6 +77,9 @@ package struct ServiceRouter: Hashable, Sendable, Codable {
             self.retryBackoff = retryBackoff
             self.retryBackoffMax = retryBackoffMax
             self.retryNonIdempotent = retryNonIdempotent
+            self.rateLimits = rateLimits
+            self.maxRequestBytes = maxRequestBytes
+            self.maxHeaderBytes = maxHeaderBytes
             self.requestHeaders = requestHeaders
             self.responseHeaders = responseHeaders
         }
@@ -87,6 +98,9 @@ package struct ServiceRouter: Hashable, Sendable, Codable {
             case retryBackoff = "retry_backoff"
             case retryBackoffMax = "retry_backoff_max"
             case retryNonIdempotent = "retry_non_idempotent"
+            case rateLimits = "rate_limits"
+            case maxRequestBytes = "max_request_bytes"
+            case maxHeaderBytes = "max_header_bytes"
             case requestHeaders = "request_headers"
             case responseHeaders = "response_headers"
         }
@@ -158,6 +172,14 @@ extension ServiceRouter.Destination {
                 "write a status of 100 to 599")
         }
         validatePauses(&checks)
+        checks.rates(rateLimits ?? [])
+        for (key, bytes) in [
+            ("max_request_bytes", maxRequestBytes), ("max_header_bytes", maxHeaderBytes),
+        ] {
+            if let bytes, bytes < 1 {
+                checks.fail([.key(key)], "write a number of bytes, 1 or more")
+            }
+        }
         checks.within(["request_headers"], requestHeaders)
         checks.within(["response_headers"], responseHeaders)
     }

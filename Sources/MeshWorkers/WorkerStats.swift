@@ -164,4 +164,5 @@ package enum RequestOutcome: String, Sendable, CaseIterable {
     case upstreamTLS = "upstream_tls"
     case proxyHeader = "proxy_header"
     case upstreamLimit = "upstream_limit"
+    case rateLimited = "rate_limited"
 }

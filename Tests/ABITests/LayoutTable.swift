@@ -31,6 +31,7 @@ enum LayoutTable {
         ("abi_route_table", MemoryLayout<abi_route_table>.size),
         ("abi_route", MemoryLayout<abi_route>.size),
         ("abi_traffic", MemoryLayout<abi_traffic>.size),
+        ("abi_rate", MemoryLayout<abi_rate>.size),
         ("abi_match", MemoryLayout<abi_match>.size),
         ("abi_header_op", MemoryLayout<abi_header_op>.size),
         ("abi_dfa", MemoryLayout<abi_dfa>.size),
@@ -69,6 +70,7 @@ enum LayoutTable {
         ("abi_tally", MemoryLayout<abi_tally>.size),
         ("abi_tally_target", MemoryLayout<abi_tally_target>.size),
         ("abi_tally_endpoint", MemoryLayout<abi_tally_endpoint>.size),
+        ("abi_tally_bucket", MemoryLayout<abi_tally_bucket>.size),
     ]
 
     static let offsets: [(name: String, offset: Int?)] = [
@@ -248,7 +250,15 @@ enum LayoutTable {
         ("abi_traffic.try_timeout_ms", MemoryLayout<abi_traffic>.offset(of: \.try_timeout_ms)),
         ("abi_traffic.backoff_ms", MemoryLayout<abi_traffic>.offset(of: \.backoff_ms)),
         ("abi_traffic.backoff_max_ms", MemoryLayout<abi_traffic>.offset(of: \.backoff_max_ms)),
-        ("abi_traffic._pad0", MemoryLayout<abi_traffic>.offset(of: \._pad0)),
+        ("abi_traffic.max_head", MemoryLayout<abi_traffic>.offset(of: \.max_head)),
+        ("abi_traffic.max_body", MemoryLayout<abi_traffic>.offset(of: \.max_body)),
+        ("abi_traffic.rates", MemoryLayout<abi_traffic>.offset(of: \.rates)),
+        // abi_rate
+        ("abi_rate.key", MemoryLayout<abi_rate>.offset(of: \.key)),
+        ("abi_rate.interval_ns", MemoryLayout<abi_rate>.offset(of: \.interval_ns)),
+        ("abi_rate.burst", MemoryLayout<abi_rate>.offset(of: \.burst)),
+        ("abi_rate.by", MemoryLayout<abi_rate>.offset(of: \.by)),
+        ("abi_rate._pad0", MemoryLayout<abi_rate>.offset(of: \._pad0)),
         // abi_match
         ("abi_match.subject", MemoryLayout<abi_match>.offset(of: \.subject)),
         ("abi_match.kind", MemoryLayout<abi_match>.offset(of: \.kind)),
@@ -533,5 +543,8 @@ enum LayoutTable {
         ("abi_tally_endpoint.gateway_failures", MemoryLayout<abi_tally_endpoint>.offset(of: \.gateway_failures)),
         ("abi_tally_endpoint.ejections", MemoryLayout<abi_tally_endpoint>.offset(of: \.ejections)),
         ("abi_tally_endpoint._pad0", MemoryLayout<abi_tally_endpoint>.offset(of: \._pad0)),
+        // abi_tally_bucket
+        ("abi_tally_bucket.key", MemoryLayout<abi_tally_bucket>.offset(of: \.key)),
+        ("abi_tally_bucket.full_ns", MemoryLayout<abi_tally_bucket>.offset(of: \.full_ns)),
     ]
 }

@@ -70,6 +70,7 @@ import Testing
             (ABI_SECTION_MEDIA_TYPE, MemoryLayout<abi_text>.stride),
             (ABI_SECTION_TRAFFIC, MemoryLayout<abi_traffic>.stride),
             (ABI_SECTION_GUARD, MemoryLayout<abi_guard>.stride),
+            (ABI_SECTION_RATE, MemoryLayout<abi_rate>.stride),
         ]
         #expect(sizes.count == Int(ABI_SECTION_COUNT.rawValue))
         for (section, size) in sizes {

@@ -126,6 +126,7 @@ static void add_routes(struct snapshot_builder *b)
 {
     struct abi_route route = snapshot_builder_forward(b, 0);
     struct abi_header_op op = {.kind = ABI_HEADER_SET, .response = 1};
+    const struct abi_rate rate = {.key = 5, .interval_ns = 1000000, .burst = 10};
     struct abi_traffic traffic = {
         .retry_codes = {425, 503}, .backoff_ms = 25, .backoff_max_ms = 250};
     const char *const names[] = {"example.com", "*.example.com", "old.example.com"};
@@ -160,6 +161,7 @@ static void add_routes(struct snapshot_builder *b)
     route.header_ops = (struct abi_ref){snapshot_builder_add(b, ABI_SECTION_HEADER_OP, &op), 1};
     route.retries = LIMIT_RETRIES;
     route.retry_on = ABI_RETRY_CONNECT | ABI_RETRY_RESET;
+    traffic.rates = (struct abi_ref){snapshot_builder_add(b, ABI_SECTION_RATE, &rate), 1};
     route.traffic = snapshot_builder_add(b, ABI_SECTION_TRAFFIC, &traffic);
     snapshot_builder_add(b, ABI_SECTION_ROUTE, &route);
     for (uint32_t i = 0; i < 4; i++) {

@@ -153,6 +153,30 @@ import Testing
             ])
     }
 
+    @Test func ratesOfARouteAndOfItsListenerAreBothAsked() throws {
+        var world = try world([
+            try router(
+                HTTPMatch(path: .prefix("/v2")),
+                .init(
+                    rateLimits: [RateLimit(requestsPerSecond: 0.5, sharing: .client)],
+                    maxRequestBytes: 1000, maxHeaderBytes: 200))
+        ])
+        world.listeners[0].rateLimits = [RateLimit(requestsPerSecond: 100, requestsMaxBurst: 7)]
+        let routes = try routes(world)
+        let first = try #require(routes[0].traffic)
+        #expect(first.maxBody == 1000 && first.maxHead == 200)
+        #expect(
+            first.rates == [
+                RatePlan(
+                    name: "\(routes[0].rule), rate 1", nanoseconds: 2_000_000_000, burst: 1,
+                    sharing: .client),
+                RatePlan(
+                    name: "listener public, rate 1", nanoseconds: 10_000_000, burst: 7,
+                    sharing: .all),
+            ])
+        #expect(routes[1].traffic?.rates == [first.rates[1]])
+    }
+
     @Test func aRewriteOfAnotherPathIsRefused() throws {
         var world = try world([
             try router(HTTPMatch(path: .prefix("/api/v2")), .init(service: try name("web2")))

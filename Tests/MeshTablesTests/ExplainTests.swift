@@ -154,6 +154,28 @@ import Testing
                 + "in a row, for 30000 ms and more, at most 10 % of them")
     }
 
+    @Test func boundsOfARouteAreExplained() throws {
+        var node = try node()
+        var traffic = TrafficPlan()
+        traffic.maxBody = 1000
+        traffic.rates = [
+            RatePlan(name: "r", nanoseconds: 500_000_000, burst: 3, sharing: .client)
+        ]
+        node.listeners[0].kind = .l7([
+            RoutePlan(
+                action: .forward(SplitPlan.all(to: "web.default.dc1")), traffic: traffic,
+                rule: "route 1", origin: "y:1")
+        ])
+        let phases = try Explainer(try Plans.reader(node)).explain(
+            ExplainedRequest(method: "GET", url: "http://x:8080/")
+        ).phases
+        let limits = try #require(phases.first { $0.phase == .limits })
+        #expect(
+            limits.detail == "3 requests of a client at once, then one in 0.5 s, or 429; "
+                + "bodies up to 1000 bytes, or 413")
+        #expect(limits.rule == "route 1" && limits.origin == "y:1")
+    }
+
     @Test func triesAreExplained() throws {
         var node = try node()
         var route = RoutePlan(

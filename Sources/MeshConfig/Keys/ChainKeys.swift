@@ -78,6 +78,21 @@ extension EntryKeys {
             .optional("remove", .texts, example: "[x-secret]", "Taken out."),
         ])
 
+    static let rateLimit = ObjectSchema(
+        "rate limit",
+        [
+            .required(
+                "requests_per_second", .decimal, example: "10",
+                "Requests of a second, of the whole node; 0.1 is one in ten seconds."),
+            .optional(
+                "requests_max_burst", .integer(1...RateLimit.greatestBurst), example: "20",
+                "Requests that may come at once; as many as come in a second when not given."),
+            .key(
+                "by", .choice(RateLimit.Sharing.allCases.map(\.rawValue)), default: "all",
+                "Whose requests are counted together: all, those of a client's address, of the "
+                    + "service that the caller proved to be, of a connection.", example: "client"),
+        ])
+
     /// What becomes of requests on their way to a destination; listeners' routes have it too.
     static let policy: [KeySpec] = [
         .optional(
@@ -117,6 +132,17 @@ extension EntryKeys {
         .key(
             "retry_non_idempotent", .bool, default: "false",
             "Whether POST and the like are repeated too after they were sent."),
+        .optional(
+            "rate_limits", .objects(rateLimit),
+            example: "[ { requests_per_second: 10, requests_max_burst: 20, by: client } ]",
+            "How many requests are taken; others get 429 with Retry-After. All must admit a "
+                + "request."),
+        .optional(
+            "max_request_bytes", .integer(1...Int(Int32.max) * 1024), example: "1048576",
+            "Bytes of a request's body; longer ones get 413."),
+        .optional(
+            "max_header_bytes", .integer(1...1_048_576), example: "4096",
+            "Bytes of a request's head; longer ones get 431."),
         .optional(
             "request_headers", .object(modifiers), example: "{ set: { x-leg: a } }",
             "Changes to the request's headers."),

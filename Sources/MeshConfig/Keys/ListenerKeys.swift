@@ -48,6 +48,11 @@ package enum ListenerKeys {
                 "Of l4: TLS is handed on as it is, by the server name that the client asks for. "
                     + "Other names go to `service`; without one they are refused."),
             .optional(
+                "rate_limits", .objects(EntryKeys.rateLimit),
+                example: "[ { requests_per_second: 100, by: client } ]",
+                "Of l7: how many requests all of its routes together take; others get 429 with "
+                    + "Retry-After."),
+            .optional(
                 "access_log", .object(accessLog), example: "{ path: \"\" }",
                 "Where its access log differs from that of the whole node."),
         ])

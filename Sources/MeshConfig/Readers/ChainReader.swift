@@ -37,8 +37,20 @@ enum ChainReader {
             retryBackoff: fields.duration("retry_backoff"),
             retryBackoffMax: fields.duration("retry_backoff_max"),
             retryNonIdempotent: fields.bool("retry_non_idempotent") ? true : nil,
+            rateLimits: fields.written("rate_limits") == nil ? nil : rateLimits(fields),
+            maxRequestBytes: fields.integer("max_request_bytes"),
+            maxHeaderBytes: fields.integer("max_header_bytes"),
             requestHeaders: fields.object("request_headers").map(modifiers),
             responseHeaders: fields.object("response_headers").map(modifiers))
+    }
+
+    static func rateLimits(_ fields: Fields) -> [RateLimit] {
+        fields.objects("rate_limits").map {
+            RateLimit(
+                requestsPerSecond: $0.decimal("requests_per_second") ?? 0,
+                requestsMaxBurst: $0.integer("requests_max_burst"),
+                sharing: $0.choice("by", RateLimit.Sharing.self) ?? .all)
+        }
     }
 
     private static func modifiers(_ fields: Fields) -> HeaderModifiers {

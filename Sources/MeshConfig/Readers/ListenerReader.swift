@@ -30,6 +30,7 @@ enum ListenerReader {
             }, compression: fields.object("compression").map { compression($0, &checks) },
             routes: routes,
             accessLog: fields.object("access_log").map(accessLog),
+            rateLimits: ChainReader.rateLimits(fields),
             sni: fields.objects("sni").compactMap(serverName))
         sink.report(
             checks.problems + listener.problems(), in: fields.node, fields.schema, path)

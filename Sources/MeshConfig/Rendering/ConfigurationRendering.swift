@@ -267,6 +267,7 @@ enum Rendering {
             ), ("compression", listener.compression.map(compression)),
             ("routes", list(listener.routes, route)), ("sni", list(listener.sni, serverName)),
             ("access_log", listener.accessLog.map(accessLog)),
+            ("rate_limits", rateLimits(listener.rateLimits)),
         ]) ?? .map([])
     }
 

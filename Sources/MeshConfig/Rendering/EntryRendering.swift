@@ -70,6 +70,16 @@ extension Rendering {
         ]) ?? .map([])
     }
 
+    static func rateLimits(_ limits: [RateLimit]) -> YAMLValue? {
+        list(limits) { limit in
+            .section([
+                ("requests_per_second", .literal("\(limit.requestsPerSecond)")),
+                ("requests_max_burst", limit.requestsMaxBurst.map { .number($0) }),
+                ("by", .text(limit.sharing.rawValue)),
+            ]) ?? .map([])
+        }
+    }
+
     private static func limits(_ value: UpstreamLimits) -> YAMLValue {
         .section([
             ("max_connections", value.maxConnections.map { .number($0) }),
@@ -145,6 +155,9 @@ extension Rendering {
             ("retry_backoff", value.retryBackoff.map { .duration($0) }),
             ("retry_backoff_max", value.retryBackoffMax.map { .duration($0) }),
             ("retry_non_idempotent", value.retryNonIdempotent.map { .bool($0) }),
+            ("rate_limits", value.rateLimits.flatMap(rateLimits)),
+            ("max_request_bytes", value.maxRequestBytes.map { .number($0) }),
+            ("max_header_bytes", value.maxHeaderBytes.map { .number($0) }),
             ("request_headers", value.requestHeaders.map(modifiers)),
             ("response_headers", value.responseHeaders.map(modifiers)),
         ]

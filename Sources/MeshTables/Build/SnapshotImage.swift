@@ -42,6 +42,7 @@ package struct SnapshotImage: Sendable {
         var mediaTypes: [abi_text] = []
         var traffic: [abi_traffic] = []
         var guards: [abi_guard] = []
+        var rates: [abi_rate] = []
 
         /// Calls `body` with section number, record count and bytes of every section.
         func forEach(_ body: (Int, Int, UnsafeRawBufferPointer) -> Void) {
@@ -80,6 +81,7 @@ package struct SnapshotImage: Sendable {
             next(mediaTypes)
             next(traffic)
             next(guards)
+            next(rates)
         }
     }
 

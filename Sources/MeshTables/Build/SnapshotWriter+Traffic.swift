@@ -33,6 +33,37 @@ extension SnapshotWriter {
         record.try_timeout_ms = plan.tryTimeout
         record.backoff_ms = plan.backoff
         record.backoff_max_ms = plan.backoffMax
+        record.max_head = plan.maxHead
+        record.max_body = plan.maxBody
+        if plan.rates.count > Int(LIMIT_ROUTE_RATES) {
+            refuse("\(name): \(plan.rates.count) rates; \(LIMIT_ROUTE_RATES) are the limit")
+        }
+        if !plan.rates.isEmpty {
+            record.rates = abi_ref(at: UInt32(out.rates.count), count: UInt32(plan.rates.count))
+            for rate in plan.rates { out.rates.append(self.record(of: rate, name)) }
+        }
+        return record
+    }
+
+    private mutating func record(of rate: RatePlan, _ name: String) -> abi_rate {
+        var record = abi_rate()
+        var hash = StableHash()
+        hash.combine(rate.name)
+        record.key = hash.finish()
+        record.interval_ns = rate.nanoseconds
+        record.burst = rate.burst
+        record.by =
+            switch rate.sharing {
+            case .all: UInt8(ABI_RATE_ALL.rawValue)
+            case .client: UInt8(ABI_RATE_CLIENT.rawValue)
+            case .identity: UInt8(ABI_RATE_IDENTITY.rawValue)
+            case .connection: UInt8(ABI_RATE_CONNECTION.rawValue)
+            }
+        if !(1...UInt64(LIMIT_RATE_INTERVAL_NS)).contains(rate.nanoseconds)
+            || !(1...LIMIT_RATE_BURST).contains(rate.burst)
+        {
+            refuse("\(name): its rate \(rate.name) is out of bounds")
+        }
         return record
     }
 

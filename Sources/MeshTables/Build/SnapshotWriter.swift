@@ -244,6 +244,7 @@ struct SnapshotWriter {
             ("intentions", out.intentions.count, LIMIT_INTENTIONS),
             ("TLS settings", out.tls.count, LIMIT_TLS_CONTEXTS),
             ("access logs", out.logs.count, LIMIT_LOGS),
+            ("rates", out.rates.count, LIMIT_RATES),
             ("slots of server names", out.serverNames.count, LIMIT_SERVER_NAMES),
         ] where count > limit {
             refuse("\(count) \(what) on one node; \(limit) are the limit")

@@ -8,6 +8,12 @@ package struct TrafficPlan: Hashable, Sendable {
     package var backoff: UInt32
     /// Milliseconds of the longest pause.
     package var backoffMax: UInt32
+    /// Bytes of a request's head; 0 = the data plane's bound.
+    package var maxHead: UInt32 = 0
+    /// Bytes of a request's body; 0 = no bound.
+    package var maxBody: UInt64 = 0
+    /// All must admit a request.
+    package var rates: [RatePlan] = []
 
     package init(
         retryCodes: [UInt16] = [], tryTimeout: UInt32 = 0, backoff: UInt32 = 0,
@@ -17,5 +23,29 @@ package struct TrafficPlan: Hashable, Sendable {
         self.tryTimeout = tryTimeout
         self.backoff = backoff
         self.backoffMax = backoffMax
+    }
+}
+
+/// A bucket of tokens; a request takes one.
+package struct RatePlan: Hashable, Sendable {
+    package enum Sharing: Hashable, Sendable {
+        case all
+        case client
+        case identity
+        case connection
+    }
+
+    /// Names the bucket: rates of the same name share it.
+    package var name: String
+    /// Between two tokens.
+    package var nanoseconds: UInt64
+    package var burst: UInt32
+    package var sharing: Sharing
+
+    package init(name: String, nanoseconds: UInt64, burst: UInt32, sharing: Sharing) {
+        self.name = name
+        self.nanoseconds = nanoseconds
+        self.burst = burst
+        self.sharing = sharing
     }
 }

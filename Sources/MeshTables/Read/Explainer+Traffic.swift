@@ -67,4 +67,23 @@ extension Explainer {
         }
         note(.limits, .matched, "\(reader.text(target.name)): " + parts.joined(separator: "; "))
     }
+
+    /// How many requests the route takes, and how long they may be.
+    mutating func explainBounds(_ route: abi_route) {
+        guard route.traffic != ABI_NONE else { return }
+        let traffic = reader.traffic[Int(route.traffic)]
+        var parts: [String] = []
+        for index in traffic.rates.at..<traffic.rates.at + traffic.rates.count {
+            let rate = reader.rates[Int(index)]
+            let sharing = ["", " of a client", " of an identity", " of a connection"][Int(rate.by)]
+            let each = Double(rate.interval_ns) / 1_000_000_000
+            parts.append("\(rate.burst) requests\(sharing) at once, then one in \(each) s, or 429")
+        }
+        if traffic.max_head > 0 { parts.append("heads up to \(traffic.max_head) bytes, or 431") }
+        if traffic.max_body > 0 { parts.append("bodies up to \(traffic.max_body) bytes, or 413") }
+        guard !parts.isEmpty else { return }
+        note(
+            .limits, .matched, parts.joined(separator: "; "), rule: reader.text(route.rule),
+            origin: reader.text(route.origin))
+    }
 }

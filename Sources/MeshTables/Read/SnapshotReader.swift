@@ -114,6 +114,9 @@ package final class SnapshotReader: @unchecked Sendable {
     var traffic: UnsafeBufferPointer<abi_traffic> {
         records(view.pointee.traffic, ABI_SECTION_TRAFFIC)
     }
+    var rates: UnsafeBufferPointer<abi_rate> {
+        records(view.pointee.rates, ABI_SECTION_RATE)
+    }
     var guards: UnsafeBufferPointer<abi_guard> {
         records(view.pointee.guards, ABI_SECTION_GUARD)
     }

@@ -81,6 +81,31 @@ extension PartCompiler {
             + Self.changes(destination.responseHeaders, onResponse: true)
         if let timeout = destination.requestTimeout { plan.requestTimeout = milliseconds(timeout) }
         applyRetries(destination, &plan)
+        applyBounds(destination, &plan)
+    }
+
+    private func applyBounds(
+        _ destination: ServiceRouter.Destination, _ plan: inout RoutePlan
+    ) {
+        if let bytes = destination.maxHeaderBytes {
+            plan.traffic = plan.traffic ?? TrafficPlan()
+            plan.traffic?.maxHead = UInt32(clamping: bytes)
+        }
+        if let bytes = destination.maxRequestBytes {
+            plan.traffic = plan.traffic ?? TrafficPlan()
+            plan.traffic?.maxBody = UInt64(clamping: bytes)
+        }
+        Self.add(destination.rateLimits ?? [], of: plan.rule, to: &plan)
+    }
+
+    /// Further rates; equal names share a bucket.
+    static func add(_ limits: [RateLimit], of name: String, to plan: inout RoutePlan) {
+        guard !limits.isEmpty else { return }
+        var traffic = plan.traffic ?? TrafficPlan()
+        for (index, limit) in limits.enumerated() {
+            traffic.rates.append(RatePlan(limit, name: "\(name), rate \(index + 1)"))
+        }
+        plan.traffic = traffic
     }
 
     private func applyRetries(
@@ -120,5 +145,22 @@ extension PartCompiler {
         return modifiers.add.sorted { $0.key < $1.key }.map { plan($0.key, .add($0.value)) }
             + modifiers.set.sorted { $0.key < $1.key }.map { plan($0.key, .set($0.value)) }
             + modifiers.remove.map { plan($0, .remove) }
+    }
+}
+
+extension RatePlan {
+    fileprivate init(_ limit: RateLimit, name: String) {
+        let nanoseconds = (1_000_000_000 / limit.requestsPerSecond).rounded()
+        let standard = max(1, min(limit.requestsPerSecond, Double(RateLimit.greatestBurst)))
+        let sharing: Sharing =
+            switch limit.sharing {
+            case .all: .all
+            case .client: .client
+            case .identity: .identity
+            case .connection: .connection
+            }
+        self.init(
+            name: name, nanoseconds: UInt64(max(1, min(nanoseconds, 86_400e9))),
+            burst: UInt32(clamping: limit.requestsMaxBurst ?? Int(standard)), sharing: sharing)
     }
 }

@@ -123,6 +123,10 @@ extension PartCompiler {
                     to: service, reach, rule: "listener \(listener.name), its service",
                     origin: place)
             }
+            for index in routes.indices {
+                Self.add(
+                    listener.rateLimits, of: "listener \(listener.name)", to: &routes[index])
+            }
             return .l7(routes)
         }
     }

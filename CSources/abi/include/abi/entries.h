@@ -245,7 +245,27 @@ struct abi_traffic {
     uint32_t try_timeout_ms; /* from a request's head sent to an answer's head; 0 = none */
     uint32_t backoff_ms;     /* before the second try after an answer, doubled for each further */
     uint32_t backoff_max_ms; /* one; not less than backoff_ms */
-    uint32_t _pad0;
+    uint32_t max_head;       /* bytes of a request's head; 0 = the protocol's bound */
+    uint64_t max_body;       /* bytes of a request's body; 0 = none */
+    struct abi_ref rates;    /* RATE section: all must admit a request */
+};
+
+enum abi_rate_by { /* whose requests share a bucket */
+                   ABI_RATE_ALL = 0,
+                   ABI_RATE_CLIENT = 1, /* address of the client */
+                   ABI_RATE_IDENTITY =
+                       2, /* service that the caller proved to be; empty: one more */
+                   ABI_RATE_CONNECTION = 3,
+                   ABI_RATE_BY_COUNT
+};
+
+/* A token bucket of the node that a request takes one token from. */
+struct abi_rate {
+    uint64_t key;         /* stable: equal ones share their buckets */
+    uint64_t interval_ns; /* between two tokens, 1 ... LIMIT_RATE_INTERVAL_NS */
+    uint32_t burst;       /* tokens that it holds, 1 ... LIMIT_RATE_BURST */
+    uint8_t by;           /* enum abi_rate_by */
+    uint8_t _pad0[3];
 };
 
 enum abi_match_subject {
@@ -508,7 +528,8 @@ _Static_assert(sizeof(struct abi_compression) == 20, "layout");
 _Static_assert(sizeof(struct abi_host) == 16, "layout");
 _Static_assert(sizeof(struct abi_route_table) == 16, "layout");
 _Static_assert(sizeof(struct abi_route) == 128, "layout");
-_Static_assert(sizeof(struct abi_traffic) == 32, "layout");
+_Static_assert(sizeof(struct abi_traffic) == 48, "layout");
+_Static_assert(sizeof(struct abi_rate) == 24, "layout");
 _Static_assert(sizeof(struct abi_match) == 24, "layout");
 _Static_assert(sizeof(struct abi_header_op) == 24, "layout");
 _Static_assert(sizeof(struct abi_dfa) == 16, "layout");

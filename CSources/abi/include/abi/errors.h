@@ -52,6 +52,7 @@ enum abi_outcome {
     ABI_OUTCOME_PROXY_HEADER = 21,     /* no PROXY header that could be taken: malformed, late, or
                                           from a peer that may send none */
     ABI_OUTCOME_UPSTREAM_LIMIT = 22,   /* 503: a bound of connections or requests to the target */
+    ABI_OUTCOME_RATE_LIMITED = 23,     /* 429: a rate of the route */
     ABI_OUTCOME_COUNT
 };
 
@@ -82,6 +83,7 @@ static inline const char *abi_outcome_name(uint32_t outcome)
         "upstream_tls",
         "proxy_header",
         "upstream_limit",
+        "rate_limited",
     };
 
     return outcome < ABI_OUTCOME_COUNT ? names[outcome] : "unknown";

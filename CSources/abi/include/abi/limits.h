@@ -7,33 +7,38 @@
 #include <stdint.h>
 
 /* --- one node --- */
-#define LIMIT_WORKERS       64u
-#define LIMIT_LISTENERS     1024u
-#define LIMIT_TARGETS       32768u  /* also the service slots of a stats region */
-#define LIMIT_ENDPOINTS     262144u /* also the words of the overlay */
-#define LIMIT_ROUTES        262144u
-#define LIMIT_TABLE_ROUTES  131072u /* of one listener, and of one host */
-#define LIMIT_INTENTIONS    1048576u
-#define LIMIT_SNAPSHOT_SIZE 268435456u /* bytes */
-#define LIMIT_SECRETS_SIZE  134217728u /* bytes */
-#define LIMIT_SECRETS       65536u
-#define LIMIT_LIVE_VIEWS    4u      /* generations that one worker may hold at a time */
-#define LIMIT_FAILOVERS     16u     /* targets tried for one request */
-#define LIMIT_TEXT          16384u  /* bytes of one string */
-#define LIMIT_SPLITS        256u    /* legs of one list of splits */
-#define LIMIT_HOST_PROBES   64u     /* slots of a host table that one lookup may visit */
-#define LIMIT_DFA_STATES    4096u   /* of one automaton */
-#define LIMIT_SERVER_NAMES  262144u /* slots of tables of server names, together */
-#define LIMIT_TICKET_KEYS   8u      /* known at a time: next, current, those that only open */
-#define LIMIT_NETWORKS      1024u   /* of one list of trusted ones */
-#define LIMIT_HOPS          32u     /* proxies in front that one request may name */
-#define LIMIT_MEDIA_TYPES   64u     /* compressed by one listener */
-#define LIMIT_LEVEL_GZIP    9u
-#define LIMIT_LEVEL_BROTLI  6u        /* higher ones take several times the memory */
-#define LIMIT_LEVEL_ZSTD    3u        /* as above */
-#define LIMIT_RETRY_CODES   8u        /* statuses that one route lists as worth another try */
-#define LIMIT_BACKOFF_MS    60000u    /* between two tries of one request */
-#define LIMIT_EJECTION_MS   86400000u /* an endpoint is left out for at most */
+#define LIMIT_WORKERS          64u
+#define LIMIT_LISTENERS        1024u
+#define LIMIT_TARGETS          32768u  /* also the service slots of a stats region */
+#define LIMIT_ENDPOINTS        262144u /* also the words of the overlay */
+#define LIMIT_ROUTES           262144u
+#define LIMIT_TABLE_ROUTES     131072u /* of one listener, and of one host */
+#define LIMIT_INTENTIONS       1048576u
+#define LIMIT_SNAPSHOT_SIZE    268435456u /* bytes */
+#define LIMIT_SECRETS_SIZE     134217728u /* bytes */
+#define LIMIT_SECRETS          65536u
+#define LIMIT_LIVE_VIEWS       4u      /* generations that one worker may hold at a time */
+#define LIMIT_FAILOVERS        16u     /* targets tried for one request */
+#define LIMIT_TEXT             16384u  /* bytes of one string */
+#define LIMIT_SPLITS           256u    /* legs of one list of splits */
+#define LIMIT_HOST_PROBES      64u     /* slots of a host table that one lookup may visit */
+#define LIMIT_DFA_STATES       4096u   /* of one automaton */
+#define LIMIT_SERVER_NAMES     262144u /* slots of tables of server names, together */
+#define LIMIT_TICKET_KEYS      8u      /* known at a time: next, current, those that only open */
+#define LIMIT_NETWORKS         1024u   /* of one list of trusted ones */
+#define LIMIT_HOPS             32u     /* proxies in front that one request may name */
+#define LIMIT_MEDIA_TYPES      64u     /* compressed by one listener */
+#define LIMIT_LEVEL_GZIP       9u
+#define LIMIT_LEVEL_BROTLI     6u        /* higher ones take several times the memory */
+#define LIMIT_LEVEL_ZSTD       3u        /* as above */
+#define LIMIT_RETRY_CODES      8u        /* statuses that one route lists as worth another try */
+#define LIMIT_BACKOFF_MS       60000u    /* between two tries of one request */
+#define LIMIT_EJECTION_MS      86400000u /* an endpoint is left out for at most */
+#define LIMIT_RATES            65536u    /* of one snapshot */
+#define LIMIT_ROUTE_RATES      8u        /* that one request is asked against */
+#define LIMIT_RATE_BURST       100000u
+#define LIMIT_RATE_INTERVAL_NS 86400000000000u /* one request a day */
+#define LIMIT_BUCKETS          65536u          /* token buckets of the node that are not full */
 
 /* --- one worker --- */
 #define LIMIT_CONNECTIONS        65536u /* downstream and upstream together */
@@ -107,5 +112,9 @@ _Static_assert(LIMIT_POOL_IDLE_CLIENT * 4 <= LIMIT_POOL_IDLE_ENDPOINT,
                "few clients do not fill the pool of an endpoint");
 _Static_assert(LIMIT_HOPS <= 255u, "their number is one byte of a record");
 _Static_assert(LIMIT_WORKERS <= 64u, "a set of workers is one 64-bit word");
+
+_Static_assert((uint64_t)LIMIT_RATE_BURST *LIMIT_RATE_INTERVAL_NS < UINT64_MAX / 2,
+               "an emptied bucket is full again at a time that can be written down");
+_Static_assert(LIMIT_BUCKETS % 8u == 0, "sets of eight");
 
 #endif

@@ -55,6 +55,7 @@ enum abi_section {
     ABI_SECTION_MEDIA_TYPE,  /* struct abi_text */
     ABI_SECTION_TRAFFIC,     /* struct abi_traffic */
     ABI_SECTION_GUARD,       /* struct abi_guard */
+    ABI_SECTION_RATE,        /* struct abi_rate */
     ABI_SECTION_COUNT
 };
 

@@ -8,6 +8,8 @@
  *   +----------------------+
  *   | abi_tally_endpoint[] |  LIMIT_ENDPOINTS, by overlay slot: written by all workers
  *   +----------------------+
+ *   | abi_tally_bucket[]   |  LIMIT_BUCKETS, sets of eight by a hash: written by all workers
+ *   +----------------------+
  *   | gauges               |  LIMIT_TARGETS x ABI_TALLY_GAUGE_COUNT x workers: each column has one
  *   +----------------------+  writer, and the sum of a row is what the node has
  *
@@ -54,6 +56,14 @@ struct abi_tally_endpoint {
     uint32_t _pad0;
 };
 
+/* A token bucket that is not full: it is full again at `full_ns`, which every token taken puts off
+ * by the time that one takes to come. */
+struct abi_tally_bucket {
+    uint64_t key; /* of the rate and of who shares it; 0: free */
+    uint64_t full_ns;
+};
+
+_Static_assert(sizeof(struct abi_tally_bucket) == 16, "layout");
 _Static_assert(sizeof(struct abi_tally) == 64, "layout");
 _Static_assert(sizeof(struct abi_tally_target) == 16, "layout");
 _Static_assert(sizeof(struct abi_tally_endpoint) == 32, "layout");
@@ -61,8 +71,10 @@ _Static_assert(sizeof(struct abi_tally_endpoint) == 32, "layout");
 #define ABI_TALLY_TARGETS_AT ((uint64_t)sizeof(struct abi_tally))
 #define ABI_TALLY_ENDPOINTS_AT                                                                     \
     (ABI_TALLY_TARGETS_AT + (uint64_t)LIMIT_TARGETS * sizeof(struct abi_tally_target))
-#define ABI_TALLY_GAUGES_AT                                                                        \
+#define ABI_TALLY_BUCKETS_AT                                                                       \
     (ABI_TALLY_ENDPOINTS_AT + (uint64_t)LIMIT_ENDPOINTS * sizeof(struct abi_tally_endpoint))
+#define ABI_TALLY_GAUGES_AT                                                                        \
+    (ABI_TALLY_BUCKETS_AT + (uint64_t)LIMIT_BUCKETS * sizeof(struct abi_tally_bucket))
 #define ABI_TALLY_ROWS ((uint64_t)LIMIT_TARGETS * ABI_TALLY_GAUGE_COUNT)
 
 static inline uint64_t abi_tally_size(uint32_t workers)
@@ -78,6 +90,11 @@ static inline struct abi_tally_target *abi_tally_target(struct abi_tally *tally,
 static inline struct abi_tally_endpoint *abi_tally_endpoints(struct abi_tally *tally)
 {
     return (struct abi_tally_endpoint *)(void *)((unsigned char *)tally + ABI_TALLY_ENDPOINTS_AT);
+}
+
+static inline struct abi_tally_bucket *abi_tally_buckets(struct abi_tally *tally)
+{
+    return (struct abi_tally_bucket *)(void *)((unsigned char *)tally + ABI_TALLY_BUCKETS_AT);
 }
 
 /* A row of `workers` numbers. */

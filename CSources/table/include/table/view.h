@@ -46,6 +46,7 @@ struct view {
     const struct abi_text *media_types;
     const struct abi_traffic *traffic;
     const struct abi_guard *guards;
+    const struct abi_rate *rates;
     uint32_t counts[ABI_SECTION_COUNT];
     /* progress of the walk */
     uint32_t _section;   /* being checked; ABI_SECTION_COUNT: the checksum still */
