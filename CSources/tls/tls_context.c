@@ -237,12 +237,12 @@ static bool set_trust(const struct building *building)
     STACK_OF(X509_NAME) *names = sk_X509_NAME_new_null();
     X509_STORE *store = X509_STORE_new();
     const char *wrong = "out of memory";
-    uint32_t count = 0;
+    struct tls_trust_count count = {0};
 
     if (names != NULL && store != NULL) {
         wrong = tls_leaf_load_trust(building->options->trust, store, names, &count);
     }
-    if (wrong == NULL && count == 0 && context->verify != TLS_VERIFY_NONE) {
+    if (wrong == NULL && count.authorities == 0 && context->verify != TLS_VERIFY_NONE) {
         wrong = "nothing is trusted, so no peer can be verified";
     }
     if (wrong != NULL) {
@@ -250,7 +250,7 @@ static bool set_trust(const struct building *building)
         sk_X509_NAME_pop_free(names, X509_NAME_free);
         return failed(building, wrong);
     }
-    tls_verify_setup(context, store);
+    tls_verify_setup(context, store, count.lists > 0);
     if (context->server && context->verify != TLS_VERIFY_NONE) {
         SSL_CTX_set_client_CA_list(context->ssl, names);
     } else {

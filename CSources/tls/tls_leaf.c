@@ -164,23 +164,47 @@ static const char *trust_one(X509 *x509, X509_STORE *store, STACK_OF(X509_NAME) 
     return NULL;
 }
 
-const char *tls_leaf_load_trust(struct bytes der, X509_STORE *store, STACK_OF(X509_NAME) * names,
-                                uint32_t *count)
+/* A certificate and a revocation list cannot be taken for each other: behind its issuer, one has
+ * two dates in a sequence and the other a date. */
+static const char *trust_list(struct bytes der, X509_STORE *store)
 {
-    *count = 0;
+    X509_CRL *list = X509_CRL_new_ex(tls_engine.library, NULL);
+    const uint8_t *at = der.ptr;
+    const char *why = NULL;
+
+    if (list == NULL || d2i_X509_CRL(&list, &at, (long)der.len) == NULL ||
+        at != der.ptr + der.len) {
+        why = "a trusted certificate or revocation list is not valid DER";
+    } else if (X509_STORE_add_crl(store, list) != 1) {
+        why = "out of memory";
+    }
+    X509_CRL_free(list);
+    return why;
+}
+
+const char *tls_leaf_load_trust(struct bytes der, X509_STORE *store, STACK_OF(X509_NAME) * names,
+                                struct tls_trust_count *count)
+{
+    *count = (struct tls_trust_count){0};
     while (der.len > 0) {
-        X509 *x509 = tls_leaf_parse(tls_leaf_next(&der));
+        struct bytes one = tls_leaf_next(&der);
+        X509 *x509 = tls_leaf_parse(one);
         const char *why;
 
         if (x509 == NULL) {
-            return "a trusted certificate is not valid DER";
+            why = trust_list(one, store);
+            if (why != NULL) {
+                return why;
+            }
+            count->lists++;
+            continue;
         }
         why = trust_one(x509, store, names);
         X509_free(x509);
         if (why != NULL) {
             return why;
         }
-        (*count)++;
+        count->authorities++;
     }
     return NULL;
 }

@@ -147,9 +147,13 @@ struct tls_leaf tls_leaf_share(const struct tls_leaf *leaf);
 void tls_leaf_free(struct tls_leaf *leaf);
 void tls_leaf_free_set(struct tls_leaf_set *set);
 enum tls_leaf_kind tls_leaf_kind_of(const struct tls_leaf *leaf);
+struct tls_trust_count {
+    uint32_t authorities;
+    uint32_t lists; /* of revoked certificates */
+};
 /* NULL, or what is wrong; `count` is set. */
 const char *tls_leaf_load_trust(struct bytes der, X509_STORE *store, STACK_OF(X509_NAME) * names,
-                                uint32_t *count);
+                                struct tls_trust_count *count);
 /* Takes one certificate off the front of *rest; an empty slice when there is no whole one. */
 struct bytes tls_leaf_next(struct bytes *rest);
 /* NULL: not valid DER. */
@@ -172,7 +176,8 @@ void tls_leaves_clear(void);
 [[nodiscard]] int tls_peer_learn(struct tls_session *session, X509 *leaf);
 
 /* tls_verify.c */
-void tls_verify_setup(struct tls_context *context, X509_STORE *store);
+/* `revocation`: every certificate below the trusted one needs a list of its issuer. */
+void tls_verify_setup(struct tls_context *context, X509_STORE *store, bool revocation);
 [[nodiscard]] bool tls_verify_expect(struct tls_session *session, struct bytes server_name,
                                      struct bytes expected_id);
 

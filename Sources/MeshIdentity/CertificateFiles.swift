@@ -53,6 +53,26 @@ package struct CertificateFiles: Sendable, Equatable {
         try certificates(in: path).flatMap(\.der)
     }
 
+    /// The lists of revoked certificates in a file, DER, one behind the other. Whoever uses them
+    /// reads what is in them; here is seen that they are such lists.
+    package static func revocations(_ path: String) throws -> [UInt8] {
+        let found = try pem(path).filter { $0.discriminator == "X509 CRL" }
+        guard !found.isEmpty else {
+            throw MeshError(.invalid, "\(path) holds no revocation list in PEM form")
+        }
+        return try found.enumerated().flatMap { index, document in
+            // RFC 5280 5.1: the list, how it is signed, the signature.
+            let list = try? DER.parse(document.derBytes)
+            guard case .constructed(let parts)? = list?.content, list?.identifier == .sequence,
+                parts.map(\.identifier) == [.sequence, .sequence, .bitString]
+            else {
+                throw MeshError(
+                    .invalid, "revocation list \(index + 1) of \(path) cannot be read")
+            }
+            return document.derBytes
+        }
+    }
+
     private static func certificates(
         in path: String
     ) throws -> [(parsed: Certificate, der: [UInt8])] {

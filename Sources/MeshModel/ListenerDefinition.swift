@@ -62,19 +62,25 @@ package struct ListenerDefinition: Hashable, Sendable, Codable {
         /// Path of the authorities of clients' certificates; empty asks for none.
         package var clientCA: String
         package var clientVerify: ClientVerify
+        /// Path of the lists of revoked clients' certificates; empty: none is revoked.
+        package var clientCRL: String
+        /// Whether clients get session tickets.
+        package var tickets: Bool
         package var minVersion: TLSVersion
         package var maxVersion: TLSVersion
         package var alpn: [String]
 
         package init(
             certs: [KeyPair], certsDir: String = "", clientCA: String = "",
-            clientVerify: ClientVerify = .none, minVersion: TLSVersion = .v13,
-            maxVersion: TLSVersion = .v13, alpn: [String] = []
+            clientVerify: ClientVerify = .none, clientCRL: String = "", tickets: Bool = true,
+            minVersion: TLSVersion = .v13, maxVersion: TLSVersion = .v13, alpn: [String] = []
         ) {
             self.certs = certs
             self.certsDir = certsDir
             self.clientCA = clientCA
             self.clientVerify = clientVerify
+            self.clientCRL = clientCRL
+            self.tickets = tickets
             self.minVersion = minVersion
             self.maxVersion = maxVersion
             self.alpn = alpn
@@ -85,6 +91,8 @@ package struct ListenerDefinition: Hashable, Sendable, Codable {
             case certsDir = "certs_dir"
             case clientCA = "client_ca"
             case clientVerify = "client_verify"
+            case clientCRL = "client_crl"
+            case tickets
             case minVersion = "min_version"
             case maxVersion = "max_version"
             case alpn
@@ -322,6 +330,9 @@ extension ListenerDefinition.TLS: Validated {
         checks.require(
             clientVerify != .none || clientCA.isEmpty, ["client_ca"],
             "client_ca has no effect with client_verify: none: remove one of them")
+        checks.require(
+            !clientCA.isEmpty || clientCRL.isEmpty, ["client_crl"],
+            "there are no certificates to look up: write client_ca")
         checks.require(
             minVersion <= maxVersion, ["max_version"],
             "\(maxVersion.rawValue) is below min_version \(minVersion.rawValue)")

@@ -91,6 +91,23 @@ def leaf(directory, name, ca, alternative, key_kind=EC_KEY, days=2):
     return cert, key
 
 
+def revocations(directory, ca, *revoked, name="revoked"):
+    """The list of `ca` with these certificates in it, in a file that is there at once or not."""
+    directory = Path(directory)
+    database, target = directory / f"{name}.index", directory / f"{name}.crl"
+    config, fresh = directory / f"{name}.cnf", directory / f"{name}.new"
+    config.write_text(
+        f"[ca]\ndefault_ca=d\n[d]\ndatabase={database}\ndefault_md=sha256\n", encoding="ascii"
+    )
+    database.write_text("", encoding="ascii")
+    common = ("ca", "-config", config, "-cert", ca[0], "-keyfile", ca[1])
+    for certificate in revoked:
+        openssl(*common, "-revoke", certificate)
+    openssl(*common, "-gencrl", "-crldays", "1", "-out", fresh)
+    fresh.rename(target)
+    return target
+
+
 def copies(directory, cert, key, count, pattern):
     """`count` certificates made of one by changing the number in its name: (pattern % number).crt
     and .key in `directory`. `pattern` has a %d of fixed width and makes the template's only name

@@ -7,9 +7,9 @@ import socket
 import ssl
 
 import pytest
-from certificates import authority, leaf, s_client
+from certificates import authority, leaf, revocations, s_client
 from ringmesh import listener, service
-from wire import Client
+from wire import Client, wait_for
 
 
 @pytest.fixture
@@ -156,3 +156,45 @@ def test_close_notify_and_truncation(start, authorities):
         while data := sock.recv(4096):  # raises SSLError when the end is not announced
             text += data
     assert text.endswith(b"all")
+
+
+def refused(port, made):
+    """Whether a client gets no answer, whatever its handshake came to."""
+    try:
+        return ask(port, made).status != 200
+    except (OSError, ssl.SSLError, AssertionError):
+        return True
+
+
+def test_revoked_clients_are_shut_out(start, authorities):
+    """A client is refused once the list names it, with the ticket it has, too; others are not."""
+    folder, ca = authorities["folder"], authorities["ca"]
+    lists = revocations(folder, ca)
+    _, port = start(client_ca=str(ca[0]), client_crl=str(lists))
+    made = context(authorities, client="client")
+    with dial(port, made) as sock:
+        sock.sendall(b"GET / HTTP/1.1\r\nHost: ex.test\r\n\r\n")
+        assert sock.recv(4096).startswith(b"HTTP/1.1 200")
+        session = sock.session
+    assert session.has_ticket
+    revocations(folder, ca, authorities["client"][0])
+    wait_for(lambda: refused(port, context(authorities, client="client")), 10, "the list is taken")
+    with pytest.raises((OSError, ssl.SSLError)):
+        with dial(port, made, session=session) as sock:
+            sock.sendall(b"GET / HTTP/1.1\r\nHost: ex.test\r\n\r\n")
+            if not sock.recv(1):
+                raise ConnectionResetError("closed without an answer")
+    other = leaf(folder, "other", ca, "URI:spiffe://outside/other")
+    authorities["other"] = other
+    assert ask(port, context(authorities, client="other")).status == 200
+
+
+def test_a_listener_without_tickets(start, authorities):
+    _, port = start(tickets=False)
+    made = context(authorities)
+    for _ in range(2):
+        with dial(port, made) as sock:
+            sock.sendall(b"GET / HTTP/1.1\r\nHost: ex.test\r\n\r\n")
+            assert sock.recv(4096).startswith(b"HTTP/1.1 200")
+            assert sock.session is None or not sock.session.has_ticket
+            assert not sock.session_reused

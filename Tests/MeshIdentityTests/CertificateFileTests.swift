@@ -41,4 +41,27 @@ import Testing
             refusal { _ = try CertificateFiles.authorities(folder.path) }.contains("cannot be read")
         )
     }
+
+    /// A revocation list is a sequence of two sequences and a bit string; only blocks of that name
+    /// count.
+    @Test func whatIsNoRevocationListIsSaid() throws {
+        let folder = try Folder()
+        func said(_ type: String, _ der: [UInt8]) throws -> String {
+            let text =
+                "-----BEGIN \(type)-----\n\(Data(der).base64EncodedString())\n-----END \(type)-----\n"
+            let path = try folder.write("lists.pem", text)
+            return refusal { _ = try CertificateFiles.revocations(path) }
+        }
+        let list: [UInt8] = [0x30, 0x07, 0x30, 0x00, 0x30, 0x00, 0x03, 0x01, 0x00]
+        #expect(try said("X509 CRL", list) == "taken")
+        #expect(try said("CERTIFICATE", list).contains("holds no revocation list"))
+        for cut in 1..<list.count {
+            #expect(
+                try said("X509 CRL", Array(list.prefix(cut)))
+                    .contains("revocation list 1 of \(folder.path)/lists.pem cannot be read"))
+        }
+        #expect(
+            try said("X509 CRL", [0x30, 0x04, 0x30, 0x00, 0x30, 0x00]).contains("cannot be read"))
+        #expect(try said("X509 CRL", list + [0]).contains("cannot be read"))
+    }
 }

@@ -392,6 +392,8 @@ import Testing
                 == ["tls.client_verify"])
         #expect(try paths { $0.tls = .init(certs: [pair], clientCA: "ca") } == ["tls.client_ca"])
         #expect(
+            try paths { $0.tls = .init(certs: [pair], clientCRL: "crl") } == ["tls.client_crl"])
+        #expect(
             try paths { $0.tls = .init(certs: [pair], clientCA: "ca", clientVerify: .require) }
                 .isEmpty)
         #expect(

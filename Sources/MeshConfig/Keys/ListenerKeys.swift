@@ -174,6 +174,16 @@ package enum ListenerKeys {
                     + "is given, `require` refuses clients without. `require` when not given and "
                     + "there is a `client_ca`."),
             .key(
+                "client_crl", .path(.existingFile), default: "",
+                "Lists of revoked certificates in PEM, 1 MiB at most, one at least of each "
+                    + "authority that issues below a trusted one: clients whose issuer has no "
+                    + "list, or one that is over, are refused. It is watched for changes.",
+                example: "clients.crl"),
+            .key(
+                "tickets", .bool, default: "true",
+                "Clients get session tickets, with which they resume without a full handshake.",
+                example: "false"),
+            .key(
                 "min_version", .choice(["1.2", "1.3"]), default: "1.3",
                 "The oldest TLS version taken."),
             .key(

@@ -69,6 +69,8 @@ enum ListenerReader {
             certsDir: fields.path("certs_dir"), clientCA: clientCA,
             clientVerify: fields.choice("client_verify", ListenerDefinition.ClientVerify.self)
                 ?? (clientCA.isEmpty ? .none : .require),
+            clientCRL: fields.path("client_crl"),
+            tickets: fields.written("tickets") == nil || fields.bool("tickets"),
             minVersion: fields.choice("min_version", ListenerDefinition.TLSVersion.self) ?? .v13,
             maxVersion: fields.choice("max_version", ListenerDefinition.TLSVersion.self) ?? .v13,
             alpn: fields.written("alpn") == nil ? standard : fields.texts("alpn"))

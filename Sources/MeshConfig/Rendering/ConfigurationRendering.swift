@@ -252,6 +252,8 @@ enum Rendering {
                         ("certs_dir", .text(tls.certsDir)),
                         ("client_ca", .text(tls.clientCA)),
                         ("client_verify", .text(tls.clientVerify.rawValue)),
+                        ("client_crl", .text(tls.clientCRL)),
+                        ("tickets", .bool(tls.tickets)),
                         ("min_version", .text(tls.minVersion.rawValue)),
                         ("max_version", .text(tls.maxVersion.rawValue)),
                         ("alpn", .list(tls.alpn.map { .text($0) })),

@@ -85,6 +85,7 @@ struct ListenerCertificate: Sendable, Equatable {
 
     /// The first serves clients that ask for no known name.
     var certificates: [Named]
-    /// Authorities that a client's certificate is checked against; empty asks for none.
-    var clientAuthorities: [UInt8]
+    /// Authorities that a client's certificate is checked against, and lists of revoked ones, DER,
+    /// one behind the other; empty asks for none.
+    var clientTrust: [UInt8]
 }

@@ -24,16 +24,20 @@ struct ListenerCertificates {
                     certificates.append(try named(pair))
                 } catch { note(error, listener) }
             }
-            var authorities: [UInt8]?
+            var trust: [UInt8]?
             do {
-                authorities =
-                    tls.clientCA.isEmpty ? [] : try CertificateFiles.authorities(tls.clientCA)
+                trust = try clientTrust(of: tls)
             } catch { note(error, listener) }
-            guard !certificates.isEmpty, let authorities else { continue }
+            guard !certificates.isEmpty, let trust else { continue }
             found[listener.value.name] = ListenerCertificate(
-                certificates: certificates, clientAuthorities: authorities)
+                certificates: certificates, clientTrust: trust)
         }
         return found
+    }
+
+    private func clientTrust(of tls: ListenerDefinition.TLS) throws -> [UInt8] {
+        try (tls.clientCA.isEmpty ? [] : CertificateFiles.authorities(tls.clientCA))
+            + (tls.clientCRL.isEmpty ? [] : CertificateFiles.revocations(tls.clientCRL))
     }
 
     /// Everything that is wrong with the files.

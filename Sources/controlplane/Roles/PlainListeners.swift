@@ -199,8 +199,8 @@ extension PartCompiler {
             alpnRequired: !wanted.alpn.isEmpty, minVersion: version(wanted.minVersion),
             maxVersion: version(wanted.maxVersion), owner: "listener \(listener.name)",
             certificates: files.standard.map { SecretPlan.filesID($0.name) },
-            names: files.names, trust: files.clientAuthorities,
-            sessionLifetime: frame.ticketLifetime)
+            names: files.names, trust: files.clientTrust,
+            sessionLifetime: wanted.tickets ? frame.ticketLifetime : 0)
     }
 
     private mutating func addSecret(of certificate: ListenerCertificate.Named) {

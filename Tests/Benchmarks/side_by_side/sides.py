@@ -389,6 +389,7 @@ class Ringmesh(Side):
         outbound, inbound = plan.ports.take(), self.entries["inbound"]
         timeouts = {"head": "30s", "idle": f"{LONG}s", "request": "0s"}
         tls = {"cert": str(plan.certificate), "key": str(plan.key), "min_version": "1.3"}
+        full = {**tls, "tickets": False}
         self.node = ringmesh.Node(
             plan.ports,
             workers=1,
@@ -411,7 +412,7 @@ class Ringmesh(Side):
             ],
             listeners=[
                 ringmesh.listener("h1", self.entries["h1"], "web", timeouts=timeouts),
-                ringmesh.listener("tls", self.entries["tls"], "web", timeouts=timeouts, tls=tls),
+                ringmesh.listener("tls", self.entries["tls"], "web", timeouts=timeouts, tls=full),
                 ringmesh.listener(
                     "resume", self.entries["resume"], "web", timeouts=timeouts, tls=tls
                 ),

@@ -484,7 +484,9 @@ struct abi_tls {
                                     they show, may be empty */
     struct abi_ref names;        /* SERVER_NAME section; count 0 or a power of two, servers only; no
                                     two records overlap and later ones have later slots */
-    struct abi_ref trust;        /* BLOB bytes: CA certificates in DER, one behind the other */
+    struct abi_ref trust;        /* BLOB bytes: CA certificates in DER, one behind the other, and
+                                    with them lists of revoked ones: then each certificate below
+                                    the trusted one needs a list of its issuer */
     struct abi_ref alpn;         /* BLOB bytes: wire form */
     uint32_t session_lifetime_s; /* 0 = no resumption */
     uint32_t _pad0;
