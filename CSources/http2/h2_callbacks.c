@@ -1,9 +1,19 @@
 /* What the library tells, passed on to the session's owner. */
 #include "h2_private.h"
 
+/* What the owner attached. The library looks for a stream each time it is asked; what comes for one
+ * mostly comes together. */
 static void *stream_of(struct h2_session *session, int32_t id)
 {
-    return nghttp2_session_get_stream_user_data(session->library, id);
+    void *stream;
+
+    if (id == session->known_id && id != 0) {
+        return session->known;
+    }
+    stream = nghttp2_session_get_stream_user_data(session->library, id);
+    session->known_id = stream == NULL ? 0 : id;
+    session->known = stream;
+    return stream;
 }
 
 /* Resets for faults of the peer cost it credit, as those that it sends itself do. */
@@ -113,6 +123,7 @@ static int on_invalid_header(nghttp2_session *library, const nghttp2_frame *fram
 static int on_headers(struct h2_session *session, const nghttp2_frame *frame)
 {
     bool end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+    bool opens = frame->headers.cat == NGHTTP2_HCAT_REQUEST;
     int32_t id = frame->hd.stream_id;
     struct h2_message message;
     void *stream;
@@ -120,15 +131,16 @@ static int on_headers(struct h2_session *session, const nghttp2_frame *frame)
     if (session->block == NULL || session->block->stream != id) {
         return 0;
     }
-    stream = stream_of(session, id);
-    if (stream == NULL && session->server && session->block->part == H2_HEAD) {
-        stream = session->owner->opened(session->context, id);
-        if (stream == NULL) {
-            h2_block_drop(session);
-            h2_reset(session, id, H2_REFUSED_STREAM);
-            return 0;
-        }
+    stream = opens ? session->owner->opened(session->context, id) : stream_of(session, id);
+    if (opens && stream == NULL) {
+        h2_block_drop(session);
+        h2_reset(session, id, H2_REFUSED_STREAM);
+        return 0;
+    }
+    if (opens) {
         (void)nghttp2_session_set_stream_user_data(session->library, id, stream);
+        session->known_id = id;
+        session->known = stream;
     }
     if (stream != NULL) {
         message = h2_block_close(session, end);
@@ -197,6 +209,7 @@ static int on_close(nghttp2_session *library, int32_t id, uint32_t code, void *c
     if (session->block != NULL && session->block->stream == id) {
         h2_block_drop(session);
     }
+    session->known_id = 0;
     if (stream != NULL) {
         session->owner->closed(session->context, stream, code);
     }
@@ -232,7 +245,10 @@ static int on_sent(nghttp2_session *library, const nghttp2_frame *frame, void *c
     default:
         return 0;
     }
-    stream = end ? stream_of(session, frame->hd.stream_id) : NULL;
+    if (!end) {
+        return 0;
+    }
+    stream = stream_of(session, frame->hd.stream_id);
     if (stream != NULL) {
         session->owner->finished(session->context, stream);
     }

@@ -80,15 +80,17 @@ struct h2_session {
     size_t emitted; /* in this h2_send() */
     bool server;
     bool secure;
-    bool settled;    /* the peer's settings came */
-    bool angry;      /* the guard has had enough */
-    bool finished;   /* nothing that comes is looked at any more */
-    bool ended;      /* ... and the peer was told so */
-    bool left;       /* the peer was told which stream was the last */
-    uint8_t fault;   /* enum h2_code: why a callback stopped the library */
-    int32_t last;    /* greatest number of a stream that the peer opened */
-    uint64_t opened; /* bit i: so did it `last` - 2i */
-    uint32_t resets; /* streams that we reset: their frames may still be on their way */
+    bool settled;     /* the peer's settings came */
+    bool angry;       /* the guard has had enough */
+    bool finished;    /* nothing that comes is looked at any more */
+    bool ended;       /* ... and the peer was told so */
+    bool left;        /* the peer was told which stream was the last */
+    uint8_t fault;    /* enum h2_code: why a callback stopped the library */
+    int32_t known_id; /* a stream that is open, 0: none is kept in mind ... */
+    void *known;      /* ... and what its owner attached */
+    int32_t last;     /* greatest number of a stream that the peer opened */
+    uint64_t opened;  /* bit i: so did it `last` - 2i */
+    uint32_t resets;  /* streams that we reset: their frames may still be on their way */
     int32_t reset[H2_RESETS];
     uint32_t abandoned_count;
     struct {

@@ -129,6 +129,7 @@ static enum h2_code h2_take(struct h2_session *session, struct bytes *in)
     while (code == H2_NO_ERROR && in->len > 0 && !unknown) {
         code = h2_guard_step(guard, &session->limits, in, &header);
         unknown = header && guard->header[3] == NGHTTP2_DATA &&
+                  (int32_t)guard->id != session->known_id &&
                   nghttp2_session_find_stream(session->library, (int32_t)guard->id) == NULL;
     }
     if (code == H2_NO_ERROR) {
@@ -283,6 +284,7 @@ void h2_abandon(struct h2_session *session, int32_t id, enum h2_code code)
 
 void h2_forget(struct h2_session *session, int32_t id)
 {
+    session->known_id = 0;
     (void)nghttp2_session_set_stream_user_data(session->library, id, NULL);
 }
 

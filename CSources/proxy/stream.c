@@ -10,7 +10,8 @@ static void stream_push(struct proxy *proxy, struct stream *stream)
 {
     struct mux *mux = stream->mux;
 
-    if ((stream->flags & (STREAM_ANSWERED | STREAM_GONE)) == STREAM_ANSWERED) {
+    if ((stream->flags & (STREAM_WAITS | STREAM_GONE)) == STREAM_WAITS) {
+        stream->flags &= ~(uint32_t)STREAM_WAITS;
         h2_resume(mux->session, stream->id);
     }
     mux_list(proxy, mux);
@@ -172,6 +173,7 @@ struct h2_ready stream_ready(struct stream *stream, size_t max)
     struct iovec part;
 
     ready.last = ready.count == conn->out.length && conn_has(conn, CONN_SHUT);
+    stream->flags |= ready.count == 0 && !ready.last ? (uint32_t)STREAM_WAITS : 0;
     if (ready.last && stream->trailers.length > 0 &&
         spill_parts(&stream->trailers, &part, 1) == 1) {
         ready.trailers = bytes_of(part.iov_base, part.iov_len); /* at most one block of them */

@@ -16,6 +16,7 @@ enum stream_flag {
     STREAM_GONE = 8,     /* the session knows it no more */
     STREAM_REFUSED = 16, /* the peer has not looked at it */
     STREAM_WHOLE = 32,   /* the message that comes is a head alone */
+    STREAM_WAITS = 64,   /* the session had nothing to send of it: it is to be told when */
 };
 
 struct stream {
