@@ -4,12 +4,15 @@
 
 #include "h2_private.h"
 
+/* A place for the next field, or NULL: there are more than anybody is sent. */
+static inline nghttp2_nv *place(struct h2_list *list)
+{
+    return list->count == H2_MAX_LIST ? NULL : &list->fields[list->count];
+}
+
+/* One of the pseudo fields, in front of all others. */
 static void add(struct h2_list *list, struct bytes name, struct bytes value)
 {
-    if (list->count == H2_MAX_LIST) {
-        list->full = true;
-        return;
-    }
     list->fields[list->count++] = (nghttp2_nv){
         .name = (uint8_t *)(uintptr_t)name.ptr,
         .value = (uint8_t *)(uintptr_t)value.ptr,
@@ -21,8 +24,13 @@ static void add(struct h2_list *list, struct bytes name, struct bytes value)
 
 #define IS(name, literal) bytes_equal_nocase((name), BYTES_LITERAL(literal))
 
+static inline struct bytes name_of(const nghttp2_nv *field)
+{
+    return bytes_of(field->name, field->namelen);
+}
+
 /* Fields of a connection of HTTP/1.1 (RFC 9113 8.2.2). */
-static bool is_of_connection(struct bytes name)
+static inline bool is_of_connection(struct bytes name)
 {
     switch (name.len) {
     case 7:
@@ -40,8 +48,57 @@ static bool is_of_connection(struct bytes name)
     }
 }
 
-/* The line at the start of *rest, without its end; false: none is left. */
-static bool next_line(struct bytes *rest, struct bytes *line)
+enum h2_step {
+    STEP_NONE = 0, /* an empty line, or no whole one */
+    STEP_FIELD,
+    STEP_WRONG
+};
+
+static inline bool is_blank(uint8_t c)
+{
+    return c == ' ' || c == '\t';
+}
+
+/* The line at the start of *rest; only a field is cut off. Pointers, since every line of every head
+ * goes through here. */
+static inline enum h2_step take_field(struct bytes *rest, nghttp2_nv *field)
+{
+    const uint8_t *at = rest->ptr;
+    const uint8_t *end = rest->len == 0 ? NULL : memchr(at, '\n', rest->len);
+    const uint8_t *colon;
+    const uint8_t *value;
+    const uint8_t *next;
+
+    if (end == NULL) {
+        return STEP_NONE;
+    }
+    next = end + 1;
+    end -= end > at && end[-1] == '\r';
+    if (end == at) {
+        return STEP_NONE;
+    }
+    colon = memchr(at, ':', (size_t)(end - at));
+    if (colon == NULL || colon == at) {
+        return STEP_WRONG;
+    }
+    for (value = colon + 1; value < end && is_blank(*value);) {
+        value++;
+    }
+    while (end > value && is_blank(end[-1])) {
+        end--;
+    }
+    field->name = (uint8_t *)(uintptr_t)at;
+    field->value = (uint8_t *)(uintptr_t)value;
+    field->namelen = (size_t)(colon - at);
+    field->valuelen = (size_t)(end - value);
+    field->flags = NGHTTP2_NV_FLAG_NONE;
+    rest->len -= (size_t)(next - at);
+    rest->ptr = next;
+    return STEP_FIELD;
+}
+
+/* Cuts the first line off, without its end; false: there is no whole one. */
+static bool take_line(struct bytes *rest, struct bytes *line)
 {
     const uint8_t *end = rest->len == 0 ? NULL : memchr(rest->ptr, '\n', rest->len);
     size_t length;
@@ -55,37 +112,15 @@ static bool next_line(struct bytes *rest, struct bytes *line)
     return true;
 }
 
-static bool split(struct bytes line, struct bytes *name, struct bytes *value)
-{
-    const uint8_t *colon = line.len == 0 ? NULL : memchr(line.ptr, ':', line.len);
-    size_t at;
-    size_t end = line.len;
-
-    if (colon == NULL || colon == line.ptr) {
-        return false;
-    }
-    at = (size_t)(colon - line.ptr);
-    *name = bytes_part(line, 0, at);
-    for (at++; at < end && (line.ptr[at] == ' ' || line.ptr[at] == '\t');) {
-        at++;
-    }
-    while (end > at && (line.ptr[end - 1] == ' ' || line.ptr[end - 1] == '\t')) {
-        end--;
-    }
-    *value = bytes_part(line, at, end);
-    return true;
-}
-
 bool h2_list_answer(struct h2_list *list, struct bytes text)
 {
+    nghttp2_nv *field;
     struct bytes line;
-    struct bytes name;
-    struct bytes value;
+    enum h2_step step = STEP_FIELD;
     bool upgrade;
 
     list->count = 0;
-    list->full = false;
-    if (!next_line(&text, &line) || line.len < 12) {
+    if (!take_line(&text, &line) || line.len < 12) {
         return false;
     }
     upgrade = memcmp(line.ptr + 9, "101", 3) == 0; /* extended CONNECT is answered by 200 */
@@ -93,34 +128,26 @@ bool h2_list_answer(struct h2_list *list, struct bytes text)
         (uint16_t)((line.ptr[9] - '0') * 100 + (line.ptr[10] - '0') * 10 + (line.ptr[11] - '0'));
     list->status = upgrade ? 200 : list->status;
     add(list, BYTES_LITERAL(":status"), upgrade ? BYTES_LITERAL("200") : bytes_of(line.ptr + 9, 3));
-    while (next_line(&text, &line) && line.len > 0) {
-        if (!split(line, &name, &value)) {
-            return false;
-        }
-        if (!is_of_connection(name) && !(upgrade && IS(name, "sec-websocket-accept"))) {
-            add(list, name, value);
-        }
+    while ((field = place(list)) != NULL && (step = take_field(&text, field)) == STEP_FIELD) {
+        list->count += !is_of_connection(name_of(field)) &&
+                       !(upgrade && IS(name_of(field), "sec-websocket-accept"));
     }
-    return !list->full;
+    return field != NULL && step == STEP_NONE;
 }
 
 bool h2_list_trailers(struct h2_list *list, struct bytes lines)
 {
-    struct bytes line;
-    struct bytes name;
-    struct bytes value;
+    nghttp2_nv *field;
 
     list->count = 0;
-    list->full = false;
-    while (next_line(&lines, &line)) {
-        if (!split(line, &name, &value)) {
+    while (lines.len > 0) {
+        field = place(list);
+        if (field == NULL || take_field(&lines, field) != STEP_FIELD) {
             return false;
         }
-        if (!is_of_connection(name)) {
-            add(list, name, value);
-        }
+        list->count += !is_of_connection(name_of(field));
     }
-    return !list->full;
+    return true;
 }
 
 /* Places of the pseudo fields in the list of a request. */
@@ -178,32 +205,32 @@ static void set_connect(struct h2_list *list, bool upgrade)
 bool h2_list_request(struct h2_list *list, struct bytes text, bool secure)
 {
     struct bytes line;
-    struct bytes name;
-    struct bytes value;
+    nghttp2_nv *field;
+    enum h2_step step = STEP_FIELD;
     bool upgrade = false;
     bool connect;
 
     list->count = 0;
-    list->full = false;
     add(list, BYTES_LITERAL(":method"), bytes_of(NULL, 0));
     add(list, BYTES_LITERAL(":scheme"), secure ? BYTES_LITERAL("https") : BYTES_LITERAL("http"));
     add(list, BYTES_LITERAL(":authority"), bytes_of(NULL, 0));
     add(list, BYTES_LITERAL(":path"), bytes_of(NULL, 0));
     add(list, BYTES_LITERAL(":protocol"), BYTES_LITERAL("websocket"));
-    if (!next_line(&text, &line) || !set_request_line(list, line)) {
+    if (!take_line(&text, &line) || !set_request_line(list, line)) {
         return false;
     }
-    while (next_line(&text, &line) && line.len > 0) {
-        if (!split(line, &name, &value)) {
-            return false;
+    while ((field = place(list)) != NULL && (step = take_field(&text, field)) == STEP_FIELD) {
+        if (field->namelen == 4 && IS(name_of(field), "host")) {
+            list->fields[AT_AUTHORITY].value = field->value;
+            list->fields[AT_AUTHORITY].valuelen = field->valuelen;
+        } else if (field->namelen == 7 && IS(name_of(field), "upgrade")) {
+            upgrade = IS(bytes_of(field->value, field->valuelen), "websocket");
+        } else if (!is_of_connection(name_of(field))) {
+            list->count++;
         }
-        if (IS(name, "host")) {
-            set(list, AT_AUTHORITY, value);
-        } else if (IS(name, "upgrade")) {
-            upgrade = IS(value, "websocket");
-        } else if (!is_of_connection(name)) {
-            add(list, name, value);
-        }
+    }
+    if (field == NULL || step != STEP_NONE) {
+        return false;
     }
     connect = list->fields[AT_METHOD].valuelen == 7 &&
               memcmp(list->fields[AT_METHOD].value, "CONNECT", 7) == 0;
@@ -214,5 +241,5 @@ bool h2_list_request(struct h2_list *list, struct bytes text, bool secure)
                 (list->count - AT_PROTOCOL - 1) * sizeof(list->fields[0]));
         list->count--;
     }
-    return !list->full;
+    return true;
 }

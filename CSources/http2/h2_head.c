@@ -168,20 +168,37 @@ static void put_first_line(struct h2_session *session, struct h2_block *block)
     }
 }
 
+/* The only one that it can be. */
+static enum h2_pseudo which_pseudo(struct bytes name)
+{
+    switch (name.len) {
+    case 5:
+        return H2_PSEUDO_PATH;
+    case 9:
+        return H2_PSEUDO_PROTOCOL;
+    case 10:
+        return H2_PSEUDO_AUTHORITY;
+    case 7:
+        return name.ptr[1] == 'm'   ? H2_PSEUDO_METHOD
+               : name.ptr[2] == 'c' ? H2_PSEUDO_SCHEME
+                                    : H2_PSEUDO_STATUS;
+    default:
+        return H2_PSEUDO_COUNT;
+    }
+}
+
 static void add_pseudo(struct h2_block *block, struct bytes name, nghttp2_rcbuf *value)
 {
-    static const struct bytes names[H2_PSEUDO_COUNT] = {
+    static const struct bytes names[H2_PSEUDO_COUNT + 1] = {
         {(const uint8_t *)":method", 7},     {(const uint8_t *)":scheme", 7},
         {(const uint8_t *)":authority", 10}, {(const uint8_t *)":path", 5},
         {(const uint8_t *)":protocol", 9},   {(const uint8_t *)":status", 7},
     };
+    enum h2_pseudo which = which_pseudo(name);
 
-    for (int i = 0; i < H2_PSEUDO_COUNT; i++) {
-        if (bytes_equal(name, names[i]) && block->pseudo[i] == NULL) {
-            nghttp2_rcbuf_incref(value);
-            block->pseudo[i] = value;
-            return;
-        }
+    if (bytes_equal(name, names[which]) && block->pseudo[which] == NULL) {
+        nghttp2_rcbuf_incref(value);
+        block->pseudo[which] = value;
     }
 }
 

@@ -119,7 +119,6 @@ struct h2_message h2_block_close(struct h2_session *session, bool end);
 
 struct h2_list {
     size_t count;
-    bool full;
     uint16_t status; /* of an answer */
     nghttp2_nv fields[H2_MAX_LIST];
 };

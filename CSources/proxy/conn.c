@@ -300,7 +300,11 @@ void conn_peer(struct proxy *proxy, struct conn *conn)
         struct conn *carrier = conn->stream->mux->conn;
 
         conn_peer(proxy, carrier);
-        conn_set_peer(conn, carrier->peer_is_ip ? &carrier->peer_ip : NULL, carrier->peer_port);
+        conn->peer_ip = carrier->peer_ip;
+        conn->peer_port = carrier->peer_port;
+        conn->peer_is_ip = carrier->peer_is_ip;
+        conn->peer_length = carrier->peer_length;
+        memcpy(conn->peer, carrier->peer, sizeof(conn->peer));
     } else if (conn->peer_length == 0) {
         bool known = ring_peer(proxy->ring, conn->fd, &address) && conn_ip_of(&address, &ip, &port);
 
