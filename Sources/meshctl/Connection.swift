@@ -56,10 +56,12 @@ struct ConnectionOptions: ParsableArguments {
         guard let tokenFile else {
             return environment["RINGMESH_TOKEN"].flatMap { $0.isEmpty ? nil : $0 }
         }
-        guard let text = try? String(contentsOfFile: tokenFile, encoding: .utf8) else {
-            throw MeshError(.invalid, "the token file \(tokenFile) cannot be read")
+        do {
+            return String(decoding: try InputFile.bytes(tokenFile), as: UTF8.self)
+                .trimmingCharacters(in: .whitespacesAndNewlines)
+        } catch let error as MeshError {
+            throw MeshError(error.code, "the token file \(error.message)")
         }
-        return text.trimmingCharacters(in: .whitespacesAndNewlines)
     }
 }
 

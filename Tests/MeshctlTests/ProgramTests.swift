@@ -303,8 +303,13 @@ import Testing
             ("status --addr unix:///nowhere/admin.sock", 69, "is the control plane running?"),
             ("status --addr http://127.0.0.1:1", 69, "connection refused at http://127.0.0.1:1"),
             ("status --addr nowhere", 64, "write http://host:port"),
-            ("status --token-file /nowhere", 64, "the token file /nowhere cannot be read"),
-            ("service register /nowhere.yaml", 1, "/nowhere.yaml cannot be read"),
+            (
+                "status --token-file /nowhere", 64,
+                "the token file /nowhere cannot be read: No such file"
+            ),
+            ("service register /nowhere.yaml", 1, "/nowhere.yaml cannot be read: No such file"),
+            ("service deregister /nowhere.yaml", 1, "/nowhere.yaml cannot be read: No such file"),
+            ("service register /", 1, "/ cannot be read: Is a directory"),
             ("status extra", 64, "extra"), ("nothing", 64, "nothing"),
         ] as [(String, Int32, String)])
     func whatCannotWorkIsTold(line: String, status: Int32, part: String) async throws {

@@ -73,11 +73,11 @@ enum ServiceFile {
 
     static func read(_ path: String) throws -> [UInt8] {
         if path == "-" { return Array(FileHandle.standardInput.readDataToEndOfFile()) }
-        guard let data = FileManager.default.contents(atPath: path) else {
+        do {
+            return try InputFile.bytes(path)
+        } catch let error as MeshError {
             throw MeshError(
-                .invalid,
-                "\(path) cannot be read: give a JSON or YAML file, or - for standard input")
+                error.code, "\(error.message): give a JSON or YAML file, or - for standard input")
         }
-        return Array(data)
     }
 }
