@@ -123,6 +123,7 @@ let swiftTargets: [Target] = [
     system("CLibYAML", pkgConfig: "yaml-0.1", apt: "libyaml-dev"),
     swiftRoom("MeshModel"),
     swiftRoom("MeshAdminAPI"),
+    swiftRoom("MeshLanes"),
     swiftRoom("MeshConfig", ["MeshModel", "CLibYAML"]),
     swiftRoom("MeshTelemetry", [logging]),
     swiftRoom("MeshAuthz", ["MeshModel"]),
@@ -143,8 +144,8 @@ let swiftTargets: [Target] = [
     swiftRoom(
         "MeshTables",
         [
-            "MeshModel", "MeshAuthz", "MeshDiscovery", "MeshRegex", "CMeshABI", "CMeshBase",
-            "CMeshTable", "CMeshWire",
+            "MeshModel", "MeshAuthz", "MeshDiscovery", "MeshRegex", "MeshLanes", "CMeshABI",
+            "CMeshBase", "CMeshTable", "CMeshWire",
         ]),
     swiftRoom("MeshWorkers", ["MeshModel", "MeshTelemetry", "CMeshABI", "CMeshShm"]),
     swiftRoom(
@@ -172,7 +173,8 @@ let swiftTargets: [Target] = [
         dependencies: [
             "MeshModel", "MeshConfig", "MeshTelemetry", "MeshAuthz", "MeshDiscovery",
             "MeshIdentity", "MeshStore", "MeshTables", "MeshWorkers", "MeshClient", "MeshHealth",
-            "MeshProcess", "MeshAdmin", "MeshAdminAPI", "MeshRegex", "MeshFilter", argumentParser,
+            "MeshProcess", "MeshAdmin", "MeshAdminAPI", "MeshRegex", "MeshFilter", "MeshLanes",
+            argumentParser,
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             .product(name: "UnixSignals", package: "swift-service-lifecycle"),
         ],
@@ -225,6 +227,7 @@ let swiftTargets: [Target] = [
     swiftTests("MeshAuthz", ["MeshModel"]),
     swiftTests("MeshRegex", ["MeshModel"]),
     swiftTests("MeshFilter", ["MeshModel"]),
+    swiftTests("MeshLanes"),
     swiftTests("MeshDiscovery", ["MeshModel", "MeshConfig"]),
     swiftTests(
         "MeshTables",

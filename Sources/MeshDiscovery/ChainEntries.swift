@@ -7,6 +7,8 @@ package struct ChainEntries: Sendable {
     private var resolvers: [ServiceName: ServiceResolver] = [:]
     private var defaults: [ServiceName: ServiceDefaults] = [:]
     private(set) var proxyDefaults: ProxyDefaults?
+    /// What those say that services speak.
+    private var usualProtocol: ServiceProtocol?
 
     package init(_ entries: some Sequence<ConfigEntry>) {
         for entry in entries {
@@ -19,6 +21,7 @@ package struct ChainEntries: Sendable {
             case .serviceIntentions, .other: break
             }
         }
+        usualProtocol = proxyDefaults?.serviceProtocol
     }
 
     func router(_ service: ServiceName) -> ServiceRouter? { routers[service] }
@@ -44,6 +47,6 @@ package struct ChainEntries: Sendable {
     /// those of all proxies.
     package func serviceProtocol(of service: ServiceName) -> ServiceProtocol {
         if let own = defaults[service] { return own.serviceProtocol ?? .tcp }
-        return proxyDefaults?.serviceProtocol ?? .tcp
+        return usualProtocol ?? .tcp
     }
 }

@@ -79,7 +79,7 @@ package struct CheckBook: Sendable {
         _ specs: [CheckSpec], now: ContinuousClock.Instant,
         using generator: inout some RandomNumberGenerator
     ) {
-        let stale = Set(entries.keys)
+        let stale = entries.isEmpty ? [] : Set(entries.keys)
         ids = [:]
         ids.reserveCapacity(specs.count)
         entries.reserveCapacity(specs.count)
@@ -109,12 +109,14 @@ package struct CheckBook: Sendable {
                 ids[owner]?.removeAll { $0 == spec.id }
             }
             if !stale.isEmpty { stale.remove(spec.id) }
-            if ids[spec.service]?.contains(spec.id) != true {
-                ids[spec.service, default: []].append(spec.id)
-            }
+            Self.add(spec.id, to: &ids[spec.service, default: []])
             if before?.spec != spec { add(spec, after: before, now: now, using: &generator) }
         }
         for id in stale { entries[id] = nil }
+    }
+
+    private static func add(_ id: String, to ids: inout [String]) {
+        if ids.isEmpty { ids = [id] } else if !ids.contains(id) { ids.append(id) }
     }
 
     private mutating func add(

@@ -3,19 +3,24 @@ package import MeshModel
 
 /// A registered service with its history. Definitions are large and many: copies share one.
 package struct ServiceRecord: Sendable, Hashable {
-    private final class Content: Sendable {
-        let definition: ServiceDefinition
-        let origin: Origin
-        let wantsSidecar: Bool
+    /// What was registered, shared by all copies of the record.
+    package final class Content: Sendable {
+        package let definition: ServiceDefinition
+        package let origin: Origin
+        /// Whether the definition asks for a sidecar.
+        package let wantsSidecar: Bool
+        /// Whether it is a proxy that was registered by hand.
+        package let isProxy: Bool
 
-        init(_ definition: ServiceDefinition, _ origin: Origin) {
+        fileprivate init(_ definition: ServiceDefinition, _ origin: Origin) {
             self.definition = definition
             self.origin = origin
             wantsSidecar = definition.connect.sidecarService != nil
+            isProxy = definition.kind == .connectProxy
         }
     }
 
-    private let content: Content
+    package let content: Content
     package var createIndex: Index
     package var modifyIndex: Index
 
@@ -32,17 +37,22 @@ package struct ServiceRecord: Sendable, Hashable {
         _read { yield content.definition }
     }
     package var origin: Origin { content.origin }
-    /// Whether the definition asks for a sidecar.
     package var wantsSidecar: Bool { content.wantsSidecar }
+    package var isProxy: Bool { content.isProxy }
     package var id: ServiceID { content.definition.id }
 
     package static func == (left: Self, right: Self) -> Bool {
         left.createIndex == right.createIndex && left.modifyIndex == right.modifyIndex
-            && (left.content === right.content
-                || (left.definition == right.definition && left.origin == right.origin))
+            && left.content == right.content
     }
 
     package func hash(into hasher: inout Hasher) { hasher.combine(id) }
+}
+
+extension ServiceRecord.Content: Equatable {
+    package static func == (left: ServiceRecord.Content, right: ServiceRecord.Content) -> Bool {
+        left === right || (left.definition == right.definition && left.origin == right.origin)
+    }
 }
 
 /// A config entry with its history.

@@ -59,11 +59,18 @@ extension StoreState {
         files.services[id] ?? storedServices[id]
     }
 
-    /// Every service, by id.
-    package var services: [ServiceRecord] {
+    /// Every service, in no order.
+    package var unorderedServices: [ServiceRecord] {
+        if files.services.isEmpty { return Array(storedServices.values) }
         var all = Array(files.services.values)
         all.reserveCapacity(all.count + storedServices.count)
         for (id, record) in storedServices where files.services[id] == nil { all.append(record) }
+        return all
+    }
+
+    /// Every service, by id.
+    package var services: [ServiceRecord] {
+        let all = unorderedServices
         // By names that are at hand: those of records are a way off.
         let order = all.indices.map { (name: all[$0].id.text, place: $0) }
             .sorted { $0.name < $1.name }

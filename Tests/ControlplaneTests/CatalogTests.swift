@@ -43,8 +43,8 @@ import Testing
         let inventory = world.inventory
         #expect(inventory.proxies.map(\.id.text) == ["web-sidecar-proxy"])
         #expect(inventory.proxies.map(\.port) == [21000])
-        #expect(inventory.instances.map(\.definition.id.text) == ["web", "db"])
-        let web = try #require(inventory.instances.first?.definition)
+        #expect(inventory.instances.map(\.definition.id.text) == ["db", "web"])
+        let web = try #require(inventory[ServiceID("web")]?.definition)
         #expect(inventory.proxy(of: web)?.id.text == "web-sidecar-proxy")
         #expect(inventory.proxy(of: try service("db", port: 5432)) == nil)
     }

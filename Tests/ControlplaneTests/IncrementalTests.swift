@@ -1,3 +1,4 @@
+import MeshLanes
 import MeshModel
 import MeshTables
 import Testing
@@ -10,8 +11,20 @@ import Testing
 @Suite struct IncrementalTests {
     @Test(arguments: 0..<32)
     func everyPlanIsTheOneMadeFromNothing(seed: UInt64) async throws {
+        try await compareEveryPlan(seed: seed, NodeCompiler())
+    }
+
+    /// Work that is cut into the smallest pieces, over more lanes than one, gives the same.
+    @Test(arguments: [1, 2, 4], UInt64(0)..<8)
+    func everyPlanIsTheSameInEveryNumberOfLanes(lanes: Int, seed: UInt64) async throws {
+        try await compareEveryPlan(
+            seed: seed, NodeCompiler(lanes: Lanes(lanes, greatestGrain: 1)))
+    }
+
+    /// What is brought up to date is compared with what one lane makes from nothing.
+    private func compareEveryPlan(seed: UInt64, _ compiler: NodeCompiler) async throws {
         var world = try await ChangingWorld(seed: seed)
-        var compiler = NodeCompiler()
+        var compiler = compiler
         var builder = SnapshotBuilder()
         var slots = SlotTables()
         var book: [ServiceID: InstanceEndpoints] = [:]
@@ -20,7 +33,7 @@ import Testing
             if step > 0 { try await world.change() }
             let state = try await world.state()
             let plan = compiler.compile(state)
-            let whole = NodeCompiler.compile(state)
+            let whole = NodeCompiler.compile(state, lanes: Lanes(1))
             #expect(plan.compiled == whole.compiled, "step \(step) of \(world.log)")
             #expect(plan.secrets == whole.secrets, "step \(step) of \(world.log)")
             #expect(plan.problems == whole.problems, "step \(step) of \(world.log)")

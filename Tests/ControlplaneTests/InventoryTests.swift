@@ -1,3 +1,4 @@
+import MeshLanes
 import MeshModel
 import Testing
 
@@ -39,6 +40,39 @@ import Testing
                 #expect(inventory.instances(of: name) == expected.instances(of: name))
             }
             #expect(inventory.name(of: key) == expected.name(of: key))
+        }
+    }
+
+    /// However records come, and in however many lanes they are worked on.
+    @Test(arguments: [1, 2, 3, 4]) func anyOrderAndAnyLanesGiveTheSame(count: Int) throws {
+        var generator = SystemRandomNumberGenerator()
+        var records: [ServiceRecord] = []
+        for number in 0..<40 {
+            let address = number % 3 == 0 ? "db.test" : "127.0.0.1"
+            let definition = try service(
+                "s\(number % 7)", id: "i\(number)", port: UInt16(1000 + number),
+                sidecar: number % 5 == 0, address: address)
+            records.append(record(definition))
+        }
+        var ports = SidecarPorts()
+        _ = ports.assign(Inventory.withoutPort(records), range: 21000...21003, taken: [])
+        let expected = Inventory(
+            records.sorted { $0.id < $1.id }, ports: ports, lanes: Lanes(1))
+        #expect(!expected.problems.isEmpty, "a port is missing")
+        for _ in 0..<8 {
+            records.shuffle(using: &generator)
+            let inventory = Inventory(
+                records, ports: ports, lanes: Lanes(count, greatestGrain: 1))
+            #expect(inventory == expected)
+            #expect(inventory.services.map(\.id) == records.map(\.id).sorted())
+            #expect(inventory.proxies == expected.proxies)
+            #expect(
+                inventory.claims == expected.claims && inventory.hostNames == expected.hostNames)
+            for name in try (0..<7).map({ try ServiceName("s\($0)") }) {
+                #expect(inventory.instances(of: name) == expected.instances(of: name))
+            }
+            for record in records { #expect(inventory[record.id]?.id == record.id) }
+            #expect(inventory[try ServiceID("nobody")] == nil)
         }
     }
 

@@ -131,11 +131,12 @@ extension SnapshotWriter {
     private mutating func write(_ routes: [RoutePlan]) -> abi_route_table {
         var indexes: [UInt32] = []
         indexes.reserveCapacity(routes.count)
-        for route in routes { indexes.append(write(route)) }
+        // By place: a route is large, and is not copied to be looked at.
+        for place in routes.indices { indexes.append(write(routes[place])) }
         var patterns = HostPatterns()
-        for (order, route) in routes.enumerated() {
-            if let problem = patterns.add(route.host, order: order) {
-                refuse("\(route.rule) (\(route.origin)): \(problem)")
+        for place in routes.indices {
+            if let problem = patterns.add(routes[place].host, order: place) {
+                refuse("\(routes[place].rule) (\(routes[place].origin)): \(problem)")
             }
         }
         var table = abi_route_table()

@@ -136,6 +136,12 @@ struct SnapshotWriter {
 
     /// Weights scaled to the whole: shares by largest remainder, destinations of 0 left out.
     mutating func write(_ splits: [SplitPlan], _ what: @autoclosure () -> String) -> abi_ref {
+        if splits.count == 1, (1...Int(ABI_SPLIT_TOTAL)).contains(splits[0].weight) {
+            // As most are: all of it goes to one target.
+            let target = index(ofTarget: splits[0].target, what())
+            out.splits.append(abi_split(weight: UInt32(ABI_SPLIT_TOTAL), target: target))
+            return abi_ref(at: UInt32(out.splits.count - 1), count: 1)
+        }
         let used = splits.filter { $0.weight > 0 }
         let sum = used.reduce(0) { $0 + $1.weight }
         let whole = Int(ABI_SPLIT_TOTAL)

@@ -1,4 +1,5 @@
 import CMeshABI
+import Glibc
 
 /// The TEXT section while it is written: every text stands once.
 struct TextTable: Sendable {
@@ -40,9 +41,12 @@ struct TextTable: Sendable {
     }
 
     private func holds(_ text: UnsafeBufferPointer<UInt8>, at start: Int) -> Bool {
-        bytes.withUnsafeBufferPointer { all in
-            for index in 0..<text.count where all[start + index] != text[index] { return false }
-            return true
+        let count = text.count
+        return bytes.withUnsafeBytes { all in
+            // Entries lie within the table, and no text is empty here.
+            guard let known = all.baseAddress?.advanced(by: start), let text = text.baseAddress
+            else { return false }
+            return memcmp(known, text, count) == 0
         }
     }
 

@@ -1,4 +1,5 @@
 import MeshHealth
+import MeshLanes
 import MeshModel
 import MeshStore
 
@@ -12,7 +13,6 @@ struct Inventory: Sendable, Equatable {
     /// The ports that definitions claim.
     private(set) var claims = Tally<UInt16>()
     private var names = Tally<String>()
-    private var byID: [ServiceID: LocalService] = [:]
     private var byName: [ServiceName: [LocalService]] = [:]
     private var proxyByID: [ServiceID: ServiceDefinition] = [:]
     private var proxyByName: [ServiceName: ServiceDefinition] = [:]
@@ -21,17 +21,78 @@ struct Inventory: Sendable, Equatable {
 
     init() {}
 
-    /// Takes records by id, and the ports of sidecars that name none.
-    init(_ records: [ServiceRecord], ports: SidecarPorts) {
-        services = records.map { LocalService($0, ports: ports) }
-        byID.reserveCapacity(services.count)
+    /// What a piece of the records amounts to.
+    private struct Piece: Sendable {
+        /// By id.
+        var services: [(id: String, service: LocalService)] = []
+        var claims = Tally<UInt16>()
+        var names = Tally<String>()
+        /// Those with proxies, by id.
+        var proxied: [LocalService] = []
+
+        init(_ records: ArraySlice<ServiceRecord>, _ ports: SidecarPorts) {
+            services.reserveCapacity(records.count)
+            for record in records {
+                let service = LocalService(record, ports: ports)
+                services.append((service.id.text, service))
+                service.addClaims(to: &claims)
+                names.add(service.hostNames)
+            }
+            services.sort { $0.id < $1.id }
+            proxied = services.lazy.map(\.service).filter(\.concernsProxies)
+        }
+
+        /// Two pieces in one.
+        static func merged(_ left: Piece, _ right: Piece) -> Piece {
+            var all = left
+            all.services = []
+            all.services.reserveCapacity(left.services.count + right.services.count)
+            var (at, end) = (0, right.services.count)
+            for entry in left.services {
+                while at < end, right.services[at].id < entry.id {
+                    all.services.append(right.services[at])
+                    at += 1
+                }
+                all.services.append(entry)
+            }
+            all.services.append(contentsOf: right.services[at...])
+            all.claims.add(right.claims)
+            all.names.add(right.names)
+            all.proxied = (left.proxied + right.proxied).sorted { $0.id < $1.id }
+            return all
+        }
+    }
+
+    /// Takes all records, and the ports of sidecars that name none.
+    init(_ records: [ServiceRecord], ports: SidecarPorts, lanes: Lanes = .machine) {
+        var pieces = lanes.map(records.count, grain: 1024) { Piece(records[$0], ports) }
+        while pieces.count > 1 {
+            let before = pieces
+            pieces = lanes.map((before.count + 1) / 2, grain: 1) { range in
+                range.map { pair in
+                    pair * 2 + 1 < before.count
+                        ? Piece.merged(before[pair * 2], before[pair * 2 + 1]) : before[pair * 2]
+                }
+            }.flatMap { $0 }
+        }
+        guard let all = pieces.first else { return }
+        services = all.services.map(\.service)
+        (claims, names) = (all.claims, all.names)
+        groupByName()
+        for service in all.proxied { add(service) }
+    }
+
+    /// Instances of one service mostly stand side by side.
+    private mutating func groupByName() {
         byName.reserveCapacity(services.count / 4)
-        for service in services {
-            byID[service.definition.id] = service
-            service.addClaims(to: &claims)
-            names.add(service.hostNames)
-            if service.isInstance { byName[service.definition.name, default: []].append(service) }
-            if service.concernsProxies { add(service) }
+        var from = services.startIndex
+        while from < services.endIndex {
+            let name = services[from].definition.name
+            var end = from + 1
+            while end < services.endIndex, services[end].definition.name == name { end += 1 }
+            let instances = services[from..<end].filter(\.isInstance)
+            if !instances.isEmpty { byName[name, default: []] += instances }
+            from = end
         }
     }
 
@@ -58,13 +119,12 @@ struct Inventory: Sendable, Equatable {
     /// Takes another definition of a service, or its end; says which services have other instances
     /// now. nil, and nothing changed, where sidecars are concerned: then all of it is made anew.
     mutating func take(_ record: ServiceRecord?, of id: ServiceID) -> Set<ServiceName>? {
-        let old = byID[id]
+        let old = self[id]
         guard old?.concernsProxies != true,
-            !(record.map { LocalService.concernsProxies($0.definition) } ?? false)
+            !(record.map { $0.content.isProxy || $0.content.wantsSidecar } ?? false)
         else { return nil }
         let new = record.map { LocalService($0, ports: SidecarPorts()) }
         guard old != new else { return [] }
-        byID[id] = new
         Self.replace(old, new, in: &services)
         for name in Set([old, new].compactMap { $0?.definition.name }) {
             Self.replace(
@@ -82,13 +142,8 @@ struct Inventory: Sendable, Equatable {
     private static func replace(
         _ old: LocalService?, _ new: LocalService?, in list: inout [LocalService]
     ) {
-        guard let id = (old ?? new)?.definition.id else { return }
-        var low = 0
-        var high = list.count
-        while low < high {
-            let middle = (low + high) / 2
-            if list[middle].definition.id < id { low = middle + 1 } else { high = middle }
-        }
+        guard let id = (old ?? new)?.id else { return }
+        let low = place(of: id, in: list)
         switch (old, new) {
         case (nil, let new?): list.insert(new, at: low)
         case (.some, let new?): list[low] = new
@@ -97,12 +152,29 @@ struct Inventory: Sendable, Equatable {
         }
     }
 
+    /// Where a service with this id stands in a list by id, or would.
+    private static func place(of id: ServiceID, in list: [LocalService]) -> Int {
+        var low = 0
+        var high = list.count
+        while low < high {
+            let middle = (low + high) / 2
+            if list[middle].id < id { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
     // MARK: - questions
 
     /// The services whose sidecars need a port from the range.
     static func withoutPort(_ records: [ServiceRecord]) -> [ServiceID] {
-        records.lazy.filter(\.wantsSidecar)
-            .filter { $0.definition.connect.sidecarService?.port == nil }.map(\.id)
+        var all: [ServiceID] = []
+        for record in records
+        where record.content.wantsSidecar
+            && record.content.definition.connect.sidecarService?.port == nil
+        {
+            all.append(record.id)
+        }
+        return all
     }
 
     /// Instances that callers look for: everything but proxies.
@@ -112,28 +184,41 @@ struct Inventory: Sendable, Equatable {
     func instances(of name: ServiceName) -> [LocalService] { byName[name] ?? [] }
 
     /// One service.
-    subscript(_ id: ServiceID) -> LocalService? { byID[id] }
+    subscript(_ id: ServiceID) -> LocalService? {
+        let place = Self.place(of: id, in: services)
+        return place < services.count && services[place].id == id ? services[place] : nil
+    }
 
     /// The proxy in front of an instance.
     func proxy(of instance: ServiceDefinition) -> ServiceDefinition? {
-        proxyByID[instance.id] ?? proxyByName[instance.name]
+        proxy(of: instance.id, instance.name)
+    }
+
+    /// The proxy in front of the instance with this id, of the service with this name.
+    func proxy(of id: ServiceID, _ name: ServiceName) -> ServiceDefinition? {
+        proxyByID[id] ?? proxyByName[name]
     }
 
     /// Who owns the definition that a service or a sidecar follows from.
-    func origin(of id: ServiceID) -> Origin? { byID[id]?.origin ?? proxyOrigins[id] }
+    func origin(of id: ServiceID) -> Origin? { self[id]?.origin ?? proxyOrigins[id] }
 
     /// The service that an instance is one of.
-    func name(of id: ServiceID) -> ServiceName? { byID[id]?.definition.name }
+    func name(of id: ServiceID) -> ServiceName? { self[id]?.definition.name }
 
     /// The hosts that are dialled and are no addresses.
     var hostNames: Set<String> { Set(names.values) }
 
     /// Every check of the node.
-    var checks: [CheckSpec] {
-        var all: [CheckSpec] = []
-        all.reserveCapacity(services.count)
-        for service in services { service.addChecks(to: &all) }
-        return all
+    var checks: [CheckSpec] { checks(Lanes.machine) }
+
+    private func checks(_ lanes: Lanes) -> [CheckSpec] {
+        let pieces = lanes.map(services.count, grain: 2048) { range in
+            var piece: [CheckSpec] = []
+            piece.reserveCapacity(range.count)
+            for service in services[range] { service.addChecks(to: &piece) }
+            return piece
+        }
+        return pieces.count == 1 ? pieces[0] : pieces.flatMap { $0 }
     }
 }
 

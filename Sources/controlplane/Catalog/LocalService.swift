@@ -3,50 +3,70 @@ import MeshModel
 import MeshStore
 
 /// One service of this node with what was made of its definition. Shared, never changed.
+///
+/// Definitions are large and most services have no sidecar: it shares what was registered with
+/// the store, and has a place for a sidecar where one is asked for.
 final class LocalService: Sendable {
-    let definition: ServiceDefinition
-    let origin: Origin
-    /// The sidecar that the definition asks for, expanded; for a proxy registered by hand, nil.
-    let sidecar: ServiceDefinition?
-    /// Why there is no sidecar where one is asked for.
-    let problem: Problem?
+    private struct Expansion: Equatable, Sendable {
+        var sidecar: ServiceDefinition?
+        var problem: Problem?
+    }
+
+    private final class Sidecar: Sendable {
+        let expansion: Expansion
+
+        init(_ expansion: Expansion) { self.expansion = expansion }
+    }
+
+    private let content: ServiceRecord.Content
+    private let wanted: Sidecar?
 
     /// Expands the sidecar; `ports` are those of sidecars that name none.
     init(_ record: ServiceRecord, ports: SidecarPorts) {
-        definition = record.definition
-        origin = record.origin
-        guard let wanted = definition.connect.sidecarService else {
-            (sidecar, problem) = (nil, nil)
-            return
-        }
-        let port = wanted.port ?? ports.ports[definition.id]
+        content = record.content
+        wanted = content.wantsSidecar ? Sidecar(Self.expand(record, ports)) : nil
+    }
+
+    private static func expand(_ record: ServiceRecord, _ ports: SidecarPorts) -> Expansion {
+        let (definition, origin) = (record.definition, record.origin)
+        let port = definition.connect.sidecarService?.port ?? ports.ports[definition.id]
         guard let port else {
-            sidecar = nil
-            problem = Problem(
-                .error,
-                "no port is left for the sidecar of \(definition.id): give it a port, or make "
-                    + "mesh.sidecar_min_port … mesh.sidecar_max_port wider", at: origin.location)
-            return
+            return Expansion(
+                problem: Problem(
+                    .error,
+                    "no port is left for the sidecar of \(definition.id): give it a port, or make "
+                        + "mesh.sidecar_min_port … mesh.sidecar_max_port wider",
+                    at: origin.location))
         }
         do {
-            sidecar = try definition.sidecar(port: port)
-            problem = nil
+            return Expansion(sidecar: try definition.sidecar(port: port))
         } catch {
-            sidecar = nil
-            problem = Problem(
-                .error, "the sidecar of \(definition.id): \(error)", at: origin.location)
+            return Expansion(
+                problem: Problem(
+                    .error, "the sidecar of \(definition.id): \(error)", at: origin.location))
         }
     }
 
+    /// Lent, not copied.
+    var definition: ServiceDefinition {
+        _read { yield content.definition }
+    }
+    var id: ServiceID { content.definition.id }
+    var origin: Origin { content.origin }
+    /// The sidecar that the definition asks for, expanded; for a proxy registered by hand, nil.
+    var sidecar: ServiceDefinition? { wanted?.expansion.sidecar }
+    /// Why there is no sidecar where one is asked for.
+    var problem: Problem? { wanted?.expansion.problem }
+
     /// Whether it is a proxy, or has one by its own definition.
-    var concernsProxies: Bool { Self.concernsProxies(definition) }
+    var concernsProxies: Bool { content.isProxy || content.wantsSidecar }
 
     static func concernsProxies(_ definition: ServiceDefinition) -> Bool {
         definition.kind == .connectProxy || definition.connect.sidecarService != nil
     }
 
     /// Whether callers look for it: everything but proxies.
-    var isInstance: Bool { definition.kind != .connectProxy }
+    var isInstance: Bool { !content.isProxy }
 
     /// The ports that the definition claims on this node.
     var claims: [UInt16] { Self.claims(definition) }
@@ -78,24 +98,27 @@ final class LocalService: Sendable {
 
     var checks: [CheckSpec] {
         // A sidecar is a listener of the data plane; its checks count for the service behind it.
-        Self.specs(definition.checks, of: definition.id, for: definition.id)
-            + Self.specs(
-                sidecar?.checks ?? [], of: sidecar?.id ?? definition.id.sidecar,
-                for: definition.id)
+        var all: [CheckSpec] = []
+        addChecks(to: &all)
+        return all
     }
 
     /// Adds the checks to others.
     func addChecks(to all: inout [CheckSpec]) {
-        if !definition.checks.isEmpty || sidecar != nil { all.append(contentsOf: checks) }
+        Self.add(definition.checks, of: id, for: id, to: &all)
+        if let sidecar { Self.add(sidecar.checks, of: sidecar.id, for: id, to: &all) }
     }
 
-    private static func specs(
-        _ checks: [CheckDefinition], of named: ServiceID, for service: ServiceID
-    ) -> [CheckSpec] {
-        checks.enumerated().map { index, check in
-            CheckSpec(
-                id: check.identifier(service: named, index: index, count: checks.count),
-                service: service, definition: check)
+    private static func add(
+        _ checks: [CheckDefinition], of named: ServiceID, for service: ServiceID,
+        to all: inout [CheckSpec]
+    ) {
+        for index in checks.indices {
+            all.append(
+                CheckSpec(
+                    id: checks[index].identifier(
+                        service: named, index: index, count: checks.count),
+                    service: service, definition: checks[index]))
         }
     }
 }
@@ -103,8 +126,8 @@ final class LocalService: Sendable {
 extension LocalService: Equatable {
     static func == (left: LocalService, right: LocalService) -> Bool {
         left === right
-            || (left.definition == right.definition && left.origin == right.origin
-                && left.sidecar == right.sidecar && left.problem == right.problem)
+            || (left.content == right.content
+                && left.wanted?.expansion == right.wanted?.expansion)
     }
 }
 
@@ -120,6 +143,10 @@ struct Tally<Value: Hashable & Sendable>: Sendable, Equatable {
 
     mutating func add(_ values: [Value]) {
         for value in values { add(value) }
+    }
+
+    mutating func add(_ other: Tally) {
+        counts.merge(other.counts, uniquingKeysWith: +)
     }
 
     mutating func remove(_ values: [Value]) {

@@ -8,14 +8,14 @@ import MeshStore
 /// Invariant: every answer is made of the entries of the services that it adds to `asked`, and of
 /// the defaults of all proxies, and of nothing else. So when entries change, who has asked for
 /// none of the services that ``take(_:)`` names would get the same answers.
-struct ChainBook {
+struct ChainBook: Sendable {
     /// Whose answers may be others than before.
     enum Change: Equatable {
         case services(Set<ServiceName>)
         case all
     }
 
-    private struct Chain {
+    private struct Chain: Sendable {
         /// nil: it cannot be had.
         var traffic: ChainTraffic?
         var problems: [Problem]
@@ -27,6 +27,8 @@ struct ChainBook {
     private var byKey: [ConfigEntry.Key: ConfigEntryRecord] = [:]
     private var entries = ChainEntries([])
     private var chains: [ServiceName: Chain] = [:]
+    /// In a branch: the chains of the book that it is a branch of.
+    private var known: [ServiceName: Chain] = [:]
 
     init(in datacenter: DatacenterName) { self.datacenter = datacenter }
 
@@ -73,15 +75,34 @@ struct ChainBook {
         }
     }
 
+    // MARK: - branches
+
+    /// A book of the same entries, for use at the same time as this one and other branches. What it
+    /// compiles is its own until it is joined.
+    var branch: ChainBook {
+        var branch = self
+        (branch.known, branch.chains) = (chains, [:])
+        return branch
+    }
+
+    /// Takes the chains that a branch has compiled: several may have the same one.
+    mutating func join(_ branch: ChainBook) {
+        if chains.isEmpty {
+            chains = branch.chains
+        } else {
+            chains.merge(branch.chains) { own, _ in own }
+        }
+    }
+
     // MARK: - questions
 
     /// The chain of a service; nil, with a problem, when it cannot be had.
     mutating func traffic(
         to service: ServiceName, _ asked: inout Set<ServiceName>, _ problems: inout [Problem]
     ) -> ChainTraffic? {
-        let index = chains.index(forKey: service)
-        let chain = index.map { chains[$0].value } ?? compile(service)
-        if index == nil { chains[service] = chain }
+        let found = chains[service] ?? known[service]
+        let chain = found ?? compile(service)
+        if found == nil { chains[service] = chain }
         asked.formUnion(chain.asked)
         problems += chain.problems
         return chain.traffic

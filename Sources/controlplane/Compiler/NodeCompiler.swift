@@ -1,4 +1,5 @@
 import MeshIdentity
+import MeshLanes
 import MeshModel
 import MeshStore
 import MeshTables
@@ -42,10 +43,13 @@ struct NodeCompiler {
     private var sidecars: [ServiceID: Kept<SidecarSource>] = [:]
     private var assembly = PlanAssembly()
     private var targets = TargetBook()
+    private let lanes: Lanes
+
+    init(lanes: Lanes = .machine) { self.lanes = lanes }
 
     /// The plan of one state.
-    static func compile(_ state: DesiredState) -> NodePlan {
-        var compiler = NodeCompiler()
+    static func compile(_ state: DesiredState, lanes: Lanes = .machine) -> NodePlan {
+        var compiler = NodeCompiler(lanes: lanes)
         return compiler.compile(state)
     }
 
@@ -72,7 +76,8 @@ struct NodeCompiler {
             using: EndpointCompiler(
                 node: state.settings.node, inventory: state.inventory,
                 addresses: state.addresses),
-            change: change, readdressed: Self.differing(old?.addresses ?? [:], new.addresses))
+            change: change, readdressed: Self.differing(old?.addresses ?? [:], new.addresses),
+            lanes: lanes)
         return plan(state)
     }
 
@@ -105,19 +110,23 @@ struct NodeCompiler {
         let before = (plain: plain, sidecars: sidecars)
         (plain, sidecars) = ([:], [:])
         assembly = PlanAssembly(state, compiler.chains.problems)
-        for source in inputs.plain {
+        let (wanted, wantedSidecars) = (inputs.plain, Self.sidecarSources(state))
+        let made = compiler.compile(
+            wanted.filter { before.plain[$0.definition.name]?.source != $0 },
+            wantedSidecars.filter { before.sidecars[$0.definition.id]?.source != $0 }, lanes)
+        for source in wanted {
             let name = source.definition.name
-            let known = before.plain[name].flatMap { $0.source == source ? $0 : nil }
-            let kept = known ?? Kept(source: source, part: compiler.compile(source))
-            plain[name] = kept
-            assembly.add(kept.part)
+            let part = made.plain[name] ?? before.plain[name]?.part
+            guard let part else { fatalError("a part was kept or made of every source") }
+            plain[name] = Kept(source: source, part: part)
+            assembly.add(part)
         }
-        for source in Self.sidecarSources(state) {
+        for source in wantedSidecars {
             let id = source.definition.id
-            let known = before.sidecars[id].flatMap { $0.source == source ? $0 : nil }
-            let kept = known ?? Kept(source: source, part: compiler.compile(source))
-            sidecars[id] = kept
-            assembly.add(kept.part)
+            let part = made.sidecars[id] ?? before.sidecars[id]?.part
+            guard let part else { fatalError("a part was kept or made of every source") }
+            sidecars[id] = Kept(source: source, part: part)
+            assembly.add(part)
         }
         parts = compiler
     }

@@ -2,8 +2,8 @@ import MeshModel
 import MeshTables
 
 /// What one listener of the configuration, or one sidecar, adds to a plan.
-struct NodePart {
-    struct Listener {
+struct NodePart: Sendable {
+    struct Listener: Sendable {
         /// Without TLS settings: those of ``tls`` get their place when parts are put together.
         var plan: ListenerPlan
         var tls: TLSPlan?
@@ -60,7 +60,7 @@ struct TargetShape: Equatable, Sendable {
 }
 
 /// What a sidecar's part is made of, besides what holds for all parts and the entries it asks for.
-struct SidecarSource: Equatable {
+struct SidecarSource: Equatable, Sendable {
     var definition: ServiceDefinition
     var origin: Origin?
     /// When the certificate of its service was made, in milliseconds of Unix time; nil: there is
@@ -72,7 +72,7 @@ struct SidecarSource: Equatable {
 
 /// What a plain listener's part is made of, besides what holds for all parts and the entries it
 /// asks for.
-struct PlainSource: Equatable {
+struct PlainSource: Equatable, Sendable {
     var definition: ListenerDefinition
     var origin: Origin
     var certificate: ListenerCertificate?

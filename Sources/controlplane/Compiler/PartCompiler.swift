@@ -1,5 +1,6 @@
 import MeshDiscovery
 import MeshIdentity
+import MeshLanes
 import MeshModel
 import MeshStore
 import MeshTables
@@ -8,9 +9,9 @@ import MeshTables
 /// from the entries that it asks for; there is nothing else within reach here.
 ///
 /// What cannot be had is left out and reported; the rest of the part goes on.
-struct PartCompiler {
+struct PartCompiler: Sendable {
     /// What holds for all parts.
-    struct Frame: Equatable {
+    struct Frame: Equatable, Sendable {
         var settings: DesiredState.Settings
         var trustDomain: TrustDomain
         /// The roots that peers are checked against, DER, one behind the other.
@@ -47,6 +48,41 @@ struct PartCompiler {
         part = NodePart()
         addSidecar(source)
         return part
+    }
+
+    /// Parts of sources, by what names these.
+    struct Parts: Sendable {
+        var plain: [String: NodePart] = [:]
+        var sidecars: [ServiceID: NodePart] = [:]
+    }
+
+    /// The parts of many sources. Each is made in one lane; what several of them ask for, as a
+    /// chain, comes out the same in each.
+    mutating func compile(
+        _ plain: [PlainSource], _ sidecars: [SidecarSource], _ lanes: Lanes
+    ) -> Parts {
+        let compiler = self
+        let made = lanes.map(plain.count + sidecars.count, grain: 1) { range in
+            var own = compiler
+            own.chains = compiler.chains.branch
+            var parts = Parts()
+            for number in range {
+                if number < plain.count {
+                    parts.plain[plain[number].definition.name] = own.compile(plain[number])
+                } else {
+                    let source = sidecars[number - plain.count]
+                    parts.sidecars[source.definition.id] = own.compile(source)
+                }
+            }
+            return (parts, own.chains)
+        }
+        var all = Parts()
+        for (parts, branch) in made {
+            all.plain.merge(parts.plain) { _, new in new }
+            all.sidecars.merge(parts.sidecars) { _, new in new }
+            chains.join(branch)
+        }
+        return all
     }
 
     // MARK: - what every role uses

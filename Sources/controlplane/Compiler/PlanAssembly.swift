@@ -6,7 +6,7 @@ import MeshTables
 /// Puts the parts of a plan together: all of it but the endpoints of targets and the intentions.
 struct PlanAssembly {
     /// A target without its endpoints.
-    struct Target: Equatable {
+    struct Target: Equatable, Sendable {
         var shape: TargetShape
         var tls: TLSRef?
     }
@@ -56,6 +56,7 @@ struct PlanAssembly {
     /// Adds a part; a listener whose address is taken already is left out.
     mutating func add(_ part: NodePart) {
         report(part.problems)
+        if targets.isEmpty { places.reserveCapacity(part.targets.count) }
         for listener in part.listeners { add(listener) }
         for target in part.targets { add(target) }
         // A certificate that several listeners show stands among the secrets once.

@@ -1,3 +1,4 @@
+import MeshLanes
 import MeshModel
 import MeshTables
 
@@ -6,18 +7,16 @@ import MeshTables
 /// Invariants: `plans[i]` is that of `made[i]`; `places` has every target with instances by its
 /// service; `groups` says of every service in `places` that has endpoints what its targets amount
 /// to.
-struct TargetBook {
-    private struct Made {
+struct TargetBook: Sendable {
+    private struct Made: Sendable {
         var target: PlanAssembly.Target
-        /// The instance of each endpoint.
-        var instances: [LocalService] = []
         /// Hosts whose addresses were looked for.
         var hosts: [String] = []
         var problems: [Problem] = []
     }
 
     private(set) var plans: [TargetPlan] = []
-    /// What the last ``take(_:using:change:readdressed:)`` has changed.
+    /// What the last ``take(_:using:change:readdressed:lanes:)`` has changed.
     private(set) var change = EndpointChange()
     private var made: [Made] = []
     private var places: [ServiceName: [Int]] = [:]
@@ -32,9 +31,10 @@ struct TargetBook {
     /// hosts with other addresses.
     mutating func take(
         _ shapes: [PlanAssembly.Target]?, using compiler: EndpointCompiler,
-        change inventory: InventoryChange?, readdressed: Set<String>
+        change inventory: InventoryChange?, readdressed: Set<String>, lanes: Lanes
     ) {
         var touched: Set<ServiceName> = []
+        if inventory == nil { touched.reserveCapacity(shapes?.count ?? places.count) }
         if let shapes { arrange(shapes, isAll: inventory == nil, &touched) }
         if let inventory {
             touched.formUnion(inventory.names.filter { places[$0] != nil })
@@ -42,10 +42,7 @@ struct TargetBook {
         } else {
             touched.formUnion(places.keys)
         }
-        for service in touched {
-            for place in places[service] ?? [] { make(place, service, compiler) }
-        }
-        regroup(touched)
+        apply(worked(Array(touched), compiler, lanes))
     }
 
     /// Takes other shapes. Services that lose a target, or have one that is not the same as before,
@@ -64,18 +61,19 @@ struct TargetBook {
         (made, plans, places) = ([], [], [:])
         made.reserveCapacity(shapes.count)
         plans.reserveCapacity(shapes.count)
+        places.reserveCapacity(shapes.count)
         var kept = [Bool](repeating: false, count: oldMade.count)
         for target in shapes {
             let service = target.shape.instancesOf
             if let service { places[service, default: []].append(made.count) }
-            if let old = oldPlaces[target.shape.plan.id], oldMade[old].target == target {
+            if !isAll, let old = oldPlaces[target.shape.plan.id], oldMade[old].target == target {
                 kept[old] = true
                 made.append(oldMade[old])
                 plans.append(oldPlans[old])
             } else {
                 made.append(Made(target: target))
                 plans.append(target.shape.plan)
-                if let service { touched.insert(service) }
+                if !isAll, let service { touched.insert(service) }
             }
         }
         if isAll { return }
@@ -91,59 +89,84 @@ struct TargetBook {
         }
     }
 
-    private mutating func make(
-        _ place: Int, _ service: ServiceName, _ compiler: EndpointCompiler
-    ) {
-        let result = compiler.endpoints(
-            of: service, tls: made[place].target.tls, made[place].target.shape.subset)
-        plans[place].endpoints = result.plans
-        made[place].instances = result.instances
-        made[place].hosts = result.hosts
-        made[place].problems = result.problems
+    // MARK: - services that are touched
+
+    /// What a service amounts to now.
+    private struct Work: Sendable {
+        var service: ServiceName
+        /// Of each of its targets.
+        var results: [EndpointCompiler.Result]
+        var group: [InstanceEndpoints]
     }
 
-    // MARK: - instances
+    /// Finds out what services amount to. It follows from the targets of each alone.
+    private func worked(
+        _ services: [ServiceName], _ compiler: EndpointCompiler, _ lanes: Lanes
+    ) -> [Work] {
+        lanes.map(services.count, grain: 64) { range in
+            range.map { number in
+                let service = services[number]
+                let results = (places[service] ?? []).map { place in
+                    compiler.endpoints(
+                        of: service, tls: made[place].target.tls, made[place].target.shape.subset)
+                }
+                return Work(
+                    service: service, results: results, group: Self.group(of: results))
+            }
+        }.flatMap { $0 }
+    }
 
-    /// Finds out what the touched services amount to now, and what of it is another than before.
-    private mutating func regroup(_ touched: Set<ServiceName>) {
+    /// Takes what services amount to now, and finds out what of it is another than before.
+    private mutating func apply(_ works: [Work]) {
         change = EndpointChange()
-        for service in touched {
-            let old = groups[service] ?? []
-            let new = group(of: places[service] ?? [])
-            if old == new { continue }
-            groups[service] = new.isEmpty ? nil : new
+        let isFirst = groups.isEmpty
+        if isFirst {
+            groups.reserveCapacity(works.count)
+            change.present.reserveCapacity(works.reduce(0) { $0 + $1.group.count })
+        }
+        for work in works {
+            for (place, result) in zip(places[work.service] ?? [], work.results) {
+                plans[place].endpoints = result.plans
+                made[place].hosts = result.hosts
+                made[place].problems = result.problems
+            }
+            if isFirst, work.group.isEmpty { continue }
+            let old = isFirst ? [] : groups[work.service] ?? []
+            if old == work.group { continue }
+            groups[work.service] = work.group.isEmpty ? nil : work.group
             if old.isEmpty {
-                change.present += new
+                change.present += work.group
                 continue
             }
             let before = Dictionary(old.map { ($0.id, $0) }) { first, _ in first }
-            let now = Set(new.map(\.id))
-            change.present += new.filter { before[$0.id] != $0 }
+            let now = Set(work.group.map(\.id))
+            change.present += work.group.filter { before[$0.id] != $0 }
             change.gone += old.map(\.id).filter { !now.contains($0) }
         }
     }
 
-    /// The instances with endpoints in the targets at these places.
-    private func group(of places: [Int]) -> [InstanceEndpoints] {
+    /// The instances with endpoints in the targets of one service.
+    private static func group(of targets: [EndpointCompiler.Result]) -> [InstanceEndpoints] {
         var group: [InstanceEndpoints] = []
-        group.reserveCapacity(places.first.map { made[$0].instances.count } ?? 0)
+        group.reserveCapacity(targets.first?.instances.count ?? 0)
         var known: [ServiceID: Int] = [:]
-        for place in places {
-            for (instance, endpoint) in zip(made[place].instances, plans[place].endpoints) {
-                let id = instance.definition.id
+        for target in targets {
+            for (instance, endpoint) in zip(target.instances, target.plans) {
+                let id = instance.id
+                let key = endpoint.key
                 // Within one target every instance stands once.
                 let at: Int
-                if places.count > 1, let seen = known[id] {
+                if targets.count > 1, let seen = known[id] {
                     at = seen
-                    group[at].keys.append(endpoint.key)
+                    group[at].keys.append(key)
                 } else {
                     at = group.count
-                    if places.count > 1 { known[id] = at }
+                    if targets.count > 1 { known[id] = at }
                     group.append(
                         InstanceEndpoints(
-                            id: id, weights: instance.definition.weights, keys: [endpoint.key]))
+                            id: id, weights: instance.definition.weights, keys: [key]))
                 }
-                if !endpoint.takesWarnings { group[at].onlyPassing.insert(endpoint.key) }
+                if !endpoint.takesWarnings { group[at].onlyPassing.insert(key) }
             }
         }
         return group

@@ -130,14 +130,14 @@ extension PartCompiler {
 }
 
 /// Finds out where the instances of services are dialled. Pure.
-struct EndpointCompiler {
+struct EndpointCompiler: Sendable {
     let node: NodeInfo
     let inventory: Inventory
     /// Addresses of host names.
     let addresses: [String: String]
 
     /// The endpoints of a target, and what they were made of.
-    struct Result {
+    struct Result: Sendable {
         var plans: [EndpointPlan] = []
         /// The instance of each.
         var instances: [LocalService] = []
@@ -168,38 +168,51 @@ struct EndpointCompiler {
     private func add(
         _ instance: LocalService, _ tls: TLSRef?, takesWarnings: Bool, _ result: inout Result
     ) {
-        let proxy = tls == nil ? nil : inventory.proxy(of: instance.definition)
-        let address: AddressPlan? =
+        let proxy = tls == nil ? nil : inventory.proxy(of: instance.id, instance.definition.name)
+        let place: Place =
             if let proxy {
-                self.address(of: proxy, instance.origin, &result)
+                Place(
+                    id: proxy.id, host: proxy.address, port: proxy.port,
+                    socketPath: proxy.socketPath)
             } else {
-                self.address(of: instance.definition, instance.origin, &result)
+                // Member by member: a definition is large, and there are many.
+                Place(
+                    id: instance.id, host: instance.definition.address,
+                    port: instance.definition.port, socketPath: instance.definition.socketPath)
             }
-        guard let address else { return }
+        guard let address = address(of: place, instance.origin, &result) else { return }
         let usesTLS = proxy != nil || instance.definition.connect.native
         result.plans.append(
             EndpointPlan(
-                address: address, instance: instance.definition.id.text, node: node.name.text,
+                address: address, instance: instance.id.text, node: node.name.text,
                 weight: instance.definition.weights.passing, tls: usesTLS ? tls : nil,
                 takesWarnings: takesWarnings))
         result.instances.append(instance)
     }
 
+    /// Where a registration says that it is dialled.
+    private struct Place {
+        let id: ServiceID
+        let host: String
+        let port: UInt16
+        let socketPath: String?
+    }
+
     /// Where a service is dialled, or nil with a problem.
     private func address(
-        of definition: ServiceDefinition, _ origin: Origin, _ result: inout Result
+        of place: Place, _ origin: Origin, _ result: inout Result
     ) -> AddressPlan? {
-        if let path = definition.socketPath { return .unix(path: path, mode: 0) }
-        guard definition.port != 0 else { return nil }
-        let host = definition.address.isEmpty ? node.address : definition.address
-        if let ip = IPAddress(host) { return .ip(ip, port: definition.port) }
+        if let path = place.socketPath { return .unix(path: path, mode: 0) }
+        guard place.port != 0 else { return nil }
+        let host = place.host.isEmpty ? node.address : place.host
+        if let ip = IPAddress(host) { return .ip(ip, port: place.port) }
         result.hosts.append(host)
         if let ip = addresses[host].flatMap({ IPAddress($0) }) {
-            return .ip(ip, port: definition.port)
+            return .ip(ip, port: place.port)
         }
         result.problems.append(
             Problem(
-                .error, "service \(definition.id): the address of \(host) is not known",
+                .error, "service \(place.id): the address of \(host) is not known",
                 at: origin.location))
         return nil
     }

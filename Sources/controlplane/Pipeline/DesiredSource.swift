@@ -117,7 +117,7 @@ actor DesiredSource {
         if let change = kept.take(stored, ports: ports) {
             changed?.formUnion(change)
         } else {
-            let records = stored.services
+            let records = stored.unorderedServices
             let wanting = Inventory.withoutPort(records)
             _ = ports.assign(
                 wanting, range: configuration.mesh.sidecarPorts,

@@ -1,3 +1,4 @@
+import MeshLanes
 import MeshModel
 import MeshStore
 
@@ -55,8 +56,12 @@ struct KeptObjects {
 
     /// Takes all of a state; `records` are its services.
     mutating func take(_ records: [ServiceRecord], of stored: StoreState, ports: SidecarPorts) {
-        inventory = Inventory(records, ports: ports)
-        intentions = stored.intentions
+        let lanes = Lanes.machine
+        (inventory, intentions) = lanes.both {
+            Inventory(records, ports: ports, lanes: lanes)
+        } _: {
+            stored.intentions
+        }
         entries = stored.plainEntries
         index = stored.index
     }

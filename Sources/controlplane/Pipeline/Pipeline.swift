@@ -2,6 +2,7 @@ import Foundation
 import MeshAdminAPI
 import MeshHealth
 import MeshIdentity
+import MeshLanes
 import MeshModel
 import MeshTables
 import MeshTelemetry
@@ -35,6 +36,7 @@ actor Pipeline {
     private let pins: PinKeeper
     private let log: Logger
     private let signal = WakeSignal()
+    private let lanes = Lanes.machine
 
     private var changes: UInt64 = 0
     private var settled: UInt64 = 0
@@ -52,6 +54,8 @@ actor Pipeline {
     private var running: UInt64 = 0
     private var secretsGeneration: UInt64 = 0
     private var isLinked = false
+    /// How often a data plane was linked: another one may know other slots.
+    private var links = 0
     private var mustPublish = false
     private var isAcknowledged = false
     private(set) var built: UInt64 = 0
@@ -197,14 +201,17 @@ actor Pipeline {
         var watch = PipelineMetrics.Watch()
         let state = await source.gather()
         metrics.gather.observe(watch.lap())
-        // Checks are known before workers meet the endpoints that they are about.
         async let configured: Void = configure(state)
         let plan = compiler.compile(state)
         endpoints.take(plan.endpoints)
-        await configured
         metrics.compile.observe(watch.lap())
         board.replace(.pipeline, kind: "plan", plan.problems.map(\.description))
-        let report = await publish(plan, begun, &watch)
+        let link = links
+        var prepared = await prepare(plan, begun)
+        // Checks are known before workers meet the endpoints that they are about.
+        await configured
+        if links != link { prepared = await prepare(plan, begun) }
+        let report = await publish(prepared, &watch)
         settled = change
         let done = waiters.filter { $0.change <= change }
         waiters.removeAll { $0.change <= change }
@@ -238,33 +245,33 @@ actor Pipeline {
         return plan
     }
 
-    private func publish(
-        _ wanted: NodePlan, _ begun: [String], _ watch: inout PipelineMetrics.Watch
-    ) async -> ChangeReport {
+    /// What is about to be published.
+    private enum Prepared {
+        /// Nothing can be, or this could not be built.
+        case nothing(ChangeReport)
+        /// It runs already.
+        case same(generation: UInt64)
+        /// The file that was pinned before a restart.
+        case file([UInt8], wanted: NodePlan)
+        case node(PublishedNode, DataPlaneLink.Files, causes: [String])
+    }
+
+    private func prepare(_ wanted: NodePlan, _ begun: [String]) async -> Prepared {
         let isRollback = begun.contains { $0.hasPrefix("went back to") }
         if pin != nil, !isRollback { for cause in begun { pin?.waiting.add(cause) } }
-        guard isLinked else { return stored }
-        if case .file(let bytes)? = pin?.held { return await publish(held: bytes, wanted) }
+        guard isLinked else { return .nothing(stored) }
+        if case .file(let bytes)? = pin?.held { return .file(bytes, wanted: wanted) }
         let plan = held(wanted)
         if !mustPublish, let published, published.plan.compiled == plan.compiled,
             published.plan.secrets == plan.secrets
         {
-            // Also after something that could not be built or was refused: it has been taken back.
-            show(endpoints.unsettled)
-            nothingIsLeftToDo()
-            return ChangeReport(outcome: .live, generation: published.generation)
+            return .same(generation: published.generation)
         }
         let generation = await generations.next(above: max(running, built))
         built = generation
         do {
             let (node, files) = try build(plan, generation)
-            // Workers know about the health of endpoints before they meet them.
-            show(endpoints.unsettled)
-            metrics.build.observe(watch.lap())
-            let outcome = await publisher.publish(files)
-            metrics.published(outcome, took: watch.lap())
-            note(outcome, node, pin != nil && !isRollback ? [] : begun)
-            return await take(outcome, node, files)
+            return .node(node, files, causes: pin != nil && !isRollback ? [] : begun)
         } catch {
             // Nothing was sent: the snapshot of before goes on.
             log.error(
@@ -272,8 +279,30 @@ actor Pipeline {
                 metadata: [LogKey.generation: "\(generation)", LogKey.error: "\(error)"])
             board.set(.pipeline, "build", "the snapshot cannot be built: \(error)")
             let refusal = ChangeReport.Refusal(worker: nil, reason: "\(error)")
-            return ChangeReport(
-                outcome: .refused, generation: generation, refusals: [refusal])
+            return .nothing(
+                ChangeReport(outcome: .refused, generation: generation, refusals: [refusal]))
+        }
+    }
+
+    private func publish(
+        _ prepared: Prepared, _ watch: inout PipelineMetrics.Watch
+    ) async -> ChangeReport {
+        switch prepared {
+        case .nothing(let report): return report
+        case .file(let bytes, let wanted): return await publish(held: bytes, wanted)
+        case .same(let generation):
+            // Also after something that could not be built or was refused: it has been taken back.
+            show(endpoints.unsettled)
+            nothingIsLeftToDo()
+            return ChangeReport(outcome: .live, generation: generation)
+        case .node(let node, let files, let causes):
+            // Workers know about the health of endpoints before they meet them.
+            show(endpoints.unsettled)
+            metrics.build.observe(watch.lap())
+            let outcome = await publisher.publish(files)
+            metrics.published(outcome, took: watch.lap())
+            note(outcome, node, causes)
+            return await take(outcome, node, files)
         }
     }
 
@@ -445,41 +474,36 @@ actor Pipeline {
 
     /// Tells the workers what is known of the endpoints of instances.
     private func show(_ instances: [InstanceEndpoints]) {
+        for piece in words(of: instances) { tell(piece) }
+    }
+
+    private func words(of instances: [InstanceEndpoints]) -> [OverlayWords] {
         let standings = health.standings.all
-        var words: [OverlayWriter.Entry] = []
-        words.reserveCapacity(instances.count)
-        for instance in instances {
-            addWords(of: instance, standings[instance.id] ?? .unchecked, to: &words)
+        let (slots, adopted) = (slots.overlay, adopted)
+        return lanes.map(instances.count, grain: 2048) { range in
+            var words = OverlayWords()
+            words.entries.reserveCapacity(range.count)
+            for instance in instances[range] {
+                words.add(instance, standings[instance.id] ?? .unchecked, slots, adopted)
+            }
+            return words
         }
-        publisher.overlay.set(words)
     }
 
     /// The checks of a service say something else now. Read and written in one go: of two that
     /// come close together the later one holds.
     func healthChanged(_ service: ServiceID) {
         let standing = health.standings[service]
-        var words: [OverlayWriter.Entry] = []
-        for instance in endpoints[service] { addWords(of: instance, standing, to: &words) }
-        publisher.overlay.set(words)
+        var words = OverlayWords()
+        for instance in endpoints[service] {
+            words.add(instance, standing, slots.overlay, adopted)
+        }
+        tell(words)
     }
 
-    /// What is to be thought of each endpoint of an instance that has a slot.
-    private func addWords(
-        of instance: InstanceEndpoints, _ standing: HealthStanding,
-        to words: inout [OverlayWriter.Entry]
-    ) {
-        for key in instance.keys {
-            guard let slot = slots.overlay.current(key) else { continue }
-            if !adopted.isEmpty {
-                // What an adopted data plane was told holds until a check knows better.
-                if !standing.isProven, adopted.contains(key) { continue }
-                adopted.remove(key)
-            }
-            let condition = HealthOverlay.condition(
-                standing.status, weights: instance.weights,
-                takesWarnings: !instance.onlyPassing.contains(key))
-            words.append(OverlayWriter.Entry(slot: slot, condition: condition))
-        }
+    private func tell(_ words: OverlayWords) {
+        if !words.proven.isEmpty { adopted.subtract(words.proven) }
+        publisher.overlay.set(words.entries)
     }
 
     // MARK: - the data plane
@@ -489,6 +513,7 @@ actor Pipeline {
         switch event {
         case .linked(let welcome, let snapshot):
             isLinked = true
+            links += 1
             running = max(running, welcome.generation)
             if published == nil, let snapshot { adopt(snapshot) }
             if published == nil, snapshot == nil, pinnedBefore != 0 { losePin() }

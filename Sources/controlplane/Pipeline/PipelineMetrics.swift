@@ -14,9 +14,10 @@ struct PipelineMetrics: Sendable {
         gather = registry.histogram(
             "ringmesh_pipeline_gather_seconds", "From store and files to desired state.")
         compile = registry.histogram(
-            "ringmesh_pipeline_compile_seconds", "From desired state to plan, checks configured.")
+            "ringmesh_pipeline_compile_seconds", "From desired state to plan.")
         build = registry.histogram(
-            "ringmesh_pipeline_build_seconds", "From plan to sealed snapshot, health told.")
+            "ringmesh_pipeline_build_seconds",
+            "From plan to sealed snapshot, checks configured, health told.")
         publish = registry.histogram(
             "ringmesh_pipeline_publish_seconds", "From publication to the last acknowledgement.")
     }

@@ -1,0 +1,32 @@
+import MeshHealth
+import MeshTables
+import MeshWorkers
+
+/// What workers are to be told about the health of endpoints. Pure: made of what is known, told by
+/// the pipeline.
+struct OverlayWords: Sendable {
+    var entries: [OverlayWriter.Entry] = []
+    /// Endpoints whose checks have results now, of those that an adopted data plane knew.
+    private(set) var proven: [UInt64] = []
+
+    /// Adds what is to be thought of each endpoint of an instance that has a slot.
+    ///
+    /// `adopted` are endpoints that a data plane was told about before: what it was told holds
+    /// until a check knows better.
+    mutating func add(
+        _ instance: InstanceEndpoints, _ standing: HealthStanding, _ slots: SlotAllocator,
+        _ adopted: Set<UInt64>
+    ) {
+        for key in instance.keys {
+            guard let slot = slots.current(key) else { continue }
+            if !adopted.isEmpty, adopted.contains(key) {
+                if !standing.isProven { continue }
+                proven.append(key)
+            }
+            let condition = HealthOverlay.condition(
+                standing.status, weights: instance.weights,
+                takesWarnings: !instance.onlyPassing.contains(key))
+            entries.append(OverlayWriter.Entry(slot: slot, condition: condition))
+        }
+    }
+}
