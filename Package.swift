@@ -6,10 +6,8 @@
 //   swift-argument-parser    controlplane, meshctl   command lines (the two front doors)
 //   swift-service-lifecycle  controlplane     start and stop order, signals
 //   async-http-client        MeshClient       outbound HTTP, also over unix sockets
-//   swift-nio                MeshClient       TCP probes; byte buffers of the HTTP client
-//   swift-nio-ssl            MeshClient       whom an outbound TLS connection trusts
-//   hummingbird              MeshAdmin        inbound admin HTTP
-//   swift-http-types         MeshAdmin        field names and statuses of hummingbird
+//   swift-nio                MeshClient, MeshHTTP   outbound probes and bytes; the HTTP server
+//   swift-nio-ssl            MeshClient, MeshHTTP   TLS of outbound connections; of the server
 //   swift-certificates       MeshIdentity     mesh CA and leaves
 //   swift-crypto             MeshIdentity     keys, sealing of secrets at rest
 //   swift-asn1               MeshIdentity     PEM and DER around swift-certificates
@@ -161,20 +159,22 @@ let swiftTargets: [Target] = [
     swiftRoom("MeshHealth", ["MeshModel", "MeshTelemetry", "MeshClient"]),
     swiftRoom("MeshProcess", ["MeshModel", "MeshTelemetry", "CMeshShm"]),
     swiftRoom(
-        "MeshAdmin",
+        "MeshHTTP",
         [
-            "MeshModel", "MeshTelemetry", "MeshAdminAPI",
-            .product(name: "Hummingbird", package: "hummingbird"),
-            .product(name: "HTTPTypes", package: "swift-http-types"),
+            "MeshModel",
             .product(name: "NIOCore", package: "swift-nio"),
+            .product(name: "NIOPosix", package: "swift-nio"),
+            .product(name: "NIOHTTP1", package: "swift-nio"),
+            .product(name: "NIOSSL", package: "swift-nio-ssl"),
         ]),
+    swiftRoom("MeshAdmin", ["MeshModel", "MeshTelemetry", "MeshAdminAPI", "MeshHTTP"]),
     .executableTarget(
         name: "controlplane",
         dependencies: [
             "MeshModel", "MeshConfig", "MeshTelemetry", "MeshAuthz", "MeshDiscovery",
             "MeshIdentity", "MeshStore", "MeshTables", "MeshWorkers", "MeshClient", "MeshHealth",
-            "MeshProcess", "MeshAdmin", "MeshAdminAPI", "MeshRegex", "MeshFilter", "MeshLanes",
-            argumentParser,
+            "MeshProcess", "MeshAdmin", "MeshAdminAPI", "MeshHTTP", "MeshRegex", "MeshFilter",
+            "MeshLanes", argumentParser,
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             .product(name: "UnixSignals", package: "swift-service-lifecycle"),
         ],
@@ -204,12 +204,9 @@ let swiftTargets: [Target] = [
             .product(name: "Crypto", package: "swift-crypto"),
             .product(name: "SwiftASN1", package: "swift-asn1"),
         ]),
+    swiftTests("MeshHTTP", ["MeshModel", "MeshClient"]),
     swiftTests(
-        "MeshAdmin",
-        [
-            "MeshModel", "MeshAdminAPI", "MeshTelemetry", "MeshClient",
-            .product(name: "NIOCore", package: "swift-nio"),
-        ]),
+        "MeshAdmin", ["MeshModel", "MeshAdminAPI", "MeshTelemetry", "MeshClient", "MeshHTTP"]),
     .testTarget(
         name: "MeshctlTests",
         dependencies: ["meshctl", "MeshAdmin", "MeshAdminAPI", "MeshClient", "MeshModel"],
@@ -239,7 +236,7 @@ let swiftTargets: [Target] = [
 
 let package = Package(
     name: "ringmesh",
-    // The floor of hummingbird on Apple systems; the product itself runs on Linux only.
+    // For the standard library's locks; the product itself runs on Linux only.
     platforms: [.macOS(.v15)],
     products: [
         .executable(name: "dataplane", targets: ["dataplane"]),
@@ -251,13 +248,10 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-asn1", exact: "1.7.4"),
         .package(url: "https://github.com/apple/swift-certificates", exact: "1.21.1"),
         .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
-        .package(url: "https://github.com/apple/swift-http-types", exact: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", exact: "2.37.6"),
         .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
-        .package(
-            url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1", traits: []),
         .package(url: "https://github.com/swift-server/async-http-client", exact: "1.37.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
     ],

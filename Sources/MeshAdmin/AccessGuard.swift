@@ -1,7 +1,5 @@
-import HTTPTypes
-import Hummingbird
+import MeshHTTP
 import MeshModel
-import NIOCore
 
 /// Which way a request came in.
 enum AdminTransport: Sendable {
@@ -21,12 +19,12 @@ struct AccessGuard: Sendable {
     /// nil: no change over TCP.
     let token: String?
 
-    func checkWrite(_ request: Request) throws {
+    func checkWrite(_ request: ServerRequest) throws {
         guard transport == .network else { return }
-        if let site = request.headers[.secFetchSite], site != "same-origin", site != "none" {
+        if let site = request.headers["Sec-Fetch-Site"], site != "same-origin", site != "none" {
             throw MeshError(.denied, "a page of another site may not change anything")
         }
-        if let origin = request.headers[.origin], !Self.isOwn(origin: origin, of: request) {
+        if let origin = request.headers["Origin"], !Self.isOwn(origin: origin, of: request) {
             throw MeshError(.denied, "origin \(origin.prefix(200)) is not this server")
         }
         guard let token else {
@@ -37,13 +35,13 @@ struct AccessGuard: Sendable {
         try Self.check(request, against: token)
     }
 
-    func checkRead(by peer: SocketAddress?, _ request: Request) throws {
-        guard transport == .network, let token, !Self.isThisMachine(peer) else { return }
+    func checkRead(_ request: ServerRequest) throws {
+        guard transport == .network, let token, !Self.isThisMachine(request.peer) else { return }
         try Self.check(request, against: token)
     }
 
-    private static func check(_ request: Request, against token: String) throws {
-        let given = bearerToken(request.headers[.authorization] ?? "")
+    private static func check(_ request: ServerRequest, against token: String) throws {
+        let given = bearerToken(request.headers["Authorization"] ?? "")
         guard equal(Array(given.utf8), Array(token.utf8)) else {
             throw MeshError(
                 .denied, "the token is missing or wrong: send Authorization: Bearer TOKEN")
@@ -58,14 +56,14 @@ struct AccessGuard: Sendable {
         return field.dropFirst(scheme.count).drop { $0 == " " }
     }
 
-    private static func isOwn(origin: String, of request: Request) -> Bool {
-        guard let host = request.head.authority else { return false }
+    private static func isOwn(origin: String, of request: ServerRequest) -> Bool {
+        guard let host = request.headers["Host"] else { return false }
         return origin == "http://\(host)" || origin == "https://\(host)"
     }
 
     /// Whether a peer's address is a loopback address.
-    static func isThisMachine(_ peer: SocketAddress?) -> Bool {
-        guard let text = peer?.ipAddress else { return false }
+    static func isThisMachine(_ peer: String?) -> Bool {
+        guard let text = peer else { return false }
         return text.hasPrefix("127.") || text == "::1" || text.hasPrefix("::ffff:127.")
     }
 
@@ -74,34 +72,4 @@ struct AccessGuard: Sendable {
         guard left.count == right.count else { return false }
         return zip(left, right).reduce(UInt8(0)) { $0 | ($1.0 ^ $1.1) } == 0
     }
-}
-
-/// Lets a request through when the check does not throw.
-struct GuardMiddleware: RouterMiddleware {
-    typealias Context = AdminContext
-
-    let check: @Sendable (Request, AdminContext) throws -> Void
-
-    @concurrent func handle(
-        _ request: Request, context: AdminContext,
-        next: @concurrent (Request, AdminContext) async throws -> Response
-    ) async throws -> Response {
-        try check(request, context)
-        return try await next(request, context)
-    }
-}
-
-/// A request with the address of its sender.
-struct AdminContext: RequestContext, RemoteAddressRequestContext {
-    var coreContext: CoreRequestContextStorage
-    let remoteAddress: SocketAddress?
-
-    init(source: ApplicationRequestContextSource) {
-        coreContext = .init(source: source)
-        remoteAddress = source.channel.remoteAddress
-    }
-}
-
-extension HTTPField.Name {
-    static var secFetchSite: Self { .init("Sec-Fetch-Site") ?? .origin }
 }

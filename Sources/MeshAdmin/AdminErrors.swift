@@ -1,44 +1,40 @@
 import Foundation
-import HTTPTypes
-import Hummingbird
 import MeshAdminAPI
+import MeshHTTP
 import MeshModel
-import MeshTelemetry
-import NIOCore
 
 /// Errors as the API answers them: a status and `{"code", "message"}`.
 enum AdminErrors {
-    static func status(of code: MeshError.Code) -> HTTPResponse.Status {
+    static func status(of code: MeshError.Code) -> Int {
         switch code {
-        case .invalid: .badRequest
-        case .notFound: .notFound
-        case .conflict, .ownedByFile: .conflict
-        case .denied: .forbidden
-        case .unavailable: .serviceUnavailable
-        case .timeout: .gatewayTimeout
-        default: .internalServerError
+        case .invalid: 400
+        case .notFound: 404
+        case .conflict, .ownedByFile: 409
+        case .denied: 403
+        case .unavailable: 503
+        case .timeout: 504
+        default: 500
         }
     }
 
-    static func response(_ code: MeshError.Code, _ message: String) -> Response {
+    static func response(_ code: MeshError.Code, _ message: String) -> ServerResponse {
         response(status: status(of: code), code: code.rawValue, message: message)
     }
 
-    static func response(status: HTTPResponse.Status, code: String, message: String) -> Response {
+    static func response(status: Int, code: String, message: String) -> ServerResponse {
         json(ErrorReport(code: code, message: message), status: status)
     }
 
     /// A value as a JSON answer.
-    static func json(_ value: some Encodable, status: HTTPResponse.Status = .ok) -> Response {
+    static func json(_ value: some Encodable, status: Int = 200) -> ServerResponse {
         guard let data = try? APICoding.encoder().encode(value) else {
-            return Response(status: .internalServerError)
+            return ServerResponse(status: 500)
         }
-        let headers: HTTPFields = [
-            .contentType: "application/json; charset=utf-8", .cacheControl: "no-store",
-        ]
-        return Response(
-            status: status, headers: headers,
-            body: .init(byteBuffer: ByteBuffer(bytes: data)))
+        return ServerResponse(
+            status: status,
+            headers: [
+                "Content-Type": "application/json; charset=utf-8", "Cache-Control": "no-store",
+            ], body: Array(data))
     }
 
     /// Which field is wrong and how, in words for the one who wrote it.
@@ -80,48 +76,6 @@ enum AdminErrors {
         case is [String: Any].Type: "an object"
         case is [Any].Type: "a list"
         default: "another type of value"
-        }
-    }
-}
-
-/// Turns what handlers throw into the API's error answers.
-struct ErrorMiddleware: RouterMiddleware {
-    typealias Context = AdminContext
-
-    @concurrent func handle(
-        _ request: Request, context: AdminContext,
-        next: @concurrent (Request, AdminContext) async throws -> Response
-    ) async throws -> Response {
-        do {
-            return try await next(request, context)
-        } catch let error as CancellationError {
-            throw error
-        } catch let error as MeshError {
-            return AdminErrors.response(error.code, error.description)
-        } catch let error as any HTTPResponseError {
-            return Self.response(to: error, path: request.uri.path)
-        } catch let error as DecodingError {
-            return AdminErrors.response(.invalid, AdminErrors.words(for: error))
-        } catch {
-            context.logger.error("an admin request failed", metadata: [LogKey.error: "\(error)"])
-            return AdminErrors.response(
-                status: .internalServerError, code: "internal",
-                message: "\(error): please report it with the log of this moment")
-        }
-    }
-
-    private static func response(to error: any HTTPResponseError, path: String) -> Response {
-        switch error.status {
-        case .notFound:
-            AdminErrors.response(.notFound, "there is no \(path.prefix(200)) here")
-        case .contentTooLarge:
-            AdminErrors.response(
-                status: .contentTooLarge, code: "too_large",
-                message: "a body has at most \(AdminRoutes.bodyLimit) bytes")
-        default:
-            AdminErrors.response(
-                status: error.status, code: "invalid",
-                message: (error as? HTTPError)?.body ?? error.status.reasonPhrase)
         }
     }
 }

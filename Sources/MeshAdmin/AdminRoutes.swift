@@ -1,69 +1,32 @@
 import Foundation
-import HTTPTypes
-import Hummingbird
 import MeshAdminAPI
+import MeshHTTP
 import MeshModel
 import MeshTelemetry
-import NIOCore
 
 /// Paths of the admin API and what each asks of the backend.
 struct AdminRoutes: Sendable {
-    typealias Handler = @Sendable @concurrent (Request, AdminContext) async throws -> Response
-    /// Methods of one path.
-    typealias Methods = [HTTPRequest.Method: Handler]
+    typealias Methods = AdminRoute.Methods
 
     /// Bytes of a request body.
     static let bodyLimit = 1 << 20
 
-    /// Methods that are answered 405 where a path does not have them; any other is a 404.
-    private static let knownMethods: [HTTPRequest.Method] = [
-        .get, .head, .post, .put, .patch, .delete, .options,
-    ]
-
     let backend: any AdminBackend
     let guards: AccessGuard
 
-    func router() -> Router<AdminContext> {
-        let router = Router(context: AdminContext.self)
+    func table() -> [AdminRoute] {
         let guards = guards
-        router.add(middleware: ErrorMiddleware())
-        Self.add(probes(), to: router)
-        let readers = router.group().add(
-            middleware: GuardMiddleware { request, context in
-                try guards.checkRead(by: context.remoteAddress, request)
-            })
-        Self.add(reads(), to: readers)
-        let writers = router.group().add(
-            middleware: GuardMiddleware { request, _ in try guards.checkWrite(request) })
-        Self.add(writes(), to: writers)
-        Self.add(orders(), to: writers)
-        return router
+        return Self.routes(probes()) { _ in }
+            + Self.routes(reads()) { try guards.checkRead($0) }
+            + Self.routes(writes()) { try guards.checkWrite($0) }
+            + Self.routes(orders()) { try guards.checkWrite($0) }
     }
 
-    private static func add(
-        _ paths: [String: Methods], to router: some RouterMethods<AdminContext>
-    ) {
-        for (path, methods) in paths {
-            for (method, handler) in methods {
-                router.on(RouterPath(path), method: method, use: handler)
-            }
-            if let get = methods[.get] {
-                router.on(RouterPath(path), method: .head) { request, context in
-                    try await get(request, context).createHeadResponse()
-                }
-            }
-            var allowed = Set(methods.keys)
-            if allowed.contains(.get) { allowed.insert(.head) }
-            let allow = allowed.map(\.rawValue).sorted().joined(separator: ", ")
-            for method in knownMethods where !allowed.contains(method) {
-                router.on(RouterPath(path), method: method) { request, _ in
-                    var response = AdminErrors.response(
-                        status: .methodNotAllowed, code: "method_not_allowed",
-                        message: "\(request.uri.path) takes \(allow)")
-                    response.headers[.allow] = allow
-                    return response
-                }
-            }
+    private static func routes(
+        _ paths: [String: Methods], check: @escaping @Sendable (ServerRequest) throws -> Void
+    ) -> [AdminRoute] {
+        paths.map { path, methods in
+            AdminRoute(segments: path.split(separator: "/"), methods: methods, check: check)
         }
     }
 
@@ -72,16 +35,16 @@ struct AdminRoutes: Sendable {
         let backend = backend
         return [
             "health": [
-                .get: { _, _ in AdminErrors.json(HealthReport(status: "ok")) }
+                "GET": { _ in AdminErrors.json(HealthReport(status: "ok")) }
             ],
             "ready": [
-                .get: { _, _ in
+                "GET": { _ in
                     guard let reason = await backend.notReadyReason() else {
                         return AdminErrors.json(HealthReport(status: "ready"))
                     }
                     return AdminErrors.json(
                         HealthReport(status: "not ready", reason: reason),
-                        status: .serviceUnavailable)
+                        status: 503)
                 }
             ],
         ]
@@ -91,25 +54,25 @@ struct AdminRoutes: Sendable {
         let backend = backend
         return [
             "metrics": [
-                .get: { _, _ in
+                "GET": { _ in
                     let text = MetricsText.render(await backend.metrics())
-                    return Response(
-                        status: .ok, headers: [.contentType: MetricsText.contentType],
-                        body: .init(byteBuffer: ByteBuffer(string: text)))
+                    return ServerResponse(
+                        status: 200, headers: ["Content-Type": MetricsText.contentType],
+                        body: Array(text.utf8))
                 }
             ],
             "status": Self.read { try await backend.status() },
             "status/services": Self.read { try await backend.services() },
             "status/instances": [
-                .get: { request, _ in
-                    let service = request.uri.queryParameters["service"].map(String.init)
+                "GET": { request in
+                    let service = request.query["service"]
                     return AdminErrors.json(try await backend.instances(service: service))
                 }
             ],
             "status/checks": Self.read { try await backend.checks() },
             "status/intentions": Self.read { try await backend.intentions() },
             "status/intentions/check": [
-                .get: { request, _ in
+                "GET": { request in
                     let pair = try Self.pair(of: request)
                     return AdminErrors.json(
                         try await backend.checkIntention(
@@ -122,15 +85,15 @@ struct AdminRoutes: Sendable {
             "status/roots": Self.read { try await backend.roots() },
             "status/generations": Self.read { try await backend.generations() },
             "status/generations/diff": [
-                .get: { request, _ in
+                "GET": { request in
                     let from = try Self.generation("from", in: request)
                     let to = try Self.generation("to", in: request)
                     return AdminErrors.json(try await backend.generationDiff(from: from, to: to))
                 }
             ],
             "status/explain": [
-                .post: { request, _ in
-                    let asked: ExplainRequest = try await Self.decoded(request)
+                "POST": { request in
+                    let asked: ExplainRequest = try Self.decoded(request)
                     return AdminErrors.json(try await backend.explain(asked))
                 }
             ],
@@ -138,8 +101,8 @@ struct AdminRoutes: Sendable {
     }
 
     /// A generation in the query; nil: none is named.
-    private static func generation(_ name: String, in request: Request) throws -> UInt64? {
-        guard let text = request.uri.queryParameters[name[...]] else { return nil }
+    private static func generation(_ name: String, in request: AdminRequest) throws -> UInt64? {
+        guard let text = request.query[name] else { return nil }
         guard let number = UInt64(text) else {
             throw MeshError(.invalid, "\(name)=\(text) is not the number of a generation")
         }
@@ -149,7 +112,7 @@ struct AdminRoutes: Sendable {
     private static func read<Value: Encodable & Sendable>(
         _ value: @escaping @Sendable () async throws -> Value
     ) -> Methods {
-        [.get: { _, _ in AdminErrors.json(try await value()) }]
+        ["GET": { _ in AdminErrors.json(try await value()) }]
     }
 
     /// What concerns the node as a whole.
@@ -157,20 +120,20 @@ struct AdminRoutes: Sendable {
         let backend = backend
         return [
             "v1/generations/rollback": [
-                .post: { request, _ in
-                    let wanted: RollbackRequest = try await Self.decoded(request)
+                "POST": { request in
+                    let wanted: RollbackRequest = try Self.decoded(request)
                     return Self.answer(try await backend.rollBack(to: wanted.generation))
                 }
             ],
             "v1/generations/resume": [
-                .post: { _, _ in Self.answer(try await backend.resumeGenerations()) }
+                "POST": { _ in Self.answer(try await backend.resumeGenerations()) }
             ],
             "v1/dataplane/upgrade": [
-                .post: { request, _ in
-                    let wanted: UpgradeRequest = try await Self.decoded(request)
+                "POST": { request in
+                    let wanted: UpgradeRequest = try Self.decoded(request)
                     let report = try await backend.upgradeDataPlane(wanted)
                     return AdminErrors.json(
-                        report, status: report.outcome == .done ? .ok : .conflict)
+                        report, status: report.outcome == .done ? 200 : 409)
                 }
             ],
         ]
@@ -180,18 +143,18 @@ struct AdminRoutes: Sendable {
         let backend = backend
         return [
             "v1/services": [
-                .put: { request, _ in
-                    let document = try await Self.body(request)
+                "PUT": { request in
+                    let document = request.http.body
                     return Self.answer(try await backend.registerService(document: document))
                 },
-                .delete: { request, _ in
-                    let document = try await Self.body(request)
+                "DELETE": { request in
+                    let document = request.http.body
                     return Self.answer(try await backend.deregisterService(document: document))
                 },
             ],
             "v1/services/:id": [
-                .delete: { _, context in
-                    let id = try Self.id(in: context, of: "service")
+                "DELETE": { request in
+                    let id = Self.id(in: request)
                     return Self.answer(try await backend.deregisterService(id: id))
                 }
             ],
@@ -199,18 +162,18 @@ struct AdminRoutes: Sendable {
             "v1/checks/:id/warn": report("warning"),
             "v1/checks/:id/fail": report("critical"),
             "v1/checks/:id/update": [
-                .put: { request, context in
-                    let id = try Self.id(in: context, of: "check")
-                    let update: CheckUpdate = try await Self.decoded(request)
+                "PUT": { request in
+                    let id = Self.id(in: request)
+                    let update: CheckUpdate = try Self.decoded(request)
                     return AdminErrors.json(try await backend.reportCheck(id: id, update))
                 }
             ],
             "v1/intentions": [
-                .post: { request, _ in
-                    let wanted: IntentionRequest = try await Self.decoded(request)
+                "POST": { request in
+                    let wanted: IntentionRequest = try Self.decoded(request)
                     return Self.answer(try await backend.createIntention(wanted))
                 },
-                .delete: { request, _ in
+                "DELETE": { request in
                     let pair = try Self.pair(of: request)
                     return Self.answer(
                         try await backend.deleteIntention(
@@ -218,7 +181,7 @@ struct AdminRoutes: Sendable {
                 },
             ],
             "v1/log/reopen": [
-                .post: { _, _ in
+                "POST": { _ in
                     try await backend.reopenLogs()
                     return AdminErrors.json(HealthReport(status: "told"))
                 }
@@ -230,50 +193,40 @@ struct AdminRoutes: Sendable {
     private func report(_ status: String) -> Methods {
         let backend = backend
         return [
-            .put: { request, context in
-                let id = try Self.id(in: context, of: "check")
-                let note = request.uri.queryParameters["note"].map(String.init)
+            "PUT": { request in
+                let id = Self.id(in: request)
+                let note = request.query["note"]
                 let update = CheckUpdate(status: status, output: note)
                 return AdminErrors.json(try await backend.reportCheck(id: id, update))
             }
         ]
     }
 
-    /// The id in the path. The router splits the path as it was sent: escapes are still in it.
-    private static func id(in context: AdminContext, of what: String) throws -> String {
-        let raw = try context.parameters.require("id")
-        guard let id = raw.removingPercentEncoding else {
-            throw MeshError(.invalid, "the \(what) id \(raw) is not encoded well")
-        }
-        return id
-    }
-
     /// 200 when it is live everywhere, 202 when somebody is late, 409 when the data plane
     /// refused it.
-    private static func answer(_ change: ChangeReport) -> Response {
+    private static func answer(_ change: ChangeReport) -> ServerResponse {
         switch change.outcome {
         case .live: AdminErrors.json(change)
-        case .partial, .stored: AdminErrors.json(change, status: .accepted)
-        case .refused: AdminErrors.json(change, status: .conflict)
+        case .partial, .stored: AdminErrors.json(change, status: 202)
+        case .refused: AdminErrors.json(change, status: 409)
         }
     }
 
-    private static func pair(of request: Request) throws -> (source: String, destination: String) {
-        guard let source = request.uri.queryParameters["source"], !source.isEmpty,
-            let destination = request.uri.queryParameters["destination"], !destination.isEmpty
+    private static func pair(of request: AdminRequest) throws -> (
+        source: String, destination: String
+    ) {
+        guard let source = request.query["source"], !source.isEmpty,
+            let destination = request.query["destination"], !destination.isEmpty
         else {
             throw MeshError(.invalid, "write ?source=NAME&destination=NAME")
         }
-        return (String(source), String(destination))
+        return (source, destination)
     }
 
-    private static func body(_ request: Request) async throws -> [UInt8] {
-        var request = request
-        let buffer = try await request.collectBody(upTo: bodyLimit)
-        return Array(buffer.readableBytesView)
-    }
+    /// What stands at `:id` in the path.
+    private static func id(in request: AdminRequest) -> String { request.parameters["id"] ?? "" }
 
-    private static func decoded<Value: Decodable>(_ request: Request) async throws -> Value {
-        try APICoding.decoder().decode(Value.self, from: Data(try await body(request)))
+    private static func decoded<Value: Decodable>(_ request: AdminRequest) throws -> Value {
+        try APICoding.decoder().decode(Value.self, from: Data(request.http.body))
     }
 }

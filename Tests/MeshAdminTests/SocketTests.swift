@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import MeshClient
+import MeshHTTP
 import MeshModel
 import MeshTelemetry
 import Testing

@@ -2,6 +2,7 @@ import Foundation
 import MeshAdmin
 import MeshClient
 import MeshConfig
+import MeshHTTP
 import MeshHealth
 import MeshIdentity
 import MeshModel
@@ -126,7 +127,8 @@ struct Node: Sendable {
                 },
                 NodeService(name: "names") { await names.run { await pipeline.invalidate() } },
             ] + healthServices(health, http, pipeline, store) + watcherServices(source, pipeline)
-                + adminServers(backend) + readiness(pipeline, ready) + serviceManager(pipeline))
+                + adminServers(backend) + readiness(pipeline, ready)
+                + serviceManager(pipeline))
     }
 
     private func serviceManager(_ pipeline: Pipeline) -> [NodeService] {
@@ -199,10 +201,8 @@ struct Node: Sendable {
         if let path = configuration.admin.socket {
             let server = AdminServer(.unix(path: path), backend: backend, token: token, logger: log)
             services.append(
-                NodeService(name: "admin socket", knowsShutdown: true) {
+                NodeService(name: "admin socket") {
                     try await Self.listening(on: "admin.socket \(path)") { try await server.run() }
-                } finish: { _ in
-                    unlink(path)
                 })
         }
         if let address = configuration.admin.bindAddr {
@@ -211,7 +211,7 @@ struct Node: Sendable {
                 .tcp(host: host, port: Int(address.port)), backend: backend, token: token,
                 logger: log)
             services.append(
-                NodeService(name: "admin port", knowsShutdown: true) {
+                NodeService(name: "admin port") {
                     try await Self.listening(on: "admin.bind_addr \(address)") {
                         try await server.run()
                     }

@@ -2,6 +2,7 @@ import Foundation
 import MeshAdmin
 import MeshAdminAPI
 import MeshClient
+import MeshHTTP
 import MeshTelemetry
 import Synchronization
 
@@ -38,7 +39,7 @@ struct RunningServer {
     }
 
     private static func run<Value: Sendable>(
-        _ address: AdminServer.Address, _ backend: FakeBackend, _ token: String?,
+        _ address: ServerOptions.Address, _ backend: FakeBackend, _ token: String?,
         url: @Sendable (Int) -> String, body: @Sendable (RunningServer) async throws -> Value
     ) async throws -> Value {
         let server = AdminServer(address, backend: backend, token: token, logger: quiet)

@@ -1,11 +1,13 @@
 import Foundation
-import MeshModel
+package import MeshModel
 import Synchronization
 
 /// The file of a unix socket: made for its owner only, never taken from somebody who uses it.
 /// The server removes it when it ends.
-struct AdminSocket: Sendable {
+struct SocketFile: Sendable {
     let path: String
+    /// What the path is called in errors, for example `admin.socket`.
+    let key: String
 
     /// Makes the folder and removes what a killed predecessor left.
     func prepare() throws {
@@ -14,7 +16,7 @@ struct AdminSocket: Sendable {
         guard lstat(path, &info) == 0 else { return }
         guard info.st_mode & S_IFMT == S_IFSOCK else {
             throw MeshError(
-                .conflict, "\(path) exists and is no socket: set admin.socket to another path")
+                .conflict, "\(path) exists and is no socket: set \(key) to another path")
         }
         if Self.isAnswered(path) {
             throw MeshError(.conflict, "\(path) is in use: another control plane is running")
@@ -29,7 +31,7 @@ struct AdminSocket: Sendable {
             try FileManager.default.createDirectory(
                 atPath: folder, withIntermediateDirectories: true)
         } catch {
-            throw MeshError(folder: folder, of: "admin.socket", cause: error)
+            throw MeshError(folder: folder, of: key, cause: error)
         }
     }
 

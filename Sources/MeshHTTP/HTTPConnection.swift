@@ -1,0 +1,198 @@
+import NIOCore
+import NIOHTTP1
+
+/// One connection: gathers a request, has it answered, then the next. Runs on its event loop.
+final class HTTPConnection: ChannelInboundHandler {
+    typealias InboundIn = HTTPServerRequestPart
+    typealias OutboundOut = HTTPServerResponsePart
+
+    /// Told to every connection when the server ends: the request under way is the last.
+    struct Drain {}
+
+    private enum State {
+        /// Nothing of a request has come.
+        case idle
+        /// The head is here, the body is coming.
+        case reading(HTTPRequestHead, ByteBuffer?, limit: Int)
+        /// The body is too large; what still comes of it is dropped until the answer is out.
+        case refusing
+        /// Somebody works on the answer.
+        case answering(HTTPRequestHead, Task<Void, Never>)
+        /// The last answer is written, or there will be none.
+        case closing
+    }
+
+    private let responder: any Responder
+    private let idle: TimeAmount
+    private var state = State.idle
+    private var deadline: Scheduled<Void>?
+    private var isDraining = false
+    private var peer: String?
+
+    init(responder: any Responder, idle: TimeAmount) {
+        self.responder = responder
+        self.idle = idle
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        peer = context.remoteAddress?.ipAddress
+        expectRequest(context)
+        context.fireChannelActive()
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        deadline?.cancel()
+        if case .answering(_, let task) = state { task.cancel() }
+        state = .closing
+        context.fireChannelInactive()
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        switch (unwrapInboundIn(data), state) {
+        case (.head(let head), .idle): begin(head, context)
+        case (.body(let part), .reading(let head, let body, let limit)):
+            take(part, head, body, limit, context)
+        case (.end, .reading(let head, let body, _)): answer(head, body, context)
+        case (.body, .refusing), (.end, .refusing), (_, .closing): break
+        case (.head, .reading), (.head, .refusing), (_, .answering), (.body, .idle), (.end, .idle):
+            // The handlers before this one give requests one at a time, whole and in order.
+            fatalError("a part of a request came in state \(state)")
+        }
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        guard event is Drain else { return context.fireUserInboundEventTriggered(event) }
+        isDraining = true
+        switch state {
+        case .idle: close(context)
+        // An answer that is waited for, or a request that is half here, is not torn off.
+        case .reading, .refusing, .closing: break
+        case .answering(_, let task): task.cancel()
+        }
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        // A client that speaks no HTTP or no TLS, or is gone: nothing can be said to it.
+        close(context)
+    }
+
+    // MARK: - request
+
+    private func expectRequest(_ context: ChannelHandlerContext) {
+        state = .idle
+        deadline?.cancel()
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        deadline = context.eventLoop.scheduleTask(in: idle) {
+            let (connection, context) = bound.value
+            connection.close(context)
+        }
+    }
+
+    private func begin(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
+        let limit = responder.bodyLimit(method: head.method.rawValue, target: head.uri)
+        if let length = head.headers.first(name: "content-length").flatMap(UInt64.init),
+            length > UInt64(limit)
+        {
+            return refuse(head, limit, context)
+        }
+        state = .reading(head, nil, limit: limit)
+        if head.headers.first(name: "expect")?.lowercased() == "100-continue" {
+            let go = HTTPResponseHead(version: head.version, status: .continue)
+            context.writeAndFlush(wrapOutboundOut(.head(go)), promise: nil)
+        }
+    }
+
+    private func take(
+        _ part: ByteBuffer, _ head: HTTPRequestHead, _ body: ByteBuffer?, _ limit: Int,
+        _ context: ChannelHandlerContext
+    ) {
+        var part = part
+        // No copy of the body while it grows.
+        state = .closing
+        guard var body else {
+            guard part.readableBytes <= limit else { return refuse(head, limit, context) }
+            state = .reading(head, part, limit: limit)
+            return
+        }
+        guard body.readableBytes + part.readableBytes <= limit else {
+            return refuse(head, limit, context)
+        }
+        body.writeBuffer(&part)
+        state = .reading(head, body, limit: limit)
+    }
+
+    private func refuse(_ head: HTTPRequestHead, _ limit: Int, _ context: ChannelHandlerContext) {
+        var response = responder.refusal(of: head.uri, limit: limit)
+        response.closes = true
+        state = .refusing
+        write(response, to: head, context)
+    }
+
+    private func answer(
+        _ head: HTTPRequestHead, _ body: ByteBuffer?, _ context: ChannelHandlerContext
+    ) {
+        deadline?.cancel()
+        deadline = nil
+        let request = ServerRequest(
+            method: head.method.rawValue, target: head.uri, headers: ServerHeaders(head.headers),
+            body: body.map { Array($0.readableBytesView) } ?? [], peer: peer)
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        let loop = context.eventLoop
+        let responder = responder
+        // A callback of the channel starts it; it ends with the connection, which cancels it.
+        let task = Task {
+            let response = await responder.respond(to: request)
+            loop.execute {
+                let (connection, context) = bound.value
+                connection.finish(response, context)
+            }
+        }
+        state = .answering(head, task)
+        if isDraining { task.cancel() }
+    }
+
+    // MARK: - answer
+
+    private func finish(_ response: ServerResponse, _ context: ChannelHandlerContext) {
+        // The client may have left meanwhile.
+        guard case .answering(let head, _) = state else { return }
+        write(response, to: head, context)
+    }
+
+    private func write(
+        _ response: ServerResponse, to request: HTTPRequestHead, _ context: ChannelHandlerContext
+    ) {
+        let isLast = response.closes || isDraining || !request.isKeepAlive
+        var headers = response.headers.fields
+        // These have no body, and say so by themselves (RFC 9110 §8.6).
+        if response.status >= 200, response.status != 204, response.status != 304 {
+            headers.replaceOrAdd(name: "Content-Length", value: "\(response.body.count)")
+        }
+        headers.replaceOrAdd(name: "Date", value: HTTPDate.now())
+        if isLast { headers.replaceOrAdd(name: "Connection", value: "close") }
+        let head = HTTPResponseHead(
+            version: request.version, status: .init(statusCode: response.status), headers: headers)
+        context.write(wrapOutboundOut(.head(head)), promise: nil)
+        if request.method != .HEAD, !response.body.isEmpty {
+            let body = context.channel.allocator.buffer(bytes: response.body)
+            context.write(wrapOutboundOut(.body(.byteBuffer(body))), promise: nil)
+        }
+        if isLast {
+            state = .closing
+            let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+            context.writeAndFlush(wrapOutboundOut(.end(nil))).whenComplete { _ in
+                let (connection, context) = bound.value
+                connection.close(context)
+            }
+        } else {
+            // Before the write: with it, a request that waits already may be given to us.
+            expectRequest(context)
+            context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+        }
+    }
+
+    private func close(_ context: ChannelHandlerContext) {
+        deadline?.cancel()
+        context.close(promise: nil)
+    }
+}
