@@ -168,13 +168,19 @@ let swiftTargets: [Target] = [
             .product(name: "NIOSSL", package: "swift-nio-ssl"),
         ]),
     swiftRoom("MeshAdmin", ["MeshModel", "MeshTelemetry", "MeshAdminAPI", "MeshHTTP"]),
+    swiftRoom(
+        "MeshConsul",
+        [
+            "MeshModel", "MeshTelemetry", "MeshHTTP", "MeshStore", "MeshFilter", "MeshDiscovery",
+            "MeshAuthz",
+        ]),
     .executableTarget(
         name: "controlplane",
         dependencies: [
             "MeshModel", "MeshConfig", "MeshTelemetry", "MeshAuthz", "MeshDiscovery",
             "MeshIdentity", "MeshStore", "MeshTables", "MeshWorkers", "MeshClient", "MeshHealth",
             "MeshProcess", "MeshAdmin", "MeshAdminAPI", "MeshHTTP", "MeshRegex", "MeshFilter",
-            "MeshLanes", argumentParser,
+            "MeshLanes", "MeshConsul", argumentParser,
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             .product(name: "UnixSignals", package: "swift-service-lifecycle"),
         ],
@@ -207,6 +213,8 @@ let swiftTargets: [Target] = [
     swiftTests("MeshHTTP", ["MeshModel", "MeshClient"]),
     swiftTests(
         "MeshAdmin", ["MeshModel", "MeshAdminAPI", "MeshTelemetry", "MeshClient", "MeshHTTP"]),
+    swiftTests(
+        "MeshConsul", ["MeshModel", "MeshStore", "MeshHTTP", "MeshClient", "MeshTelemetry"]),
     .testTarget(
         name: "MeshctlTests",
         dependencies: ["meshctl", "MeshAdmin", "MeshAdminAPI", "MeshClient", "MeshModel"],

@@ -25,7 +25,19 @@ package struct Configuration: Sendable, Hashable {
     }
 
     package struct API: Sendable, Hashable {
+        package struct TLS: Sendable, Hashable {
+            package var cert: String
+            package var key: String
+            /// nil asks clients for no certificate.
+            package var clientCA: String?
+        }
+
+        /// nil when the port is turned off.
         package var bindAddr: HostPort?
+        /// nil when the socket is turned off.
+        package var socket: String?
+        /// Of the port; nil: plain HTTP.
+        package var tls: TLS?
     }
 
     package struct Store: Sendable, Hashable {

@@ -11,7 +11,7 @@ struct ConfigurationReader {
         let listeners = objects("listeners") { ListenerReader.read($0, sink, $1) }
         let configuration = Configuration(
             path: path, node: node(root.section("node")), admin: admin(root.section("admin")),
-            api: Configuration.API(bindAddr: root.section("api").address("bind_addr")),
+            api: api(root.section("api")),
             store: store(root.section("store")), dataplane: dataplane(root.section("dataplane")),
             mesh: mesh(root.section("mesh")),
             tls: Configuration.TLS(
@@ -23,11 +23,6 @@ struct ConfigurationReader {
             services: services,
             servicesDir: optional(root.path("services_dir")), configEntries: entries(),
             configEntriesDir: optional(root.path("config_entries_dir")), listeners: listeners)
-        if let node = root.section("api").written("bind_addr"), configuration.api.bindAddr != nil {
-            sink.warning(
-                "this version does not serve the Consul-compatible API yet: the address stays "
-                    + "closed", at: node.location, ["api", "bind_addr"])
-        }
         CrossChecks(root: root, sink: sink).check(configuration)
         return configuration
     }
@@ -80,6 +75,21 @@ struct ConfigurationReader {
         Configuration.Admin(
             bindAddr: fields.address("bind_addr"), socket: optional(fields.path("socket")),
             tokenFile: optional(fields.path("token_file")))
+    }
+
+    private func api(_ fields: Fields) -> Configuration.API {
+        let tls = fields.section("tls")
+        let (cert, key) = (optional(tls.path("cert")), optional(tls.path("key")))
+        let clientCA = optional(tls.path("client_ca"))
+        if (cert == nil) != (key == nil) || (cert == nil && clientCA != nil) {
+            sink.error(
+                "cert and key belong together: write both", at: tls.node.location, ["api", "tls"])
+        }
+        return Configuration.API(
+            bindAddr: fields.address("bind_addr"), socket: optional(fields.path("socket")),
+            tls: cert.flatMap { cert in
+                key.map { Configuration.API.TLS(cert: cert, key: $0, clientCA: clientCA) }
+            })
     }
 
     private func store(_ fields: Fields) -> Configuration.Store {

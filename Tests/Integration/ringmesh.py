@@ -127,6 +127,8 @@ class Node:
                 "bind_addr": f"127.0.0.1:{self.admin_port}",
                 "socket": str(self.admin_socket),
             },
+            # Off unless a test asks for it: nodes of several tests run side by side.
+            "api": {"bind_addr": ""},
             "store": {
                 "driver": "sqlite",
                 "path": str(self.directory / "state" / "state.db"),

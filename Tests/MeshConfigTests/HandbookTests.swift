@@ -53,8 +53,7 @@ import Testing
         let start = try #require(page.range(of: "```yaml\n")).upperBound
         let end = try #require(page[start...].range(of: "```")).lowerBound
         let shown = try load(String(page[start..<end]))
-        let used = try load(
-            designExample.replacing("bind_addr: 127.0.0.1:8500", with: "bind_addr: \"\""))
+        let used = try load(designExample)
         #expect(shown.rendered() == used.rendered())
     }
 }

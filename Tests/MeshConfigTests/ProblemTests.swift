@@ -193,10 +193,17 @@ import Testing
                   - { name: c, bind_addr: "0.0.0.0:0", kind: l4, service: web }
                   - { name: d, bind_addr: "0.0.0.0:0", kind: l4, service: web }
                 """) == [
-                    "2:19 api.bind_addr", "2:19 api.bind_addr", "5:5 services", "6:5 services",
-                    "7:5 services", "11:5 config_entries", "14:5 listeners",
+                    "2:19 api.bind_addr", "5:5 services", "6:5 services", "7:5 services",
+                    "11:5 config_entries", "14:5 listeners",
                     "15:27 listeners[2].bind_addr",
                 ])
+    }
+
+    @Test func aCertificateOfTheAPINeedsItsKey() {
+        #expect(places("api: { tls: { cert: a.crt } }") == ["1:13 api.tls"])
+        #expect(places("api: { tls: { key: a.key } }") == ["1:13 api.tls"])
+        #expect(places("api: { tls: { client_ca: a.crt } }") == ["1:13 api.tls"])
+        #expect(places("api: { tls: { cert: a.crt, key: a.key, client_ca: b.crt } }") == [])
     }
 
     @Test func pathsAreLookedForOnlyWhenAsked() {

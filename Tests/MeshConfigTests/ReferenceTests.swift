@@ -57,7 +57,7 @@ import Testing
             }
         }
         #expect(page.contains("| `bind_addr` | address host:port | `127.0.0.1:8002` |"))
-        #expect(page.contains("does not serve the API yet"))
+        #expect(page.contains("| `bind_addr` | address host:port | `127.0.0.1:8500` |"))
         for line in page.split(separator: "\n") where line.hasPrefix("|") {
             let bars = line.replacing("\\|", with: "").filter { $0 == "|" }.count
             #expect(bars == 6, "\(line)")

@@ -95,10 +95,33 @@ package enum RootKeys {
         "api section",
         [
             .key(
-                "bind_addr", .address, default: "",
-                "Where the Consul-compatible API listens. This version reads the key and does not "
-                    + "serve the API yet: setting it is accepted with a warning.",
-                example: "127.0.0.1:8500")
+                "bind_addr", .address, default: "127.0.0.1:8500",
+                "Where the Consul-compatible API listens: everybody who reaches it may read and "
+                    + "change what it serves, private keys of certificates too. Empty turns the "
+                    + "port off."),
+            .key(
+                "socket", .path(.socket), default: "",
+                "A unix socket of the same API, open to its owner only. Empty turns it off.",
+                example: "/run/ringmesh/consul.sock"),
+            .optional(
+                "tls", .object(apiTLS), example: "{ cert: api.crt, key: api.key }",
+                "TLS of `bind_addr`. Without it the API is plain HTTP."),
+        ])
+
+    static let apiTLS = ObjectSchema(
+        "api.tls section",
+        [
+            .key(
+                "cert", .path(.existingFile), default: "",
+                "The certificate chain in PEM, leaf first. It goes with `key`.",
+                example: "api.crt"),
+            .key(
+                "key", .path(.existingFile), default: "", "The private key of `cert` in PEM.",
+                example: "api.key"),
+            .key(
+                "client_ca", .path(.existingFile), default: "",
+                "Certificates in PEM to one of which a client's must lead. Empty asks for none.",
+                example: "clients.crt"),
         ])
 
     static let store = ObjectSchema(

@@ -127,7 +127,7 @@ struct Node: Sendable {
                 },
                 NodeService(name: "names") { await names.run { await pipeline.invalidate() } },
             ] + healthServices(health, http, pipeline, store) + watcherServices(source, pipeline)
-                + adminServers(backend) + readiness(pipeline, ready)
+                + adminServers(backend) + consulServers(store) + readiness(pipeline, ready)
                 + serviceManager(pipeline))
     }
 
@@ -218,6 +218,17 @@ struct Node: Sendable {
                 })
         }
         return services
+    }
+
+    private func consulServers(_ store: any StateStore) throws -> [NodeService] {
+        let backend = NodeConsulBackend(store: store, node: configuration.node)
+        let groups = ConsulGroups(
+            configuration: configuration, backend: backend, log: logs.logger("consul"))
+        return try groups.servers().map { name, server in
+            NodeService(name: name) {
+                try await Self.listening(on: name) { try await server.run() }
+            }
+        }
     }
 
     /// Names the address in what a server throws.

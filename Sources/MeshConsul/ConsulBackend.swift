@@ -1,0 +1,27 @@
+package import MeshModel
+package import MeshStore
+
+/// What the API asks of the control plane besides the store, which it reads and waits on itself.
+package protocol ConsulBackend: Sendable {
+    var store: any StateStore { get }
+    /// This node, the only one that is its own server.
+    var node: NodeInfo { get }
+}
+
+extension ConsulBackend {
+    /// The node's id: that of the installation, which is kept with the store.
+    package var nodeID: String { store.snapshot.installationID }
+
+    /// Where servers would talk to each other. Nothing listens there: clients only compare it.
+    package var serverAddress: String {
+        HostPort(host: node.address, port: ConsulVersion.serverPort).description
+    }
+}
+
+/// What the API says it is.
+package enum ConsulVersion {
+    package static let text = "1.9.8"
+    static let serverPort: UInt16 = 8300
+    static let serfPort: UInt16 = 8301
+    static let wanPort: UInt16 = 8302
+}
