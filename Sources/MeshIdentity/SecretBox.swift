@@ -45,6 +45,13 @@ package struct SecretBox: Sendable {
         keyID = Array(hash.finalize().prefix(8))
     }
 
+    /// By this a secret is found again; it is worth nothing without the store's key.
+    package func digest(_ secret: String) -> [UInt8] {
+        let own = HKDF<SHA256>.deriveKey(
+            inputKeyMaterial: key, info: Array("ringmesh token digest".utf8), outputByteCount: 32)
+        return Array(HMAC<SHA256>.authenticationCode(for: Array(secret.utf8), using: own))
+    }
+
     package func seal(_ secret: SecretBytes, name: String) throws -> [UInt8] {
         let head = Self.magic + [Self.version, Self.chaChaPoly] + keyID
         let box = try ChaChaPoly.seal(

@@ -107,6 +107,9 @@ extension StoreState {
         }
         all += keyValues.values.map { (.keyValues, $0.key, $0.modifyIndex) }
         all += sessionRecords.map { (.sessions, $0.key, $0.value.modifyIndex) }
+        all += queryRecords.map { (.preparedQueries, $0.key, $0.value.modifyIndex) }
+        all += policyRecords.map { (.policies, $0.key, $0.value.modifyIndex) }
+        all += tokenRecords.map { (.tokens, $0.key, $0.value.modifyIndex) }
         all += rootRecords.values.map { (.roots, $0.id, $0.modifyIndex) }
         all += leafRecords.values.map { (.leaves, $0.id.uri, $0.modifyIndex) }
         all += secretRecords.values.map { (.secrets, $0.name, $0.modifyIndex) }

@@ -8,6 +8,9 @@ enum Change: Sendable {
     case intention(IntentionKey, from: Intention?, to: Intention?)
     case keyValue(KeyName, from: KeyValueRecord?, to: KeyValueRecord?)
     case session(String, from: Stored<Session>?, to: Stored<Session>?)
+    case query(String, from: Stored<PreparedQuery>?, to: Stored<PreparedQuery>?)
+    case policy(String, from: Stored<ACLPolicy>?, to: Stored<ACLPolicy>?)
+    case token(String, from: Stored<KeptToken>?, to: Stored<KeptToken>?)
     /// Until when nobody gets a key; forgotten with the process.
     case lockDelay(KeyName, from: ContinuousClock.Instant?, to: ContinuousClock.Instant?)
     case root(String, from: RootRecord?, to: RootRecord?)
@@ -23,7 +26,10 @@ enum Change: Sendable {
     var isVolatile: Bool {
         switch self {
         case .fileLayer, .note, .lockDelay: true
-        case .service, .entry, .intention, .keyValue, .session, .root, .leaf, .secret, .fact: false
+        case .service, .entry, .intention, .keyValue, .session, .query, .policy, .token, .root,
+            .leaf,
+            .secret, .fact:
+            false
         }
     }
 
@@ -38,6 +44,9 @@ enum Change: Sendable {
             Self.intention(key, isGone: new == nil)
         case .keyValue(let key, _, let new): [(Touched(.keyValues, key.text), new == nil)]
         case .session(let id, _, let new): [(Touched(.sessions, id), new == nil)]
+        case .query(let id, _, let new): [(Touched(.preparedQueries, id), new == nil)]
+        case .policy(let id, _, let new): [(Touched(.policies, id), new == nil)]
+        case .token(let id, _, let new): [(Touched(.tokens, id), new == nil)]
         case .lockDelay: []
         case .root(let id, _, let new): [(Touched(.roots, id), new == nil)]
         case .leaf(let id, _, let new): [(Touched(.leaves, id.uri), new == nil)]

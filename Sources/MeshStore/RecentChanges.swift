@@ -31,7 +31,9 @@ struct RecentChanges: Sendable {
             floor = index
             lastEntry = index
         case .entry: lastEntry = index
-        case .keyValue, .session, .lockDelay, .root, .leaf, .secret, .fact, .note: return
+        case .keyValue, .session, .lockDelay, .query, .policy, .token, .root, .leaf, .secret,
+            .fact, .note:
+            return
         }
         guard changes.count > Self.limit else { return }
         let half = changes.count / 2

@@ -62,6 +62,12 @@ extension Change {
             try Self.persist(db, key, new)
         case .session(let id, _, let new):
             try Self.persist(db, "sessions", column: "session", id, new)
+        case .query(let id, _, let new):
+            try Self.persist(db, "prepared_queries", column: "query", id, new)
+        case .policy(let id, _, let new):
+            try Self.persist(db, "policies", column: "policy", id, new)
+        case .token(let id, _, let new):
+            try Self.persist(db, "tokens", column: "token", id, new)
         case .root(let id, _, let new): try Self.persist(db, id, new)
         case .leaf(let id, _, let new): try Self.persist(db, id, new)
         case .secret(let name, _, let new):
@@ -158,14 +164,14 @@ extension StoreState {
         var state = StoreState(index: Index(UInt64(bitPattern: reserved)), box: box)
         try state.loadPolicy(db)
         try state.loadCertificates(db)
-        try state.loadPairs(db)
+        try state.loadState(db)
         try state.each(db, "facts") { state, row in
             state.facts[row["name"]] = row["value"] as String
         }
         return state
     }
 
-    private mutating func loadPairs(_ db: Database) throws {
+    private mutating func loadState(_ db: Database) throws {
         try each(db, "key_values") { state, row in
             let record = KeyValueRecord(
                 key: String(decoding: Column.bytes(row, "key"), as: UTF8.self),
@@ -179,6 +185,15 @@ extension StoreState {
         }
         try each(db, "sessions") { state, row in
             state.sessionRecords[row["id"]] = try Column.stored(row, "session")
+        }
+        try each(db, "prepared_queries") { state, row in
+            state.queryRecords[row["id"]] = try Column.stored(row, "query")
+        }
+        try each(db, "policies") { state, row in
+            state.policyRecords[row["id"]] = try Column.stored(row, "policy")
+        }
+        try each(db, "tokens") { state, row in
+            state.setToken(row["id"], from: nil, to: try Column.stored(row, "token"))
         }
     }
 

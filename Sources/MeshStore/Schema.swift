@@ -14,6 +14,9 @@ enum Schema {
         migrator.registerMigration("0002 sessions hold pairs") { db in
             for sql in sessions { try db.execute(sql: sql) }
         }
+        migrator.registerMigration("0003 prepared queries, policies, tokens") { db in
+            for sql in access { try db.execute(sql: sql) }
+        }
         return migrator
     }
 
@@ -58,6 +61,12 @@ enum Schema {
         "ALTER TABLE key_values ADD COLUMN lock_index INTEGER NOT NULL DEFAULT 0",
         "ALTER TABLE key_values ADD COLUMN session TEXT",
         table("sessions", "id TEXT PRIMARY KEY NOT NULL, session TEXT NOT NULL"),
+    ]
+
+    private static let access = [
+        table("prepared_queries", "id TEXT PRIMARY KEY NOT NULL, query TEXT NOT NULL"),
+        table("policies", "id TEXT PRIMARY KEY NOT NULL, policy TEXT NOT NULL"),
+        table("tokens", "id TEXT PRIMARY KEY NOT NULL, token TEXT NOT NULL"),
     ]
 
     private static func table(

@@ -129,6 +129,9 @@ extension StoreDraft {
                 record(.lockDelay(key, from: state.lockDelays[key], to: until))
             }
         }
+        for (query, bound) in state.queryRecords where bound.value.session == id {
+            record(.query(query, from: bound, to: nil))
+        }
         record(.session(id, from: old, to: nil))
         return true
     }

@@ -16,6 +16,11 @@ package struct StoreState: Sendable {
     var sessionRecords: [String: Stored<Session>] = [:]
     /// Until when nobody gets a key, because the session that held it ended by force.
     var lockDelays: [KeyName: ContinuousClock.Instant] = [:]
+    var queryRecords: [String: Stored<PreparedQuery>] = [:]
+    var policyRecords: [String: Stored<ACLPolicy>] = [:]
+    var tokenRecords: [String: Stored<KeptToken>] = [:]
+    /// The accessor of the token with a digest.
+    var accessors: [[UInt8]: String] = [:]
     var rootRecords: [String: RootRecord] = [:]
     var leafRecords: [SpiffeID: LeafRecord] = [:]
     var secretRecords: [String: SecretRecord] = [:]
@@ -42,6 +47,10 @@ package struct StoreState: Sendable {
         case .keyValue(let key, let old, let new):
             setKeyValue(key, from: forward ? old : new, to: forward ? new : old)
         case .session(let id, let old, let new): sessionRecords[id] = forward ? new : old
+        case .query(let id, let old, let new): queryRecords[id] = forward ? new : old
+        case .policy(let id, let old, let new): policyRecords[id] = forward ? new : old
+        case .token(let id, let old, let new):
+            setToken(id, from: forward ? old : new, to: forward ? new : old)
         case .lockDelay(let key, let old, let new): lockDelays[key] = forward ? new : old
         case .root(let id, let old, let new): rootRecords[id] = forward ? new : old
         case .leaf(let id, let old, let new): leafRecords[id] = forward ? new : old
@@ -217,4 +226,5 @@ extension StoreState {
 enum Fact {
     static let trustDomain = "trust_domain"
     static let installationID = "installation_id"
+    static let bootstrapIndex = "acl_bootstrap_index"
 }

@@ -14,6 +14,12 @@ package enum StoreTopic: String, Sendable, CaseIterable {
     case keyValues
     /// Sessions, which hold keys; the key is the session's id.
     case sessions
+    /// Prepared queries; the key is the query's id.
+    case preparedQueries
+    /// Policies of access control; the key is the policy's id.
+    case policies
+    /// Tokens; the key is the token's accessor.
+    case tokens
     /// Other secrets; the key is their name.
     case secrets
     /// Facts about the installation; the key is their name.
