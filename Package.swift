@@ -125,7 +125,7 @@ let swiftTargets: [Target] = [
     swiftRoom("MeshConfig", ["MeshModel", "CLibYAML"]),
     swiftRoom("MeshTelemetry", [logging]),
     swiftRoom("MeshAuthz", ["MeshModel"]),
-    swiftRoom("MeshDiscovery", ["MeshModel"]),
+    swiftRoom("MeshDiscovery", ["MeshModel", "MeshRegex"]),
     swiftRoom("MeshRegex", ["MeshModel"]),
     swiftRoom("MeshFilter", ["MeshModel", "MeshRegex"]),
     swiftRoom(

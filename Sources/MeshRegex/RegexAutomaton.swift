@@ -67,6 +67,7 @@ struct RegexAutomaton {
             return entry
         case .repeated(let part, let least, let most):
             return try addRepeated(part, least: least, most: most, then: then)
+        case .group(let part, _), .lazy(let part): return try add(part, then: then)
         case .start: return try append(.start(next: then))
         case .end: return try append(.end(next: then))
         }

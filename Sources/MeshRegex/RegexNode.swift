@@ -12,6 +12,10 @@ indirect enum RegexNode: Equatable {
     case start
     /// `$`, `\z`: nothing stands behind.
     case end
+    /// A group whose part of the text is asked for.
+    case group(RegexNode, number: Int)
+    /// A repetition that takes as little as it can.
+    case lazy(RegexNode)
 }
 
 /// A set of bytes.

@@ -12,10 +12,13 @@ struct RegexParser {
     private var at = 0
     private var depth = 0
     private var flags: Flags
+    /// Groups that have a number so far; nil when groups and greed do not matter.
+    private var groups: Int?
 
     private struct Flags {
         var ignoreCase: Bool
         var dotAll = false
+        var isLazy = false
     }
 
     /// As in RE2.
@@ -37,6 +40,15 @@ struct RegexParser {
 
     private func problem(_ what: String) -> MeshError {
         MeshError(.invalid, "\(what) at position \(at + 1) of the expression")
+    }
+
+    /// The tree with its groups and what is lazy, and how many groups there are.
+    static func parseGroups(_ pattern: String) throws -> (node: RegexNode, groups: Int) {
+        var parser = RegexParser(pattern, ignoreCase: false)
+        parser.groups = 0
+        let node = try parser.parseChoice()
+        guard parser.at == parser.pattern.count else { throw parser.problem("unexpected )") }
+        return (node, parser.groups ?? 0)
     }
 
     private var next: Unicode.Scalar? { at < pattern.count ? pattern[at] : nil }
@@ -118,9 +130,11 @@ struct RegexParser {
 
     private mutating func parseCounted(_ atom: RegexNode) throws -> RegexNode {
         guard let bounds = try takeCount() else { return atom }
-        _ = take("?")  // greedy or not, the texts are the same
+        let isLazy = take("?") != flags.isLazy
         if try takeCount() != nil { throw problem("two counts in a row") }
-        return .repeated(atom, least: bounds.least, most: bounds.most)
+        let node = RegexNode.repeated(atom, least: bounds.least, most: bounds.most)
+        // Greedy or not, the texts are the same; only the parts of groups differ.
+        return isLazy && groups != nil ? .lazy(node) : node
     }
 
     /// `*`, `+`, `?`, `{n}`, `{n,}` or `{n,m}`; nil, and nothing taken, when none stands here. A
@@ -167,17 +181,23 @@ extension RegexParser {
     private mutating func parseGroup() throws -> RegexNode? {
         at += 1
         let outer = flags
+        var isNumbered = true
         if take("?") {
             if take("P<") || take("<") {
                 try skipName()
             } else if try parseFlags() {
                 return nil
+            } else {
+                isNumbered = false
             }
         }
+        if isNumbered, let count = groups { groups = count + 1 }
+        let number = groups
         let node = try parseChoice()
         guard take(")") else { throw problem("a group without its )") }
         flags = outer
-        return node
+        guard isNumbered, let number else { return node }
+        return .group(node, number: number)
     }
 
     private mutating func skipName() throws {
@@ -200,7 +220,7 @@ extension RegexParser {
             switch scalar {
             case "i": flags.ignoreCase = value
             case "s": flags.dotAll = value
-            case "U": break  // swaps greedy and not, which accept the same texts
+            case "U": flags.isLazy = value
             case "m": throw problem("multi-line mode is not supported")
             case "-" where value: value = false
             case ":": return false
