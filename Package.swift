@@ -54,7 +54,8 @@ let swiftSettings: [SwiftSetting] = [
 /// Rooms in which every use of unsafe memory must be marked, and none is: see the decision on house
 /// rules for the others.
 let memorySafeRooms: Set<String> = [
-    "MeshModel", "MeshAdminAPI", "MeshAuthz", "MeshDiscovery", "MeshRegex", "MeshFilter",
+    "MeshModel", "MeshACL", "MeshAdminAPI", "MeshAuthz", "MeshDiscovery", "MeshRegex",
+    "MeshFilter",
 ]
 
 func swiftRoom(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
@@ -125,6 +126,7 @@ let swiftTargets: [Target] = [
     swiftRoom("MeshConfig", ["MeshModel", "CLibYAML"]),
     swiftRoom("MeshTelemetry", [logging]),
     swiftRoom("MeshAuthz", ["MeshModel"]),
+    swiftRoom("MeshACL", ["MeshModel"]),
     swiftRoom("MeshDiscovery", ["MeshModel", "MeshRegex"]),
     swiftRoom("MeshRegex", ["MeshModel"]),
     swiftRoom("MeshFilter", ["MeshModel", "MeshRegex"]),
@@ -230,6 +232,7 @@ let swiftTargets: [Target] = [
         ], swiftSettings: swiftSettings),
     swiftTests("MeshConfig", ["MeshModel"]),
     swiftTests("MeshAuthz", ["MeshModel"]),
+    swiftTests("MeshACL", ["MeshModel"]),
     swiftTests("MeshRegex", ["MeshModel"]),
     swiftTests("MeshFilter", ["MeshModel"]),
     swiftTests("MeshLanes"),
