@@ -160,4 +160,7 @@ void l7h2_start(struct proxy *proxy, struct conn *conn)
     mux->flags |= MUX_WITHIN;
     conn->ops = &l7h2_ops;
     conn_arm_timer(proxy, conn, l7h2_entry(proxy, conn)->head_timeout_ms);
+    if (proxy->draining) { /* accepted before, or at the last look at its socket */
+        l7h2_leave(proxy, conn);
+    }
 }

@@ -223,6 +223,9 @@ static void kit_check_empty(const struct proxy_kit *kit)
     CHECK_UINT(proxy->bulks.used, 0);
     CHECK_UINT(proxy->proxieds.used, 0);
     CHECK_UINT(proxy->coders.used, 0);
+    CHECK_UINT(proxy->muxes.used, 0);
+    CHECK_UINT(proxy->streams.used, 0);
+    CHECK_UINT(proxy->h2_memory.used, 0);
     CHECK_UINT(proxy->uppool.idle, 0);
     CHECK_UINT(proxy_kit_worker_stat(kit, ABI_WORKER_CONNECTIONS_OPEN), 0);
     CHECK_UINT(proxy_kit_worker_stat(kit, ABI_WORKER_UPSTREAM_OPEN), 0);
