@@ -152,25 +152,31 @@ static const struct h2_owner owner = {
     .leaving = on_leaving,
 };
 
-void kit_open(struct kit_side *side, bool server)
+bool kit_begin(struct kit_side *side, bool server, struct h2_memory *memory)
 {
-    void *arena = aligned_alloc(H2_SLAB_SIZE, KIT_ARENA);
     struct h2_config config = {
         .server = server,
         .limits = kit_limits,
-        .memory = &side->memory,
+        .memory = memory,
         .owner = &owner,
         .context = side,
         .seed = 7,
     };
 
-    memset(side, 0, sizeof(*side));
-    MUST(arena != NULL);
-    h2_memory_init(&side->memory, arena, KIT_ARENA);
     side->now_ms = 1000;
     side->alive = true;
     side->session = h2_create(&config);
-    MUST(side->session != NULL);
+    return side->session != NULL;
+}
+
+void kit_open(struct kit_side *side, bool server)
+{
+    void *arena = aligned_alloc(H2_SLAB_SIZE, KIT_ARENA);
+
+    memset(side, 0, sizeof(*side));
+    MUST(arena != NULL);
+    h2_memory_init(&side->memory, arena, KIT_ARENA);
+    MUST(kit_begin(side, server, &side->memory));
 }
 
 void kit_close(struct kit_side *side)

@@ -41,6 +41,8 @@ struct kit_side {
 
 extern const struct h2_limits kit_limits;
 
+/* A cleared side gets its session from this memory. false: there is too little. */
+[[nodiscard]] bool kit_begin(struct kit_side *side, bool server, struct h2_memory *memory);
 /* The memory of both sides is taken once and checked to be unused at the end. */
 void kit_open(struct kit_side *side, bool server);
 void kit_close(struct kit_side *side);
