@@ -12,6 +12,8 @@ import ssl
 import threading
 import time
 
+import frames
+from h2client import Http2
 from wire import Client, Closed
 
 UPGRADE = ["Connection: Upgrade", "Upgrade: websocket"]
@@ -78,6 +80,57 @@ class Asking(Lane):
             self.drop()
 
 
+class Multiplexed(Lane):
+    """`streams` requests at once on one HTTP/2 connection, for as long as the server takes them.
+    What its GOAWAY says was not looked at is asked again on a new one (RFC 9113 6.8).
+    """
+
+    def __init__(self, name, port, context=None, streams=4, **more):
+        """`context` offers h2; without, HTTP/2 by prior knowledge."""
+        super().__init__(name, **more)
+        self.port, self.context, self.streams = port, context, streams
+        self.next = 1
+
+    def dial(self):
+        self.next = 1
+        return Http2(self.port, self.context, open_windows=True).start()
+
+    def turn(self):
+        while not self.asked_all():
+            self.drop()
+
+    def asked_all(self):
+        """Whether anything of what was asked was answered; false: the connection takes no more."""
+        client = self.client = self.client or self.dial()
+        asked = range(self.next, self.next + 2 * self.streams, 2)
+        self.next = asked.stop
+        for stream in asked:
+            post = stream % 4 == 3
+            client.ask(stream, "POST" if post else "GET", "/", body=b"x" * 64 if post else b"")
+        client.until(lambda: all(self.is_over(stream) for stream in asked))
+        last = self.last_taken()
+        for stream in asked:
+            answer = client.answers.pop(stream, None)
+            if stream > last:
+                continue
+            if answer is None or answer.status != 200 or answer.body != b"ok" or not answer.ended:
+                raise Closed(f"stream {stream} of {last}: {answer}; {client.story()}")
+        if client.goaways or client.closed:
+            self.drop()
+        else:
+            client.history.clear()
+        return asked[0] <= last
+
+    def last_taken(self):
+        """The last stream that the server looks at."""
+        told = [f for f in self.client.history if f.kind == frames.GOAWAY]
+        return min((int.from_bytes(f.payload[:4], "big") for f in told), default=1 << 31)
+
+    def is_over(self, stream):
+        answer = self.client.answers.get(stream)
+        return (answer is not None and answer.over) or stream > self.last_taken()
+
+
 class Streaming(Lane):
     """One stream held open, a few bytes there and back at a time. `cuts` are ends of the stream."""
 
@@ -94,21 +147,54 @@ class Streaming(Lane):
         if self.websocket and self.client.get("/", headers=UPGRADE).status != 101:
             raise Closed("no 101")
 
+    def there_and_back(self, word):
+        if not self.client.send(word):
+            raise Closed("cannot send")
+        if self.client.stream.exactly(len(word)) != word:
+            raise Closed("other bytes than were sent")
+
     def turn(self):
         if not self.client:
             self.open()
         word = f"{self.name} {self.ok}\n".encode()
         try:
-            if not self.client.send(word):
-                raise Closed("cannot send")
-            if self.client.stream.exactly(len(word)) != word:
-                raise Closed("other bytes than were sent")
+            self.there_and_back(word)
         except (OSError, Closed):
             if not self.may_be_cut():
                 raise
             self.cuts += 1
             self.lives.append(time.monotonic() - self.opened_at)
             self.drop()
+
+
+class Tunnelled(Streaming):
+    """A WebSocket on a stream of HTTP/2 (RFC 8441), the only one of its connection."""
+
+    def open(self):
+        self.client = Http2(self.port).start()
+        self.opened_at = time.monotonic()
+        fields = [
+            (":method", "CONNECT"),
+            (":protocol", "websocket"),
+            (":scheme", "http"),
+            (":path", "/"),
+            (":authority", "ex.test"),
+            ("sec-websocket-version", "13"),
+        ]
+        self.client.send(frames.headers(1, frames.block(fields), end_stream=False))
+        self.client.until(lambda: 1 in self.client.answers)
+        if self.client.answers.get(1) is None or self.client.answers[1].status != 200:
+            raise Closed(f"no 200: {self.client.story()}")
+
+    def there_and_back(self, word):
+        answer = self.client.answers[1]
+        self.client.history.clear()
+        answer.body = b""
+        if not self.client.send(frames.data(1, word, end_stream=False)):
+            raise Closed("cannot send")
+        self.client.until(lambda: len(answer.body) >= len(word) or answer.over)
+        if answer.body != word:
+            raise Closed(f"{answer.body!r} came back; {self.client.story()}")
 
 
 class Lanes:

@@ -17,7 +17,8 @@ import time
 from pathlib import Path
 
 from certificates import authority, leaf
-from lanes import Asking, Lanes, Streaming, echo_server
+from h2client import tls_context
+from lanes import Asking, Lanes, Multiplexed, Streaming, Tunnelled, echo_server
 from ports import Ports
 from processes import fds, rss_kib
 from ringmesh import Node, defaults, listener, service, sidecar
@@ -51,6 +52,7 @@ class Soak:
         ca = authority(folder, "ca")
         cert, key = leaf(folder, "server", ca, "DNS:ex.test")
         self.context = ssl.create_default_context(cafile=str(ca[0]))
+        self.h2_context = tls_context(cafile=str(ca[0]))
         dead = ports.dead()
         self.node = Node(
             ports,
@@ -110,7 +112,11 @@ class Soak:
             Asking("mesh kept", self.mesh, pause=0.01),
             Asking("mesh fresh", self.mesh, keep=False, pause=0.01),
             Asking("retries", self.flaky, pause=0.01),
+            Multiplexed("h2", self.plain, pause=0.01),
+            Multiplexed("h2 tls", self.tls, self.h2_context, pause=0.01),
+            Multiplexed("h2 idle", self.plain, pause=1.3),
             Streaming("websocket", self.plain, websocket=True, may_be_cut=self.may_be_cut),
+            Tunnelled("websocket over h2", self.plain, may_be_cut=self.may_be_cut),
             Streaming("l4", self.l4, may_be_cut=self.may_be_cut),
         )
 
