@@ -238,24 +238,13 @@ static void l7_redirect(struct proxy *proxy, struct request *request, const stru
     l7_answer(proxy, request, &answer, ABI_OUTCOME_RESPONDED);
 }
 
-static void l7_respond(struct proxy *proxy, struct request *request, const struct abi_route *route)
-{
-    const struct view *table = &proxy->current->view;
-    struct answer answer = {
-        .status = route->status,
-        .body = view_text(table, route->body),
-        .content_type = view_text(table, route->content_type),
-        .ops = {.table = table, .list = route->header_ops, .response = true},
-    };
-
-    l7_answer(proxy, request, &answer, ABI_OUTCOME_RESPONDED);
-}
-
 /* What the route changes in the answer, kept behind the head. */
-static bool l7_keep_ops(struct proxy *proxy, struct request *request, const struct abi_route *route)
+static bool l7_keep_ops(struct proxy *proxy, struct request *request, const struct l7_view *view,
+                        const struct abi_route *route)
 {
+    struct l7vars vars = {.proxy = proxy, .request = request, .view = view, .route = route};
     struct l7ops ops = {
-        .table = &proxy->current->view, .list = route->header_ops, .response = true};
+        .table = &proxy->current->view, .list = route->header_ops, .response = true, .vars = &vars};
     size_t length = 0;
 
     if (route->header_ops.count > 0) {
@@ -267,13 +256,33 @@ static bool l7_keep_ops(struct proxy *proxy, struct request *request, const stru
         return true;
     }
     length = l7ops_pack(&ops, proxy->scratch, REQUEST_OPS_MAX);
-    MUST(length != L7OPS_FULL); /* tables_check_ops */
+    if (length == L7OPS_FULL) { /* variables have made it so long: see tables_check_ops */
+        l7_fail(proxy, request, ABI_OUTCOME_TOO_LARGE);
+        return false;
+    }
     if (spill_append(&request->big_ops, &proxy->blocks, bytes_of(proxy->scratch, length)) !=
         MESH_OK) {
         l7_fail(proxy, request, ABI_OUTCOME_OVERLOAD);
         return false;
     }
     return true;
+}
+
+static void l7_respond(struct proxy *proxy, struct request *request, const struct l7_view *view,
+                       const struct abi_route *route)
+{
+    const struct view *table = &proxy->current->view;
+    struct answer answer = {
+        .status = route->status,
+        .body = view_text(table, route->body),
+        .content_type = view_text(table, route->content_type),
+    };
+
+    if (!l7_keep_ops(proxy, request, view, route)) {
+        return;
+    }
+    answer.ops.packed = request_answer_ops(request);
+    l7_answer(proxy, request, &answer, ABI_OUTCOME_RESPONDED);
 }
 
 /* The head for the upstream, kept in the request until the answer has begun. */
@@ -296,7 +305,7 @@ static bool l7_build_head(struct proxy *proxy, struct request *request, const st
         length = 0;
     }
     request->head_length = (uint32_t)length;
-    return l7_keep_ops(proxy, request, route);
+    return l7_keep_ops(proxy, request, view, route);
 }
 
 static void l7_forward(struct proxy *proxy, struct request *request, const struct l7_view *view,
@@ -429,7 +438,7 @@ static void l7_decide(struct proxy *proxy, struct request *request, const struct
     if (route == NULL) {
         l7_fail(proxy, request, ABI_OUTCOME_NO_ROUTE);
     } else if (route->action == ABI_ACTION_RESPOND) {
-        l7_respond(proxy, request, route);
+        l7_respond(proxy, request, view, route);
     } else if (route->action == ABI_ACTION_REDIRECT) {
         l7_redirect(proxy, request, view, route);
     } else {

@@ -396,9 +396,11 @@ size_t l7head_request(struct proxy *proxy, struct request *request, const struct
 {
     const struct h1_head *head = &proxy->head;
     struct l7_out out = {.at = to, .end = to + capacity};
+    struct l7vars vars = {.proxy = proxy, .request = request, .view = view, .route = route};
 
     if (route != NULL) {
-        out.ops = (struct l7ops){.table = &proxy->current->view, .list = route->header_ops};
+        out.ops = (struct l7ops){
+            .table = &proxy->current->view, .list = route->header_ops, .vars = &vars};
     }
     put(&out, h1_slice(view->start, head->method_name));
     PUT(&out, " ");
@@ -476,10 +478,12 @@ size_t l7head_response(struct proxy *proxy, struct request *request, const uint8
 {
     struct h1_head *head = &proxy->head;
     struct l7_out out = {.at = to, .end = to + capacity};
+    struct l7vars vars = {.proxy = proxy, .request = request};
     bool final = head->status >= 200 || head->status == 101;
 
     if (final) {
         out.ops.packed = request_answer_ops(request);
+        out.ops.vars = &vars;
     }
     put_status(&out, head->status);
     put(&out, h1_slice(start, head->reason));

@@ -13,12 +13,14 @@
 
 struct l7ops_one {
     uint8_t kind; /* enum abi_header_op_kind */
+    bool varies;  /* the value has variables */
     struct bytes name;
     struct bytes value;
 };
 
 /* A packed change: kind, length of the name, length of the value (little-endian), the two texts. */
-#define L7OPS_HEAD 5u
+#define L7OPS_HEAD   5u
+#define L7OPS_VARIES 0x80u /* of the kind: the value has variables */
 _Static_assert(LIMIT_TEXT <= UINT16_MAX, "lengths of packed changes are 16 bits");
 
 static bool l7ops_is_ours(struct bytes name)
@@ -55,6 +57,7 @@ static bool l7ops_next(const struct l7ops *ops, size_t *at, struct l7ops_one *on
 
         if (record->response == (ops->response ? 1 : 0)) {
             one->kind = record->kind;
+            one->varies = record->varies != 0;
             one->name = view_text(ops->table, record->name);
             one->value = view_text(ops->table, record->value);
             return true;
@@ -63,7 +66,8 @@ static bool l7ops_next(const struct l7ops *ops, size_t *at, struct l7ops_one *on
     if (*at < ops->packed.len) {
         const uint8_t *from = ops->packed.ptr + *at;
 
-        one->kind = from[0];
+        one->kind = from[0] & (uint8_t)~L7OPS_VARIES;
+        one->varies = (from[0] & L7OPS_VARIES) != 0;
         one->name = bytes_of(from + L7OPS_HEAD, l7ops_read16(from + 1));
         one->value = bytes_of(one->name.ptr + one->name.len, l7ops_read16(from + 3));
         *at += L7OPS_HEAD + one->name.len + one->value.len;
@@ -90,29 +94,72 @@ bool l7ops_drops(const struct l7ops *ops, struct bytes name)
     return !l7ops_is_none(ops) && !l7ops_is_ours(name) && l7ops_overrides(ops, 0, name);
 }
 
+static size_t l7ops_put(uint8_t *to, size_t at, size_t capacity, struct bytes text)
+{
+    if (at == L7OPS_FULL || text.len > capacity - at) {
+        return L7OPS_FULL;
+    }
+    if (text.len > 0) {
+        memcpy(to + at, text.ptr, text.len);
+    }
+    return at + text.len;
+}
+
+/* The value of a change behind `at`: where it ends, or L7OPS_FULL. With `keeps`, variables of the
+ * answer stay what they are. */
+static size_t l7ops_put_value(const struct l7ops *ops, const struct l7ops_one *one, bool keeps,
+                              struct bytes out, size_t at)
+{
+    struct bytes rest = one->value;
+    uint8_t *to = (uint8_t *)(uintptr_t)out.ptr;
+
+    while (one->varies && rest.len > 0) {
+        uint8_t room[L7VARS_ROOM];
+        struct bytes text = rest;
+        size_t literal = 0;
+
+        while (literal < rest.len && rest.ptr[literal] != ABI_HEADER_MARK) {
+            literal++;
+        }
+        at = l7ops_put(to, at, out.len, bytes_of(rest.ptr, literal));
+        rest = bytes_from(rest, literal);
+        if (rest.len < 2) {
+            return at;
+        }
+        text.len = 0;
+        if (keeps && rest.ptr[1] - ABI_HEADER_FIRST >= ABI_HEADER_UPSTREAM_ADDRESS) {
+            text = bytes_of(rest.ptr, 2);
+        } else if (ops->vars != NULL) {
+            text = l7vars_text(ops->vars,
+                               (enum abi_header_variable)(rest.ptr[1] - ABI_HEADER_FIRST), room);
+        }
+        at = l7ops_put(to, at, out.len, text);
+        rest = bytes_from(rest, 2);
+    }
+    return l7ops_put(to, at, out.len, rest);
+}
+
 size_t l7ops_lines(const struct l7ops *ops, uint8_t *to, size_t capacity)
 {
+    const struct bytes out = bytes_of(to, capacity);
     struct l7ops_one one;
     size_t length = 0;
     size_t at = 0;
 
-    while (l7ops_next(ops, &at, &one)) {
-        size_t line = one.name.len + 2 + one.value.len + 2;
+    while (length != L7OPS_FULL && l7ops_next(ops, &at, &one)) {
+        size_t value, end;
 
         if (one.kind == ABI_HEADER_REMOVE || l7ops_is_ours(one.name) ||
             l7ops_overrides(ops, at, one.name)) {
             continue;
         }
-        if (line > capacity - length) {
-            return L7OPS_FULL;
+        value = l7ops_put(to, length, capacity, one.name);
+        value = l7ops_put(to, value, capacity, BYTES_LITERAL(": "));
+        end = l7ops_put_value(ops, &one, false, out, value);
+        if (one.varies && end == value && end != L7OPS_FULL) {
+            continue; /* there is nothing to say */
         }
-        memcpy(to + length, one.name.ptr, one.name.len);
-        memcpy(to + length + one.name.len, ": ", 2);
-        if (one.value.len > 0) {
-            memcpy(to + length + one.name.len + 2, one.value.ptr, one.value.len);
-        }
-        memcpy(to + length + line - 2, "\r\n", 2);
-        length += line;
+        length = l7ops_put(to, end, capacity, BYTES_LITERAL("\r\n"));
     }
     return length;
 }
@@ -131,26 +178,26 @@ size_t l7ops_size(const struct l7ops *ops)
 
 size_t l7ops_pack(const struct l7ops *ops, uint8_t *to, size_t capacity)
 {
+    const struct bytes out = bytes_of(to, capacity);
     struct l7ops_one one;
     size_t length = 0;
     size_t at = 0;
 
-    while (l7ops_next(ops, &at, &one)) {
-        size_t size = L7OPS_HEAD + one.name.len + one.value.len;
+    while (length != L7OPS_FULL && l7ops_next(ops, &at, &one)) {
+        uint8_t head[L7OPS_HEAD] = {0};
+        size_t begin = length;
+        size_t value = l7ops_put(to, length, capacity, bytes_of(head, sizeof(head)));
 
-        if (size > capacity - length) {
+        value = l7ops_put(to, value, capacity, one.name);
+        length = l7ops_put_value(ops, &one, true, out, value);
+        if (length == L7OPS_FULL || length - value > UINT16_MAX) {
             return L7OPS_FULL;
         }
-        to[length] = one.kind;
-        to[length + 1] = (uint8_t)one.name.len;
-        to[length + 2] = (uint8_t)(one.name.len >> 8);
-        to[length + 3] = (uint8_t)one.value.len;
-        to[length + 4] = (uint8_t)(one.value.len >> 8);
-        memcpy(to + length + L7OPS_HEAD, one.name.ptr, one.name.len);
-        if (one.value.len > 0) {
-            memcpy(to + length + L7OPS_HEAD + one.name.len, one.value.ptr, one.value.len);
-        }
-        length += size;
+        to[begin] = (uint8_t)(one.kind | (one.varies ? L7OPS_VARIES : 0));
+        to[begin + 1] = (uint8_t)one.name.len;
+        to[begin + 2] = (uint8_t)(one.name.len >> 8);
+        to[begin + 3] = (uint8_t)(length - value);
+        to[begin + 4] = (uint8_t)((length - value) >> 8);
     }
     return length;
 }

@@ -271,6 +271,40 @@ bool view_check_match(struct view_walk *walk)
                      "automaton of a match");
 }
 
+/* A value with variables: they are known in its direction, and what is between them is a line. */
+static bool check_template(struct view_walk *walk, const struct abi_header_op *op)
+{
+    struct bytes value;
+    bool marked = false;
+
+    if (op->varies == 0) {
+        return view_check_line(walk, op->value, "field value of a header rule");
+    }
+    if (!view_check_text(walk, op->value, "field value of a header rule")) {
+        return false;
+    }
+    value = view_text(walk->view, op->value);
+    for (size_t i = 0; i < value.len; i++) {
+        uint32_t variable = i + 1 < value.len ? (uint32_t)value.ptr[i + 1] - ABI_HEADER_FIRST
+                                              : ABI_HEADER_VARIABLE_COUNT;
+
+        if (value.ptr[i] != ABI_HEADER_MARK) {
+            if ((value.ptr[i] < ' ' && value.ptr[i] != '\t') || value.ptr[i] == 0x7f) {
+                return view_rule(walk, false, ABI_REFUSAL_VALUE, "field value of a header rule");
+            }
+            continue;
+        }
+        if (variable >= ABI_HEADER_VARIABLE_COUNT ||
+            (op->response == 0 && variable >= ABI_HEADER_UPSTREAM_ADDRESS)) {
+            return view_rule(walk, false, ABI_REFUSAL_VALUE, "variable of a header rule");
+        }
+        marked = true;
+        i++;
+    }
+    walk->budget -= (uint32_t)value.len / 64;
+    return view_rule(walk, marked, ABI_REFUSAL_VALUE, "a header rule without variables");
+}
+
 bool view_check_header_op(struct view_walk *walk)
 {
     const struct abi_header_op *op = &walk->view->header_ops[walk->record];
@@ -279,11 +313,11 @@ bool view_check_header_op(struct view_walk *walk)
     for (uint32_t i = 0; i < sizeof(op->_pad0); i++) {
         padding |= op->_pad0[i];
     }
-    return view_rule(walk, op->kind < ABI_HEADER_OP_COUNT && op->response <= 1, ABI_REFUSAL_VALUE,
-                     "header rule") &&
+    return view_rule(walk, op->kind < ABI_HEADER_OP_COUNT && op->response <= 1 && op->varies <= 1,
+                     ABI_REFUSAL_VALUE, "header rule") &&
            view_rule(walk, padding == 0, ABI_REFUSAL_PADDING, "header rule") &&
            view_check_token(walk, op->name, false, "field name of a header rule") &&
-           view_check_line(walk, op->value, "field value of a header rule") &&
+           check_template(walk, op) &&
            view_rule(walk, op->kind != ABI_HEADER_REMOVE || op->value.len == 0, ABI_REFUSAL_VALUE,
                      "field value of a removal");
 }

@@ -394,9 +394,7 @@ extension ListenerDefinition.Response: Validated {
         checks.require(body.utf8.count <= 16384, ["body"], "use at most 16384 bytes")
         for (name, value) in headers {
             HTTPToken.checkRuled(name, &checks, ["headers", .key(name)])
-            checks.require(
-                HTTPToken.isFieldValue(value), ["headers", .key(name)],
-                "the value has control characters")
+            HeaderTemplate.check(value, onResponse: true, &checks, ["headers", .key(name)])
         }
     }
 }

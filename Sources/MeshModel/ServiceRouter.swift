@@ -132,14 +132,14 @@ package struct HeaderModifiers: Hashable, Sendable, Codable {
     }
 }
 
-extension HeaderModifiers: Validated {
-    package func validate(_ checks: inout FieldChecks) {
+extension HeaderModifiers {
+    /// Reports what is wrong with rules for answers, or for requests.
+    package func validate(onResponse: Bool, _ checks: inout FieldChecks) {
         for (key, values) in [("add", add), ("set", set)] {
             for (name, value) in values {
-                HTTPToken.checkRuled(name, &checks, [.key(key), .key(name)])
-                checks.require(
-                    HTTPToken.isFieldValue(value), [.key(key), .key(name)],
-                    "the value has control characters")
+                let path = [FieldStep.key(key), .key(name)]
+                HTTPToken.checkRuled(name, &checks, path)
+                HeaderTemplate.check(value, onResponse: onResponse, &checks, path)
             }
         }
         for (index, name) in remove.enumerated() {
@@ -180,8 +180,8 @@ extension ServiceRouter.Destination {
                 checks.fail([.key(key)], "write a number of bytes, 1 or more")
             }
         }
-        checks.within(["request_headers"], requestHeaders)
-        checks.within(["response_headers"], responseHeaders)
+        checks.within(["request_headers"]) { requestHeaders?.validate(onResponse: false, &$0) }
+        checks.within(["response_headers"]) { responseHeaders?.validate(onResponse: true, &$0) }
     }
 
     private func validatePauses(_ checks: inout FieldChecks) {

@@ -59,10 +59,12 @@ extension ServiceSplitter: Validated {
                 seen.insert(target).inserted, ["splits", .index(index)],
                 "split destination occurs more than once: \((split.service ?? name).text)"
                     + (split.serviceSubset.map { " subset \($0)" } ?? ""))
-            checks.within(
-                ["splits", .index(index), "request_headers"], split.requestHeaders)
-            checks.within(
-                ["splits", .index(index), "response_headers"], split.responseHeaders)
+            checks.within(["splits", .index(index), "request_headers"]) {
+                split.requestHeaders?.validate(onResponse: false, &$0)
+            }
+            checks.within(["splits", .index(index), "response_headers"]) {
+                split.responseHeaders?.validate(onResponse: true, &$0)
+            }
         }
         guard sound, !splits.isEmpty else { return }
         let sum = splits.reduce(0) { $0 + $1.hundredths }

@@ -270,6 +270,7 @@ enum LayoutTable {
         // abi_header_op
         ("abi_header_op.kind", MemoryLayout<abi_header_op>.offset(of: \.kind)),
         ("abi_header_op.response", MemoryLayout<abi_header_op>.offset(of: \.response)),
+        ("abi_header_op.varies", MemoryLayout<abi_header_op>.offset(of: \.varies)),
         ("abi_header_op._pad0", MemoryLayout<abi_header_op>.offset(of: \._pad0)),
         ("abi_header_op.name", MemoryLayout<abi_header_op>.offset(of: \.name)),
         ("abi_header_op.value", MemoryLayout<abi_header_op>.offset(of: \.value)),

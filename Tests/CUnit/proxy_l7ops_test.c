@@ -95,3 +95,38 @@ TEST(no_changes_change_nothing)
     CHECK_UINT(l7ops_lines(&ops, out, 0), 0);
     CHECK_UINT(l7ops_pack(&ops, out, 0), 0);
 }
+
+/* Without an exchange every variable is empty: what is left of the values shows where they were. */
+TEST(values_with_variables)
+{
+    struct snapshot_builder *b = snapshot_builder_new();
+    struct abi_header_op list[] = {
+        op_of(b, ABI_HEADER_SET, "a", "<\001A|\001R>"), op_of(b, ABI_HEADER_ADD, "b", "\001R"),
+        op_of(b, ABI_HEADER_SET, "c", "\001A"), op_of(b, ABI_HEADER_SET, "d", "plain")};
+    struct view view;
+    struct view_refusal refusal;
+    struct l7ops ops = {.table = &view, .list = {0, 4}, .response = true};
+    static const char made[] = "a: <|>\r\nd: plain\r\n";
+    uint8_t out[64], packed[64];
+    size_t length;
+
+    for (size_t i = 0; i < 4; i++) {
+        list[i].varies = i < 3;
+        snapshot_builder_add(b, ABI_SECTION_HEADER_OP, &list[i]);
+    }
+    CHECK(view_open(&view, snapshot_builder_bytes(b), snapshot_builder_size(b), &refusal));
+    CHECK_UINT(l7ops_lines(&ops, out, sizeof(out)), sizeof(made) - 1);
+    CHECK(memcmp(out, made, sizeof(made) - 1) == 0);
+    CHECK(l7ops_drops(&ops, BYTES_LITERAL("c"))); /* set to nothing is still set */
+    length = l7ops_pack(&ops, packed, sizeof(packed));
+    for (size_t less = 0; less < length; less++) {
+        CHECK(l7ops_pack(&ops, packed, less) == L7OPS_FULL);
+    }
+    length = l7ops_pack(&ops, packed, sizeof(packed));
+    CHECK(length != L7OPS_FULL && memchr(packed, ABI_HEADER_FIRST, length) == NULL);
+    CHECK(memchr(packed, 'R', length) != NULL); /* the answer's stays */
+    ops = (struct l7ops){.packed = bytes_of(packed, length)};
+    CHECK_UINT(l7ops_lines(&ops, out, sizeof(out)), sizeof(made) - 1);
+    CHECK(memcmp(out, made, sizeof(made) - 1) == 0);
+    snapshot_builder_free(b);
+}

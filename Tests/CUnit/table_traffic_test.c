@@ -47,3 +47,36 @@ TEST(every_broken_rule_of_traffic_is_refused_by_name)
         table_faults_check(&faults[i]);
     }
 }
+
+/* How a snapshot is taken whose only header rule has this value with variables. */
+static enum abi_refusal template_code(const char *value, uint8_t response)
+{
+    struct snapshot_builder *b = table_kit_everything();
+    struct abi_header_op *op =
+        (struct abi_header_op *)snapshot_builder_record(b, ABI_SECTION_HEADER_OP, 0);
+    struct view view;
+    struct view_refusal refusal = {0};
+
+    op->varies = 1;
+    op->response = response;
+    op->value = snapshot_builder_text(b, value);
+    if (view_open(&view, snapshot_builder_bytes(b), snapshot_builder_size(b), &refusal)) {
+        refusal.code = ABI_REFUSAL_NONE;
+    }
+    snapshot_builder_free(b);
+    return refusal.code;
+}
+
+TEST(marks_in_values_name_variables_of_their_direction)
+{
+    CHECK_INT(template_code("\001A", 1), ABI_REFUSAL_NONE);
+    CHECK_INT(template_code("\001A", 0), ABI_REFUSAL_NONE);
+    CHECK_INT(template_code("by \001A and\t\001R.", 1), ABI_REFUSAL_NONE);
+    CHECK_INT(template_code("\001R", 0), ABI_REFUSAL_VALUE); /* the answer's */
+    CHECK_INT(template_code("\001S", 1), ABI_REFUSAL_VALUE); /* one behind the last */
+    CHECK_INT(template_code("\001@", 1), ABI_REFUSAL_VALUE); /* one before the first */
+    CHECK_INT(template_code("a\001", 1), ABI_REFUSAL_VALUE);
+    CHECK_INT(template_code("\001A\n", 1), ABI_REFUSAL_VALUE);
+    CHECK_INT(template_code("\177\001A", 1), ABI_REFUSAL_VALUE);
+    CHECK_INT(template_code("none", 1), ABI_REFUSAL_VALUE);
+}

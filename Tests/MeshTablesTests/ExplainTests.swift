@@ -176,6 +176,31 @@ import Testing
         #expect(limits.rule == "route 1" && limits.origin == "y:1")
     }
 
+    @Test func changesOfFieldsAreExplained() throws {
+        var node = try node()
+        node.listeners[0].kind = .l7([
+            RoutePlan(
+                action: .forward(SplitPlan.all(to: "web.default.dc1")),
+                headerOps: [
+                    HeaderOpPlan(name: "x-from", kind: .set("<%{client.ip}>"), onResponse: false),
+                    HeaderOpPlan(name: "server", kind: .remove, onResponse: true),
+                    HeaderOpPlan(name: "x-by", kind: .add("%{upstream.address}"), onResponse: true),
+                ], rule: "route 1", origin: "y:1")
+        ])
+        let phases = try Explainer(try Plans.reader(node)).explain(
+            ExplainedRequest(method: "GET", url: "http://x:8080/")
+        ).phases
+        let headers = try #require(phases.first { $0.phase == .headers })
+        #expect(
+            headers.detail == "request: set x-from: <%{client.ip}>; answer: remove server; "
+                + "answer: add x-by: %{upstream.address}")
+        #expect(headers.rule == "route 1" && headers.origin == "y:1")
+        for variable in HeaderVariable.allCases {
+            let template = try HeaderTemplate("a%{\(variable.rawValue)}b", onResponse: true)
+            #expect(HeaderTemplate.written(template.marked) == "a%{\(variable.rawValue)}b")
+        }
+    }
+
     @Test func triesAreExplained() throws {
         var node = try node()
         var route = RoutePlan(

@@ -73,8 +73,12 @@ extension EntryKeys {
     static let modifiers = ObjectSchema(
         "header changes",
         [
-            .optional("add", .textMap, example: "{ x-via: mesh }", "Added beside what is there."),
-            .optional("set", .textMap, example: "{ x-leg: a }", "Put in place of what is there."),
+            .optional(
+                "add", .textMap, example: "{ x-via: mesh }",
+                "Added beside what is there; `%{name}` is a variable (<doc:Traffic>)."),
+            .optional(
+                "set", .textMap, example: "{ x-real-ip: \"%{client.ip}\" }",
+                "Put in place of what is there; likewise."),
             .optional("remove", .texts, example: "[x-secret]", "Taken out."),
         ])
 

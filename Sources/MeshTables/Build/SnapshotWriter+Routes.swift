@@ -288,10 +288,10 @@ extension SnapshotWriter {
             switch op.kind {
             case .add(let value):
                 record.kind = UInt8(ABI_HEADER_ADD.rawValue)
-                record.value = line(value, "the header \(op.name) of \(name())")
+                writeValue(value, "the header \(op.name) of \(name())", &record)
             case .set(let value):
                 record.kind = UInt8(ABI_HEADER_SET.rawValue)
-                record.value = line(value, "the header \(op.name) of \(name())")
+                writeValue(value, "the header \(op.name) of \(name())", &record)
             case .remove:
                 record.kind = UInt8(ABI_HEADER_REMOVE.rawValue)
             }

@@ -43,7 +43,9 @@ package struct HeaderOpPlan: Hashable, Sendable {
     /// Bytes of the rule there.
     var packedSize: Int {
         switch kind {
-        case .add(let value), .set(let value): 5 + name.utf8.count + value.utf8.count
+        case .add(let value), .set(let value):
+            5 + name.utf8.count
+                + ((try? HeaderTemplate(value, onResponse: onResponse))?.marked.utf8.count ?? 0)
         case .remove: 5 + name.utf8.count
         }
     }

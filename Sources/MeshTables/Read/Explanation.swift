@@ -36,7 +36,7 @@ package struct Explanation: Hashable, Sendable, Codable {
     package struct Phase: Hashable, Sendable, Codable {
         package enum Name: String, Hashable, Sendable, Codable {
             case listener, setting, normalize, identity, intention, route, authorize, split, choose
-            case retry, limits
+            case retry, limits, headers
         }
 
         /// What was decided.

@@ -301,10 +301,37 @@ enum abi_header_op_kind {
     ABI_HEADER_OP_COUNT
 };
 
+/* What a value can say of the exchange. */
+enum abi_header_variable {
+    ABI_HEADER_CLIENT_IP = 0,
+    ABI_HEADER_CLIENT_PORT,
+    ABI_HEADER_CLIENT_IDENTITY,
+    ABI_HEADER_METHOD,
+    ABI_HEADER_SCHEME,
+    ABI_HEADER_HOST,
+    ABI_HEADER_PATH,
+    ABI_HEADER_QUERY,
+    ABI_HEADER_PROTOCOL,
+    ABI_HEADER_LISTENER,
+    ABI_HEADER_ROUTE,
+    ABI_HEADER_SERVICE,
+    ABI_HEADER_NODE,
+    ABI_HEADER_TRACE_ID,
+    ABI_HEADER_TLS_VERSION,
+    ABI_HEADER_TLS_CIPHER,
+    ABI_HEADER_TLS_SNI,
+    ABI_HEADER_UPSTREAM_ADDRESS, /* from here on: known with the answer, for answers only */
+    ABI_HEADER_VARIABLE_COUNT
+};
+
+#define ABI_HEADER_MARK  1u  /* in a value: the byte behind it is ABI_HEADER_FIRST + a variable */
+#define ABI_HEADER_FIRST 65u /* 'A' */
+
 struct abi_header_op {
     uint8_t kind;     /* enum abi_header_op_kind */
     uint8_t response; /* 0: on the request, 1: on the response */
-    uint8_t _pad0[6];
+    uint8_t varies;   /* 1: `value` has marks */
+    uint8_t _pad0[5];
     struct abi_text name; /* as it is sent */
     struct abi_text value;
 };
