@@ -6,6 +6,21 @@ package protocol ConsulBackend: Sendable {
     var store: any StateStore { get }
     /// This node, the only one that is its own server.
     var node: NodeInfo { get }
+
+    /// What runs on this node, sidecars too, in any order.
+    func localInstances(_ selection: CatalogSelection) async -> [LocalInstance]
+    /// What is said of this node itself.
+    func nodeChecks() async -> [CatalogCheck]
+
+    /// Makes the data plane follow what was written; returns when it does, or is known not to.
+    func settle(_ cause: String) async
+    /// What a TTL check reports. Throws `notFound` when there is no such check, `invalid` when it
+    /// is none that reports.
+    func report(check id: String, _ status: CheckStatus, _ output: String) async throws
+    /// Makes or replaces a check of the node itself.
+    func putNodeCheck(_ check: CheckDefinition) async throws
+    /// Says whether there was one.
+    func removeNodeCheck(_ id: String) async throws -> Bool
 }
 
 extension ConsulBackend {

@@ -8,12 +8,7 @@ extension FilterSchema {
             "ID": .text, "Node": .text, "Address": .text, "Datacenter": .text,
             "TaggedAddresses": .textMap, "Meta": .textMap,
         ]),
-        "Service": .record([
-            "Kind": .text, "ID": .text, "Service": .text, "Tags": .texts, "Address": .text,
-            "TaggedAddresses": .recordMap(address), "Meta": .textMap, "Port": .integer,
-            "SocketPath": .text, "Weights": .record(weights), "EnableTagOverride": .bool,
-            "Proxy": .record(proxy), "Connect": .record(connect),
-        ]),
+        "Service": .record(service),
         "Checks": .records(check),
     ])
 
@@ -27,6 +22,16 @@ extension FilterSchema {
         "ServiceEnableTagOverride": .bool, "ServiceProxy": .record(proxy),
         "ServiceConnect": .record(connect),
     ])
+
+    /// Services as the agent has them: `/v1/agent/services`.
+    package static let services = FilterSchema(service)
+
+    private static let service: [String: FilterField] = [
+        "Kind": .text, "ID": .text, "Service": .text, "Tags": .texts, "Address": .text,
+        "TaggedAddresses": .recordMap(address), "Meta": .textMap, "Port": .integer,
+        "SocketPath": .text, "Weights": .record(weights), "EnableTagOverride": .bool,
+        "Proxy": .record(proxy), "Connect": .record(connect),
+    ]
 
     /// Nodes: `/v1/catalog/nodes`.
     package static let nodes = FilterSchema([

@@ -116,13 +116,13 @@ package struct FilteredCheckRecord: FilterRecord {
 
 // MARK: - parts of an instance
 
-/// What was registered of a service.
-private struct FilteredService: FilterRecord {
-    let definition: ServiceDefinition
+/// What was registered of a service, for ``FilterSchema/services``.
+package struct FilteredService: FilterRecord {
+    private let definition: ServiceDefinition
 
-    init(_ definition: ServiceDefinition) { self.definition = definition }
+    package init(_ definition: ServiceDefinition) { self.definition = definition }
 
-    func value(_ field: String) -> FilterValue {
+    package func value(_ field: String) -> FilterValue {
         switch field {
         case "Kind": .text(definition.kind.rawValue)
         case "ID": .text(definition.id.text)

@@ -52,6 +52,11 @@ package struct CheckBook: Sendable {
     /// One check as it stands.
     package subscript(_ id: String) -> CheckReport? { entries[id]?.report }
 
+    /// The checks of one service as they stand, in the order of its definition.
+    package func reports(of service: ServiceID) -> [CheckReport] {
+        (ids[service] ?? []).compactMap { entries[$0]?.report }
+    }
+
     /// The checks of one service; empty when it has none.
     package func statuses(of service: ServiceID) -> [CheckStatus] {
         (ids[service] ?? []).compactMap { entries[$0]?.machine.status }
@@ -128,7 +133,11 @@ package struct CheckBook: Sendable {
             spec: spec,
             machine: CheckMachine(spec.definition, before: before?.machine.status, now: now),
             epoch: lastEpoch)
-        if let ttl = spec.ttl {
+        if spec.definition.kind == nil {
+            // Nobody makes it and nobody reports: it says what its definition says.
+            entry.machine = CheckMachine(spec.definition, before: nil, now: now)
+            entry.isProven = true
+        } else if let ttl = spec.ttl {
             entry.deadline = now + ttl.duration
             schedule(entry, .ttl, at: now + ttl.duration)
         } else {

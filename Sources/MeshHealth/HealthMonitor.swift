@@ -43,6 +43,9 @@ package actor HealthMonitor {
     /// Every check as it stands.
     package var reports: [CheckReport] { book.reports }
 
+    /// The checks of one service.
+    package func reports(of service: ServiceID) -> [CheckReport] { book.reports(of: service) }
+
     /// The worst status of each service that has checks.
     package var statuses: [ServiceID: CheckStatus] {
         Dictionary(book.reports.map { ($0.spec.service, $0.status) }, uniquingKeysWith: max)

@@ -84,14 +84,18 @@ package struct ServiceDefinition: Hashable, Sendable, Codable {
     /// Set on a `connect-proxy` registered by hand.
     package var proxy: ProxyDefinition?
     package var connect: ConnectDefinition
+    /// Why an operator has taken the instance out; nil: he has not.
+    package var maintenance: String?
 
     package init(
         name: ServiceName, id: ServiceID? = nil, kind: ServiceKind = .typical,
         address: String = "", port: UInt16 = 0, socketPath: String? = nil, tags: [String] = [],
         meta: [String: String] = [:], weights: ServiceWeights = ServiceWeights(),
         enableTagOverride: Bool = false, checks: [CheckDefinition] = [],
-        proxy: ProxyDefinition? = nil, connect: ConnectDefinition = ConnectDefinition()
+        proxy: ProxyDefinition? = nil, connect: ConnectDefinition = ConnectDefinition(),
+        maintenance: String? = nil
     ) {
+        self.maintenance = maintenance
         self.name = name
         self.id = id ?? ServiceID(name)
         self.kind = kind
@@ -112,11 +116,14 @@ package struct ServiceDefinition: Hashable, Sendable, Codable {
         case socketPath = "socket_path"
         case tags, meta, weights
         case enableTagOverride = "enable_tag_override"
-        case checks, proxy, connect
+        case checks, proxy, connect, maintenance
     }
 }
 
 extension ServiceDefinition {
+    /// The check that stands for ``maintenance``.
+    package var maintenanceCheckID: String { "_service_maintenance:\(id)" }
+
     /// The registration of the sidecar that this one asks for, or nil when it asks for none.
     ///
     /// `port` is used when the definition leaves the port open. Tags, meta, weights and address are

@@ -98,7 +98,11 @@ extension StoreState {
     /// When each stored object last changed.
     fileprivate var history: [(StoreTopic, String, Index)] {
         var all: [(StoreTopic, String, Index)] = []
-        all += storedServices.values.map { (.services, $0.definition.name.folded, $0.modifyIndex) }
+        for record in storedServices.values {
+            for object in Change.concerned(by: record.definition) {
+                all.append((object.topic, object.key, record.modifyIndex))
+            }
+        }
         all += storedEntries.map { (.configEntries, Change.key($0.key), $0.value.modifyIndex) }
         for (key, intention) in storedIntentions {
             for (object, _) in Change.intention(key, isGone: false) {
@@ -110,6 +114,11 @@ extension StoreState {
         all += queryRecords.map { (.preparedQueries, $0.key, $0.value.modifyIndex) }
         all += policyRecords.map { (.policies, $0.key, $0.value.modifyIndex) }
         all += tokenRecords.map { (.tokens, $0.key, $0.value.modifyIndex) }
+        for (key, record) in catalogNodes {
+            for (object, _) in Change.catalogNode(key, nil, record.value) {
+                all.append((object.topic, object.key, record.modifyIndex))
+            }
+        }
         all += rootRecords.values.map { (.roots, $0.id, $0.modifyIndex) }
         all += leafRecords.values.map { (.leaves, $0.id.uri, $0.modifyIndex) }
         all += secretRecords.values.map { (.secrets, $0.name, $0.modifyIndex) }

@@ -13,6 +13,8 @@ enum Change: Sendable {
     case token(String, from: Stored<KeptToken>?, to: Stored<KeptToken>?)
     /// Until when nobody gets a key; forgotten with the process.
     case lockDelay(KeyName, from: ContinuousClock.Instant?, to: ContinuousClock.Instant?)
+    /// A node that was registered in the catalog, by its name in lower case.
+    case catalogNode(String, from: Stored<CatalogNode>?, to: Stored<CatalogNode>?)
     case root(String, from: RootRecord?, to: RootRecord?)
     case leaf(SpiffeID, from: LeafRecord?, to: LeafRecord?)
     case secret(String, from: SecretRecord?, to: SecretRecord?)
@@ -26,8 +28,8 @@ enum Change: Sendable {
     var isVolatile: Bool {
         switch self {
         case .fileLayer, .note, .lockDelay: true
-        case .service, .entry, .intention, .keyValue, .session, .query, .policy, .token, .root,
-            .leaf,
+        case .service, .entry, .intention, .keyValue, .session, .query, .policy, .token,
+            .catalogNode, .root, .leaf,
             .secret, .fact:
             false
         }
@@ -47,6 +49,8 @@ enum Change: Sendable {
         case .query(let id, _, let new): [(Touched(.preparedQueries, id), new == nil)]
         case .policy(let id, _, let new): [(Touched(.policies, id), new == nil)]
         case .token(let id, _, let new): [(Touched(.tokens, id), new == nil)]
+        case .catalogNode(let key, let old, let new):
+            Self.catalogNode(key, old?.value, new?.value)
         case .lockDelay: []
         case .root(let id, _, let new): [(Touched(.roots, id), new == nil)]
         case .leaf(let id, _, let new): [(Touched(.leaves, id.uri), new == nil)]
@@ -63,8 +67,9 @@ enum Change: Sendable {
     static func services(
         _ old: ServiceRecord?, _ new: ServiceRecord?
     ) -> [(object: Touched, isGone: Bool)] {
-        let names = [old?.definition.name.folded, new?.definition.name.folded].compactMap { $0 }
-        return Set(names).map { (Touched(.services, $0), false) }
+        let definitions = [old?.definition, new?.definition].compactMap { $0 }
+        return definitions.reduce(into: Set()) { $0.formUnion(concerned(by: $1)) }
+            .map { ($0, false) }
     }
 
     /// An intention is also a part of its destination's config entry.

@@ -49,6 +49,8 @@ struct ChangeIndex: Sendable {
             last
         case .key(let key):
             byKey[key] ?? floor
+        case .keys(let keys):
+            keys.reduce(Index.zero) { max($0, byKey[$1] ?? floor) }
         case .prefix(let prefix):
             byKey.reduce(floor) {
                 $1.key.utf8.starts(with: prefix.utf8) ? max($0, $1.value) : $0

@@ -31,8 +31,8 @@ struct RecentChanges: Sendable {
             floor = index
             lastEntry = index
         case .entry: lastEntry = index
-        case .keyValue, .session, .lockDelay, .query, .policy, .token, .root, .leaf, .secret,
-            .fact, .note:
+        case .keyValue, .session, .catalogNode, .lockDelay, .query, .policy, .token, .root, .leaf,
+            .secret, .fact, .note:
             return
         }
         guard changes.count > Self.limit else { return }

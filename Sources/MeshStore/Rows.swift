@@ -68,6 +68,8 @@ extension Change {
             try Self.persist(db, "policies", column: "policy", id, new)
         case .token(let id, _, let new):
             try Self.persist(db, "tokens", column: "token", id, new)
+        case .catalogNode(let key, _, let new):
+            try Self.persist(db, "catalog_nodes", column: "node", key, new)
         case .root(let id, _, let new): try Self.persist(db, id, new)
         case .leaf(let id, _, let new): try Self.persist(db, id, new)
         case .secret(let name, _, let new):
@@ -182,6 +184,9 @@ extension StoreState {
                 createIndex: Column.index(row, "create_index"),
                 modifyIndex: Column.index(row, "modify_index"))
             state.setKeyValue(KeyName(record.key), from: nil, to: record)
+        }
+        try each(db, "catalog_nodes") { state, row in
+            state.catalogNodes[row["id"]] = try Column.stored(row, "node")
         }
         try each(db, "sessions") { state, row in
             state.sessionRecords[row["id"]] = try Column.stored(row, "session")

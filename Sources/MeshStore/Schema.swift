@@ -17,6 +17,10 @@ enum Schema {
         migrator.registerMigration("0003 prepared queries, policies, tokens") { db in
             for sql in access { try db.execute(sql: sql) }
         }
+        migrator.registerMigration("0004 nodes of the catalog") { db in
+            try db.execute(
+                sql: table("catalog_nodes", "id TEXT PRIMARY KEY NOT NULL, node TEXT NOT NULL"))
+        }
         return migrator
     }
 

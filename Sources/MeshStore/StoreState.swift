@@ -14,6 +14,8 @@ package struct StoreState: Sendable {
     /// The keys that each session holds.
     var heldKeys: [String: Set<KeyName>] = [:]
     var sessionRecords: [String: Stored<Session>] = [:]
+    /// By name in lower case.
+    var catalogNodes: [String: Stored<CatalogNode>] = [:]
     /// Until when nobody gets a key, because the session that held it ended by force.
     var lockDelays: [KeyName: ContinuousClock.Instant] = [:]
     var queryRecords: [String: Stored<PreparedQuery>] = [:]
@@ -51,6 +53,7 @@ package struct StoreState: Sendable {
         case .policy(let id, let old, let new): policyRecords[id] = forward ? new : old
         case .token(let id, let old, let new):
             setToken(id, from: forward ? old : new, to: forward ? new : old)
+        case .catalogNode(let key, let old, let new): catalogNodes[key] = forward ? new : old
         case .lockDelay(let key, let old, let new): lockDelays[key] = forward ? new : old
         case .root(let id, let old, let new): rootRecords[id] = forward ? new : old
         case .leaf(let id, let old, let new): leafRecords[id] = forward ? new : old

@@ -2,6 +2,11 @@
 package enum StoreTopic: String, Sendable, CaseIterable {
     /// Registered services; the key is the service's name in lower case.
     case services
+    /// Instances that take part in the mesh for a service: proxies and native ones; the key is the
+    /// service's name in lower case.
+    case proxies
+    /// Nodes that were registered in the catalog; the key is the name in lower case.
+    case nodes
     /// Config entries; the key is `kind/name`.
     case configEntries
     /// Intentions; the key is the destination in lower case, or `*`.
@@ -33,12 +38,14 @@ package struct Watch: Sendable, Hashable {
     package enum Scope: Sendable, Hashable {
         case all
         case key(String)
+        case keys(Set<String>)
         case prefix(String)
 
         func covers(_ key: String) -> Bool {
             switch self {
             case .all: true
             case .key(let own): own == key
+            case .keys(let own): own.contains(key)
             case .prefix(let prefix): key.utf8.starts(with: prefix.utf8)
             }
         }
@@ -53,10 +60,10 @@ package struct Watch: Sendable, Hashable {
         self.scope = scope
     }
 
-    /// Several kinds.
-    package init(_ topics: Set<StoreTopic>) {
+    /// Several kinds, or the objects of these that the scope covers.
+    package init(_ topics: Set<StoreTopic>, _ scope: Scope = .all) {
         self.topics = topics
-        self.scope = .all
+        self.scope = scope
     }
 
     /// Whatever changes.

@@ -5,10 +5,12 @@ import MeshHTTP
 import MeshModel
 import MeshStore
 import MeshTelemetry
+import Synchronization
 import Testing
 
 /// A node without a control plane.
 struct TestBackend: ConsulBackend {
+    private let statuses = Statuses()
     let store: any StateStore
     let node: NodeInfo
 
@@ -18,9 +20,50 @@ struct TestBackend: ConsulBackend {
             name: try NodeName("lab"), datacenter: try DatacenterName("dc1"), address: "127.0.0.1",
             meta: ["site": "lyon"])
     }
+
+    func localInstances(_ selection: CatalogSelection) async -> [LocalInstance] {
+        store.snapshot.services.filter { selection.covers($0.definition) }.map { record in
+            let checks = record.definition.checks.map {
+                CatalogCheck(
+                    id: $0.id ?? "", name: $0.name ?? "",
+                    status: reported[$0.id ?? ""]
+                        ?? $0.initialStatus)
+            }
+            return LocalInstance(
+                record.definition, createIndex: record.createIndex,
+                modifyIndex: record.modifyIndex, checks: checks)
+        }
+    }
+
+    private var reported: [String: CheckStatus] { statuses.withLock { $0 } }
+
+    func nodeChecks() async -> [CatalogCheck] { [] }
+
+    func settle(_ cause: String) async {}
+
+    func report(check id: String, _ status: CheckStatus, _ output: String) async throws {
+        let known = store.snapshot.services.first { record in
+            record.definition.checks.contains { $0.id == id }
+        }
+        guard let known else { throw MeshError(.notFound, "there is no check \(id)") }
+        statuses.withLock { $0[id] = status }
+        try await store.write { $0.note(.health, key: known.definition.name.folded) }
+    }
+
+    func putNodeCheck(_ check: CheckDefinition) async throws {}
+
+    func removeNodeCheck(_ id: String) async throws -> Bool { false }
 }
 
-/// An API that answers in memory.
+private final class Statuses: Sendable {
+    private let values = Mutex<[String: CheckStatus]>([:])
+
+    func withLock<Value>(_ body: (inout [String: CheckStatus]) -> Value) -> Value {
+        values.withLock { body(&$0) }
+    }
+}
+
+/// An API that answers in memory, with every group.
 struct TestAPI {
     let backend: TestBackend
     let api: ConsulAPI
@@ -30,11 +73,17 @@ struct TestAPI {
         groups: (TestBackend) -> [any EndpointGroup] = { _ in [] }
     ) async throws {
         backend = try await TestBackend()
+        let queries = Queries(store: backend.store, datacenter: "dc1")
         let logger = LogSystem(sink: LogSink { _ in }).logger("consul")
         api = ConsulAPI(
             groups: [
                 StatusEndpoints(backend: backend),
                 AgentSelfEndpoints(backend: backend, access: access),
+                AgentServiceEndpoints(backend: backend, access: access, queries: queries),
+                AgentCheckEndpoints(backend: backend, access: access),
+                CatalogEndpoints(backend: backend, access: access, queries: queries),
+                CatalogWriteEndpoints(backend: backend, access: access),
+                HealthEndpoints(backend: backend, access: access, queries: queries),
             ] + groups(backend), access: access, logger: logger)
     }
 

@@ -103,8 +103,20 @@ final class LocalService: Sendable {
         return all
     }
 
+    /// What takes the instance out, if an operator did: a check that nobody makes.
+    private var maintenance: [CheckSpec] {
+        guard let reason = definition.maintenance else { return [] }
+        let check = CheckDefinition(
+            name: "Service Maintenance Mode", notes: reason, status: .critical)
+        return [
+            CheckSpec(
+                id: definition.maintenanceCheckID, service: definition.id, definition: check)
+        ]
+    }
+
     /// Adds the checks to others.
     func addChecks(to all: inout [CheckSpec]) {
+        if definition.maintenance != nil { all.append(contentsOf: maintenance) }
         Self.add(definition.checks, of: id, for: id, to: &all)
         if let sidecar { Self.add(sidecar.checks, of: sidecar.id, for: id, to: &all) }
     }

@@ -16,7 +16,16 @@ struct ConsulGroups {
         [
             StatusEndpoints(backend: backend),
             AgentSelfEndpoints(backend: backend, access: access),
+            AgentServiceEndpoints(backend: backend, access: access, queries: queries),
+            AgentCheckEndpoints(backend: backend, access: access),
+            CatalogEndpoints(backend: backend, access: access, queries: queries),
+            CatalogWriteEndpoints(backend: backend, access: access),
+            HealthEndpoints(backend: backend, access: access, queries: queries),
         ]
+    }
+
+    private var queries: Queries {
+        Queries(store: backend.store, datacenter: backend.node.datacenter.text)
     }
 
     private var access: any AccessPolicy { OpenAccess() }

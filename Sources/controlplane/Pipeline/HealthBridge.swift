@@ -14,9 +14,25 @@ struct HealthBridge: Sendable {
     func run() async {
         for await event in health.events {
             switch event {
-            case .changed(let service): await pipeline.healthChanged(service)
+            case .changed(let service):
+                await pipeline.healthChanged(service)
+                await tell(service)
             case .expired(let service, let check): await remove(service, check)
             }
+        }
+    }
+
+    /// Wakes those who wait for the health of the service, or of those that it is a proxy for.
+    private func tell(_ service: ServiceID) async {
+        guard let definition = store.snapshot.service(service)?.definition else { return }
+        let sidecar = definition.connect.sidecarService
+        let names = [
+            definition.name.folded, definition.proxy?.destinationServiceName?.folded,
+            sidecar.map { $0.name?.folded ?? "\(definition.name.folded)-sidecar-proxy" },
+        ].compactMap { $0 }
+        // A failure of the store is told by the write that follows from it; waiters time out.
+        try? await store.write { draft in
+            for name in names { draft.note(.health, key: name) }
         }
     }
 

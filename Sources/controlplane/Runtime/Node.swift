@@ -118,6 +118,11 @@ struct Node: Sendable {
         let backend = NodeBackend(
             configuration: configuration, store: store, identity: identity, source: source,
             health: health, pipeline: pipeline, link: link, board: board, registry: registry)
+        let nodeHealth = try NodeHealth(
+            store: store, prober: NetworkProber(http: http), log: logs.logger("health"))
+        let consul = NodeConsulBackend(
+            store: store, node: configuration.node, source: source, health: health,
+            nodeHealth: nodeHealth, pipeline: pipeline)
         try await run(
             [
                 dataPlane(keeper),
@@ -125,9 +130,10 @@ struct Node: Sendable {
                 NodeService(name: "identity") {
                     await identity.run { await pipeline.invalidate() }
                 },
+                NodeService(name: "node health") { await nodeHealth.run() },
                 NodeService(name: "names") { await names.run { await pipeline.invalidate() } },
             ] + healthServices(health, http, pipeline, store) + watcherServices(source, pipeline)
-                + adminServers(backend) + consulServers(store) + readiness(pipeline, ready)
+                + adminServers(backend) + consulServers(consul) + readiness(pipeline, ready)
                 + serviceManager(pipeline))
     }
 
@@ -220,8 +226,7 @@ struct Node: Sendable {
         return services
     }
 
-    private func consulServers(_ store: any StateStore) throws -> [NodeService] {
-        let backend = NodeConsulBackend(store: store, node: configuration.node)
+    private func consulServers(_ backend: NodeConsulBackend) throws -> [NodeService] {
         let groups = ConsulGroups(
             configuration: configuration, backend: backend, log: logs.logger("consul"))
         return try groups.servers().map { name, server in
