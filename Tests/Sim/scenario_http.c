@@ -1,10 +1,12 @@
 /* HTTP through a plain L7 listener: everything that clients and services do to each other, with
  * every fault of the network, and nobody gets a byte that is not his. */
+#include "http2_client.h"
 #include "http_world.h"
 #include "proxy_world.h"
 
 #define HTTP_PORT     80
 #define HTTP_SERVICES 3
+#define HTTP2_ARENA   (64u * H2_SLAB_SIZE)
 
 static uint32_t local_route(struct snapshot_builder *b)
 {
@@ -50,20 +52,18 @@ static struct snapshot_builder *http_snapshot(uint64_t *key)
     return b;
 }
 
-SIM_SCENARIO(http)
+static void http_run(void (*start_client)(void))
 {
     uint32_t clients = 1 + sim_random_below(20);
     uint64_t key;
 
-    http_world_start();
-    http_world.clients_wait = true;
     proxy_world_start(http_snapshot(&key));
     proxy_world_listen(key, HTTP_PORT);
     for (uint16_t i = 0; i < HTTP_SERVICES; i++) {
         http_service_start(8000 + i);
     }
     for (uint32_t i = 0; i < clients; i++) {
-        http_client_start(HTTP_PORT);
+        start_client();
         if (sim_chance(200)) {
             proxy_world_pass(sim_random_below(2000));
         }
@@ -73,4 +73,39 @@ SIM_SCENARIO(http)
     }
     http_world_describe();
     proxy_world_finish();
+}
+
+static void http1_client(void)
+{
+    http_client_start(HTTP_PORT);
+}
+
+SIM_SCENARIO(http)
+{
+    http_world_start();
+    http_world.clients_wait = true;
+    http_run(http1_client);
+}
+
+static struct h2_memory http2_memory; /* of all clients of a run */
+
+/* Now and then one of the other version beside. */
+static void http2_client(void)
+{
+    if (sim_chance(200)) {
+        http_client_start(HTTP_PORT);
+    } else {
+        http2_client_start(HTTP_PORT, &http2_memory);
+    }
+}
+
+SIM_SCENARIO(http2)
+{
+    uint8_t *arena = sim_alloc(HTTP2_ARENA + H2_SLAB_SIZE);
+
+    arena += H2_SLAB_SIZE - (uintptr_t)arena % H2_SLAB_SIZE;
+    h2_memory_init(&http2_memory, arena, HTTP2_ARENA);
+    http_world_start();
+    http_world.clients_wait = true;
+    http_run(http2_client);
 }
