@@ -421,6 +421,9 @@ static void l7_decide(struct proxy *proxy, struct request *request, const struct
         request->target = target;
         request->target_key = table->targets[target].key;
     }
+    if (route != NULL) {
+        request->route = (uint16_t)(route->stats_slot + 1u);
+    }
     if (request->record != NULL && route != NULL) {
         record_route(proxy, request, route);
     }
@@ -511,7 +514,7 @@ void l7_begin(struct proxy *proxy, struct conn *down, const uint8_t *start)
     }
     abi_stat_add(&listener_of(proxy, down)->stats->counters[ABI_LISTENER_REQUESTS], 1);
     l7front_judge(proxy, request, &view);
-    if (entry->log != ABI_NONE) {
+    if (entry->log != ABI_NONE || request_has(request, REQUEST_SPANS)) {
         record_begin(proxy, request, &view);
     }
     if (entry->compression != ABI_NONE) {

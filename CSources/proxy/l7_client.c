@@ -159,6 +159,9 @@ void l7_upstream_ready(struct proxy *proxy, struct request *request)
             parts[count++] = bytes_of(stored[i].iov_base, stored[i].iov_len);
         }
     }
+    if (request->record != NULL) {
+        record_sent(request);
+    }
     request->flags |= REQUEST_SENT;
     request->sent_ns = ring_now_ns(proxy->ring);
     request->up->stage = 0;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "l7.h"
+#include "span.h"
 #include "table/network.h"
 #include "wire/trace.h"
 
@@ -165,35 +166,15 @@ static void l7_judge_values(struct l7_view *view, const struct h1_head *head)
 
 /* --- traces (W3C Trace Context 4.3) --- */
 
-static uint64_t l7_trace_random(struct proxy *proxy)
-{
-    /* xoshiro256++: ids need to be spread, not secret; the load balancer has a generator of its
-     * own, which nobody can read from them. */
-    uint64_t *s = proxy->trace_random;
-    uint64_t sum = s[0] + s[3];
-    uint64_t result = (sum << 23 | sum >> 41) + s[0];
-    uint64_t t = s[1] << 17;
-
-    s[2] ^= s[0];
-    s[3] ^= s[1];
-    s[1] ^= s[2];
-    s[0] ^= s[3];
-    s[2] ^= t;
-    s[3] = s[3] << 45 | s[3] >> 19;
-    return result;
-}
-
 static void l7_start_trace(struct proxy *proxy, struct request *request,
                            const struct abi_hops *hops)
 {
-    uint64_t id[3] = {l7_trace_random(proxy), l7_trace_random(proxy), l7_trace_random(proxy)};
+    uint64_t id[3] = {span_random(proxy), span_random(proxy), span_random(proxy)};
     uint64_t share = (id[1] >> 32) * ABI_TRACE_ALL >> 32;
 
     request->trace = (struct trace_parent){
         .flags = share < hops->trace_sample ? TRACE_SAMPLED : 0,
     };
-    id[0] |= (id[0] | id[1]) == 0; /* zeros are no id */
-    id[2] |= id[2] == 0;
     memcpy(request->trace.trace_id, id, 16);
     memcpy(request->trace.span_id, id + 2, 8);
     request->flags |= REQUEST_TRACED | REQUEST_TRACE_BEGUN;
@@ -259,6 +240,11 @@ void l7front_judge(struct proxy *proxy, struct request *request, struct l7_view 
     }
     if (hops != NULL && hops->trace_start != 0 && !request_has(request, REQUEST_TRACED)) {
         l7_start_trace(proxy, request, hops);
+    }
+    if (hops != NULL && hops->trace_spans != 0 && request_has(request, REQUEST_TRACED) &&
+        (request->trace.flags & TRACE_SAMPLED) != 0) {
+        request->flags |= REQUEST_SPANS;
+        view->keep &= ~L7_BIT(HDR_TRACEPARENT); /* the upstream's parent is our span */
     }
 }
 

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "l7code.h"
+#include "record.h"
 
 struct l7_out { /* a bounded writer; `full` once something did not fit */
     uint8_t *at;
@@ -259,6 +260,31 @@ static void put_forwarded(struct l7_out *out, const struct l7_view *view, const 
     PUT(out, "\r\n");
 }
 
+/* Unless the route has its own idea of the field. */
+static void put_trace(struct l7_out *out, const struct request *request)
+{
+    uint8_t parent[TRACE_PARENT_SIZE];
+
+    if (!l7ops_drops(&out->ops, BYTES_LITERAL("traceparent"))) {
+        PUT(out, "traceparent: ");
+        trace_write_parent(&request->trace, parent);
+        put(out, bytes_of(parent, sizeof(parent)));
+        PUT(out, "\r\n");
+    }
+}
+
+/* The trace of a sampled request, early in the head: span_stamp() writes into its first block. */
+static void put_parent(struct l7_out *out, const struct request *request, const uint8_t *to)
+{
+    const uint8_t *from = out->at;
+    size_t id;
+
+    put_trace(out, request);
+    id = (size_t)(out->at - to) - TRACE_SPAN_FROM_END - 2;
+    request->record->span.head_at =
+        out->at > from && !out->full && id + 16 <= SPILL_BLOCK_SIZE ? (uint32_t)id : 0;
+}
+
 /* What this hop adds: who the client is, that it was here, the trace it began. */
 static void put_forwarding(struct l7_out *out, struct proxy *proxy, struct request *request,
                            const struct l7_view *view)
@@ -285,14 +311,8 @@ static void put_forwarding(struct l7_out *out, struct proxy *proxy, struct reque
         put(out, via);
         PUT(out, "\r\n");
     }
-    if (request_has(request, REQUEST_TRACE_BEGUN) &&
-        !l7ops_drops(&out->ops, BYTES_LITERAL("traceparent"))) {
-        uint8_t parent[TRACE_PARENT_SIZE];
-
-        trace_write_parent(&request->trace, parent);
-        PUT(out, "traceparent: ");
-        put(out, bytes_of(parent, sizeof(parent)));
-        PUT(out, "\r\n");
+    if ((request->flags & (REQUEST_TRACE_BEGUN | REQUEST_SPANS)) == REQUEST_TRACE_BEGUN) {
+        put_trace(out, request);
     }
 }
 
@@ -408,6 +428,9 @@ size_t l7head_request(struct proxy *proxy, struct request *request, const struct
     PUT(&out, " HTTP/1.1\r\nhost: ");
     put(&out, view->authority);
     PUT(&out, "\r\n");
+    if (request_has(request, REQUEST_SPANS)) {
+        put_parent(&out, request, to);
+    }
     copy_fields(&out, head, view->start, request_fate, view->keep);
     put_ops(&out);
     put_forwarding(&out, proxy, request, view);

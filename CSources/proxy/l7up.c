@@ -51,6 +51,7 @@ static void l7up_count(struct proxy *proxy, struct request *request, uint16_t st
         abi_stat_add(&counters[ABI_TARGET_CODE_2XX + status / 100 - 2], 1);
     }
     abi_histogram_add(&request->target_stats->latency, (now_ns - request->sent_ns) / 1000u);
+    upstream_count_answer(proxy, request, status);
     l7_count_status(proxy, request->down, status);
     request->status = status;
 }

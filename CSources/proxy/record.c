@@ -36,23 +36,29 @@ static struct abi_log_address address_of(const struct abi_address *from)
 
 /* --- begin --- */
 
-static void start(struct proxy *proxy, struct record *record, const struct abi_listener *entry)
+static void start(struct proxy *proxy, struct record *record, const struct abi_listener *entry,
+                  bool sampled)
 {
     const struct view *view = &proxy->current->view;
-    const struct abi_log *log = &view->logs[entry->log];
+    const struct abi_log *log = entry->log != ABI_NONE ? &view->logs[entry->log] : NULL;
 
     memset(&record->log, 0, sizeof(record->log));
-    record->log.kind = ABI_LOG_RECORD;
-    record->log.log = log->key;
+    record->log.kind = ABI_RECORD_WHOLE;
+    record->log.log = log != NULL ? log->key : 0;
     record->log.connect_us = ABI_LOG_NONE_US;
     record->log.wait_us = ABI_LOG_NONE_US;
     record->log.handshake_us = ABI_LOG_NONE_US;
     record->log.listener = address_of(&entry->address);
-    record->variables = log->variables;
+    record->logged = log != NULL;
+    record->variables = log != NULL ? log->variables : 0;
     record->connect_from_ns = 0;
     record->target = NULL;
     record->endpoint = NULL;
-    record->sample = log->sample;
+    record->sample = log != NULL ? log->sample : 0;
+    memset(&record->span, 0, offsetof(struct span, owner));
+    if (sampled) {
+        record->variables |= SPAN_VARIABLES;
+    }
     put(record, ABI_LOG_LISTENER, view_text(view, entry->name));
 }
 
@@ -159,7 +165,7 @@ void record_begin(struct proxy *proxy, struct request *request, const struct l7_
 
     MUST(record != NULL); /* as many as requests */
     request->record = record;
-    start(proxy, record, entry);
+    start(proxy, record, entry, request_has(request, REQUEST_SPANS));
     record->log.started_ns = request->started_ns;
     put_connection(proxy, record, request->down, entry);
     if (view == NULL) {
@@ -174,6 +180,9 @@ void record_begin(struct proxy *proxy, struct request *request, const struct l7_
     put(record, ABI_LOG_QUERY, view->query);
     put_front(record, request);
     put_fields(proxy, record, view->start);
+    if (request_has(request, REQUEST_SPANS)) {
+        span_begin(proxy, request, view);
+    }
 }
 
 /* --- on the way --- */
@@ -228,6 +237,10 @@ void record_upstream(struct proxy *proxy, struct request *request, const struct 
 {
     struct record *record = request->record;
 
+    if (record->span.on) {
+        record_keep_names(request);
+        span_try(proxy, request, endpoint->tls != ABI_NONE);
+    }
     record->target = target;
     record->endpoint = endpoint;
     record->log.attempts =
@@ -251,6 +264,25 @@ void record_keep_names(struct request *request)
     }
 }
 
+void record_sent(struct request *request)
+{
+    if (request->record->span.on) {
+        span_stamp(request);
+    }
+}
+
+void record_try_over(struct proxy *proxy, struct request *request, uint16_t status,
+                     enum abi_outcome outcome)
+{
+    struct span *span = &request->record->span;
+
+    if (span->on && span->trying) {
+        record_keep_names(request);
+        span->try_status = status;
+        span_end_try(proxy, request, outcome);
+    }
+}
+
 static uint32_t since_us(struct proxy *proxy, uint64_t from_ns)
 {
     uint64_t us = (ring_now_ns(proxy->ring) - from_ns) / 1000u;
@@ -268,6 +300,7 @@ void record_answer(struct proxy *proxy, struct request *request, const uint8_t *
     const uint64_t named = (uint64_t)((1u << LIMIT_LOG_HEADERS) - 1) << ABI_LOG_HEADER_0;
 
     request->record->log.wait_us = since_us(proxy, request->sent_ns);
+    request->record->span.try_status = proxy->head.status;
     if ((request->record->variables & named) != 0) {
         put_named(proxy, request->record, start_of_head, true);
     }
@@ -277,7 +310,7 @@ void record_answer(struct proxy *proxy, struct request *request, const uint8_t *
 
 static void hand_over(struct proxy *proxy, struct record *record, enum abi_outcome outcome)
 {
-    struct abi_log_ring *ring = proxy->config.log;
+    struct abi_records *ring = proxy->config.log;
     uint32_t length = (uint32_t)sizeof(record->log) + record->log.text;
 
     if (outcome == ABI_OUTCOME_OK && record->log.status < 500 &&
@@ -313,7 +346,12 @@ void record_end(struct proxy *proxy, struct request *request, enum abi_outcome o
     record->log.flags |= request_has(request, REQUEST_REUSED) && record->log.attempts > 0
                              ? (uint8_t)ABI_LOG_IS_REUSED
                              : 0;
-    hand_over(proxy, record, outcome);
+    if (record->span.on) {
+        span_end(proxy, request, outcome);
+    }
+    if (record->logged) {
+        hand_over(proxy, record, outcome);
+    }
     pool_give(&proxy->records, record);
     request->record = NULL;
 }
@@ -328,7 +366,7 @@ void record_refused(struct proxy *proxy, struct conn *conn, uint16_t status,
         (record = pool_take_dirty(&proxy->records)) == NULL) {
         return;
     }
-    start(proxy, record, entry);
+    start(proxy, record, entry, false);
     record->log.started_ns = conn->since_ms * 1000000u;
     record->log.duration_us = (proxy->now_ms - conn->since_ms) * 1000u;
     record->log.protocol = conn->stream != NULL || conn->mux != NULL ? ABI_LOG_HTTP2
@@ -352,7 +390,7 @@ void record_turned_away(struct proxy *proxy, const struct abi_listener *entry, i
     if (record == NULL) {
         return;
     }
-    start(proxy, record, entry);
+    start(proxy, record, entry, false);
     record->log.started_ns = ring_now_ns(proxy->ring);
     record->log.protocol = entry->kind == ABI_LISTENER_L7 ? ABI_LOG_HTTP : ABI_LOG_TCP;
     conn_address(proxy, fd, &peer);

@@ -38,6 +38,22 @@ void request_unpin(struct proxy *proxy, struct request *request)
     }
 }
 
+/* What the route's clients got. A client that left is no error of the route. */
+static void request_count_route(struct proxy *proxy, const struct request *request,
+                                enum abi_outcome outcome)
+{
+    struct abi_way_stats *way = abi_stats_route(proxy->stats, request->route - 1u);
+    bool whole = outcome == ABI_OUTCOME_OK || outcome == ABI_OUTCOME_RESPONDED;
+    uint32_t status = outcome == ABI_OUTCOME_CLIENT_GONE ? 499u
+                      : whole || request->status >= 400  ? request->status
+                                                         : 0;
+
+    abi_way_answered(way, status, (ring_now_ns(proxy->ring) - request->started_ns) / 1000u);
+    if (request->tries > 1) {
+        abi_stat_add(&way->counters[ABI_WAY_RETRIES], request->tries - 1u);
+    }
+}
+
 void request_end(struct proxy *proxy, struct request *request, enum abi_outcome outcome)
 {
     struct abi_listener_stats *stats = listener_of(proxy, request->down)->stats;
@@ -48,6 +64,9 @@ void request_end(struct proxy *proxy, struct request *request, enum abi_outcome 
     }
     if (request->target_stats != NULL) {
         abi_stat_add(&request->target_stats->outcomes[outcome], 1);
+    }
+    if (request->route != 0) {
+        request_count_route(proxy, request, outcome);
     }
     request_unpin(proxy, request);
     wheel_cancel(&proxy->wheel, &request->timer);

@@ -37,6 +37,7 @@ enum request_flag {
     REQUEST_CLIENT = 65536,       /* `client` is who asks; else the connection's peer is */
     REQUEST_TRACED = 131072,      /* `trace` is what the upstream gets */
     REQUEST_TRACE_BEGUN = 262144, /* ... and began here */
+    REQUEST_SPANS = 16777216,     /* ... and is told to the control plane */
     REQUEST_BODY_BOUND = 4194304, /* of its body no more than `max_body` is taken */
     REQUEST_SPARED = 8388608,     /* had a second try for nothing */
     REQUEST_QUEUED = 1048576,     /* in proxy.queue: no connection was to be had */
@@ -58,13 +59,16 @@ struct request {
     uint64_t sent_ns;
     uint64_t bytes_in;     /* of its body, or of the stream */
     uint64_t bytes_out;    /* as above, to the client */
-    struct record *record; /* NULL: its listener has no log */
+    struct record *record; /* NULL: neither logged nor sampled */
     uint32_t flags;        /* enum request_flag */
     uint32_t target;       /* TARGET section of `generation` */
     uint32_t retries;      /* left */
     uint32_t retry_on;
     uint32_t tried[REQUEST_TRIES]; /* ENDPOINT section of `generation` */
     uint8_t tried_count;
+    uint8_t tries;             /* endpoints tried, all in all */
+    bool answered;             /* ... of which the newest was counted */
+    uint16_t route;            /* its statistics slot and 1; 0: not counted */
     uint8_t method;            /* enum h1_method */
     uint8_t outcome;           /* enum abi_outcome: why the newest try failed */
     uint16_t status;           /* sent to the client */
@@ -136,6 +140,9 @@ enum upstream_result upstream_retry(struct proxy *proxy, struct request *request
 /* ops.connected of upstream connections: tells the endpoint who the client is, where it wants to
  * know by a PROXY header. */
 void upstream_connected(struct proxy *proxy, struct conn *conn);
+
+/* What the endpoint of request.up has answered; 0: nothing. Once for each try. */
+void upstream_count_answer(struct proxy *proxy, struct request *request, uint16_t status);
 
 /* Lets request.up go: back to the pool, or closed; an unfinished stream is reset. */
 void upstream_leave(struct proxy *proxy, struct request *request, bool reusable);

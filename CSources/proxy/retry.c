@@ -8,6 +8,7 @@
 #include "base/num.h"
 #include "l7.h"
 #include "mux.h"
+#include "record.h"
 
 /* An upstream that fails must not get several times the load besides: a second try of what it
  * failed to answer costs as much as answers of the same target pay, with a few given in advance.
@@ -180,6 +181,9 @@ bool retry_after_loss(struct proxy *proxy, struct request *request, enum abi_out
         return false;
     }
     request->flags |= free ? (uint32_t)REQUEST_SPARED : 0;
+    if (request->record != NULL) {
+        record_try_over(proxy, request, 0, outcome);
+    }
     retry_again(proxy, request, !free);
     return true;
 }
@@ -219,6 +223,10 @@ bool retry_after_answer(struct proxy *proxy, struct request *request, uint16_t s
     abi_stat_add(&counters[ABI_TARGET_CODE_2XX + status / 100 - 2], 1);
     abi_histogram_add(&request->target_stats->latency,
                       (ring_now_ns(proxy->ring) - request->sent_ns) / 1000u);
+    upstream_count_answer(proxy, request, status);
+    if (request->record != NULL) {
+        record_try_over(proxy, request, status, ABI_OUTCOME_OK);
+    }
     retry_again(proxy, request, true);
     return true;
 }

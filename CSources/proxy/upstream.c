@@ -148,10 +148,27 @@ static void upstream_attach(struct proxy *proxy, struct request *request, struct
     proxy->loads[conn->overlay_slot]++;
 }
 
+void upstream_count_answer(struct proxy *proxy, struct request *request, uint16_t status)
+{
+    request->answered = true;
+    if (request->overlay_slot < LIMIT_ENDPOINT_SLOTS) {
+        struct abi_way_stats *way = abi_stats_endpoint(proxy->stats, request->overlay_slot);
+
+        if (status == 0) {
+            abi_stat_add(&way->counters[ABI_WAY_ERRORS], 1);
+        } else {
+            abi_way_answered(way, status, (ring_now_ns(proxy->ring) - request->sent_ns) / 1000u);
+        }
+    }
+}
+
 static void upstream_detach(struct proxy *proxy, struct request *request)
 {
     if (request->overlay_slot != ABI_NONE) {
         proxy->loads[request->overlay_slot]--;
+        if (!request->answered && !request_has(request, REQUEST_L4)) {
+            upstream_count_answer(proxy, request, 0);
+        }
         request->overlay_slot = ABI_NONE;
     }
     if (request->up != NULL) {
@@ -282,7 +299,13 @@ static void upstream_note(struct proxy *proxy, struct request *request,
 {
     const struct view *view = &request->generation->view;
     const struct abi_endpoint *endpoint = &view->endpoints[index];
+    uint32_t slot = endpoint->overlay_slot;
 
+    request->answered = false;
+    request->tries = request->tries < UINT8_MAX ? (uint8_t)(request->tries + 1) : UINT8_MAX;
+    if (request->tries > 1 && slot < LIMIT_ENDPOINT_SLOTS) {
+        abi_stat_add(&abi_stats_endpoint(proxy->stats, slot)->counters[ABI_WAY_RETRIES], 1);
+    }
     if (request->record != NULL) {
         record_upstream(proxy, request, target, endpoint);
     }

@@ -49,7 +49,7 @@ bool view_check_hops(struct view_walk *walk)
 {
     const struct abi_hops *hops = &walk->view->hops[walk->record];
     bool proxy = hops->proxy_in != 0;
-    uint8_t padding = hops->_pad0[0] | hops->_pad0[1] | hops->_pad0[2];
+    uint8_t padding = hops->_pad0[0] | hops->_pad0[1];
 
     return view_rule(walk, hops->proxy_in <= ABI_PROXY_ANY, ABI_REFUSAL_VALUE, "PROXY versions") &&
            view_rule(walk, hops->proxy_others <= (proxy ? 1 : 0), ABI_REFUSAL_VALUE,
@@ -68,6 +68,7 @@ bool view_check_hops(struct view_walk *walk)
                      hops->trace_start <= 1 &&
                          hops->trace_sample <= (hops->trace_start == 1 ? ABI_TRACE_ALL : 0),
                      ABI_REFUSAL_VALUE, "share of sampled traces") &&
+           view_rule(walk, hops->trace_spans <= 1, ABI_REFUSAL_VALUE, "spans") &&
            view_rule(walk, padding == 0, ABI_REFUSAL_PADDING, "hops");
 }
 
@@ -90,6 +91,7 @@ bool view_check_listener_hops(struct view_walk *walk, const struct abi_listener 
                      "hops with PROXY headers are those of a listener with the flag") &&
            view_rule(walk,
                      listener->kind == ABI_LISTENER_L7 ||
-                         (hops->trust.count == 0 && hops->fields == 0 && hops->trace_start == 0),
+                         (hops->trust.count == 0 && hops->fields == 0 && hops->trace_start == 0 &&
+                          hops->trace_spans == 0),
                      ABI_REFUSAL_VALUE, "an L4 listener has no forwarding fields");
 }

@@ -228,8 +228,11 @@ bool view_check_route(struct view_walk *walk)
     const struct abi_route *route = &walk->view->routes[walk->record];
 
     return check_route_path(walk, route) && check_route_action(walk, route) &&
-           view_rule(walk, (route->_pad1[0] | route->_pad1[1] | route->_pad1[2]) == 0,
-                     ABI_REFUSAL_PADDING, "route") &&
+           view_rule(walk, route->_pad1 == 0, ABI_REFUSAL_PADDING, "route") &&
+           view_rule(walk,
+                     route->stats_slot < LIMIT_ROUTE_SLOTS ||
+                         route->stats_slot == ABI_ROUTE_UNCOUNTED,
+                     ABI_REFUSAL_LIMIT, "statistics slot of a route") &&
            view_rule(walk, route->methods < 1u << ABI_METHOD_COUNT, ABI_REFUSAL_VALUE, "methods") &&
            view_index(walk, route->traffic, ABI_SECTION_TRAFFIC, "traffic of a route") &&
            view_ref(walk, route->matches, ABI_SECTION_MATCH, "matches of a route") &&

@@ -253,17 +253,17 @@ static void logger_write(struct logger *logger, uint32_t worker)
  * a logger that dies before leaves its successor to write them. */
 static uint64_t logger_drain(struct logger *logger, uint32_t worker)
 {
-    struct abi_log_ring *ring = logger->config->rings[worker];
+    struct abi_records *ring = logger->config->rings[worker];
     uint64_t from = __atomic_load_n(&ring->tail, __ATOMIC_RELAXED);
     uint64_t tail = from;
 
     while (tail - from < LOGGER_AT_ONCE) {
-        enum abi_log_read read = abi_log_ring_next(ring, &tail, &logger->input.record);
+        enum abi_records_read read = abi_log_ring_next(ring, &tail, &logger->input.record);
 
-        if (read == ABI_LOG_EMPTY) {
+        if (read == ABI_RECORDS_EMPTY) {
             break;
         }
-        if (read == ABI_LOG_TAKEN) {
+        if (read == ABI_RECORDS_TAKEN) {
             logger_write(logger, worker);
             continue;
         }
@@ -280,7 +280,7 @@ static uint64_t logger_drain(struct logger *logger, uint32_t worker)
             logsink_flush(&logger->sinks[i], logger->now_ms);
         }
     }
-    abi_log_ring_release(ring, tail);
+    abi_records_release(ring, tail);
     return tail - from;
 }
 

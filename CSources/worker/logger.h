@@ -15,7 +15,7 @@
 struct logger_config {
     int channel; /* to the supervisor: PREPARE with the committed snapshot, REOPEN, DRAIN */
     uint32_t workers;
-    struct abi_log_ring *rings[LIMIT_WORKERS];
+    struct abi_records *rings[LIMIT_WORKERS];
     struct abi_stats *stats[LIMIT_WORKERS];
     uint64_t orphan_grace_ms; /* workers that lost their supervisor go on so long */
 };

@@ -20,7 +20,7 @@
 bool logkeeper_init(struct state *state, uint32_t slot)
 {
     struct state_slot *worker = &state->slots[slot];
-    struct abi_log_ring *ring;
+    struct abi_records *ring;
     int fd = region_create("ringmesh-log", abi_log_ring_bytes(), &worker->log);
 
     if (fd < 0) {

@@ -26,6 +26,13 @@
 static const char *const slots_state_names[ABI_WORKER_STATE_COUNT] = {
     "starting", "serving", "draining", "dead", "out of service"};
 
+static void slots_init_spans(struct abi_records *ring)
+{
+    ring->magic = ABI_SPANS_MAGIC;
+    ring->version = ABI_VERSION;
+    ring->size = LIMIT_SPAN_RING;
+}
+
 bool slots_init(struct state *state)
 {
     state->tally_file = tally_create(state->config->workers, &state->tally);
@@ -53,6 +60,7 @@ bool slots_init(struct state *state)
         stats->worker = slot;
         stats->listener_slots = LIMIT_LISTENERS;
         stats->target_slots = LIMIT_TARGETS;
+        slots_init_spans(abi_stats_spans(stats));
     }
     return true;
 }

@@ -20,7 +20,7 @@ struct worker_config {
     struct abi_stats *stats;
     const struct abi_overlay *overlay;
     struct abi_tally *tally;
-    struct abi_log_ring *log; /* for access records */
+    struct abi_records *log; /* for access records */
     const struct cpus *cpus;
     enum ring_engine_kind engine;
     uint64_t orphan_grace_ms; /* what is in flight may take so long when the supervisor has died */

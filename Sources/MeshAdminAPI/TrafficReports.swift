@@ -150,6 +150,32 @@ package struct StatsReport: Codable, Sendable, Equatable {
         }
     }
 
+    /// A route of a listener, or an endpoint of a service.
+    package struct Way: Codable, Sendable, Equatable {
+        /// `route` or `endpoint`.
+        package var kind: String
+        /// The route's listener, the endpoint's service.
+        package var owner: String
+        /// The route in words, the endpoint's instance.
+        package var name: String
+        /// Where the route was written, the endpoint's address.
+        package var place: String
+        package var counters: [String: UInt64]
+        package var latency: Latency
+
+        package init(
+            kind: String, owner: String, name: String, place: String, counters: [String: UInt64],
+            latency: Latency
+        ) {
+            self.kind = kind
+            self.owner = owner
+            self.name = name
+            self.place = place
+            self.counters = counters
+            self.latency = latency
+        }
+    }
+
     package struct Worker: Codable, Sendable, Equatable {
         package var id: Int
         package var counters: [String: UInt64]
@@ -163,11 +189,17 @@ package struct StatsReport: Codable, Sendable, Equatable {
     package var listeners: [Listener]
     package var targets: [Target]
     package var workers: [Worker]
+    /// Routes and endpoints that were used, the busiest first, at most 2000 of each. nil: an answer
+    /// of an earlier version.
+    package var ways: [Way]?
 
-    package init(listeners: [Listener], targets: [Target], workers: [Worker]) {
+    package init(
+        listeners: [Listener], targets: [Target], workers: [Worker], ways: [Way]? = nil
+    ) {
         self.listeners = listeners
         self.targets = targets
         self.workers = workers
+        self.ways = ways
     }
 }
 

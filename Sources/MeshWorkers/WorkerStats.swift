@@ -60,6 +60,8 @@ package struct WorkerCounters: Sendable, Equatable {
     package var logDropped: UInt64 = 0
     package var logWritten: UInt64 = 0
     package var logLost: UInt64 = 0
+    package var spans: UInt64 = 0
+    package var spansDropped: UInt64 = 0
 
     package init() {}
 
@@ -69,7 +71,7 @@ package struct WorkerCounters: Sendable, Equatable {
         let members: [WritableKeyPath<Self, UInt64>] = [
             \.accepted, \.acceptErrors, \.shed, \.turns, \.events, \.staleEvents, \.noBuffers,
             \.splicedBytes, \.reauthorizedClosed, \.starts, \.logRecords, \.logDropped,
-            \.logWritten, \.logLost,
+            \.logWritten, \.logLost, \.spans, \.spansDropped,
         ]
         for member in members { self[keyPath: member] &+= former[keyPath: member] }
     }
@@ -135,6 +137,30 @@ package struct TargetCounters: Sendable, Equatable {
         for member in members { left[keyPath: member] &+= right[keyPath: member] }
         for index in left.codes.indices { left.codes[index] &+= right.codes[index] }
         for index in left.outcomes.indices { left.outcomes[index] &+= right.outcomes[index] }
+        left.latency += right.latency
+    }
+}
+
+/// Counters of one way that requests took: a route, or an endpoint.
+package struct WayCounters: Sendable, Equatable {
+    /// Answers by hundreds: index 0 is 1xx, 4 is 5xx.
+    package var codes: [UInt64] = Array(repeating: 0, count: 5)
+    /// What ended without an answer, or with a part of one.
+    package var errors: UInt64 = 0
+    /// Tries besides the first.
+    package var retries: UInt64 = 0
+    package var latency = LatencyHistogram()
+
+    package init() {}
+
+    /// Whatever the end was.
+    package var requests: UInt64 { codes.reduce(errors, &+) }
+
+    /// Adds the counters of another worker.
+    package static func += (left: inout Self, right: Self) {
+        for index in left.codes.indices { left.codes[index] &+= right.codes[index] }
+        left.errors &+= right.errors
+        left.retries &+= right.retries
         left.latency += right.latency
     }
 }

@@ -75,6 +75,8 @@ package final class WorkerStatsRegion: Sendable {
         result.logDropped = one(ABI_WORKER_LOG_DROPPED)
         result.logWritten = one(ABI_WORKER_LOG_WRITTEN)
         result.logLost = one(ABI_WORKER_LOG_LOST)
+        result.spans = one(ABI_WORKER_SPANS)
+        result.spansDropped = one(ABI_WORKER_SPANS_DROPPED)
         return result
     }
 
@@ -132,6 +134,33 @@ package final class WorkerStatsRegion: Sendable {
         }
         result.latency = histogram(
             at: place(base, MemoryLayout<abi_target_stats>.offset(of: \.latency)))
+        return result
+    }
+
+    /// Counters of a route's slot.
+    package func route(_ slot: Int) -> WayCounters {
+        precondition(slot >= 0 && slot < LIMIT_ROUTE_SLOTS, "a route's slot is below its limit")
+        return way(at: Int(abi_stats_routes_at()) + slot * MemoryLayout<abi_way_stats>.size)
+    }
+
+    /// Counters of an endpoint, by its overlay slot.
+    package func endpoint(_ slot: Int) -> WayCounters {
+        precondition(
+            slot >= 0 && slot < LIMIT_ENDPOINT_SLOTS, "an endpoint's slot is below its limit")
+        return way(at: Int(abi_stats_endpoints_at()) + slot * MemoryLayout<abi_way_stats>.size)
+    }
+
+    /// The histogram is read of ways that are used only.
+    private func way(at base: Int) -> WayCounters {
+        let at = place(base, MemoryLayout<abi_way_stats>.offset(of: \.counters))
+        var result = WayCounters()
+        result.codes = result.codes.indices.map { read(at: at, index: $0) }
+        result.errors = read(at: at, index: Int(ABI_WAY_ERRORS.rawValue))
+        result.retries = read(at: at, index: Int(ABI_WAY_RETRIES.rawValue))
+        if result.requests > 0 {
+            result.latency = histogram(
+                at: place(base, MemoryLayout<abi_way_stats>.offset(of: \.latency)))
+        }
         return result
     }
 

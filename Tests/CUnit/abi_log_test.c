@@ -11,10 +11,10 @@
 #include "abi/errors.h"
 #include "cunit.h"
 
-static struct abi_log_ring *new_ring(uint64_t position)
+static struct abi_records *new_ring(uint64_t position)
 {
-    struct abi_log_ring *ring = mmap(NULL, abi_log_ring_bytes(), PROT_READ | PROT_WRITE,
-                                     MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    struct abi_records *ring = mmap(NULL, abi_log_ring_bytes(), PROT_READ | PROT_WRITE,
+                                    MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
     MUST(ring != MAP_FAILED);
     ring->head = position;
@@ -22,7 +22,7 @@ static struct abi_log_ring *new_ring(uint64_t position)
     return ring;
 }
 
-static void drop_ring(struct abi_log_ring *ring)
+static void drop_ring(struct abi_records *ring)
 {
     munmap(ring, abi_log_ring_bytes());
 }
@@ -36,7 +36,7 @@ union buffer {
 static const struct abi_log_record *make(union buffer *out, uint64_t number, uint32_t text)
 {
     memset(&out->record, 0, sizeof(out->record));
-    out->record.kind = ABI_LOG_RECORD;
+    out->record.kind = ABI_RECORD_WHOLE;
     out->record.log = number;
     out->record.text = (uint16_t)text;
     out->record.length = (uint32_t)((sizeof(out->record) + text + 7) & ~(size_t)7);
@@ -61,7 +61,7 @@ static uint32_t text_of(uint64_t number)
 TEST(records_of_any_size_come_out_as_they_went_in_many_times_around)
 {
     static union buffer buffer;
-    struct abi_log_ring *ring = new_ring(0);
+    struct abi_records *ring = new_ring(0);
     uint64_t put = 0, taken = 0, tail = 0;
 
     while (taken < 20000) {
@@ -72,19 +72,19 @@ TEST(records_of_any_size_come_out_as_they_went_in_many_times_around)
             put++;
         }
         for (uint32_t i = cunit_random_below(800); i > 0; i--) {
-            enum abi_log_read read = abi_log_ring_next(ring, &tail, &buffer.record);
+            enum abi_records_read read = abi_log_ring_next(ring, &tail, &buffer.record);
 
-            if (read == ABI_LOG_EMPTY) {
+            if (read == ABI_RECORDS_EMPTY) {
                 CHECK_UINT(taken, put);
                 break;
             }
-            if (!CHECK_INT(read, ABI_LOG_TAKEN) || !CHECK(is(&buffer, taken, text_of(taken)))) {
+            if (!CHECK_INT(read, ABI_RECORDS_TAKEN) || !CHECK(is(&buffer, taken, text_of(taken)))) {
                 drop_ring(ring);
                 return;
             }
             taken++;
         }
-        abi_log_ring_release(ring, tail);
+        abi_records_release(ring, tail);
     }
     CHECK(ring->head > 4ULL * LIMIT_LOG_RING);
     drop_ring(ring);
@@ -93,7 +93,7 @@ TEST(records_of_any_size_come_out_as_they_went_in_many_times_around)
 TEST(a_full_ring_takes_nothing_and_loses_nothing)
 {
     static union buffer buffer;
-    struct abi_log_ring *ring = new_ring(8); /* the last one does not end with the ring */
+    struct abi_records *ring = new_ring(8); /* the last one does not end with the ring */
     uint64_t put = 0, tail = 8;
 
     while (abi_log_ring_put(ring, make(&buffer, put, 800)) != 0) {
@@ -102,14 +102,14 @@ TEST(a_full_ring_takes_nothing_and_loses_nothing)
     CHECK_UINT(put, (LIMIT_LOG_RING - 8) / 1024);
     for (uint64_t i = 0; i < put; i++) {
         CHECK_INT(abi_log_ring_put(ring, make(&buffer, 99, 800)), 0);
-        CHECK_INT(abi_log_ring_next(ring, &tail, &buffer.record), ABI_LOG_TAKEN);
+        CHECK_INT(abi_log_ring_next(ring, &tail, &buffer.record), ABI_RECORDS_TAKEN);
         CHECK(is(&buffer, i, 800));
     }
-    CHECK_INT(abi_log_ring_next(ring, &tail, &buffer.record), ABI_LOG_EMPTY);
+    CHECK_INT(abi_log_ring_next(ring, &tail, &buffer.record), ABI_RECORDS_EMPTY);
     CHECK_INT(abi_log_ring_put(ring, make(&buffer, 99, 800)), 0); /* until the reader says so */
-    abi_log_ring_release(ring, tail);
+    abi_records_release(ring, tail);
     CHECK_INT(abi_log_ring_put(ring, make(&buffer, 99, 800)), 1);
-    CHECK_INT(abi_log_ring_next(ring, &tail, &buffer.record), ABI_LOG_TAKEN);
+    CHECK_INT(abi_log_ring_next(ring, &tail, &buffer.record), ABI_RECORDS_TAKEN);
     CHECK(is(&buffer, 99, 800));
     drop_ring(ring);
 }
@@ -119,14 +119,14 @@ TEST(positions_may_wrap)
 {
     static union buffer buffer;
     uint64_t start = UINT64_MAX - 2047;
-    struct abi_log_ring *ring = new_ring(start);
+    struct abi_records *ring = new_ring(start);
     uint64_t tail = start;
 
     for (uint64_t i = 0; i < 8; i++) {
         CHECK_INT(abi_log_ring_put(ring, make(&buffer, i, 1000)), 1);
     }
     for (uint64_t i = 0; i < 8; i++) {
-        CHECK_INT(abi_log_ring_next(ring, &tail, &buffer.record), ABI_LOG_TAKEN);
+        CHECK_INT(abi_log_ring_next(ring, &tail, &buffer.record), ABI_RECORDS_TAKEN);
         CHECK(is(&buffer, i, 1000));
     }
     CHECK(tail < start);
@@ -137,12 +137,12 @@ TEST(positions_may_wrap)
 TEST(a_writer_killed_at_any_moment_leaves_no_torn_record)
 {
     static union buffer buffer;
-    struct abi_log_ring *ring = new_ring(0);
+    struct abi_records *ring = new_ring(0);
     uint64_t tail = 0, next = 0;
 
     for (uint32_t round = 0; round < 20; round++) {
         pid_t writer = fork();
-        enum abi_log_read read;
+        enum abi_records_read read;
         uint64_t seen = 0;
 
         if (writer == 0) {
@@ -154,22 +154,22 @@ TEST(a_writer_killed_at_any_moment_leaves_no_torn_record)
         MUST(writer > 0);
         while (seen < 50 + cunit_random_below(500)) {
             read = abi_log_ring_next(ring, &tail, &buffer.record);
-            if (read == ABI_LOG_TAKEN) {
+            if (read == ABI_RECORDS_TAKEN) {
                 CHECK(is(&buffer, seen, text_of(seen)));
-                abi_log_ring_release(ring, tail);
+                abi_records_release(ring, tail);
                 seen++;
-            } else if (!CHECK_INT(read, ABI_LOG_EMPTY)) {
+            } else if (!CHECK_INT(read, ABI_RECORDS_EMPTY)) {
                 break;
             }
         }
         kill(writer, SIGKILL);
         MUST(waitpid(writer, NULL, 0) == writer);
-        while ((read = abi_log_ring_next(ring, &tail, &buffer.record)) == ABI_LOG_TAKEN) {
+        while ((read = abi_log_ring_next(ring, &tail, &buffer.record)) == ABI_RECORDS_TAKEN) {
             CHECK(is(&buffer, seen, text_of(seen)));
             seen++;
         }
-        CHECK_INT(read, ABI_LOG_EMPTY);
-        abi_log_ring_release(ring, tail);
+        CHECK_INT(read, ABI_RECORDS_EMPTY);
+        abi_records_release(ring, tail);
         next += seen;
     }
     CHECK(next >= 20 * 50);
@@ -193,21 +193,21 @@ TEST(what_no_writer_of_ours_left_is_skipped)
         {"not a multiple of eight", offsetof(struct abi_log_record, length), 333},
         {"no such kind", offsetof(struct abi_log_record, kind), 3},
         {"a filler that does not end the ring", offsetof(struct abi_log_record, kind),
-         ABI_LOG_FILLER},
+         ABI_RECORD_FILLER},
         {"a part behind the text", offsetof(struct abi_log_record, parts[3].len), 300},
         {"a part longer than its limit", offsetof(struct abi_log_record, parts[4]), 100u << 16},
         {"the unused part", offsetof(struct abi_log_record, parts[0]), 1u << 16},
     };
 
     for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
-        struct abi_log_ring *ring = new_ring(0);
+        struct abi_records *ring = new_ring(0);
         uint64_t tail = 0;
 
         cunit_context("%s", broken[i].what);
         CHECK_INT(abi_log_ring_put(ring, make(&buffer, 1, 104)), 1);
         CHECK_INT(abi_log_ring_put(ring, make(&buffer, 2, 104)), 1);
-        memcpy(abi_log_ring_data(ring) + broken[i].at, &broken[i].value, 4);
-        CHECK_INT(abi_log_ring_next(ring, &tail, &buffer.record), ABI_LOG_BROKEN);
+        memcpy(abi_records_data(ring) + broken[i].at, &broken[i].value, 4);
+        CHECK_INT(abi_log_ring_next(ring, &tail, &buffer.record), ABI_RECORDS_BROKEN);
         CHECK_UINT(tail, ring->head);
         drop_ring(ring);
     }
@@ -219,11 +219,11 @@ TEST(a_head_that_cannot_be_is_skipped)
     const uint64_t heads[] = {4, LIMIT_LOG_RING + 8, UINT64_MAX & ~7ULL};
 
     for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
-        struct abi_log_ring *ring = new_ring(0);
+        struct abi_records *ring = new_ring(0);
         uint64_t tail = 0;
 
         ring->head = heads[i];
-        CHECK_INT(abi_log_ring_next(ring, &tail, &buffer.record), ABI_LOG_BROKEN);
+        CHECK_INT(abi_log_ring_next(ring, &tail, &buffer.record), ABI_RECORDS_BROKEN);
         CHECK_UINT(tail, heads[i]);
         drop_ring(ring);
     }

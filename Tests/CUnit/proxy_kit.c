@@ -487,15 +487,15 @@ bool proxy_kit_has_record(struct proxy_kit *kit)
 {
     uint64_t tail = kit->log_tail;
 
-    return abi_log_ring_next(kit->log, &tail, &kit_record.record) == ABI_LOG_TAKEN;
+    return abi_log_ring_next(kit->log, &tail, &kit_record.record) == ABI_RECORDS_TAKEN;
 }
 
 const struct abi_log_record *proxy_kit_record(struct proxy_kit *kit)
 {
     proxy_kit_settle(kit);
     memset(&kit_record, 0, sizeof(kit_record));
-    CHECK_INT(abi_log_ring_next(kit->log, &kit->log_tail, &kit_record.record), ABI_LOG_TAKEN);
-    abi_log_ring_release(kit->log, kit->log_tail);
+    CHECK_INT(abi_log_ring_next(kit->log, &kit->log_tail, &kit_record.record), ABI_RECORDS_TAKEN);
+    abi_records_release(kit->log, kit->log_tail);
     return &kit_record.record;
 }
 

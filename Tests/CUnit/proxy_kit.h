@@ -43,7 +43,7 @@ struct proxy_kit {
     struct abi_stats *stats;
     struct abi_overlay *overlay;
     struct abi_tally *tally; /* for two workers, of which the proxy is the first */
-    struct abi_log_ring *log;
+    struct abi_records *log;
     uint64_t log_tail;
     int upstreams[PROXY_KIT_MAX]; /* listening, in the order they were made; -1: closed */
     uint16_t upstream_ports[PROXY_KIT_MAX];

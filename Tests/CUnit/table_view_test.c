@@ -225,7 +225,7 @@ static const struct table_fault faults[] = {
      ABI_REFUSAL_LIMIT},
     {"retry conditions", ABI_SECTION_ROUTE, 0, FIELD(abi_route, retry_on), 256, ABI_REFUSAL_VALUE},
     {"rewrite of any path", ABI_SECTION_ROUTE, 0, FIELD(abi_route, rewrites), 1, ABI_REFUSAL_VALUE},
-    {"end padding of a route", ABI_SECTION_ROUTE, 0, offsetof(struct abi_route, _pad1) + 2, 1, 1,
+    {"end padding of a route", ABI_SECTION_ROUTE, 0, offsetof(struct abi_route, _pad1), 1, 1,
      ABI_REFUSAL_PADDING},
     {"splits of an answer", ABI_SECTION_ROUTE, 1, FIELD(abi_route, splits.count), 1,
      ABI_REFUSAL_VALUE},
@@ -379,7 +379,7 @@ static const struct table_fault faults[] = {
     {"a share of no traces", ABI_SECTION_HOPS, 0, FIELD(abi_hops, trace_sample), 1,
      ABI_REFUSAL_VALUE},
     {"trace 2", ABI_SECTION_HOPS, 1, FIELD(abi_hops, trace_start), 2, ABI_REFUSAL_VALUE},
-    {"padding of hops", ABI_SECTION_HOPS, 0, offsetof(struct abi_hops, _pad0) + 2, 1, 1,
+    {"padding of hops", ABI_SECTION_HOPS, 0, offsetof(struct abi_hops, _pad0) + 1, 1, 1,
      ABI_REFUSAL_PADDING},
 };
 

@@ -15,7 +15,7 @@ union buffer {
 static void reset(union buffer *out)
 {
     memset(out, 0, sizeof(*out));
-    out->record.kind = ABI_LOG_RECORD;
+    out->record.kind = ABI_RECORD_WHOLE;
     out->record.connect_us = ABI_LOG_NONE_US;
     out->record.wait_us = ABI_LOG_NONE_US;
     out->record.handshake_us = ABI_LOG_NONE_US;

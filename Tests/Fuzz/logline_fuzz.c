@@ -53,7 +53,7 @@ FUZZ_TARGET(logline)
         struct abi_log_record record;
         uint8_t bytes[LIMIT_LOG_RECORD];
     } out;
-    static struct abi_log_ring *ring;
+    static struct abi_records *ring;
     struct logline_clock clock = {.offset_ns = 1769860800000000000};
     char *room = malloc(8192);
     uint64_t tail;
@@ -66,11 +66,11 @@ FUZZ_TARGET(logline)
         length = (uint32_t)(in.len - 1) & ~7u;
         tail = LIMIT_LOG_RING - 8u * in.ptr[0];
         for (uint32_t i = 0; i < length; i++) {
-            abi_log_ring_data(ring)[(tail + i) & (LIMIT_LOG_RING - 1)] = in.ptr[1 + i];
+            abi_records_data(ring)[(tail + i) & (LIMIT_LOG_RING - 1)] = in.ptr[1 + i];
         }
         ring->tail = tail;
         ring->head = tail + length;
-        while (abi_log_ring_next(ring, &tail, &out.record) == ABI_LOG_TAKEN) {
+        while (abi_log_ring_next(ring, &tail, &out.record) == ABI_RECORDS_TAKEN) {
             MUST(tail <= ring->head);
             use(&out.record, room, &clock);
         }

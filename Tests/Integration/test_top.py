@@ -27,6 +27,15 @@ def test_top_shows_what_happens_now(nodes, ports, recorders):
         assert silent["requests_per_second"] == 0 and "p50_us" not in silent
         assert [r["name"] for r in top("--filter", "quiet")["rows"]] == ["quiet"]
         assert top("--sort", "requests")["rows"][0]["requests_per_second"] > 10
+        ways = top("--kind", "route", "--kind", "endpoint")["rows"]
+        assert {r["kind"] for r in ways} == {"route", "endpoint"}
+        for row in ways:
+            assert row["requests_per_second"] > 10 and row["errors_per_second"] == 0
+            assert 0 < row["p50_us"] <= row["p99_us"] and "open" not in row
+        assert {r["name"] for r in ways if r["kind"] == "route"} == {"listener busy, its service"}
+        series = node.metrics()
+        assert 'ringmesh_route_responses_total{code="2xx",listener="busy"' in series
+        assert f'address="127.0.0.1:{web.port}"' in series
         text = node.meshctl("top", "--once").stdout
         assert "REQUESTS/S" in text and "busy" in text
         node.meshctl("dataplane", "upgrade")

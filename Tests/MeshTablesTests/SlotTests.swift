@@ -58,6 +58,54 @@ import Testing
         }
     }
 
+    @Test func routesKeepTheirSlotsWhateverElseChanges() throws {
+        var builder = SnapshotBuilder()
+        var slots = SlotTables()
+        var node = try Plans.small()
+        func route(_ rule: String) -> RoutePlan {
+            RoutePlan(
+                action: .forward(SplitPlan.all(to: "web.default.dc1")), rule: rule, origin: "x:1")
+        }
+        func set(_ rules: [String]) { node.listeners[0].kind = .l7(rules.map(route)) }
+        func found(_ generation: UInt64) throws -> [String: Int] {
+            let image = try builder.build(node, stamp: Plans.stamp(generation), slots: &slots)
+            let routes = try SnapshotReader(image).countedRoutes
+            return Dictionary(routes.compactMap { route in route.slot.map { (route.rule, $0) } }) {
+                first, _ in first
+            }
+        }
+        set(["a", "b"])
+        let first = try found(1)
+        #expect(first == ["a": 0, "b": 1])
+        #expect(try found(2) == first)  // taken over
+        set(["new", "b", "a"])
+        #expect(try found(3) == ["a": 0, "b": 1, "new": 2])
+        set(["b"])
+        #expect(try found(4) == ["b": 1])
+        #expect(slots.release(before: 4).routes == [0, 2])
+        // A new control plane finds them as they are.
+        let image = try builder.build(node, stamp: Plans.stamp(5), slots: &slots)
+        slots = SlotTables(recovering: try SnapshotReader(image))
+        builder = SnapshotBuilder()
+        set(["c", "b"])
+        #expect(try found(6) == ["b": 1, "c": 0])
+    }
+
+    @Test func routesBeyondTheirSlotsAreServedAndNotCounted() throws {
+        var node = try Plans.small()
+        let count = Int(LIMIT_ROUTE_SLOTS) + 3
+        node.listeners[0].kind = .l7(
+            (0..<count).map {
+                RoutePlan(
+                    action: .respond(status: 204, body: "", contentType: ""), rule: "route \($0)",
+                    origin: "x:1")
+            })
+        let routes = try Plans.reader(node).countedRoutes
+        #expect(routes.count == count)
+        #expect(routes.count { $0.slot == nil } == 3)
+        #expect(Set(routes.compactMap(\.slot)).count == Int(LIMIT_ROUTE_SLOTS))
+    }
+
     /// Health is kept by instance, node and address: the same endpoint in two targets has one slot.
     @Test func anEndpointHasOneSlotInAllTargets() throws {
         var node = try Plans.small()

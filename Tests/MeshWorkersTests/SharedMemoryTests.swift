@@ -109,6 +109,22 @@ struct WorkerStatsTests {
         return (file, stats)
     }
 
+    @Test func waysOfTheirSlots() throws {
+        let (file, stats) = try make()
+        defer { munmap(stats, Int(abi_stats_size())) }
+        let route = try #require(abi_stats_route(stats, LIMIT_ROUTE_SLOTS - 1))
+        let endpoint = try #require(abi_stats_endpoint(stats, LIMIT_ENDPOINT_SLOTS - 1))
+        abi_way_answered(route, 204, 3)
+        abi_way_answered(route, 0, 100)
+        abi_way_answered(endpoint, 503, 1)
+        let region = try WorkerStatsRegion(file, worker: 2)
+        let found = region.route(Int(LIMIT_ROUTE_SLOTS) - 1)
+        #expect(found.codes == [0, 1, 0, 0, 0] && found.errors == 1 && found.requests == 2)
+        #expect(found.latency.count == 2 && found.latency.sumMicroseconds == 103)
+        #expect(region.endpoint(Int(LIMIT_ENDPOINT_SLOTS) - 1).codes == [0, 0, 0, 0, 1])
+        #expect(region.endpoint(0).requests == 0)
+    }
+
     /// Writes one more into every 64-bit counter in [at, at + count * 8), counting from 1.
     private func number(_ base: UnsafeMutableRawPointer, count: Int) {
         for index in 0..<count {

@@ -54,6 +54,36 @@ import Testing
         #expect(top.text.contains("reset"))
     }
 
+    private static func way(
+        _ kind: String, _ owner: String, _ name: String, _ counters: [String: UInt64]
+    ) -> StatsReport.Way {
+        .init(
+            kind: kind, owner: owner, name: name, place: "127.0.0.1:1", counters: counters,
+            latency: .init(count: 0, sumUs: 0, p50Us: 0, p90Us: 0, p99Us: 0))
+    }
+
+    @Test func routesAndEndpointsAreRows() {
+        var (last, now) = (Self.stats(100), Self.stats(120))
+        last.ways = [
+            Self.way("route", "a", "listener a, route 1", ["requests": 10, "errors": 0])
+        ]
+        now.ways = [
+            Self.way("route", "a", "listener a, route 1", ["requests": 20, "errors": 4]),
+            Self.way("route", "b", "service-router/web", ["requests": 2]),
+            Self.way("endpoint", "web", "web-1", ["requests": 6, "responses_5xx": 2]),
+        ]
+        let top = Self.reading(last, now)
+        let rows = Dictionary(top.rows.map { ("\($0.kind) \($0.name)", $0) }) { one, _ in one }
+        #expect(rows["route listener a, route 1"]?.requestsPerSecond == 5)
+        #expect(rows["route listener a, route 1"]?.errorsPerSecond == 2)
+        #expect(rows["route listener a, route 1"]?.open == nil)
+        #expect(rows["route b: service-router/web"]?.requestsPerSecond == 1)
+        #expect(rows["endpoint web-1 127.0.0.1:1"]?.errorsPerSecond == 1)
+        let some = TopReading(
+            from: last, to: now, seconds: 2, order: .name, filter: nil, kinds: [.endpoint])
+        #expect(some.rows.map(\.kind) == ["endpoint"])
+    }
+
     @Test func sortedAndFiltered() {
         let (last, now) = (Self.stats(100), Self.stats(120))
         #expect(Self.reading(last, now, order: .name).rows.map(\.name) == ["a", "b"])

@@ -18,6 +18,8 @@ final class RoutePart: Sendable {
     let places: Places
     let table: abi_route_table
     let routes: [abi_route]
+    /// By route: what its statistics slot is known by.
+    let slotKeys: [UInt64]
     let matches: [abi_match]
     let headerOps: [abi_header_op]
     let routeList: [UInt32]
@@ -28,9 +30,10 @@ final class RoutePart: Sendable {
 
     /// What `out` has from `places` on.
     init(
-        plans: [RoutePlan], places: Places, table: abi_route_table, out: SnapshotImage.Sections,
-        targetKeys: [UInt64]
+        plans: [RoutePlan], slotKeys: [UInt64], places: Places, table: abi_route_table,
+        out: SnapshotImage.Sections, targetKeys: [UInt64]
     ) {
+        self.slotKeys = slotKeys
         self.plans = plans
         self.places = places
         self.table = table

@@ -1,10 +1,12 @@
 import CMeshABI
 
-/// The slots of one data plane: endpoints in its overlay, listeners and targets in its statistics.
+/// The slots of one data plane: endpoints in its overlay, listeners, targets and routes in its
+/// statistics. Routes may outnumber their slots: those that come too late are not counted.
 package struct SlotTables: Sendable {
     package var overlay = SlotAllocator(capacity: LIMIT_ENDPOINTS)
     package var listeners = SlotAllocator(capacity: LIMIT_LISTENERS)
     package var targets = SlotAllocator(capacity: LIMIT_TARGETS)
+    package var routes = SlotAllocator(capacity: LIMIT_ROUTE_SLOTS)
 
     package init() {}
 
@@ -13,6 +15,7 @@ package struct SlotTables: Sendable {
         package var overlay: [UInt32]
         package var listeners: [UInt32]
         package var targets: [UInt32]
+        package var routes: [UInt32]
     }
 
     /// Frees what only generations before `oldest`, the oldest that any worker still holds, used.
@@ -20,7 +23,8 @@ package struct SlotTables: Sendable {
         Released(
             overlay: overlay.release(before: oldest),
             listeners: listeners.release(before: oldest),
-            targets: targets.release(before: oldest))
+            targets: targets.release(before: oldest),
+            routes: routes.release(before: oldest))
     }
 
     /// The slots as a running snapshot has them, after a restart of the control plane.
@@ -37,8 +41,23 @@ package struct SlotTables: Sendable {
         for target in reader.targets {
             _ = targets.adopt(key: target.key, slot: target.stats_slot, generation: generation)
         }
+        for route in reader.countedRoutes where route.slot != nil {
+            _ = routes.adopt(
+                key: Self.key(ofRoute: route.rule, route.origin, of: route.listener),
+                slot: UInt32(route.slot ?? 0), generation: generation)
+        }
         overlay.finishAdopting()
         listeners.finishAdopting()
         targets.finishAdopting()
+        routes.finishAdopting()
+    }
+
+    /// What tells a route from others over generations: what people call it, and where it stands.
+    static func key(ofRoute rule: String, _ origin: String, of listener: String) -> UInt64 {
+        var hash = StableHash()
+        hash.combine(listener)
+        hash.combine(rule)
+        hash.combine(origin)
+        return hash.finish()
     }
 }

@@ -30,7 +30,8 @@ extension SnapshotWriter {
                 record.trace_start = 1
                 record.trace_sample = min(share, UInt32(ABI_TRACE_ALL))
             }
-        } else if !plan.trust.isEmpty || plan.sampledPerMillion != nil {
+            record.trace_spans = plan.recordsSpans ? 1 : 0
+        } else if !plan.trust.isEmpty || plan.sampledPerMillion != nil || plan.recordsSpans {
             refuse("\(name) forwards bytes: it has neither trusted hops nor traces")
         }
         out.hops.append(record)

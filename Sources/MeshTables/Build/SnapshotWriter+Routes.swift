@@ -56,13 +56,13 @@ extension SnapshotWriter {
         case .serverName(let routes, let standard):
             record.kind = UInt8(ABI_LISTENER_L4.rawValue)
             record.flags |= UInt8(ABI_LISTENER_SNI.rawValue)
-            record.route_table = table(of: routes, key: key, known: known, name)
+            record.route_table = table(of: routes, key: key, known: known, of: plan.name)
             if let standard { record.splits = write(standard, name) }
             if plan.tls != nil { refuse("\(name) hands TLS on and terminates it") }
             if plan.timeouts.handshake == 0 { refuse("\(name) has no timeout for handshakes") }
         case .l7(let routes):
             record.kind = UInt8(ABI_LISTENER_L7.rawValue)
-            record.route_table = table(of: routes, key: key, known: known, name)
+            record.route_table = table(of: routes, key: key, known: known, of: plan.name)
             if plan.timeouts.head == 0 { refuse("\(name) has no timeout for request heads") }
         }
         record.head_timeout_ms = plan.timeouts.head
@@ -84,8 +84,9 @@ extension SnapshotWriter {
 
     /// The route table of a listener, taken over when its routes are those of the build before.
     private mutating func table(
-        of routes: [RoutePlan], key: UInt64, known: RoutePart?, _ name: String
+        of routes: [RoutePlan], key: UInt64, known: RoutePart?, of listener: String
     ) -> UInt32 {
+        let name = "listener \(listener)"
         let index = UInt32(out.routeTables.count)
         let places = RoutePart.Places(out)
         if let known, known.plans == routes, takeOver(known) {
@@ -95,10 +96,12 @@ extension SnapshotWriter {
         if routes.count > LIMIT_TABLE_ROUTES {
             refuse("\(name) has \(routes.count) routes; \(LIMIT_TABLE_ROUTES) are the limit")
         }
-        let table = write(routes)
+        let slotKeys = routes.map { SlotTables.key(ofRoute: $0.rule, $0.origin, of: listener) }
+        let table = write(routes, slotKeys)
         if problems.isEmpty {
             let part = RoutePart(
-                plans: routes, places: places, table: table, out: out, targetKeys: targetKeys)
+                plans: routes, slotKeys: slotKeys, places: places, table: table, out: out,
+                targetKeys: targetKeys)
             if !part.hasAutomata { memory.routes[key] = part }
         }
         return index
@@ -128,11 +131,14 @@ extension SnapshotWriter {
     /// One route table: the list for any host, then a slot per host with everything that covers it,
     /// in the order in which the routes were given, so that the first match wins whatever host it
     /// names.
-    private mutating func write(_ routes: [RoutePlan]) -> abi_route_table {
+    private mutating func write(_ routes: [RoutePlan], _ slotKeys: [UInt64]) -> abi_route_table {
         var indexes: [UInt32] = []
         indexes.reserveCapacity(routes.count)
         // By place: a route is large, and is not copied to be looked at.
-        for place in routes.indices { indexes.append(write(routes[place])) }
+        for place in routes.indices {
+            indexes.append(write(routes[place]))
+            out.routes[out.routes.count - 1].stats_slot = slot(ofRoute: slotKeys[place])
+        }
         var patterns = HostPatterns()
         for place in routes.indices {
             if let problem = patterns.add(routes[place].host, order: place) {
@@ -164,8 +170,16 @@ extension SnapshotWriter {
         out.splits.append(contentsOf: splits)
         out.matches.append(contentsOf: part.matches)
         out.headerOps.append(contentsOf: part.headerOps)
-        for (var route, plan) in zip(part.routes, part.plans) {
+        for place in part.routes.indices {
+            var route = part.routes[place]
+            let (plan, key) = (part.plans[place], part.slotKeys[place])
             route.traffic = index(of: plan.traffic, plan.rule)
+            if route.stats_slot == UInt16(ABI_ROUTE_UNCOUNTED)
+                || !slots.routes.keep(
+                    UInt32(route.stats_slot), for: key, generation: stamp.generation)
+            {
+                route.stats_slot = slot(ofRoute: key)
+            }
             route.matches = route.matches.moved(from: from.matches, to: places.matches)
             route.header_ops = route.header_ops.moved(from: from.headerOps, to: places.headerOps)
             route.splits = route.splits.moved(from: from.splits, to: places.splits)
@@ -183,6 +197,12 @@ extension SnapshotWriter {
         table.hosts = table.hosts.moved(from: from.hosts, to: places.hosts)
         out.routeTables.append(table)
         return true
+    }
+
+    /// Where a route is counted; none when all slots are taken.
+    private mutating func slot(ofRoute key: UInt64) -> UInt16 {
+        slots.routes.slot(for: key, generation: stamp.generation).map { UInt16($0) }
+            ?? UInt16(ABI_ROUTE_UNCOUNTED)
     }
 
     private mutating func writeList(_ orders: [Int], _ indexes: [UInt32]) -> abi_ref {

@@ -41,11 +41,14 @@ package struct HopsPlan: Hashable, Sendable {
     package var fields: Fields
     /// Of a million traces begun here so many are marked as sampled; nil: none is begun.
     package var sampledPerMillion: UInt32?
+    /// Whether sampled requests are told as spans.
+    package var recordsSpans: Bool
 
     package init(
         proxy: ProxyHeaders? = nil, trust: [NetworkPlan] = [], depth: Int = 32,
-        fields: Fields = .xForwarded, sampledPerMillion: UInt32? = nil
+        fields: Fields = .xForwarded, sampledPerMillion: UInt32? = nil, recordsSpans: Bool = false
     ) {
+        self.recordsSpans = recordsSpans
         self.proxy = proxy
         self.trust = trust
         self.depth = depth

@@ -18,6 +18,8 @@ enum MetricHelp {
         "spill_blocks": "Blocks that hold what a socket has not taken yet.",
         "spill_blocks_high": "Most blocks held at once for slow sockets.",
         "spliced_bytes": "Bytes that went from socket to socket without passing this process.",
+        "spans": "Spans handed to the control plane.",
+        "spans_dropped": "Spans dropped because the control plane was too far behind.",
         "stale_events": "Completions for connections that were gone.",
         "starts": "Processes that have served this slot.",
         "tls_open": "TLS sessions open now.",
@@ -37,6 +39,11 @@ enum MetricHelp {
         "handshakes_resumed": "TLS handshakes that resumed an earlier session.",
         "open": "Connections of clients open now.",
         "requests": "Requests whose head was read.",
+    ]
+
+    static let wayDuration = [
+        "route": "From the first byte of a request to the last of its answer.",
+        "endpoint": "From the head sent to the head of the answer.",
     ]
 
     static let target = [

@@ -68,6 +68,12 @@ extension NodeBackend {
                 StatsReport.Worker(
                     id: worker.id,
                     counters: Self.dictionary(worker.counters.named.map { ($0.name, $0.value) }))
+            },
+            ways: Way.reported(counters.ways).map { way in
+                StatsReport.Way(
+                    kind: way.kind.rawValue, owner: way.owner, name: way.name, place: way.place,
+                    counters: Self.dictionary(way.counters.named),
+                    latency: way.counters.latency.report)
             })
     }
 

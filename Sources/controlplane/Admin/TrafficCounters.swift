@@ -22,6 +22,7 @@ struct TrafficCounters: Sendable {
     private(set) var listeners: [(name: String, counters: ListenerCounters)] = []
     private(set) var targets: [Target] = []
     private(set) var workers: [Worker] = []
+    private(set) var ways: [Way] = []
 
     /// Reads the regions; only slots that the snapshot names are touched. What data planes of
     /// before an upgrade have counted is added to the slots of their successors; of one that has
@@ -55,6 +56,7 @@ struct TrafficCounters: Sendable {
             }
             targets.append(Target(name: named.name, service: named.service, counters: sum))
         }
+        ways = Way.all(all.map(\.region), reader)
     }
 }
 
@@ -74,7 +76,8 @@ extension WorkerCounters {
             ("views_live", true, viewsLive), ("reauthorized_closed", false, reauthorizedClosed),
             ("starts", false, starts), ("log_records", false, logRecords),
             ("log_dropped", false, logDropped), ("log_written", false, logWritten),
-            ("log_lost", false, logLost),
+            ("log_lost", false, logLost), ("spans", false, spans),
+            ("spans_dropped", false, spansDropped),
         ]
     }
 }
@@ -122,6 +125,21 @@ extension TargetCounters {
     /// Answers by class of their status.
     var byClass: [(name: String, value: UInt64)] {
         codes.enumerated().map { ("\($0.offset + 2)xx", $0.element) }
+    }
+}
+
+extension WayCounters {
+    /// Members with the names that people and programs see.
+    var named: [(name: String, value: UInt64)] {
+        [("requests", requests), ("errors", errors), ("retries", retries)]
+            + byClass.map {
+                ("responses_\($0.name)", $0.value)
+            }
+    }
+
+    /// Answers by class of their status; those that never happened are left out.
+    var byClass: [(name: String, value: UInt64)] {
+        codes.enumerated().filter { $0.element > 0 }.map { ("\($0.offset + 1)xx", $0.element) }
     }
 }
 

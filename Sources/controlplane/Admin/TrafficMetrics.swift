@@ -15,6 +15,7 @@ struct TrafficMetrics {
         for worker in counters.workers { metrics.add(worker) }
         for (name, listener) in counters.listeners { metrics.add(name, listener) }
         for target in counters.targets where target.isUsed { metrics.add(target) }
+        for way in counters.ways where way.slot < Way.mostSeries { metrics.add(way) }
         return metrics.order.compactMap { metrics.families[$0] }
     }
 
@@ -87,6 +88,38 @@ struct TrafficMetrics {
             "ringmesh_target_response_duration_seconds",
             "From the head sent to the head of the answer.", .histogram, labels,
             .histogram(Self.histogram(target.counters.latency)))
+    }
+
+    private mutating func add(_ way: Way) {
+        let name = "ringmesh_\(way.kind.rawValue)"
+        for (code, value) in way.counters.byClass {
+            let answered: MetricLabels =
+                switch way.kind {
+                case .route: ["listener": way.owner, "route": way.name, "code": code]
+                case .endpoint:
+                    [
+                        "service": way.owner, "instance": way.name, "address": way.place,
+                        "code": code,
+                    ]
+                }
+            add(
+                "\(name)_responses_total", "Answers by class of status.", .counter, answered,
+                .count(value))
+        }
+        let labels: MetricLabels =
+            switch way.kind {
+            case .route: ["listener": way.owner, "route": way.name]
+            case .endpoint: ["service": way.owner, "instance": way.name, "address": way.place]
+            }
+        add(
+            "\(name)_errors_total", "What ended without an answer, or with a part of one.",
+            .counter, labels, .count(way.counters.errors))
+        add(
+            "\(name)_retries_total", "Tries besides the first.", .counter, labels,
+            .count(way.counters.retries))
+        add(
+            "\(name)_duration_seconds", MetricHelp.wayDuration[way.kind.rawValue] ?? "",
+            .histogram, labels, .histogram(Self.histogram(way.counters.latency)))
     }
 
     /// Every second bucket, from 64 µs to a minute: enough to tell where time goes.

@@ -5,15 +5,20 @@ import MeshAdminAPI
 struct TopCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "top",
-        abstract: "Live rates, latencies and errors of listeners and targets.",
+        abstract: "Live rates, latencies and errors of listeners, routes, targets and endpoints.",
         discussion: """
             Every row is about the time since the reading before, its quantiles too: they are \
             upper bounds of their buckets. On a terminal the table is drawn in place until \
             interrupted. Where the data plane was started again in between, a row says so \
-            instead of rates.
+            instead of rates. Routes and endpoints are shown once they are used; they have no \
+            bytes and no connections of their own.
 
-            Example: meshctl top --sort p99 --filter web
+            Example: meshctl top --sort p99 --filter web --kind endpoint
             """)
+
+    enum Kind: String, CaseIterable, ExpressibleByArgument {
+        case listener, route, target, endpoint
+    }
 
     enum Order: String, CaseIterable, ExpressibleByArgument {
         case requests, errors, p99, bytes, name
@@ -26,6 +31,8 @@ struct TopCommand: AsyncParsableCommand {
 
     @Option(help: ArgumentHelp("Only names that contain this.", valueName: "text"))
     var filter: String?
+
+    @Option(help: "Only rows of this kind; may be repeated.") var kind: [Kind] = []
 
     @Flag(help: "One table, after one interval.") var once = false
 
@@ -49,7 +56,7 @@ struct TopCommand: AsyncParsableCommand {
                 let seconds = (clock.now - lastRead) / .seconds(1)
                 lastRead = clock.now
                 let reading = TopReading(
-                    from: last, to: now, seconds: seconds, order: sort, filter: filter)
+                    from: last, to: now, seconds: seconds, order: sort, filter: filter, kinds: kind)
                 try show(reading)
                 last = now
             } while !once
@@ -70,18 +77,20 @@ struct TopCommand: AsyncParsableCommand {
 /// What happened between two readings of the counters.
 struct TopReading: Encodable, Equatable {
     struct Row: Encodable, Equatable {
-        /// `listener` or `target`.
+        /// `listener`, `route`, `target` or `endpoint`.
         var kind: String
         var name: String
         /// The counters have fallen: the data plane was started again, and nothing else is known.
         var wasReset: Bool
         var requestsPerSecond: Double
-        /// Answers of 5xx; for targets also resets and failed connects.
+        /// Answers of 5xx; for targets also resets and failed connects, for routes and endpoints
+        /// also what had no whole answer.
         var errorsPerSecond: Double
-        var bytesInPerSecond: Double
-        var bytesOutPerSecond: Double
+        /// These three are of listeners and targets.
+        var bytesInPerSecond: Double?
+        var bytesOutPerSecond: Double?
         /// Connections.
-        var open: UInt64
+        var open: UInt64?
         /// Upper bounds, microseconds; nil: nothing was measured.
         var p50Us: UInt64?
         var p90Us: UInt64?
@@ -93,7 +102,7 @@ struct TopReading: Encodable, Equatable {
 
     init(
         from last: StatsReport, to now: StatsReport, seconds: Double, order: TopCommand.Order,
-        filter: String?
+        filter: String?, kinds: [TopCommand.Kind] = []
     ) {
         self.seconds = seconds
         let listeners = Dictionary(last.listeners.map { ($0.name, $0) }) { first, _ in first }
@@ -108,8 +117,26 @@ struct TopReading: Encodable, Equatable {
                 "target", new.name, new.counters, targets[new.name]?.counters, new.latency,
                 targets[new.name]?.latency, seconds)
         }
-        self.rows = rows.filter { filter.map($0.name.contains) ?? true }
-            .sorted { Self.rank($0, order) > Self.rank($1, order) || Self.tie($0, $1, order) }
+        let ways = Dictionary((last.ways ?? []).map { (Self.name($0), $0) }) { first, _ in first }
+        for new in now.ways ?? [] {
+            let old = ways[Self.name(new)]
+            var row = Self.row(
+                new.kind, Self.name(new), new.counters, old?.counters, new.latency, old?.latency,
+                seconds)
+            (row.bytesInPerSecond, row.bytesOutPerSecond, row.open) = (nil, nil, nil)
+            rows.append(row)
+        }
+        self.rows = rows.filter { row in
+            (filter.map(row.name.contains) ?? true)
+                && (kinds.isEmpty || kinds.contains { $0.rawValue == row.kind })
+        }
+        .sorted { Self.rank($0, order) > Self.rank($1, order) || Self.tie($0, $1, order) }
+    }
+
+    /// The listener and its route, or the instance and its address.
+    private static func name(_ way: StatsReport.Way) -> String {
+        guard way.kind == "route" else { return "\(way.name) \(way.place)" }
+        return way.name.hasPrefix("listener \(way.owner)") ? way.name : "\(way.owner): \(way.name)"
     }
 
     private static func rank(_ row: Row, _ order: TopCommand.Order) -> Double {
@@ -117,7 +144,7 @@ struct TopReading: Encodable, Equatable {
         case .requests: row.requestsPerSecond
         case .errors: row.errorsPerSecond
         case .p99: Double(row.p99Us ?? 0)
-        case .bytes: row.bytesInPerSecond + row.bytesOutPerSecond
+        case .bytes: (row.bytesInPerSecond ?? 0) + (row.bytesOutPerSecond ?? 0)
         case .name: 0
         }
     }
@@ -140,7 +167,7 @@ struct TopReading: Encodable, Equatable {
         let fresh = fallen ? [] : grown(latency.buckets ?? [], since: before?.buckets ?? [])
         return Row(
             kind: kind, name: name, wasReset: fallen, requestsPerSecond: rate(["requests"]),
-            errorsPerSecond: rate(["responses_5xx", "resets", "connect_failures"]),
+            errorsPerSecond: rate(["responses_5xx", "resets", "connect_failures", "errors"]),
             bytesInPerSecond: rate(["bytes_in"]), bytesOutPerSecond: rate(["bytes_out"]),
             open: new["open"] ?? 0, p50Us: quantile(50, fresh), p90Us: quantile(90, fresh),
             p99Us: quantile(99, fresh))
@@ -176,14 +203,15 @@ struct TopReading: Encodable, Equatable {
             numbers: [2, 3, 4, 5, 6, 7, 8, 9])
         for row in rows {
             let latency = { (value: UInt64?) in value.map(Format.latency) ?? "-" }
+            let bytes = { (value: Double?) in value.map { Format.bytes(UInt64($0)) } ?? "-" }
             let rate = { (value: Double) in
                 row.wasReset ? "reset" : String(format: "%.1f", value)
             }
             table.add(
                 row.kind, row.name, rate(row.requestsPerSecond), rate(row.errorsPerSecond),
                 latency(row.p50Us), latency(row.p90Us), latency(row.p99Us),
-                Format.bytes(UInt64(row.bytesInPerSecond)),
-                Format.bytes(UInt64(row.bytesOutPerSecond)), "\(row.open)")
+                bytes(row.bytesInPerSecond), bytes(row.bytesOutPerSecond),
+                row.open.map { "\($0)" } ?? "-")
         }
         return table.rendered(orElse: "no listeners and targets")
     }

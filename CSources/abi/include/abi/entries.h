@@ -125,7 +125,8 @@ struct abi_hops {
     uint8_t fields;            /* set of enum abi_hop_fields */
     uint8_t depth;       /* at most so many hops are believed, <= LIMIT_HOPS; 0 without trust */
     uint8_t trace_start; /* 1: a request without a good traceparent gets one */
-    uint8_t _pad0[3];
+    uint8_t trace_spans; /* 1: what is sampled is told to the control plane (span.h) */
+    uint8_t _pad0[2];
 };
 
 /* --- content codings of answers --- */
@@ -198,6 +199,8 @@ enum abi_method {
 };
 #define ABI_METHODS_ALL 0u /* any method */
 
+#define ABI_ROUTE_UNCOUNTED 0xffffu
+
 struct abi_route {
     uint8_t path_kind; /* enum abi_path_kind */
     uint8_t action;    /* enum abi_action */
@@ -217,7 +220,8 @@ struct abi_route {
     struct abi_text
         prefix_rewrite; /* forward: replaces a matched prefix or exact path; see `rewrites` */
     uint8_t rewrites;   /* 1: prefix_rewrite applies */
-    uint8_t _pad1[3];
+    uint8_t _pad1;
+    uint16_t stats_slot;         /* < LIMIT_ROUTE_SLOTS, or ABI_ROUTE_UNCOUNTED */
     uint32_t request_timeout_ms; /* 0 = the listener's */
     uint32_t retries;            /* further tries, <= LIMIT_RETRIES */
     uint32_t retry_on;           /* set of enum abi_retry */

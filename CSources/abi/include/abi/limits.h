@@ -83,6 +83,13 @@
 #define LIMIT_LOG_RING    4194304u /* bytes of records that wait, per worker */
 #define LIMIT_LOG_PATH    4095u    /* bytes of a file's name */
 
+/* --- spans, and counters of routes and endpoints --- */
+#define LIMIT_SPAN_RECORD    4352u    /* bytes of one span, its texts included */
+#define LIMIT_SPAN_RING      1048576u /* bytes of spans that wait, per worker */
+#define LIMIT_SPAN_STATE     512u     /* bytes of tracestate that a span keeps (W3C 3.3.1.5) */
+#define LIMIT_ROUTE_SLOTS    16384u   /* routes that are counted, the first come */
+#define LIMIT_ENDPOINT_SLOTS 16384u   /* endpoints that are: those with the first overlay slots */
+
 /* --- control channel --- */
 #define LIMIT_CONTROL_MESSAGE 4096u   /* bytes */
 #define LIMIT_REASON          240u    /* bytes of a reason, with its NUL */
@@ -105,6 +112,11 @@ _Static_assert(LIMIT_H2_BLOCK >= LIMIT_H2_HEAD, "a head that is not compressed f
 _Static_assert(LIMIT_LOG_RING / LIMIT_LOG_RECORD >= 256u,
                "a worker may be hundreds of the longest records ahead");
 _Static_assert(LIMIT_LOG_RECORD <= 65535u, "places in a record have 16 bits");
+_Static_assert(LIMIT_SPAN_RING / LIMIT_SPAN_RECORD >= 200u,
+               "a worker may be hundreds of the longest spans ahead");
+_Static_assert(LIMIT_SPAN_RECORD <= 65535u, "places in a record have 16 bits");
+_Static_assert(LIMIT_ROUTE_SLOTS < 65535u, "a route's slot has 16 bits, all ones being none");
+_Static_assert(LIMIT_ENDPOINT_SLOTS <= LIMIT_ENDPOINTS, "overlay slots count endpoints too");
 _Static_assert(LIMIT_SERVER_NAMES >= 4u * LIMIT_SECRETS,
                "every certificate may have a name, with a table half full");
 _Static_assert(LIMIT_TLS_LEAVES % 8u == 0, "sets of eight");

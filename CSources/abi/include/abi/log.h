@@ -1,17 +1,7 @@
 /* The access log: how a worker hands finished requests and connections to the process that writes
- * them down. One ring of records per worker slot, in shared memory that the supervisor made; the
- * worker is its only writer, the logger its only reader.
- *
- *   +---------------------+ 0
- *   | abi_log_ring        |  head: bytes ever written; tail: bytes ever read
- *   +---------------------+ sizeof(struct abi_log_ring)
- *   | data                |  `size` bytes, used as a ring: records of 8-byte aligned lengths; where
- *   |                     |  one does not fit before the end, a filler stands and it goes to the
- *   +---------------------+  start
- *
- * A record is copied first and counted by `head` afterwards, so a worker that dies in between has
- * written nothing. There is no waiting: a record that finds no room is dropped and counted
- * (ABI_WORKER_LOG_DROPPED). */
+ * them down. One ring of records (records.h) per worker slot, in shared memory that the supervisor
+ * made; the worker is its only writer, the logger its only reader. What finds no room is counted as
+ * ABI_WORKER_LOG_DROPPED. */
 #ifndef ABI_LOG_H
 #define ABI_LOG_H
 
@@ -20,6 +10,7 @@
 
 #include "abi/entries.h"
 #include "abi/limits.h"
+#include "abi/records.h"
 
 #define ABI_LOG_MAGIC 0x474f4c53534d52ULL
 
@@ -124,7 +115,7 @@ enum abi_log_flag {
 
 struct abi_log_record {
     uint32_t length;     /* with its texts and this head, a multiple of 8 */
-    uint32_t kind;       /* ABI_LOG_RECORD or ABI_LOG_FILLER; a filler has these eight bytes only */
+    uint32_t kind;       /* ABI_RECORD_WHOLE */
     uint64_t log;        /* abi_log.key */
     uint64_t started_ns; /* CLOCK_MONOTONIC */
     uint64_t duration_us;
@@ -145,9 +136,6 @@ struct abi_log_record {
     struct abi_log_address upstream;
     struct abi_log_part parts[ABI_LOG_TEXTS];
 };
-
-#define ABI_LOG_RECORD 1u
-#define ABI_LOG_FILLER 2u
 
 /* The most bytes of a text that a record takes; longer ones are cut. */
 static inline uint32_t abi_log_text_limit(uint32_t variable)
@@ -183,61 +171,21 @@ static inline uint32_t abi_log_longest(uint32_t variable, uint32_t style)
 
 /* --- the ring --- */
 
-struct abi_log_ring {
-    uint64_t magic;
-    uint32_t version; /* ABI_VERSION */
-    uint32_t size;    /* bytes of data, a power of two */
-    uint64_t _pad0[6];
-    uint64_t head; /* the worker's */
-    uint64_t _pad1[7];
-    uint64_t tail; /* the logger's */
-    uint64_t _pad2[7];
-};
-
 static inline uint64_t abi_log_ring_bytes(void)
 {
-    return sizeof(struct abi_log_ring) + LIMIT_LOG_RING;
-}
-
-static inline unsigned char *abi_log_ring_data(struct abi_log_ring *ring)
-{
-    return (unsigned char *)(ring + 1);
+    return sizeof(struct abi_records) + LIMIT_LOG_RING;
 }
 
 /* Copies a record in. 1, or 0 when there is no room. */
-static inline int abi_log_ring_put(struct abi_log_ring *ring, const struct abi_log_record *record)
+static inline int abi_log_ring_put(struct abi_records *ring, const struct abi_log_record *record)
 {
-    uint64_t head = ring->head; /* nobody else writes it */
-    uint64_t used = head - __atomic_load_n(&ring->tail, __ATOMIC_ACQUIRE);
-    uint32_t at = (uint32_t)head & (LIMIT_LOG_RING - 1);
-    uint32_t to_end = LIMIT_LOG_RING - at;
-    uint32_t skip = to_end < record->length ? to_end : 0;
-
-    if (used + skip + record->length > LIMIT_LOG_RING) {
-        return 0;
-    }
-    if (skip > 0) {
-        const uint32_t filler[2] = {skip, ABI_LOG_FILLER};
-
-        __builtin_memcpy(abi_log_ring_data(ring) + at, filler, sizeof(filler));
-        at = 0;
-    }
-    __builtin_memcpy(abi_log_ring_data(ring) + at, record, record->length);
-    __atomic_store_n(&ring->head, head + skip + record->length, __ATOMIC_RELEASE);
-    return 1;
+    return abi_records_put(ring, LIMIT_LOG_RING, record, record->length);
 }
 
-enum abi_log_read {
-    ABI_LOG_EMPTY = 0,
-    ABI_LOG_TAKEN = 1,  /* *record is the reader's own copy, checked */
-    ABI_LOG_BROKEN = 2, /* no record can stand there: everything up to `head` was skipped */
-};
-
-/* What is wrong with the head of a record at `at`; the writer is not trusted. */
+/* What is wrong with the head of a record; the writer is not trusted. */
 static inline int abi_log_record_ok(const struct abi_log_record *record)
 {
-    if (record->kind != ABI_LOG_RECORD || record->length % 8 != 0 ||
-        record->length < sizeof(*record) + record->text ||
+    if (record->length < sizeof(*record) + record->text ||
         record->length > sizeof(*record) + record->text + 7u || record->text > ABI_LOG_TEXT_SIZE) {
         return 0;
     }
@@ -250,53 +198,19 @@ static inline int abi_log_record_ok(const struct abi_log_record *record)
     return 1;
 }
 
-/* Copies the record at *tail out and moves *tail behind it; `out` has LIMIT_LOG_RECORD bytes. The
- * ring gives its room back when the reader stores `tail`: abi_log_ring_release(). */
-static inline enum abi_log_read abi_log_ring_next(struct abi_log_ring *ring, uint64_t *tail,
-                                                  struct abi_log_record *out)
+/* As abi_records_next(), with a record that was checked; `out` has LIMIT_LOG_RECORD bytes. */
+static inline enum abi_records_read abi_log_ring_next(struct abi_records *ring, uint64_t *tail,
+                                                      struct abi_log_record *out)
 {
-    uint64_t head = __atomic_load_n(&ring->head, __ATOMIC_ACQUIRE);
-    uint64_t left = head - *tail;
-    uint32_t first[2] = {0, 0};
-    uint32_t at, to_end;
+    const struct abi_records_shape shape = {LIMIT_LOG_RING, sizeof(*out), LIMIT_LOG_RECORD};
+    enum abi_records_read read = abi_records_next(ring, &shape, tail, out);
 
-    for (int fillers = 0; left > 0 && left <= LIMIT_LOG_RING && left % 8 == 0; fillers++) {
-        at = (uint32_t)*tail & (LIMIT_LOG_RING - 1);
-        to_end = LIMIT_LOG_RING - at;
-        __builtin_memcpy(first, abi_log_ring_data(ring) + at, sizeof(first));
-        if (first[0] > to_end || first[0] > left) {
-            break;
-        }
-        if (first[1] == ABI_LOG_FILLER && first[0] == to_end && fillers == 0) {
-            *tail += to_end;
-            left -= to_end;
-            continue;
-        }
-        if (first[0] < sizeof(*out) || first[0] > LIMIT_LOG_RECORD) {
-            break;
-        }
-        __builtin_memcpy(out, abi_log_ring_data(ring) + at, first[0]);
-        if (out->length != first[0] || !abi_log_record_ok(out)) {
-            break;
-        }
-        *tail += first[0];
-        return ABI_LOG_TAKEN;
-    }
-    if (left == 0) {
-        return ABI_LOG_EMPTY;
-    }
-    *tail = head;
-    return ABI_LOG_BROKEN;
-}
-
-static inline void abi_log_ring_release(struct abi_log_ring *ring, uint64_t tail)
-{
-    __atomic_store_n(&ring->tail, tail, __ATOMIC_RELEASE);
+    return read == ABI_RECORDS_TAKEN && !abi_log_record_ok(out) ? abi_records_skip(ring, tail)
+                                                                : read;
 }
 
 _Static_assert(sizeof(struct abi_log_address) == 20, "layout");
 _Static_assert(sizeof(struct abi_log_record) == 224, "layout");
-_Static_assert(sizeof(struct abi_log_ring) == 192, "layout");
 _Static_assert(ABI_LOG_VARIABLE_COUNT <= 64, "a set of variables is one 64-bit word");
 _Static_assert(ABI_LOG_HEADER_7 - ABI_LOG_HEADER_0 + 1 == LIMIT_LOG_HEADERS, "one place each");
 _Static_assert((LIMIT_LOG_RING & (LIMIT_LOG_RING - 1)) == 0, "positions are masked");

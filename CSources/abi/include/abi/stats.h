@@ -1,5 +1,5 @@
 /* Statistics of one worker: one writer, any readers, counters that only grow (gauges are named so).
- * Two counters of each region are the logger's.
+ * Two counters of each region are the logger's. Behind the counters stands the ring of spans.
  * The supervisor makes one region per worker slot; a replacement worker goes on counting where its
  * predecessor stopped, with the gauges set to zero. */
 #ifndef ABI_STATS_H
@@ -9,6 +9,7 @@
 
 #include "abi/errors.h"
 #include "abi/limits.h"
+#include "abi/span.h"
 
 #define ABI_STATS_MAGIC 0x5354415453534d52ULL
 
@@ -37,6 +38,8 @@ enum abi_worker_stat {
     ABI_WORKER_LOG_DROPPED,         /* access records that found the ring full */
     ABI_WORKER_LOG_WRITTEN,         /* the logger's: lines written */
     ABI_WORKER_LOG_LOST,            /* the logger's: records that could not be written */
+    ABI_WORKER_SPANS,               /* spans handed to the control plane */
+    ABI_WORKER_SPANS_DROPPED,       /* spans that found the ring full */
     ABI_WORKER_STAT_COUNT
 };
 
@@ -96,6 +99,25 @@ struct abi_target_stats {
     struct abi_histogram latency;         /* head sent to head of the answer */
 };
 
+/* What a route or an endpoint has done. Of endpoints the answers are those that came from there; a
+ * try that brought none is an error. Of routes they are those that went to clients; what ended
+ * otherwise is an error. */
+enum abi_way_stat {
+    ABI_WAY_CODE_1XX = 0,
+    ABI_WAY_CODE_2XX,
+    ABI_WAY_CODE_3XX,
+    ABI_WAY_CODE_4XX,
+    ABI_WAY_CODE_5XX,
+    ABI_WAY_ERRORS,
+    ABI_WAY_RETRIES, /* routes: tries after the first; endpoints: tries that were not the first */
+    ABI_WAY_STAT_COUNT
+};
+
+struct abi_way_stats {
+    uint64_t counters[ABI_WAY_STAT_COUNT];
+    struct abi_histogram latency; /* as that of listeners (routes), of targets (endpoints) */
+};
+
 struct abi_stats {
     uint64_t magic;
     uint32_t version;
@@ -107,19 +129,42 @@ struct abi_stats {
     uint64_t heartbeat_ns; /* CLOCK_MONOTONIC of the newest loop turn */
     uint64_t generation;   /* committed snapshot; 0 = none yet */
     uint64_t counters[ABI_WORKER_STAT_COUNT];
-    /* struct abi_listener_stats[listener_slots], then struct abi_target_stats[target_slots] follow
-     */
+    /* Then follow: struct abi_listener_stats[listener_slots], abi_target_stats[target_slots],
+     * abi_way_stats[LIMIT_ROUTE_SLOTS] of routes, abi_way_stats[LIMIT_ENDPOINT_SLOTS] of endpoints,
+     * and, from the next whole page on, the ring of spans. Only what is used has memory. */
 };
 
 #define ABI_STATS_LISTENERS_AT ((uint64_t)sizeof(struct abi_stats))
 #define ABI_STATS_TARGETS_AT                                                                       \
     (ABI_STATS_LISTENERS_AT + (uint64_t)LIMIT_LISTENERS * sizeof(struct abi_listener_stats))
-#define ABI_STATS_SIZE                                                                             \
+#define ABI_STATS_ROUTES_AT                                                                        \
     (ABI_STATS_TARGETS_AT + (uint64_t)LIMIT_TARGETS * sizeof(struct abi_target_stats))
+#define ABI_STATS_ENDPOINTS_AT                                                                     \
+    (ABI_STATS_ROUTES_AT + (uint64_t)LIMIT_ROUTE_SLOTS * sizeof(struct abi_way_stats))
+#define ABI_STATS_SPANS_AT                                                                         \
+    ((ABI_STATS_ENDPOINTS_AT + (uint64_t)LIMIT_ENDPOINT_SLOTS * sizeof(struct abi_way_stats) +     \
+      4095u) &                                                                                     \
+     ~(uint64_t)4095u)
+#define ABI_STATS_SIZE (ABI_STATS_SPANS_AT + sizeof(struct abi_records) + LIMIT_SPAN_RING)
 
 static inline uint64_t abi_stats_targets_at(void)
 {
     return ABI_STATS_TARGETS_AT;
+}
+
+static inline uint64_t abi_stats_routes_at(void)
+{
+    return ABI_STATS_ROUTES_AT;
+}
+
+static inline uint64_t abi_stats_endpoints_at(void)
+{
+    return ABI_STATS_ENDPOINTS_AT;
+}
+
+static inline uint64_t abi_stats_spans_at(void)
+{
+    return ABI_STATS_SPANS_AT;
 }
 
 static inline uint64_t abi_stats_size(void)
@@ -136,6 +181,23 @@ static inline struct abi_target_stats *abi_stats_target(struct abi_stats *stats,
 {
     return (struct abi_target_stats *)(void *)((unsigned char *)stats + ABI_STATS_TARGETS_AT) +
            slot;
+}
+
+/* `slot` below LIMIT_ROUTE_SLOTS. */
+static inline struct abi_way_stats *abi_stats_route(struct abi_stats *stats, uint32_t slot)
+{
+    return (struct abi_way_stats *)(void *)((unsigned char *)stats + ABI_STATS_ROUTES_AT) + slot;
+}
+
+/* `slot`, an overlay slot, below LIMIT_ENDPOINT_SLOTS. */
+static inline struct abi_way_stats *abi_stats_endpoint(struct abi_stats *stats, uint32_t slot)
+{
+    return (struct abi_way_stats *)(void *)((unsigned char *)stats + ABI_STATS_ENDPOINTS_AT) + slot;
+}
+
+static inline struct abi_records *abi_stats_spans(struct abi_stats *stats)
+{
+    return (struct abi_records *)(void *)((unsigned char *)stats + ABI_STATS_SPANS_AT);
 }
 
 /* Only the worker calls this: a single writer needs no locked instruction. */
@@ -174,5 +236,19 @@ static inline void abi_histogram_add(struct abi_histogram *histogram, uint64_t u
     abi_stat_add(&histogram->sum_us, us);
     abi_stat_add(&histogram->counts[abi_histogram_bucket(us)], 1);
 }
+
+/* An answer with this status, `us` after the request. */
+static inline void abi_way_answered(struct abi_way_stats *way, uint32_t status, uint64_t us)
+{
+    uint32_t class = status / 100u - 1u;
+
+    abi_stat_add(&way->counters[class <= ABI_WAY_CODE_5XX ? class : ABI_WAY_ERRORS], 1);
+    abi_histogram_add(&way->latency, us);
+}
+
+_Static_assert(sizeof(struct abi_way_stats) == 512, "whole cache lines");
+_Static_assert((LIMIT_ROUTE_SLOTS + LIMIT_ENDPOINT_SLOTS) * sizeof(struct abi_way_stats) <=
+                   16u * 1024u * 1024u,
+               "all ways of a worker, each of them used, take 16 MiB");
 
 #endif

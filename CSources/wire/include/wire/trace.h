@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 
 #define TRACE_PARENT_SIZE   55u /* bytes of traceparent, version 00 */
+#define TRACE_SPAN_FROM_END 19u /* where its 16 digits of the span id begin, from its end */
 #define TRACE_STATE_MEMBERS 32u /* of all tracestate fields of a message together */
 #define TRACE_SAMPLED       1u
 
