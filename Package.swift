@@ -13,6 +13,7 @@
 //   swift-asn1               MeshIdentity     PEM and DER around swift-certificates
 //   GRDB.swift               MeshStore        SQLite
 //   swift-log                MeshTelemetry    log levels, subsystems
+//   swift-protobuf           MeshTelemetry    messages of OTLP (tools/gen-proto)
 //
 // Debian libraries: libssl-dev and nettle-dev (room tls), liburing-dev (room ring), libnghttp2-dev
 // (room http2), zlib1g-dev, libbrotli-dev and libzstd-dev (room compress), libyaml-dev
@@ -124,7 +125,9 @@ let swiftTargets: [Target] = [
     swiftRoom("MeshAdminAPI"),
     swiftRoom("MeshLanes"),
     swiftRoom("MeshConfig", ["MeshModel", "CLibYAML"]),
-    swiftRoom("MeshTelemetry", [logging]),
+    swiftRoom(
+        "MeshTelemetry",
+        [logging, .product(name: "SwiftProtobuf", package: "swift-protobuf")]),
     swiftRoom("MeshAuthz", ["MeshModel"]),
     swiftRoom("MeshACL", ["MeshModel"]),
     swiftRoom("MeshDNS", ["MeshModel"]),
@@ -191,7 +194,8 @@ let swiftTargets: [Target] = [
     .executableTarget(
         name: "meshctl", dependencies: ["MeshModel", "MeshAdminAPI", "MeshClient", argumentParser],
         exclude: ["README.md"], swiftSettings: swiftSettings),
-    swiftTests("MeshTelemetry"),
+    swiftTests(
+        "MeshTelemetry", [.product(name: "SwiftProtobuf", package: "swift-protobuf")]),
     swiftTests("MeshStore", ["MeshModel", "MeshIdentity"]),
     swiftTests(
         "MeshWorkers", ["MeshModel", "MeshProcess", "MeshTelemetry", "CMeshABI", "CMeshShm"]),
@@ -264,6 +268,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", exact: "2.37.6"),
+        .package(url: "https://github.com/apple/swift-protobuf", exact: "1.39.0"),
         .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
         .package(url: "https://github.com/swift-server/async-http-client", exact: "1.37.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),

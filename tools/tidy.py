@@ -57,6 +57,7 @@ SWIFT_MODULES = {
     "SwiftASN1": ("swift-asn1", {"MeshIdentity"}),
     "GRDB": ("GRDB.swift", {"MeshStore"}),
     "Logging": ("swift-log", {"MeshTelemetry"}),
+    "SwiftProtobuf": ("swift-protobuf", {"MeshTelemetry"}),
 }
 
 # C modules that Swift may import, and the rooms that may. Test targets follow their room.

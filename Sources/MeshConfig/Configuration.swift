@@ -113,6 +113,7 @@ package struct Configuration: Sendable, Hashable {
     package var log: Log
     /// Every member is set.
     package var accessLog: AccessLogDefinition
+    package var tracing: TracingDefinition
     package var services: [Owned<ServiceDefinition>]
     package var servicesDir: String?
     package var configEntries: [Owned<ConfigEntry>]

@@ -20,6 +20,7 @@ struct ConfigurationReader {
                 gracefulShutdownTimeout: root.section("server")
                     .duration("graceful_shutdown_timeout") ?? .seconds(60)),
             log: log(root.section("log")), accessLog: accessLog(root.section("access_log")),
+            tracing: tracing(root.section("tracing")),
             services: services,
             servicesDir: optional(root.path("services_dir")), configEntries: entries(),
             configEntriesDir: optional(root.path("config_entries_dir")), listeners: listeners)
@@ -123,6 +124,17 @@ struct ConfigurationReader {
         let log = ListenerReader.accessLog(fields).over(.off)
         sink.report(log.problems(), in: fields.node, fields.schema, ["access_log"])
         return log
+    }
+
+    private func tracing(_ fields: Fields) -> TracingDefinition {
+        let otlp = fields.section("otlp")
+        let tracing = TracingDefinition(
+            endpoint: otlp.text("endpoint").flatMap { try? TracingDefinition.url($0) },
+            headers: otlp.textMap("headers"), timeout: otlp.duration("timeout") ?? .seconds(10),
+            sample: fields.decimal("sample") ?? 0.01,
+            serviceName: fields.filled("service_name") ?? "ringmesh")
+        sink.report(tracing.problems(), in: fields.node, fields.schema, ["tracing"])
+        return tracing
     }
 
     private func log(_ fields: Fields) -> Configuration.Log {

@@ -70,10 +70,13 @@ extension ListenerDefinition {
         package var start: Bool
         /// The share of the traces started here that is marked as sampled.
         package var sample: Double
+        /// Whether spans of sampled requests are sent, where the node sends any.
+        package var export: Bool
 
-        package init(start: Bool = false, sample: Double = 1) {
+        package init(start: Bool = false, sample: Double = 1, export: Bool = true) {
             self.start = start
             self.sample = sample
+            self.export = export
         }
     }
 }

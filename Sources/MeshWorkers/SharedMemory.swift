@@ -57,20 +57,20 @@ package final class SharedMapping: @unchecked Sendable {
     package let size: Int
     private let file: Descriptor
 
-    /// Maps the first `size` bytes. A file that is to be written from end to end gets its pages
-    /// `atOnce`: one at a time, they cost more than the writing.
+    /// Maps `size` bytes from a whole page on. A file that is to be written from end to end gets
+    /// its pages `atOnce`: one at a time, they cost more than the writing.
     package init(
-        _ file: Descriptor, size: Int, writable: Bool = false, atOnce: Bool = false
+        _ file: Descriptor, size: Int, at: Int = 0, writable: Bool = false, atOnce: Bool = false
     ) throws {
         // Private where sealed: kernels before 6.7 refuse a shared mapping of such a file.
         let shared = writable || !SharedMemory.isSealed(file)
         let found = try SharedMemory.size(of: file)
-        guard size > 0, found >= size else {
-            throw MeshError(.invalid, "a shared region of \(found) bytes should have \(size)")
+        guard size > 0, found >= at + size else {
+            throw MeshError(.invalid, "a shared region of \(found) bytes should have \(at + size)")
         }
         let base = mmap(
             nil, size, writable ? PROT_READ | PROT_WRITE : PROT_READ,
-            (shared ? MAP_SHARED : MAP_PRIVATE) | (atOnce ? MAP_POPULATE : 0), file.number, 0)
+            (shared ? MAP_SHARED : MAP_PRIVATE) | (atOnce ? MAP_POPULATE : 0), file.number, at)
         guard let base, base != MAP_FAILED else {
             throw MeshError(.system, "cannot map a shared region: \(errorText(errno))")
         }

@@ -9,6 +9,8 @@ import MeshModel
 package final class WorkerStatsRegion: Sendable {
     /// Slot of the worker.
     package let worker: Int
+    /// Spans of sampled requests, for one reader.
+    package let spans: SpanRing
     private let mapping: SharedMapping
 
     /// Maps the region that came with the first report about a worker.
@@ -20,6 +22,7 @@ package final class WorkerStatsRegion: Sendable {
             head.target_slots == LIMIT_TARGETS
         else { throw MeshError(.invalid, "statistics of worker \(worker) have another layout") }
         self.mapping = mapping
+        spans = try SpanRing(file)
         self.worker = worker
     }
 

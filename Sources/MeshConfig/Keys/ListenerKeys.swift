@@ -267,6 +267,10 @@ package enum ListenerKeys {
                 "sample", .decimal, default: "1",
                 "The share of traces started here that is marked as sampled, 0 to 1.",
                 example: "0.1"),
+            .key(
+                "export", .bool, default: "true",
+                "Whether spans of sampled requests go to the collector of `tracing`.",
+                example: "false"),
         ])
 
     static let route = ObjectSchema(

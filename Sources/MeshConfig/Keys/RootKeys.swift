@@ -33,6 +33,10 @@ package enum RootKeys {
                 "access_log", .object(ListenerKeys.nodeAccessLog), example: "{ path: stdout }",
                 "One line per request and per l4 connection."),
             .optional(
+                "tracing", .object(tracing),
+                example: "{ otlp: { endpoint: \"http://127.0.0.1:4318\" } }",
+                "Spans of sampled requests, for a collector of OpenTelemetry."),
+            .optional(
                 "services", .objects(ServiceKeys.schema),
                 example: "[ { name: web, port: 8080 } ]",
                 "Services of this node, in Consul's shape."),
@@ -229,6 +233,43 @@ package enum RootKeys {
                 "subsystems", .texts, example: "[store, workers]",
                 "Subsystems whose messages are logged from debug on, whatever `level` says."),
         ])
+
+    static let tracing = ObjectSchema(
+        "tracing section",
+        [
+            .optional(
+                "otlp", .object(otlp), example: "{ endpoint: \"http://127.0.0.1:4318\" }",
+                "Where spans are sent."),
+            .key(
+                "sample", .decimal, default: "0.01",
+                "The share of requests without a sound traceparent that is sampled, 0 to 1; for "
+                    + "others the caller has decided. A listener with `trace.start` has its own.",
+                example: "0.1"),
+            .key(
+                "service_name", .text(.any), default: "ringmesh",
+                "The `service.name` of spans of the node's own listeners; those of sidecars have "
+                    + "that of their service."),
+        ])
+
+    static let otlp = ObjectSchema(
+        "otlp section",
+        [
+            .key(
+                "endpoint", .text(endpointRule), default: "",
+                "The collector's URL. Without a path /v1/traces is asked. Empty sends nothing, "
+                    + "and no spans are made.",
+                example: "http://127.0.0.1:4318"),
+            .optional(
+                "headers", .textMap, example: "{ authorization: \"Bearer ${OTLP_TOKEN}\" }",
+                "Fields of every request to it. Values are secret: they are never shown."),
+            .key(
+                "timeout", .duration(.milliseconds(100) ... .seconds(300), zero: false),
+                default: "10s", "How long one request to it may take."),
+        ])
+
+    private static let endpointRule = TextRule(name: "URL of a collector", mayBeEmpty: true) {
+        _ = try TracingDefinition.url($0)
+    }
 
     /// Keys that only flags have: they say what to read.
     package static let flagsOnly = ObjectSchema(

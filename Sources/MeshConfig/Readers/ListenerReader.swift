@@ -26,7 +26,8 @@ enum ListenerReader {
             forwarded: fields.object("forwarded").map(forwarded),
             trace: fields.object("trace").map {
                 ListenerDefinition.Trace(
-                    start: $0.bool("start"), sample: $0.decimal("sample") ?? 1)
+                    start: $0.bool("start"), sample: $0.decimal("sample") ?? 1,
+                    export: $0.bool("export"))
             }, compression: fields.object("compression").map { compression($0, &checks) },
             routes: routes,
             accessLog: fields.object("access_log").map(accessLog),

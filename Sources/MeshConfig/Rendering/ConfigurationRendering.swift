@@ -27,12 +27,28 @@ extension Configuration {
                             ("subsystems", .list(log.subsystems.map { .text($0) })),
                         ])
                     ), ("access_log", Rendering.accessLog(accessLog)),
+                    ("tracing", tracingValue),
                     ("services", .list(services.map { Rendering.service($0.value) })),
                     ("services_dir", .text(servicesDir ?? "")),
                     ("config_entries", .list(configEntries.map { Rendering.entry($0.value) })),
                     ("config_entries_dir", .text(configEntriesDir ?? "")),
                     ("listeners", .list(listeners.map { Rendering.listener($0.value) })),
                 ]))
+    }
+
+    /// Values of headers are secret.
+    private var tracingValue: YAMLValue {
+        .map([
+            (
+                "otlp",
+                .map([
+                    ("endpoint", .text(tracing.endpoint ?? "")),
+                    ("headers", .texts(tracing.headers.mapValues { _ in "***" }) ?? .map([])),
+                    ("timeout", .duration(tracing.timeout)),
+                ])
+            ), ("sample", .text("\(tracing.sample)")),
+            ("service_name", .text(tracing.serviceName)),
+        ])
     }
 
     private var nodeValue: YAMLValue {
@@ -264,7 +280,10 @@ enum Rendering {
             (
                 "trace",
                 listener.trace.map {
-                    .map([("start", .bool($0.start)), ("sample", .text("\($0.sample)"))])
+                    .map([
+                        ("start", .bool($0.start)), ("sample", .text("\($0.sample)")),
+                        ("export", .bool($0.export)),
+                    ])
                 }
             ), ("compression", listener.compression.map(compression)),
             ("routes", list(listener.routes, route)), ("sni", list(listener.sni, serverName)),

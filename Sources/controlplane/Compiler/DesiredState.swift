@@ -13,6 +13,7 @@ struct DesiredState: Sendable {
         var congestion: String
         /// Every member is set.
         var accessLog = AccessLogDefinition.off
+        var tracing = TracingDefinition.off
         var intentionsDefault: IntentionAction
         var leafTTL: MeshDuration
 
@@ -21,6 +22,21 @@ struct DesiredState: Sendable {
         func via(_ listener: String) -> String {
             let name = listener.map { $0 == ":" ? "-" : $0 }
             return "ringmesh-\(node.name)-\(String(name))"
+        }
+
+        /// What is believed of those in front and told of requests where a listener says nothing
+        /// about it; nil: nothing.
+        var tracesOnly: HopsPlan? { traced(nil, by: nil) }
+
+        /// The plan with what the listener, or else the node, says about traces.
+        func traced(_ plan: HopsPlan?, by own: ListenerDefinition.Trace?) -> HopsPlan? {
+            let records = tracing.endpoint != nil && own?.export != false
+            let share = own.map { $0.start ? $0.sample : nil } ?? (records ? tracing.sample : nil)
+            guard plan != nil || share != nil || records else { return nil }
+            var plan = plan ?? HopsPlan()
+            plan.sampledPerMillion = share.map { UInt32(($0 * 1_000_000).rounded()) }
+            plan.recordsSpans = records
+            return plan
         }
 
         /// Where a listener's requests and connections are written down; nil: nowhere. The

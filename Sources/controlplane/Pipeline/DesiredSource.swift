@@ -103,7 +103,7 @@ actor DesiredSource {
     private var settings: DesiredState.Settings {
         DesiredState.Settings(
             node: configuration.node, congestion: configuration.dataplane.tcpCongestion,
-            accessLog: configuration.accessLog,
+            accessLog: configuration.accessLog, tracing: configuration.tracing,
             intentionsDefault: configuration.mesh.intentionsDefault,
             leafTTL: configuration.mesh.leafTTL)
     }

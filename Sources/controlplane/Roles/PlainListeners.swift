@@ -40,8 +40,9 @@ extension PartCompiler {
     /// What the listener believes of the proxies in front; nil when it says nothing about them.
     private mutating func hops(of listener: ListenerDefinition, _ origin: Origin) -> HopsPlan? {
         let proxy = listener.proxyProtocol.flatMap { $0.accept == .off ? nil : $0 }
-        let trace = listener.trace.flatMap { $0.start ? $0 : nil }
-        guard proxy != nil || listener.forwarded != nil || trace != nil else { return nil }
+        guard proxy != nil || listener.forwarded != nil else {
+            return listener.kind == .l7 ? settings.traced(nil, by: listener.trace) : nil
+        }
         var plan = HopsPlan()
         if let proxy {
             plan.proxy = HopsPlan.ProxyHeaders(
@@ -60,8 +61,7 @@ extension PartCompiler {
                 case .none: []
                 }
         }
-        plan.sampledPerMillion = trace.map { UInt32(($0.sample * 1_000_000).rounded()) }
-        return plan
+        return listener.kind == .l7 ? settings.traced(plan, by: listener.trace) : plan
     }
 
     private static func compression(

@@ -42,7 +42,8 @@ extension PartCompiler {
                 timeouts: timeouts(
                     http: http, request: defaults(of: service)?.localRequestTimeout),
                 congestion: settings.congestion,
-                via: http ? settings.via(sidecar.id.text) : "", log: settings.log()),
+                via: http ? settings.via(sidecar.id.text) : "", log: settings.log(),
+                hops: http ? settings.tracesOnly : nil),
             tls: meshTLS(
                 server: true, as: service, leafVersion: leaf,
                 alpn: http ? ["h2", "http/1.1"] : []), origin)
@@ -126,7 +127,8 @@ extension PartCompiler {
             ListenerPlan(
                 name: name, address: address, kind: kind, role: .outbound, identity: service,
                 timeouts: timeouts(http: http), congestion: settings.congestion,
-                via: http ? settings.via(name) : "", log: settings.log()), origin)
+                via: http ? settings.via(name) : "", log: settings.log(),
+                hops: http ? settings.tracesOnly : nil), origin)
     }
 
     /// What the caller's defaults say about reaching a service.

@@ -124,7 +124,7 @@ struct Node: Sendable {
             store: store, node: configuration.node, source: source, health: health,
             nodeHealth: nodeHealth, pipeline: pipeline)
         try await run(
-            [
+            tracing(link) + [
                 dataPlane(keeper),
                 NodeService(name: "pipeline") { await pipeline.run() },
                 NodeService(name: "identity") {
@@ -135,6 +135,21 @@ struct Node: Sendable {
             ] + healthServices(health, http, pipeline, store) + watcherServices(source, pipeline)
                 + adminServers(backend) + consulServers(consul) + readiness(pipeline, ready)
                 + serviceManager(pipeline))
+    }
+
+    /// First of all, so that it ends last: what workers did in the end is sent too.
+    private func tracing(_ link: DataPlaneLink) -> [NodeService] {
+        let exporter = SpanExporter(
+            configuration.tracing, node: configuration.node, version: Version.text,
+            link: link, registry: registry, log: logs.logger("tracing"))
+        guard let exporter else { return [] }
+        return [
+            NodeService(name: "tracing") {
+                await exporter.run()
+            } finish: { _ in
+                await exporter.finish()
+            }
+        ]
     }
 
     private func serviceManager(_ pipeline: Pipeline) -> [NodeService] {
