@@ -79,8 +79,8 @@ int main(int argc, char **argv)
 {
     struct forward_options options;
 
-    if (argc != 5 || strlen(argv[1]) != 1 || strchr("abcdef", argv[1][0]) == NULL) {
-        fprintf(stderr, "usage: forward a|b|c|d|e|f LISTEN_PORT UPSTREAM_PORT small|large\n");
+    if (argc != 5 || strlen(argv[1]) != 1 || strchr("abcdefg", argv[1][0]) == NULL) {
+        fprintf(stderr, "usage: forward a|b|c|d|e|f|g LISTEN_PORT UPSTREAM_PORT small|large\n");
         return 64;
     }
     signal(SIGPIPE, SIG_IGN);
@@ -90,6 +90,7 @@ int main(int argc, char **argv)
         .large = strcmp(argv[4], "large") == 0,
         .once = argv[1][0] == 'd',
         .splice = argv[1][0] == 'e' || argv[1][0] == 'f',
+        .level = argv[1][0] == 'g',
     };
     switch (argv[1][0]) {
     case 'a':
@@ -97,6 +98,7 @@ int main(int argc, char **argv)
         break;
     case 'c':
     case 'e':
+    case 'g':
         forward_epoll(&options);
         break;
     default:

@@ -18,6 +18,7 @@ struct forward_options {
     bool large;        /* bulk: 64 KiB receive buffers instead of 4 KiB */
     bool once;         /* forward_ring: one-shot receives */
     bool splice;       /* splice instead of copying */
+    bool level;        /* forward_epoll: level-triggered */
 };
 
 /* Each serves until it is killed. */

@@ -1,5 +1,6 @@
 /* Variants c and e: edge-triggered epoll, with read and write through one buffer or with splice
- * through a pipe per direction. */
+ * through a pipe per direction. Variant g: c, level-triggered: a socket is asked about what its
+ * pair can go on with at the moment, so a lane that holds something back costs two epoll_ctl(). */
 #include "forward.h"
 
 #include <errno.h>
@@ -21,6 +22,7 @@ struct lane { /* one direction */
     uint8_t *rest; /* what the socket did not take */
     size_t rest_from;
     size_t rest_to;
+    uint32_t asked; /* level-triggered: events of `from` */
     bool readable;
 };
 
@@ -39,6 +41,26 @@ static void watch(int fd, uint32_t events, uint64_t data)
 
     if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0) {
         forward_fail("epoll_ctl", errno);
+    }
+}
+
+/* Level-triggered: reading from a socket waits for what it brought to be gone, and room is asked
+ * for only then. */
+static void ask(struct pair *pair, uint32_t slot)
+{
+    for (uint32_t i = 0; i < 2; i++) {
+        struct lane *lane = &pair->lanes[i];
+        const struct lane *toward = &pair->lanes[1 - i]; /* writes to this socket */
+        uint32_t events = (lane->rest_from < lane->rest_to ? 0 : EPOLLIN) |
+                          (toward->rest_from < toward->rest_to ? EPOLLOUT : 0);
+        struct epoll_event event = {.events = events, .data.u64 = (uint64_t)slot * 2 + i};
+
+        if (events != lane->asked) {
+            lane->asked = events;
+            if (epoll_ctl(epoll_fd, EPOLL_CTL_MOD, lane->from, &event) != 0) {
+                forward_fail("epoll_ctl", errno);
+            }
+        }
     }
 }
 
@@ -66,7 +88,9 @@ static void open_pair(int client, const struct forward_options *options)
             (void)fcntl(lane->pipe[1], F_SETPIPE_SZ, FORWARD_PIPE_SIZE);
         }
         /* Low bit: which lane the socket is read by. */
-        watch(lane->from, EPOLLIN | EPOLLOUT | EPOLLET, (uint64_t)slot * 2 + (uint64_t)i);
+        lane->asked = EPOLLIN;
+        watch(lane->from, options->level ? EPOLLIN : EPOLLIN | EPOLLOUT | EPOLLET,
+              (uint64_t)slot * 2 + (uint64_t)i);
     }
 }
 
@@ -184,6 +208,8 @@ static void run_event(const struct epoll_event *event, const struct forward_opti
     }
     if (pair->open && !alive) {
         close_pair(pair);
+    } else if (pair->open && options->level) {
+        ask(pair, (uint32_t)(event->data.u64 / 2));
     }
 }
 

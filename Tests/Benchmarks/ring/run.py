@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures bare forwarders against each other: how should a worker move bytes on this kernel?
 
-usage: run.py [--rounds N] [--seconds S] [--rate R] [--variants abcdef] [--json FILE]
+usage: run.py [--rounds N] [--seconds S] [--rate R] [--variants abcdefg] [--json FILE]
 
 Every round runs every workload with every variant, in an order that turns from round to round, so
 that drift of the machine hits all alike. Forwarder, sink and loader are pinned to cores of their
@@ -38,6 +38,7 @@ VARIANTS = {
     "d": "one-shot recv, send(2)",
     "e": "epoll, splice(2)",
     "f": "ring poll, splice(2)",
+    "g": "level-triggered epoll, read/write",
 }
 SINKS = {"echo": 7701, "discard": 7702, "source": 7703}
 SINK_CORE, FORWARD_CORE, LOAD_CORES = "0", "1", "2,3"
@@ -217,7 +218,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=1.0)
     parser.add_argument("--rate", type=int, default=10000)
-    parser.add_argument("--variants", default="abcdef")
+    parser.add_argument("--variants", default="abcdefg")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     if os.cpu_count() < 4:
