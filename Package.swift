@@ -249,7 +249,10 @@ let swiftTargets: [Target] = [
     swiftTests("MeshDiscovery", ["MeshModel", "MeshConfig"]),
     swiftTests(
         "MeshTables",
-        ["MeshModel", "MeshAuthz", "MeshRegex", "CMeshABI", "CMeshBase", "CMeshTable"]),
+        [
+            "MeshModel", "MeshAuthz", "MeshRegex", "MeshLanes", "CMeshABI", "CMeshBase",
+            "CMeshTable",
+        ]),
     .testTarget(
         name: "ABITests", dependencies: ["CMeshABI"], exclude: ["LAYOUT.golden"],
         swiftSettings: swiftSettings),

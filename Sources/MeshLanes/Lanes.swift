@@ -21,6 +21,9 @@ package struct Lanes: Sendable {
         self.greatestGrain = greatestGrain
     }
 
+    /// The smallest piece of work that is worth a lane, which would be `wanted` of something.
+    package func grain(_ wanted: Int) -> Int { min(wanted, greatestGrain) }
+
     /// Calls `body` with ranges that make up `0..<total`, each of at least `grain` unless it is all
     /// there is; gives what it returned, in the order of the ranges.
     ///
@@ -29,7 +32,7 @@ package struct Lanes: Sendable {
         _ total: Int, grain: Int, _ body: @Sendable (Range<Int>) -> Result
     ) -> [Result] {
         // A few pieces for each lane: one that is held up holds up little.
-        let pieces = count == 1 ? 1 : max(1, min(total / min(grain, greatestGrain), count * 3))
+        let pieces = count == 1 ? 1 : max(1, min(total / self.grain(grain), count * 3))
         guard pieces > 1 else { return total > 0 ? [body(0..<total)] : [] }
         let results = Mutex([Result?](repeating: nil, count: pieces))
         let next = Atomic(0)

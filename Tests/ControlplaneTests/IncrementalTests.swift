@@ -11,21 +11,20 @@ import Testing
 @Suite struct IncrementalTests {
     @Test(arguments: 0..<32)
     func everyPlanIsTheOneMadeFromNothing(seed: UInt64) async throws {
-        try await compareEveryPlan(seed: seed, NodeCompiler())
+        try await compareEveryPlan(seed: seed, .machine)
     }
 
     /// Work that is cut into the smallest pieces, over more lanes than one, gives the same.
     @Test(arguments: [1, 2, 4], UInt64(0)..<8)
     func everyPlanIsTheSameInEveryNumberOfLanes(lanes: Int, seed: UInt64) async throws {
-        try await compareEveryPlan(
-            seed: seed, NodeCompiler(lanes: Lanes(lanes, greatestGrain: 1)))
+        try await compareEveryPlan(seed: seed, Lanes(lanes, greatestGrain: 1))
     }
 
     /// What is brought up to date is compared with what one lane makes from nothing.
-    private func compareEveryPlan(seed: UInt64, _ compiler: NodeCompiler) async throws {
+    private func compareEveryPlan(seed: UInt64, _ lanes: Lanes) async throws {
         var world = try await ChangingWorld(seed: seed)
-        var compiler = compiler
-        var builder = SnapshotBuilder()
+        var compiler = NodeCompiler(lanes: lanes)
+        var builder = SnapshotBuilder(lanes: lanes)
         var slots = SlotTables()
         var book: [ServiceID: InstanceEndpoints] = [:]
         var images = 0
@@ -66,7 +65,7 @@ import Testing
     }
 
     private func built(_ plan: NodePlan, _ step: Int, _ slots: SlotTables) throws -> SnapshotImage {
-        var builder = SnapshotBuilder()
+        var builder = SnapshotBuilder(lanes: Lanes(1))
         var slots = slots
         return try builder.build(plan.compiled, stamp: stamp(step), slots: &slots)
     }

@@ -1,5 +1,6 @@
 import CMeshABI
 import CMeshTable
+import MeshLanes
 import MeshModel
 import Testing
 
@@ -217,8 +218,18 @@ import Testing
 
     @Test(arguments: 0..<60)
     func randomPlansAreAccepted(seed: UInt64) throws {
+        try compareBuilds(seed: seed, .machine)
+    }
+
+    /// Routes that are written aside, however few they are, say the same.
+    @Test(arguments: [1, 2, 4], UInt64(100)..<120)
+    func randomPlansAreTheSameInEveryNumberOfLanes(lanes: Int, seed: UInt64) throws {
+        try compareBuilds(seed: seed, Lanes(lanes, greatestGrain: 1))
+    }
+
+    private func compareBuilds(seed: UInt64, _ lanes: Lanes) throws {
         var plans = try RandomPlans(seed: seed)
-        var builder = SnapshotBuilder()
+        var builder = SnapshotBuilder(lanes: lanes)
         var slots = SlotTables()
         var node = try plans.node()
         for generation in 1...30 {
@@ -226,7 +237,7 @@ import Testing
             let image = try builder.build(node, stamp: stamp, slots: &slots)
             let reader = try SnapshotReader(image)
             // A builder without memory, with the same slots, makes what says the same.
-            var fresh = SnapshotBuilder()
+            var fresh = SnapshotBuilder(lanes: Lanes(1))
             var sameSlots = slots
             let other = try SnapshotReader(
                 fresh.build(node, stamp: stamp, slots: &sameSlots))

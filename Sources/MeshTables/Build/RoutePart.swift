@@ -27,6 +27,8 @@ final class RoutePart: Sendable {
     let splits: [abi_split]
     /// Keys of the targets of `splits`.
     let targets: [UInt64]
+    /// Where the texts that records refer to begin in the table of texts.
+    let textBase: UInt32
 
     /// What `out` has from `places` on.
     init(
@@ -44,6 +46,23 @@ final class RoutePart: Sendable {
         hosts = Array(out.hosts[places.hosts...])
         splits = Array(out.splits[places.splits...])
         targets = splits.map { targetKeys[Int($0.target)] }
+        textBase = 0
+    }
+
+    /// The same part, its texts moved.
+    init(_ other: RoutePart, textBase: UInt32) {
+        plans = other.plans
+        slotKeys = other.slotKeys
+        places = other.places
+        table = other.table
+        routes = other.routes
+        matches = other.matches
+        headerOps = other.headerOps
+        routeList = other.routeList
+        hosts = other.hosts
+        splits = other.splits
+        targets = other.targets
+        self.textBase = textBase
     }
 
     /// Expressions are numbered anew in every build, so parts that have some are written anew.

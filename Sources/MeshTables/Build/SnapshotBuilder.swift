@@ -1,4 +1,5 @@
 import CMeshABI
+package import MeshLanes
 import MeshModel
 import MeshRegex
 
@@ -11,8 +12,9 @@ import MeshRegex
 /// is published.
 package struct SnapshotBuilder: Sendable {
     private var memory = Memory()
+    private let lanes: Lanes
 
-    package init() {}
+    package init(lanes: Lanes = .machine) { self.lanes = lanes }
 
     /// What a build leaves to the next.
     struct Memory: Sendable {
@@ -62,7 +64,9 @@ package struct SnapshotBuilder: Sendable {
         }
         let isFresh = memory.freshTextBytes == 0
         if isFresh { memory.text = TextTable(expecting: node.size) }
-        var writer = SnapshotWriter(node: node, stamp: stamp, slots: slots, memory: memory)
+        var writer = SnapshotWriter(
+            node: node, stamp: stamp, slots: slots, memory: memory,
+            lanes: lanes)
         memory = Memory()  // the writer holds the only copy, and writes on without another
         let image = try writer.write()
         slots = writer.slots

@@ -20,7 +20,7 @@ extension SnapshotWriter {
     }
 
     /// The socket of an unchanged listener is kept: the key is its name and address.
-    private static func key(of plan: ListenerPlan) -> UInt64 {
+    static func key(of plan: ListenerPlan) -> UInt64 {
         var hash = StableHash()
         hash.combine(plan.name)
         hash.combine(plan.address)
@@ -93,6 +93,13 @@ extension SnapshotWriter {
             memory.routes[key] = known
             return index
         }
+        if let draft = drafts.removeValue(forKey: key) {
+            let part = RoutePart(draft.part, textBase: memory.text.append(draft.text))
+            if takeOver(part) {
+                memory.routes[key] = part
+                return index
+            }
+        }
         if routes.count > LIMIT_TABLE_ROUTES {
             refuse("\(name) has \(routes.count) routes; \(LIMIT_TABLE_ROUTES) are the limit")
         }
@@ -131,7 +138,7 @@ extension SnapshotWriter {
     /// One route table: the list for any host, then a slot per host with everything that covers it,
     /// in the order in which the routes were given, so that the first match wins whatever host it
     /// names.
-    private mutating func write(_ routes: [RoutePlan], _ slotKeys: [UInt64]) -> abi_route_table {
+    mutating func write(_ routes: [RoutePlan], _ slotKeys: [UInt64]) -> abi_route_table {
         var indexes: [UInt32] = []
         indexes.reserveCapacity(routes.count)
         // By place: a route is large, and is not copied to be looked at.
@@ -168,11 +175,19 @@ extension SnapshotWriter {
             splits[at].target = target
         }
         out.splits.append(contentsOf: splits)
-        out.matches.append(contentsOf: part.matches)
-        out.headerOps.append(contentsOf: part.headerOps)
+        let base = part.textBase
+        for var match in part.matches {
+            match.moveTexts(by: base)
+            out.matches.append(match)
+        }
+        for var change in part.headerOps {
+            change.moveTexts(by: base)
+            out.headerOps.append(change)
+        }
         for place in part.routes.indices {
             var route = part.routes[place]
             let (plan, key) = (part.plans[place], part.slotKeys[place])
+            route.moveTexts(by: base)
             route.traffic = index(of: plan.traffic, plan.rule)
             if route.stats_slot == UInt16(ABI_ROUTE_UNCOUNTED)
                 || !slots.routes.keep(
@@ -189,6 +204,7 @@ extension SnapshotWriter {
             out.routeList.append(UInt32(Int(route) - from.routes + places.routes))
         }
         for var host in part.hosts {
+            host.name.move(by: base)
             host.routes = host.routes.moved(from: from.routeList, to: places.routeList)
             out.hosts.append(host)
         }

@@ -1,4 +1,5 @@
 import CMeshABI
+import MeshLanes
 import MeshModel
 import MeshRegex
 
@@ -14,15 +15,19 @@ struct SnapshotWriter {
     var automata: [CompiledRegex: UInt32] = [:]
 
     /// In the order of records.
-    private(set) var targetKeys: [UInt64] = []
+    var targetKeys: [UInt64] = []
+    /// Routes that were written aside, by the keys of their listeners.
+    var drafts: [UInt64: RouteDraft] = [:]
+    private let lanes: Lanes
     var logIndexes: [AccessLogPlan: UInt32] = [:]
     var trafficIndexes: [TrafficPlan: UInt32] = [:]
     private var identityIndexes: [ServiceName: UInt32] = [:]
 
     init(
         node: CompiledNode, stamp: SnapshotBuilder.Stamp, slots: SlotTables,
-        memory: SnapshotBuilder.Memory
+        memory: SnapshotBuilder.Memory, lanes: Lanes = Lanes(1)
     ) {
+        self.lanes = lanes
         self.node = node
         self.stamp = stamp
         self.slots = slots
@@ -207,6 +212,25 @@ struct SnapshotWriter {
         let changed = before.changes(to: node.targets, shapes)
         let section = changed == nil ? newSection(shapes) : nil
         targetKeys = section?.keys ?? before.keys
+        let wanted = RouteDraft.wanted(node.listeners, but: memory.routes, lanes)
+        if wanted.isEmpty {
+            writePoliciesAndTargets(shapes, changed, section, &before)
+            return
+        }
+        let (keys, stamp, lanes) = (targetKeys, stamp, lanes)
+        drafts =
+            lanes.both {
+                writePoliciesAndTargets(shapes, changed, section, &before)
+            } _: {
+                RouteDraft.of(wanted, targetKeys: keys, stamp, lanes)
+            }.1
+    }
+
+    /// `before` are the targets of the build before, which are taken.
+    private mutating func writePoliciesAndTargets(
+        _ shapes: [TLSShape], _ changed: [Int]?, _ section: TargetSection?,
+        _ before: inout TargetSection
+    ) {
         let byListeners = node.listeners.compactMap { $0.intentionsOf?.folded }
         let byTargets =
             (changed == nil ? nil : memory.policies?.needed.byTargets)

@@ -40,6 +40,14 @@ struct TextTable: Sendable {
         return entry
     }
 
+    /// Adds all texts of another table behind these, and says where they begin. They are not looked
+    /// for among these, nor found later: for texts that are mostly met in one place.
+    mutating func append(_ other: TextTable) -> UInt32 {
+        let base = UInt32(bytes.count)
+        bytes.append(contentsOf: other.bytes)
+        return base
+    }
+
     private func holds(_ text: UnsafeBufferPointer<UInt8>, at start: Int) -> Bool {
         let count = text.count
         return bytes.withUnsafeBytes { all in
