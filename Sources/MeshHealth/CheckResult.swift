@@ -64,7 +64,7 @@ package struct CheckReport: Sendable, Equatable {
 }
 
 /// What health monitoring tells the catalog.
-package enum HealthEvent: Sendable, Equatable {
+package enum HealthEvent: Sendable, Hashable {
     /// A check of the service has another status, or its first result.
     case changed(ServiceID)
     /// The service has been critical for longer than its check allows: it is to be taken out.

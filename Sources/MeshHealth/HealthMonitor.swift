@@ -7,8 +7,7 @@ package actor HealthMonitor {
     package static let concurrency = 256
 
     /// For one reader.
-    package nonisolated let events: AsyncStream<HealthEvent>
-    private let report: AsyncStream<HealthEvent>.Continuation
+    package nonisolated let events = HealthEvents()
     /// Never behind what the events tell.
     package nonisolated let standings = HealthStandings()
     private let prober: any CheckProber
@@ -22,7 +21,6 @@ package actor HealthMonitor {
     package init(prober: any CheckProber, log: Logger) {
         self.prober = prober
         self.log = log
-        (events, report) = AsyncStream.makeStream(of: HealthEvent.self)
     }
 
     /// Makes these the node's checks; those that stay the same go on undisturbed.
@@ -76,7 +74,7 @@ package actor HealthMonitor {
             }
             group.cancelAll()
         }
-        report.finish()
+        events.finish()
     }
 
     private func make(_ attempt: CheckBook.Attempt) async {
@@ -104,6 +102,6 @@ package actor HealthMonitor {
                 "service has been critical for too long",
                 metadata: [LogKey.service: "\(service)", "check": "\(check)"])
         }
-        report.yield(event)
+        events.tell(event)
     }
 }
