@@ -19,6 +19,7 @@ package protocol AdminBackend: Sendable {
     func stats() async throws -> StatsReport
     func certificates() async throws -> [CertificateReport]
     func roots() async throws -> [RootReport]
+    func authority() async throws -> AuthorityReport
     func generations() async throws -> GenerationsReport
     /// nil for `to`: the live one; for `from`: the one that was live before `to`.
     func generationDiff(from: UInt64?, to: UInt64?) async throws -> GenerationDiffReport
@@ -37,6 +38,8 @@ package protocol AdminBackend: Sendable {
     /// What a generation held becomes live again and is pinned: changes wait until resumed.
     func rollBack(to generation: UInt64) async throws -> ChangeReport
     func resumeGenerations() async throws -> ChangeReport
+    /// Another root signs from now on. Returns when every worker believes it.
+    func rotateRoot() async throws -> ChangeReport
     /// Files of access logs are opened by their names again.
     func reopenLogs() async throws
     /// Another program takes over from the data plane that runs.

@@ -83,6 +83,7 @@ struct AdminRoutes: Sendable {
             "status/stats": Self.read { try await backend.stats() },
             "status/certs": Self.read { try await backend.certificates() },
             "status/roots": Self.read { try await backend.roots() },
+            "status/ca": Self.read { try await backend.authority() },
             "status/generations": Self.read { try await backend.generations() },
             "status/generations/diff": [
                 "GET": { request in
@@ -127,6 +128,9 @@ struct AdminRoutes: Sendable {
             ],
             "v1/generations/resume": [
                 "POST": { _ in Self.answer(try await backend.resumeGenerations()) }
+            ],
+            "v1/ca/rotate": [
+                .post: { _, _ in Self.answer(try await backend.rotateRoot()) }
             ],
             "v1/dataplane/upgrade": [
                 "POST": { request in

@@ -79,6 +79,13 @@ package struct Configuration: Sendable, Hashable {
         package var trustDomain: TrustDomain?
         package var intentionsDefault: IntentionAction
         package var leafTTL: MeshDuration
+        /// Of roots that are made here.
+        package var rootTTL: MeshDuration
+        /// Files with a root that was made elsewhere, and its key; both or none.
+        package var authorityCertificate: String?
+        package var authorityKey: String?
+        /// For clients of the API; 0: no bound.
+        package var signingsPerSecond: Int
         package var sidecarPorts: ClosedRange<UInt16>
     }
 

@@ -117,6 +117,10 @@ struct ConfigurationReader {
             trustDomain: fields.name("trust_domain", TrustDomain.self),
             intentionsDefault: fields.choice("intentions_default", IntentionAction.self) ?? .deny,
             leafTTL: fields.duration("leaf_ttl") ?? .hours(72),
+            rootTTL: fields.duration("root_ttl") ?? .hours(87_600),
+            authorityCertificate: optional(fields.path("ca_cert")),
+            authorityKey: optional(fields.path("ca_key")),
+            signingsPerSecond: fields.integer("csr_max_per_second") ?? 50,
             sidecarPorts: min(low, high)...max(low, high))
     }
 

@@ -36,6 +36,16 @@ struct CrossChecks {
                 "\(low) is above sidecar_max_port \(high): write a lower number",
                 at: place?.location ?? mesh.node.location, ["mesh", "sidecar_min_port"])
         }
+        if (configuration.mesh.authorityCertificate == nil)
+            != (configuration.mesh.authorityKey == nil)
+        {
+            let (given, missing) =
+                configuration.mesh.authorityKey == nil
+                ? ("ca_cert", "ca_key") : ("ca_key", "ca_cert")
+            sink.error(
+                "a root needs both its files: write \(missing), too",
+                at: mesh.written(given)?.location ?? mesh.node.location, ["mesh", .key(given)])
+        }
         if configuration.admin.bindAddr == nil, configuration.admin.socket == nil {
             sink.error(
                 "the admin interface is turned off: write bind_addr or socket",

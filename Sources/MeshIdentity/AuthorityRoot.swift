@@ -17,7 +17,8 @@ package struct AuthorityRoot: Sendable, Equatable {
     package var crossSignedDER: [[UInt8]]
     /// Set when another root took over.
     package var rotatedOutAt: Date?
-    /// Small enough for the number that Consul's API writes.
+    /// The number that Consul's API writes: of a longer one, which other programs make, the last 64
+    /// bits, as there.
     package let serial: UInt64
     /// SHA-256 of the signing key, colon separated.
     package let signingKeyID: String
@@ -26,6 +27,8 @@ package struct AuthorityRoot: Sendable, Equatable {
 
     private let certificate: Certificate
     private let key: P256.Signing.PrivateKey
+    /// What certificates that this root signs name it by: its own subject key identifier.
+    private let keyID: [UInt8]
 
     package static let name = "Ringmesh CA Root Cert"
     /// Ten years of 365 days.
@@ -63,10 +66,11 @@ extension AuthorityRoot {
             certificateDER: CertificateProfile.der(certificate), privateKeyDER: SEC1.encode(key))
     }
 
-    /// A root as it was stored. Throws when the parts do not belong together.
+    /// A root as it was stored. Throws when the parts do not belong together. `trustDomain` is that
+    /// of a root which names none, as those of other programs.
     package init(
         certificateDER: [UInt8], privateKeyDER: SecretBytes, crossSignedDER: [[UInt8]] = [],
-        rotatedOutAt: Date? = nil
+        rotatedOutAt: Date? = nil, trustDomain: TrustDomain? = nil
     ) throws {
         let certificate = try Self.parse(certificateDER)
         let key: P256.Signing.PrivateKey
@@ -80,18 +84,24 @@ extension AuthorityRoot {
                 .invalid, "root \(certificate.subject) has a key that is not its own")
         }
         self.id = Hex.text(Insecure.SHA1.hash(data: certificateDER), separator: ":")
-        self.trustDomain = try Self.trustDomain(of: certificate)
+        guard let domain = try Self.trustDomain(of: certificate) ?? trustDomain else {
+            throw MeshError(.invalid, "root \(certificate.subject) names no trust domain")
+        }
+        self.trustDomain = domain
         self.certificateDER = certificateDER
         self.privateKeyDER = privateKeyDER
         self.crossSignedDER = crossSignedDER
         self.rotatedOutAt = rotatedOutAt
-        self.serial = try Self.serial(of: certificate)
+        self.serial = certificate.serialNumber.bytes.suffix(8).reduce(0) { $0 << 8 | UInt64($1) }
         self.signingKeyID = Hex.text(
             CertificateProfile.keyIdentifier(of: key.publicKey), separator: ":")
         self.notBefore = certificate.notValidBefore
         self.notAfter = certificate.notValidAfter
         self.certificate = certificate
         self.key = key
+        self.keyID =
+            (try? certificate.extensions.subjectKeyIdentifier).map { Array($0.keyIdentifier) }
+            ?? CertificateProfile.keyIdentifier(of: key.publicKey)
     }
 
     private static func parse(_ der: [UInt8]) throws -> Certificate {
@@ -102,24 +112,18 @@ extension AuthorityRoot {
         }
     }
 
-    private static func trustDomain(of certificate: Certificate) throws -> TrustDomain {
+    /// nil: it names nothing at all.
+    private static func trustDomain(of certificate: Certificate) throws -> TrustDomain? {
         let prefix = "spiffe://"
         let names = try certificate.extensions.subjectAlternativeNames.map(Array.init) ?? []
+        if names.isEmpty { return nil }
         guard names.count == 1, case .uniformResourceIdentifier(let uri) = names[0],
             uri.hasPrefix(prefix)
         else {
-            throw MeshError(.invalid, "root \(certificate.subject) names no trust domain")
+            throw MeshError(
+                .invalid, "root \(certificate.subject) has names that are no trust domain")
         }
         return try TrustDomain(String(uri.dropFirst(prefix.count)))
-    }
-
-    private static func serial(of certificate: Certificate) throws -> UInt64 {
-        let bytes = certificate.serialNumber.bytes
-        // A positive integer may carry one leading zero.
-        guard bytes.count <= 9, bytes.count < 9 || bytes.first == 0 else {
-            throw MeshError(.invalid, "root \(certificate.subject) has a serial above 64 bits")
-        }
-        return bytes.reduce(0) { $0 << 8 | UInt64($1) }
     }
 }
 
@@ -136,15 +140,16 @@ extension AuthorityRoot {
         try refuseIfExpired(now: now)
         let key = P256.Signing.PrivateKey()
         let serial = Self.leafSerial(using: &generator)
+        let begin = now.addingTimeInterval(-CertificateProfile.backdating)
         let leaf = try Certificate(
             version: .v3, serialNumber: .init(bytes: serial), publicKey: .init(key.publicKey),
-            notValidBefore: now.addingTimeInterval(-CertificateProfile.backdating),
-            notValidAfter: min(now.addingTimeInterval(lifetime), notAfter),
+            notValidBefore: begin,
+            notValidAfter: min(begin.addingTimeInterval(lifetime), notAfter),
             issuer: certificate.subject, subject: DistinguishedName(),
             signatureAlgorithm: .ecdsaWithSHA256,
             extensions: CertificateProfile.leaf(
                 id: id, subjectKey: CertificateProfile.keyIdentifier(of: key.publicKey),
-                issuerKey: CertificateProfile.keyIdentifier(of: self.key.publicKey)),
+                issuerKey: keyID),
             issuerPrivateKey: .init(self.key))
         return LeafCertificate(
             id: id, rootID: self.id,
@@ -172,8 +177,7 @@ extension AuthorityRoot {
             signatureAlgorithm: .ecdsaWithSHA256,
             extensions: CertificateProfile.authority(
                 trustDomain: trustDomain,
-                subjectKey: CertificateProfile.keyIdentifier(of: other.key.publicKey),
-                issuerKey: CertificateProfile.keyIdentifier(of: key.publicKey)),
+                subjectKey: other.keyID, issuerKey: keyID),
             issuerPrivateKey: .init(key))
         return try CertificateProfile.der(signed)
     }

@@ -104,7 +104,8 @@ package struct CertificateFiles: Sendable, Equatable {
         }
     }
 
-    private static func pem(_ path: String) throws -> [PEMDocument] {
+    /// What stands in a PEM file.
+    static func pem(_ path: String) throws -> [PEMDocument] {
         let text: String
         do {
             let file = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))

@@ -39,7 +39,11 @@ enum CertificateProfile {
     ) throws -> Certificate.Extensions {
         try Certificate.Extensions {
             Critical(BasicConstraints.notCertificateAuthority)
-            Critical(KeyUsage(digitalSignature: true, keyAgreement: true))
+            // As Consul's: TLS 1.3 needs the first alone, the others are for what other proxies do.
+            Critical(
+                KeyUsage(
+                    digitalSignature: true, keyEncipherment: true, dataEncipherment: true,
+                    keyAgreement: true))
             try ExtendedKeyUsage([.clientAuth, .serverAuth])
             SubjectKeyIdentifier(keyIdentifier: subjectKey[...])
             AuthorityKeyIdentifier(keyIdentifier: issuerKey[...])

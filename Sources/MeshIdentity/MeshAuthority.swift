@@ -16,10 +16,13 @@ package struct MeshAuthority: Sendable, Equatable {
 
     /// A new authority with its first root.
     package static func make(
-        trustDomain: TrustDomain, now: Date, using generator: inout some RandomNumberGenerator
+        trustDomain: TrustDomain, now: Date, lifetime: TimeInterval = AuthorityRoot.lifetime,
+        using generator: inout some RandomNumberGenerator
     ) throws -> MeshAuthority {
         MeshAuthority(
-            active: try .make(trustDomain: trustDomain, now: now, using: &generator), retired: [])
+            active: try .make(
+                trustDomain: trustDomain, now: now, lifetime: lifetime, using: &generator),
+            retired: [])
     }
 
     private init(active: AuthorityRoot, retired: [AuthorityRoot]) {
@@ -55,17 +58,48 @@ package struct MeshAuthority: Sendable, Equatable {
         try active.issue(id, now: now, lifetime: lifetime, using: &generator)
     }
 
-    /// The authority after a new root took over. The old root signs the new one, so that peers
-    /// verify across the change whichever of the two they know.
+    /// An authority whose first root was made elsewhere.
+    package init(root: AuthorityRoot) { self.init(active: root, retired: []) }
+
+    /// The authority after a new root of its own took over: see ``rotated(to:now:using:)``.
     package func rotated(
-        now: Date, using generator: inout some RandomNumberGenerator
+        now: Date, lifetime: TimeInterval = AuthorityRoot.lifetime,
+        using generator: inout some RandomNumberGenerator
     ) throws -> MeshAuthority {
-        var next = try AuthorityRoot.make(trustDomain: trustDomain, now: now, using: &generator)
-        next.crossSignedDER = [try active.crossSign(next, now: now, using: &generator)]
+        let next = try AuthorityRoot.make(
+            trustDomain: trustDomain, now: now, lifetime: lifetime, using: &generator)
+        return try rotated(to: next, now: now, using: &generator)
+    }
+
+    /// The authority after another root took over. The old root signs the new one, so that peers
+    /// verify across the change whichever of the two they know; what signed the old one goes along,
+    /// for peers that have missed two changes.
+    package func rotated(
+        to root: AuthorityRoot, now: Date, using generator: inout some RandomNumberGenerator
+    ) throws -> MeshAuthority {
+        guard !roots.contains(where: { $0.id == root.id }) else {
+            throw MeshError(.conflict, "root \(root.id) is one of this mesh already")
+        }
+        guard retired.count < Self.retiredLimit else {
+            throw MeshError(
+                .conflict,
+                "\(retired.count) earlier roots are still believed, as many as can be: rotate "
+                    + "again when the oldest is given up, two lifetimes of a leaf after its end")
+        }
+        var next = root
+        next.rotatedOutAt = nil
+        next.crossSignedDER =
+            [try active.crossSign(next, now: now, using: &generator)]
+            + active.crossSignedDER.prefix(Self.crossSignedLimit - 1)
         var old = active
         old.rotatedOutAt = now
         return MeshAuthority(active: next, retired: [old] + retired)
     }
+
+    /// Earlier roots that are believed at a time.
+    package static let retiredLimit = 7
+    /// Certificates of roots that a leaf carries.
+    package static let crossSignedLimit = 3
 
     /// The authority without retired roots under which no leaf can be left: those that left office
     /// more than two leaf lifetimes ago.

@@ -190,8 +190,19 @@ extension StoreState {
                     certificateDER: record.certificateDER,
                     privateKeyDER: box.open(
                         record.sealedKey, name: RootRecord.secretName(id: record.id)),
-                    crossSignedDER: record.crossSignedDER, rotatedOutAt: record.rotatedOutAt)
+                    crossSignedDER: record.crossSignedDER, rotatedOutAt: record.rotatedOutAt,
+                    trustDomain: trustDomain)
             })
+    }
+
+    /// When each root was written and last changed, by its id.
+    package var rootIndexes: [String: (create: Index, modify: Index)] {
+        rootRecords.mapValues { ($0.createIndex, $0.modifyIndex) }
+    }
+
+    /// When the certificate of a service was first written, and last changed.
+    package func leafIndexes(_ id: SpiffeID) -> (create: Index, modify: Index)? {
+        leafRecords[id].map { ($0.createIndex, $0.modifyIndex) }
     }
 
     /// The certificate of a service with its key.

@@ -22,7 +22,8 @@ struct Meshctl: AsyncParsableCommand {
         subcommands: [
             StatusCommand.self, ServicesCommand.self, InstancesCommand.self, ServiceCommand.self,
             CheckCommand.self, IntentionCommand.self, RoutesCommand.self, StatsCommand.self,
-            TopCommand.self, CertCommand.self, ExplainCommand.self, LogCommand.self,
+            TopCommand.self, CertCommand.self, AuthorityCommand.self, ExplainCommand.self,
+            LogCommand.self,
             DataPlaneCommand.self, GenerationsCommand.self,
         ])
 

@@ -32,6 +32,7 @@ import Testing
         #expect(try await read("/status/stats") == Sample.stats)
         #expect(try await read("/status/certs") == Sample.certificates)
         #expect(try await read("/status/roots") == Sample.roots)
+        #expect(try await read("/status/ca") == Sample.authority)
         let asked = try APICoding.encoder().encode(Sample.explainRequest)
         let explained: ExplainReport = try await client.request(
             "POST", "/status/explain", json: Array(asked)

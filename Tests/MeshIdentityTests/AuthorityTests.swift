@@ -94,7 +94,8 @@ import X509
         #expect(text.contains("X509v3 Subject Alternative Name: critical"))
         #expect(
             text.contains(
-                "X509v3 Key Usage: critical\n                Digital Signature, Key Agree"))
+                "X509v3 Key Usage: critical\n                Digital Signature, "
+                    + "Key Encipherment, Data Encipherment, Key Agreement"))
         #expect(text.contains("TLS Web Client Authentication, TLS Web Server Authentication"))
         #expect(text.contains("CA:FALSE"))
         #expect(text.contains("ASN1 OID: prime256v1"))
@@ -109,7 +110,7 @@ import X509
         #expect(certificate.notValidBefore == leaf.notBefore)
         #expect(certificate.notValidAfter == leaf.notAfter)
         #expect(abs(leaf.notBefore.timeIntervalSince(now) + 60) < 1)
-        #expect(abs(leaf.notAfter.timeIntervalSince(now) - 72 * 3600) < 1)
+        #expect(leaf.notAfter == leaf.notBefore.addingTimeInterval(72 * 3600))
     }
 
     @Test mutating func aLeafDoesNotOutliveItsRootAndAnExpiredRootSignsNothing() throws {
@@ -190,6 +191,54 @@ import X509
             let verdict = try verify(leaf, roots: roots)
             #expect((verdict.status == 0) == good, "\(verdict.text)")
         }
+    }
+
+    /// A peer that has missed two changes believes the newest leaf still; one that has missed more
+    /// than a leaf carries does not.
+    @Test mutating func peersMayMissSeveralRotations() throws {
+        var authority = try authority()
+        let first = PEM.certificates([authority.active.certificateDER])
+        for rotation in 1...4 {
+            authority = try authority.rotated(now: now, using: &random)
+            let leaf = try authority.issue(identity("web"), now: now, using: &random)
+            #expect(leaf.chainDER.count == 1 + min(rotation, MeshAuthority.crossSignedLimit))
+            let verdict = try verify(leaf, roots: first)
+            #expect(
+                (verdict.status == 0) == (rotation <= MeshAuthority.crossSignedLimit),
+                "\(rotation): \(verdict.text)")
+        }
+    }
+
+    @Test mutating func rotationsAreBounded() throws {
+        var authority = try authority()
+        for _ in 0..<MeshAuthority.retiredLimit {
+            authority = try authority.rotated(now: now, using: &random)
+        }
+        let full = authority
+        let refusal = error { _ = try full.rotated(now: now, using: &random) }
+        #expect(refusal?.code == .conflict)
+        let later = now.addingTimeInterval(2 * LeafCertificate.lifetime + 1)
+        let pruned = full.pruned(now: later)
+        #expect(pruned.retired.isEmpty)
+        #expect(throws: Never.self) { try pruned.rotated(now: later, using: &random) }
+    }
+
+    @Test mutating func aRootTakesOverOnce() throws {
+        let first = try authority()
+        let refusal = error { _ = try first.rotated(to: first.active, now: now, using: &random) }
+        #expect(refusal?.code == .conflict)
+    }
+
+    /// Leaves of one service are told apart although their times are the same.
+    @Test mutating func versionsOfLeavesDiffer() throws {
+        let authority = try authority()
+        let leaves = try (0..<50).map { _ in
+            try authority.issue(identity("web"), now: now, using: &random)
+        }
+        #expect(Set(leaves.map(\.version)).count == 50)
+        let later = try authority.issue(
+            identity("web"), now: now.addingTimeInterval(1), using: &random)
+        #expect(leaves.allSatisfy { $0.version < later.version })
     }
 
     @Test mutating func retiredRootsStayAsLongAsLeavesMayCarryThem() throws {

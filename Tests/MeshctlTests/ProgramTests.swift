@@ -141,6 +141,18 @@ import Testing
         ),
         ("cert roots --pem", "-----BEGIN CERTIFICATE-----"),
         (
+            "ca status",
+            """
+            trust domain  a1b2.consul
+            provider      builtin
+            leaf ttl      72h
+
+            ROOT  STATE                                NOT AFTER             CROSS-SIGNED  LEAVES
+            0c0d  signs                                2037-01-12T08:00:00Z  1             2
+            0a0b  believed, left 2027-01-15T08:00:00Z  2037-01-11T08:00:00Z  0             1
+            """
+        ),
+        (
             "explain GET http://web/ --from api",
             """
             listener  matched  GET http://web/
@@ -177,6 +189,7 @@ import Testing
             #expect(try await json("stats") == Sample.stats)
             #expect(try await json("cert list") == Sample.certificates)
             #expect(try await json("cert roots") == Sample.roots)
+            #expect(try await json("ca status") == Sample.authority)
         }
     }
 
@@ -281,6 +294,15 @@ import Testing
                     == MeshctlRun(
                         status: 1, output: "",
                         errors: "meshctl: mesh.yaml:3:5 owns it:\n  ·[2Jedit it\n"))
+        }
+    }
+
+    @Test func aRotationIsOrdered() async throws {
+        let backend = FakeBackend()
+        try await withServer(backend) { meshctl in
+            let run = try await meshctl("ca rotate")
+            #expect(run.status == 0 && run.output.contains("another root signs"))
+            #expect(backend.calls == [.rotateRoot])
         }
     }
 

@@ -196,6 +196,23 @@ package enum RootKeys {
                 "How long a service's certificate is valid. It is renewed between 60 % and 90 % of "
                     + "that."),
             .key(
+                "root_ttl", .duration(.hours(24) ... .hours(876_000), zero: false),
+                default: "87600h",
+                "How long a root that this installation makes is valid."),
+            .key(
+                "ca_cert", .path(.any), default: "",
+                "A root that was made elsewhere, PEM: it signs instead of one of our own. Another "
+                    + "root in the file takes over at the next start, or at `meshctl ca rotate`.",
+                example: "/etc/ringmesh/ca.crt"),
+            .key(
+                "ca_key", .path(.any), default: "",
+                "The P-256 key of `ca_cert`, PEM, without a passphrase.",
+                example: "/etc/ringmesh/ca.key"),
+            .key(
+                "csr_max_per_second", .integer(0...100_000), default: "50",
+                "How many certificates are signed in a second for clients of the Consul-compatible "
+                    + "API. Who would wait longer than 500 ms is refused. 0: no bound."),
+            .key(
                 "sidecar_min_port", .integer(1...65535), default: "21000",
                 "The first port given to sidecars that name none."),
             .key(

@@ -90,6 +90,10 @@ extension Configuration {
             ("trust_domain", .text(mesh.trustDomain?.text ?? "")),
             ("intentions_default", .text(mesh.intentionsDefault.rawValue)),
             ("leaf_ttl", .duration(mesh.leafTTL)),
+            ("root_ttl", .duration(mesh.rootTTL)),
+            ("ca_cert", .text(mesh.authorityCertificate ?? "")),
+            ("ca_key", .text(mesh.authorityKey ?? "")),
+            ("csr_max_per_second", .number(mesh.signingsPerSecond)),
             ("sidecar_min_port", .number(mesh.sidecarPorts.lowerBound)),
             ("sidecar_max_port", .number(mesh.sidecarPorts.upperBound)),
         ])

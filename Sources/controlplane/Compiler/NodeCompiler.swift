@@ -145,7 +145,7 @@ struct NodeCompiler {
             let leaf = sidecar.proxy?.destinationServiceName.flatMap { state.mesh.leaves[$0] }
             return SidecarSource(
                 definition: sidecar, origin: state.inventory.origin(of: sidecar.id),
-                leafVersion: leaf?.notBefore.milliseconds,
+                leafVersion: leaf?.version,
                 applicationAddress: sidecar.proxy.flatMap {
                     state.addresses[$0.localServiceAddress]
                 })

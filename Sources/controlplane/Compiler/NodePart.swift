@@ -63,8 +63,7 @@ struct TargetShape: Equatable, Sendable {
 struct SidecarSource: Equatable, Sendable {
     var definition: ServiceDefinition
     var origin: Origin?
-    /// When the certificate of its service was made, in milliseconds of Unix time; nil: there is
-    /// none.
+    /// The version of the certificate of its service; nil: there is none.
     var leafVersion: UInt64?
     /// The address of the application's host when that is a name that is known.
     var applicationAddress: String?

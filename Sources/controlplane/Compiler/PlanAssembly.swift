@@ -41,7 +41,7 @@ struct PlanAssembly {
                 IdentityPlan(service: service, spiffeID: leaf.id.uri, secret: id))
             secrets.append(
                 SecretPlan(
-                    id: id, version: leaf.notBefore.milliseconds,
+                    id: id, version: leaf.version,
                     notAfterMilliseconds: leaf.notAfter.milliseconds,
                     content: .certificate(
                         chain: leaf.chainDER.flatMap { $0 }, key: leaf.privateKeyDER.exposed,

@@ -11,22 +11,55 @@ import MeshTelemetry
 ///
 /// A store that cannot be written is reported and worked around: what was made serves from memory.
 actor IdentityKeeper {
-    private struct Held {
+    struct Held {
         var leaf: LeafCertificate
         var schedule: LeafSchedule
         var failures = 0
+        /// When somebody asked for it last who is not this node's data plane; nil: nobody has.
+        var asked: ContinuousClock.Instant?
+        /// Whether this node's data plane has it.
+        var isLocal = false
     }
 
-    private let store: any StateStore
+    let store: any StateStore
+    let settings: Settings
     private let datacenter: DatacenterName
-    private let leafTTL: TimeInterval
-    private let board: ProblemBoard
-    private let log: Logger
-    private let signal = WakeSignal()
-    private var generator = SystemRandomNumberGenerator()
-    private var held: [ServiceName: Held] = [:]
-    private(set) var authority: MeshAuthority
+    let board: ProblemBoard
+    let log: Logger
+    let signal = WakeSignal()
+    var generator = SystemRandomNumberGenerator()
+    var held: [ServiceName: Held] = [:]
+    var authority: MeshAuthority
+    var budget: SigningBudget
     private var tickets: TicketKeyRing
+
+    /// What the configuration says about the authority.
+    struct Settings: Sendable {
+        let leafTTL: TimeInterval
+        let rootTTL: TimeInterval
+        /// A root that was made elsewhere, and its key.
+        let files: (certificate: String, key: String)?
+        let signingsPerSecond: Int
+
+        init(_ mesh: Configuration.Mesh) {
+            leafTTL = TimeInterval(mesh.leafTTL.nanoseconds) / 1e9
+            rootTTL = TimeInterval(mesh.rootTTL.nanoseconds) / 1e9
+            signingsPerSecond = mesh.signingsPerSecond
+            if let certificate = mesh.authorityCertificate, let key = mesh.authorityKey {
+                files = (certificate, key)
+            } else {
+                files = nil
+            }
+        }
+
+        /// The root in the files.
+        func root(of domain: TrustDomain) throws -> AuthorityRoot? {
+            try files.map {
+                try AuthorityFiles.load(
+                    certificate: $0.certificate, key: $0.key, trustDomain: domain)
+            }
+        }
+    }
 
     /// Loads the authority and ticket keys, or makes them at the first start.
     static func open(
@@ -35,12 +68,24 @@ actor IdentityKeeper {
         var generator = SystemRandomNumberGenerator()
         let now = Date()
         let stored = store.snapshot
+        let settings = Settings(configuration.mesh)
         var authority = try stored.authority()
-        if authority == nil {
-            let domain =
-                try configuration.mesh.trustDomain ?? stored.trustDomain
-                ?? .generated(using: &generator)
-            let made = try MeshAuthority.make(trustDomain: domain, now: now, using: &generator)
+        let domain =
+            try configuration.mesh.trustDomain ?? stored.trustDomain
+            ?? .generated(using: &generator)
+        let given = try settings.root(of: authority?.trustDomain ?? domain)
+        if let before = authority {
+            if let given, !before.roots.contains(where: { $0.id == given.id }) {
+                let next = try before.rotated(to: given, now: now, using: &generator)
+                try await store.write { try $0.putAuthority(next) }
+                log.info("the root of mesh.ca_cert took over", metadata: ["root": "\(given.id)"])
+                authority = next
+            }
+        } else {
+            let made =
+                try given.map { MeshAuthority(root: $0) }
+                ?? .make(
+                    trustDomain: domain, now: now, lifetime: settings.rootTTL, using: &generator)
             try await store.write { draft in
                 draft.putTrustDomain(domain)
                 try draft.putAuthority(made)
@@ -60,17 +105,18 @@ actor IdentityKeeper {
             try TicketStorage.load(stored, period: period)
             ?? TicketKeyRing(now: now, period: period, using: &generator)
         return IdentityKeeper(
-            store: store, configuration: configuration, authority: authority, tickets: tickets,
+            store: store, configuration: configuration, settings, authority, tickets,
             board: board, log: log)
     }
 
     private init(
-        store: any StateStore, configuration: Configuration, authority: MeshAuthority,
-        tickets: TicketKeyRing, board: ProblemBoard, log: Logger
+        store: any StateStore, configuration: Configuration, _ settings: Settings,
+        _ authority: MeshAuthority, _ tickets: TicketKeyRing, board: ProblemBoard, log: Logger
     ) {
         self.store = store
+        self.settings = settings
         self.datacenter = configuration.node.datacenter
-        self.leafTTL = TimeInterval(configuration.mesh.leafTTL.nanoseconds) / 1e9
+        self.budget = SigningBudget(perSecond: Double(settings.signingsPerSecond))
         self.authority = authority
         self.tickets = tickets
         self.board = board
@@ -82,12 +128,14 @@ actor IdentityKeeper {
         for service in services.sorted() where held[service] == nil {
             await obtain(service)
         }
-        held = held.filter { services.contains($0.key) }
+        for service in held.keys { held[service]?.isLocal = services.contains(service) }
+        forgetUnasked()
         signal.wake()
         return MeshMaterials(
             trustDomain: authority.trustDomain,
             trust: authority.bundle.rootsDER.flatMap { $0 },
-            leaves: held.mapValues(\.leaf), ticketKeys: tickets.inUse.map(\.packed),
+            leaves: held.filter { $0.value.isLocal }.mapValues(\.leaf),
+            ticketKeys: tickets.inUse.map(\.packed),
             ticketsVersion: tickets.keys[0].createdAt.milliseconds,
             ticketLifetime: UInt32(tickets.ticketLifetime))
     }
@@ -97,31 +145,39 @@ actor IdentityKeeper {
         held.values.map { ($0.leaf, $0.schedule.renewal) }.sorted { $0.0.id.uri < $1.0.id.uri }
     }
 
-    private func spiffeID(_ service: ServiceName) -> SpiffeID {
+    func spiffeID(_ service: ServiceName) -> SpiffeID {
         SpiffeID(trustDomain: authority.trustDomain, datacenter: datacenter, service: service)
     }
 
     /// Takes the stored certificate of a service if it still serves, else makes one.
     private func obtain(_ service: ServiceName) async {
         do {
-            if let stored = try store.snapshot.leaf(spiffeID(service)) {
-                let schedule = LeafSchedule(stored, using: &generator)
-                let isCurrent = authority.roots.contains { $0.id == stored.rootID }
-                if isCurrent, schedule.state(now: Date()) != .expired {
-                    held[service] = Held(leaf: stored, schedule: schedule)
-                    return
-                }
-            }
-            try await issue(service)
+            if !(try takeStored(service)) { try await issue(service) }
         } catch {
             report(service, error)
         }
     }
 
-    private func issue(_ service: ServiceName) async throws {
+    /// Takes the stored certificate of a service; false when there is none that serves.
+    func takeStored(_ service: ServiceName) throws -> Bool {
+        guard let stored = try store.snapshot.leaf(spiffeID(service)) else { return false }
+        var schedule = LeafSchedule(stored, using: &generator)
+        let isCurrent = authority.roots.contains { $0.id == stored.rootID }
+        guard isCurrent, schedule.state(now: Date()) != .expired else { return false }
+        // Made before a rotation that this process has not seen: its renewal is due.
+        if stored.rootID != authority.active.id {
+            schedule.rootChanged(now: Date(), using: &generator)
+        }
+        held[service] = Held(leaf: stored, schedule: schedule)
+        return true
+    }
+
+    func issue(_ service: ServiceName) async throws {
         let leaf = try authority.issue(
-            spiffeID(service), now: Date(), lifetime: leafTTL, using: &generator)
-        held[service] = Held(leaf: leaf, schedule: LeafSchedule(leaf, using: &generator))
+            spiffeID(service), now: Date(), lifetime: settings.leafTTL, using: &generator)
+        held[service] = Held(
+            leaf: leaf, schedule: LeafSchedule(leaf, using: &generator),
+            asked: held[service]?.asked, isLocal: held[service]?.isLocal ?? false)
         log.info("issued a certificate", metadata: [LogKey.service: "\(service)"])
         do {
             try await store.write { try $0.putLeaf(leaf) }
@@ -131,7 +187,7 @@ actor IdentityKeeper {
         }
     }
 
-    private func report(_ service: ServiceName, _ error: any Error) {
+    func report(_ service: ServiceName, _ error: any Error) {
         log.error(
             "certificate trouble",
             metadata: [LogKey.service: "\(service)", LogKey.error: "\(error)"])
@@ -157,7 +213,7 @@ actor IdentityKeeper {
         where entry.schedule.state(now: now) != .fresh(until: entry.schedule.renewal) {
             do {
                 try await issue(service)
-                changed = true
+                changed = changed || entry.isLocal
             } catch {
                 held[service]?.failures += 1
                 let failures = held[service]?.failures ?? 1
@@ -165,6 +221,7 @@ actor IdentityKeeper {
                 report(service, error)
             }
         }
+        if await pruneRoots(now: now) { changed = true }
         if tickets.rotate(now: now, using: &generator) {
             changed = true
             await keepTickets()

@@ -19,6 +19,7 @@ final class FakeBackend: AdminBackend {
         case upgrade(String?)
         case rollBack(UInt64)
         case resume
+        case rotateRoot
     }
 
     private struct State {
@@ -93,6 +94,7 @@ final class FakeBackend: AdminBackend {
     func stats() async throws -> StatsReport { try orFail(Sample.stats) }
     func certificates() async throws -> [CertificateReport] { try orFail(Sample.certificates) }
     func roots() async throws -> [RootReport] { try orFail(Sample.roots) }
+    func authority() async throws -> AuthorityReport { try orFail(Sample.authority) }
 
     func explain(_ request: ExplainRequest) async throws -> ExplainReport {
         var report = Sample.explanation
@@ -131,6 +133,8 @@ final class FakeBackend: AdminBackend {
     }
 
     func resumeGenerations() async throws -> ChangeReport { try change(.resume) }
+
+    func rotateRoot() async throws -> ChangeReport { try change(.rotateRoot) }
 
     func upgradeDataPlane(_ request: UpgradeRequest) async throws -> UpgradeReport {
         let change = try change(.upgrade(request.path))

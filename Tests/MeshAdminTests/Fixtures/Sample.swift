@@ -137,6 +137,17 @@ enum Sample {
             notAfter: then + 315_360_000, pem: "-----BEGIN CERTIFICATE-----\n")
     ]
 
+    static let authority = AuthorityReport(
+        provider: "builtin", trustDomain: "a1b2.consul", leafTtlSeconds: 259_200,
+        roots: [
+            .init(
+                id: "0c0d", active: true, notBefore: then, notAfter: then + 315_360_000,
+                rotatedOutAt: nil, crossSigned: 1, leaves: 2),
+            .init(
+                id: "0a0b", active: false, notBefore: then - 86_400,
+                notAfter: then + 315_273_600, rotatedOutAt: then, crossSigned: 0, leaves: 1),
+        ])
+
     static let explanation = ExplainReport(
         generation: 7,
         phases: [
