@@ -91,6 +91,14 @@ void l7_gather_add(struct proxy *proxy, struct l7_gather *gather, struct bytes p
 void l7_gather_data(struct proxy *proxy, struct l7_gather *gather, struct bytes data, bool chunk);
 void l7_gather_flush(struct proxy *proxy, struct l7_gather *gather);
 
+/* --- l7keep.c --- */
+
+/* `data` bytes of a request's body are in `gather`, on their way to a stream: keeps them, too, if
+ * there is room for all of the body. */
+void l7keep_body(struct request *request, const struct l7_gather *gather, uint64_t data);
+/* Sends what was kept, all of the body, behind a head that was sent again. */
+void l7keep_send(struct proxy *proxy, struct request *request);
+
 /* Whether the route's rewrite leaves a path that every reader resolves alike: what was cut off and
  * what was put in its place must not make a dot segment together. */
 bool l7head_may_rewrite(struct proxy *proxy, const struct l7_view *view,

@@ -92,6 +92,9 @@ static size_t l7_on_body(struct proxy *proxy, struct conn *down, struct bytes in
         }
         return in.len;
     }
+    if (request->up->stream != NULL) {
+        l7keep_body(request, &gather, data);
+    }
     request->flags |= used > 0 ? (uint32_t)REQUEST_BODY_SENT : 0;
     l7_gather_flush(proxy, &gather);
     abi_stat_add(&listener_of(proxy, down)->stats->counters[ABI_LISTENER_BYTES_IN], data);
@@ -169,9 +172,12 @@ void l7_upstream_ready(struct proxy *proxy, struct request *request)
     abi_stat_add(&request->target_stats->counters[ABI_TARGET_REQUESTS], 1);
     if (request->up->stream != NULL) {
         stream_ask(proxy, request->up, l7_one_piece(proxy, parts, count),
-                   request_has(request, REQUEST_BODY_DONE));
+                   request_has(request, REQUEST_BODY_DONE) && request->kept == 0);
     } else {
         conn_write(proxy, request->up, parts, count);
+    }
+    if (request->kept > 0) {
+        l7keep_send(proxy, request);
     }
     conn_offer(proxy, request->up);
     request_unpin(proxy, request);

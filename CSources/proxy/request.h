@@ -21,7 +21,7 @@ enum request_flag {
     REQUEST_L4 = 1,
     REQUEST_REUSED = 2,        /* its upstream connection came from the pool */
     REQUEST_SENT = 4,          /* the head went to the upstream */
-    REQUEST_BODY_SENT = 8,     /* so did some of the body: it cannot be sent again */
+    REQUEST_BODY_SENT = 8,     /* so did some of the body: it can be sent again only if ... */
     REQUEST_BODY_DONE = 16,    /* the request body is complete */
     REQUEST_ANSWERED = 32,     /* a final response head went to the client */
     REQUEST_ANSWER_DONE = 64,  /* the response is complete */
@@ -39,6 +39,7 @@ enum request_flag {
     REQUEST_TRACE_BEGUN = 262144, /* ... and began here */
     REQUEST_SPANS = 16777216,     /* ... and is told to the control plane */
     REQUEST_BODY_BOUND = 4194304, /* of its body no more than `max_body` is taken */
+    REQUEST_BODY_KEPT = 16777216, /* ... it is kept: `kept` */
     REQUEST_SPARED = 8388608,     /* had a second try for nothing */
     REQUEST_QUEUED = 1048576,     /* in proxy.queue: no connection was to be had */
     REQUEST_WATCHED = 2097152,    /* its endpoint is watched: `watched_key` */
@@ -87,6 +88,7 @@ struct request {
     struct spill trailers;             /* of the answer */
     struct spill big_ops;              /* what the route changes in the answer: packed, where ... */
     uint32_t ops_length;               /* ... it does not fit into `head` behind the head */
+    uint32_t kept;                     /* bytes of its body, in `head` behind both */
     struct list_link queue;            /* with REQUEST_QUEUED; these are not even cleared */
     uint64_t queued_until_ms;          /* as above */
     uint64_t max_body;                 /* with REQUEST_BODY_BOUND */

@@ -79,7 +79,9 @@ bool retry_was_unseen(const struct request *request)
  * nobody has looked at it or its method allows it. */
 static bool retry_is_harmless(const struct request *request)
 {
-    return request_has(request, REQUEST_BODY_DONE) && !request_has(request, REQUEST_BODY_SENT) &&
+    bool held = !request_has(request, REQUEST_BODY_SENT) || request_has(request, REQUEST_BODY_KEPT);
+
+    return request_has(request, REQUEST_BODY_DONE) && held &&
            !request_has(request, REQUEST_ANSWERED | REQUEST_INTERIM | REQUEST_UPGRADE) &&
            (retry_was_refused(request) || h1_is_idempotent((enum h1_method)request->method) ||
             (request->retry_on & ABI_RETRY_ANY_METHOD) != 0);

@@ -259,22 +259,52 @@ PROXY_TEST(requests_share_one_connection_to_an_upstream)
     proxy_kit_free(kit);
 }
 
-PROXY_TEST(what_an_upstream_did_not_look_at_is_asked_of_it_again)
+/* A request is refused once and asked again, with its body; or it is not and gets 502. */
+static void check_refused(const char *body, size_t padding, bool again)
 {
     struct proxy_kit *kit = started(ABI_PROTOCOL_HTTP2);
     int client = proxy_kit_client(kit, 0);
     struct far up;
+    char head[2200];
 
-    proxy_kit_send(client, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    (void)snprintf(head, sizeof(head),
+                   "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %zu\r\nx: %0*d\r\n\r\n",
+                   strlen(body), (int)padding, 0);
+    proxy_kit_send(client, head);
     up = far_of(proxy_kit_accept(kit, 0), true);
     FAR_UNTIL(kit, &up, up.side->opened == 1);
+    proxy_kit_send(client, body);
+    FAR_UNTIL(kit, &up, up.side->streams[0].ended);
     h2_reset(up.side->session, up.side->streams[0].id, H2_REFUSED_STREAM);
-    FAR_UNTIL(kit, &up, up.side->opened == 2);
-    CHECK(h2_answer(up.side->session, up.side->streams[1].id,
-                    BYTES_LITERAL("HTTP/1.1 204 No Content\r\n\r\n"), true));
-    FAR_UNTIL(kit, &up, up.side->streams[1].closed);
-    (void)proxy_kit_until(kit, client, "\r\n\r\n");
+    if (again) {
+        FAR_UNTIL(kit, &up, up.side->opened == 2 && up.side->streams[1].ended);
+        CHECK_TEXT(bytes_of(up.side->streams[1].body, up.side->streams[1].body_length), body);
+        CHECK(h2_answer(up.side->session, up.side->streams[1].id,
+                        BYTES_LITERAL("HTTP/1.1 204 No Content\r\n\r\n"), true));
+        FAR_UNTIL(kit, &up, up.side->streams[1].closed);
+    } else {
+        FAR_UNTIL(kit, &up, up.side->streams[0].closed);
+        CHECK_UINT(up.side->opened, 1);
+    }
+    CHECK(
+        bytes_has_prefix(proxy_kit_until(kit, client, "\r\n\r\n"),
+                         again ? BYTES_LITERAL("HTTP/1.1 204 ") : BYTES_LITERAL("HTTP/1.1 502 ")));
     close(client);
     far_end(&up);
     proxy_kit_free(kit);
+}
+
+PROXY_TEST(what_an_upstream_did_not_look_at_is_asked_of_it_again)
+{
+    static char body[2048];
+
+    check_refused("", 1, true);
+    check_refused("once", 1, true);
+    memset(body, 'b', 1000);
+    body[1000] = '\0';
+    check_refused(body, 1, true);
+    check_refused(body, 1100, false); /* no room for both */
+    memset(body, 'b', sizeof(body) - 1);
+    check_refused(body, 1, false);
+    check_refused("once", 2000, false); /* the head is kept elsewhere */
 }

@@ -205,7 +205,7 @@ def test_goaway_of_an_idle_upstream(web):
 
 @pytest.mark.parametrize(
     "method",
-    ["GET", pytest.param("POST", marks=http2.not_yet("bodies are not kept for another try"))],
+    ["GET", "POST"],
 )
 def test_what_goaway_says_was_not_done_is_done_elsewhere(web, client, method):
     """RFC 9113 6.8: streams above the last one were not looked at and may be asked again."""
