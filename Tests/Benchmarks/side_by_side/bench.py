@@ -37,7 +37,8 @@ def arguments():
     )
     parser.add_argument(
         "--sides",
-        default="direct,forward,forward-splice,ringmesh,haproxy,haproxy-splice,nginx,envoy",
+        default="direct,forward,forward-splice,ringmesh,ringmesh-epoll,haproxy,haproxy-splice,"
+        "nginx,envoy",
         help="some of the sides above; each row takes those it is meant for (all)",
     )
     parser.add_argument("--rounds", type=int, default=10, help="interleaved rounds (10)")
