@@ -13,7 +13,8 @@ enum AdminTransport: Sendable {
 ///
 /// Whoever can open the unix socket may do everything. Over TCP a change needs the token, and is
 /// refused when a browser sends it on behalf of somebody else's page. Reading is free, but once
-/// there is a token, other machines need it for that too; `/health` and `/ready` ask nobody.
+/// there is a token, other machines need it for that too; `/health` and `/ready` ask nobody. A
+/// browser on this machine may not be sent here by a name that its owner has pointed at it.
 struct AccessGuard: Sendable {
     let transport: AdminTransport
     /// nil: no change over TCP.
@@ -36,8 +37,31 @@ struct AccessGuard: Sendable {
     }
 
     func checkRead(_ request: ServerRequest) throws {
-        guard transport == .network, let token, !Self.isThisMachine(request.peer) else { return }
+        guard transport == .network else { return }
+        guard !Self.isThisMachine(request.peer) else { return try Self.checkHost(request) }
+        guard let token else { return }
         try Self.check(request, against: token)
+    }
+
+    /// A page whose name was pointed at this machine after it was loaded (DNS rebinding) is of the
+    /// same origin for its browser; only the name that it asks for tells it apart.
+    private static func checkHost(_ request: ServerRequest) throws {
+        guard let host = request.headers["Host"], !isOfThisMachine(host: host) else { return }
+        throw MeshError(
+            .denied, "\(host.prefix(200)) is not this server: ask by its address or localhost")
+    }
+
+    /// Whether the host of a request is an address or `localhost`.
+    static func isOfThisMachine(host: String) -> Bool {
+        if host.hasPrefix("["), let end = host.firstIndex(of: "]") {
+            let inside = host[host.index(after: host.startIndex)..<end]
+            return inside.contains(":")
+                && inside.allSatisfy { $0.isHexDigit || $0 == ":" || $0 == "." }
+        }
+        let name = host.prefix { $0 != ":" }
+        let parts = name.split(separator: ".", omittingEmptySubsequences: false)
+        return name.lowercased() == "localhost"
+            || parts.count == 4 && parts.allSatisfy { UInt8($0) != nil }
     }
 
     private static func check(_ request: ServerRequest, against token: String) throws {

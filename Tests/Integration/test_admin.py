@@ -6,7 +6,7 @@ import time
 
 from processes import listens
 from prometheus_client.parser import text_string_to_metric_families
-from wire import Client, Closed, get, wait_for
+from wire import Client, Closed, get, read_response, wait_for
 
 
 def families(text):
@@ -114,6 +114,18 @@ def test_browser_cannot_write(mesh):
         )
         assert answer.status >= 400
     assert pair.node.json("intention", "list") == before
+
+
+def test_a_page_that_was_pointed_here_reads_nothing(mesh):
+    """DNS rebinding: the browser is on this machine, its page's name has become our address. What
+    health checks ask for stays free.
+    """
+    pair = mesh()
+    for target, expected in (("/status", 403), ("/metrics", 403), ("/health", 200)):
+        with Client(pair.node.admin_port) as client:
+            client.send(f"GET {target} HTTP/1.1\r\nHost: evil.test:8002\r\n\r\n".encode())
+            assert read_response(client.stream).status == expected, target
+        assert pair.node.admin(target).status == 200
 
 
 def test_admin_listens_on_loopback_only(mesh):

@@ -157,6 +157,17 @@ import Testing
         #expect(!AccessGuard.isThisMachine(nil))
     }
 
+    /// Names that a page of somebody else may have been loaded from.
+    @Test(arguments: [
+        ("127.0.0.1", true), ("127.0.0.1:8002", true), ("[::1]", true), ("[::1]:8002", true),
+        ("localhost", true), ("LOCALHOST:8002", true), ("10.0.0.1:8002", true),
+        ("evil.example", false), ("evil.example:8002", false), ("localhost.evil.example", false),
+        ("127.0.0.1.evil.example:80", false), ("", false), ("[::1", false), ("1.2.3", false),
+    ])
+    func hosts(host: String, isOfThisMachine: Bool) async throws {
+        #expect(AccessGuard.isOfThisMachine(host: host) == isOfThisMachine)
+    }
+
     @Test func outcomesAreStatuses() async throws {
         for (outcome, status) in [
             (ChangeReport.Outcome.live, 200), (.partial, 202), (.stored, 202), (.refused, 409),
