@@ -307,6 +307,61 @@ TEST(client_checks_the_host_name)
     check_name("-..-", "server name is not valid");
 }
 
+/* A DNS name with a NUL in it, which an authority might sign for its part behind. */
+static struct tls_kit_cert issue_with_name(struct bytes name)
+{
+    struct tls_kit_spec spec = {.name = "nul", .issuer = &tls_kit_world()->ca};
+    struct tls_kit_cert cert = tls_kit_issue(&spec);
+    GENERAL_NAMES *names = sk_GENERAL_NAME_new_null();
+    GENERAL_NAME *one = GENERAL_NAME_new();
+    ASN1_IA5STRING *text = ASN1_IA5STRING_new();
+    EVP_MD *hash = EVP_MD_fetch(tls_engine.library, "SHA256", NULL);
+    unsigned char *der = NULL;
+    int len;
+
+    CHECK(ASN1_STRING_set(text, name.ptr, (int)name.len) == 1);
+    GENERAL_NAME_set0_value(one, GEN_DNS, text);
+    CHECK(sk_GENERAL_NAME_push(names, one) == 1);
+    CHECK(X509_add1_ext_i2d(cert.x509, NID_subject_alt_name, names, 0, 0) == 1);
+    CHECK(X509_sign(cert.x509, tls_kit_world()->ca.key, hash) > 0);
+    OPENSSL_free((void *)(uintptr_t)cert.der.ptr);
+    len = i2d_X509(cert.x509, &der);
+    cert.der = bytes_of(der, (size_t)len);
+    GENERAL_NAMES_free(names);
+    EVP_MD_free(hash);
+    return cert;
+}
+
+static void check_signed_name(struct bytes name, const char *says)
+{
+    struct tls_kit_cert cert = issue_with_name(name);
+    struct tls_certificate use = tls_kit_use(&cert);
+    struct tls_options server = tls_kit_server_options();
+    struct tls_options client = tls_kit_client_options();
+    struct tls_context *server_context;
+    struct tls_context *client_context;
+    struct tls_kit_pair pair;
+
+    server.certificates = &use;
+    server_context = tls_kit_context(&server);
+    client_context = tls_kit_context(&client);
+    pair = tls_kit_pair(client_context, server_context, BYTES_LITERAL("web.example"), NULL);
+    tls_kit_run(&pair, 0);
+    CHECK_STRING(tls_error(pair.client.session), says);
+    tls_kit_pair_free(&pair);
+    tls_context_release(client_context);
+    tls_context_release(server_context);
+    tls_kit_free(&cert);
+}
+
+TEST(a_nul_in_a_signed_name_ends_nothing)
+{
+    check_signed_name(BYTES_LITERAL("web.example"), "no error");
+    check_signed_name(BYTES_LITERAL("web.example\0.evil.example"), "hostname mismatch");
+    check_signed_name(BYTES_LITERAL("evil.example\0web.example"), "hostname mismatch");
+    check_signed_name(BYTES_LITERAL("web.example\0"), "hostname mismatch");
+}
+
 TEST(unverified_server_has_no_identity)
 {
     struct tls_kit_spec spec = {.name = "self", .san = "URI:" TLS_KIT_ID};

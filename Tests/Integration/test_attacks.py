@@ -489,6 +489,42 @@ def test_row_50_changes_fail_no_request_and_cut_no_tunnel(mesh):
     assert sum(tally.ok for tally in load.tallies) > 100 and not failures, failures[:5]
 
 
+def work_of(processes, seconds):
+    """Processor seconds that they use within so much time."""
+    before = sum(cpu_seconds(pid) for pid in processes)
+    time.sleep(seconds)
+    return sum(cpu_seconds(pid) for pid in processes) - before
+
+
+def test_row_49_a_configuration_that_flaps(mesh):
+    """A hundred changes as fast as they are taken, every tenth of them nonsense: each good one is
+    live when it is said so, the bad ones are refused, nothing fails, and the node is idle again
+    afterwards.
+    """
+    pair = mesh()
+    with Load(pair.local, connections=2, host="web") as load:
+        for number in range(100):
+            if number % 10 == 9:
+                bad = ("intention", "create", "--allow", "no such name!", "web")
+                assert pair.node.meshctl(*bad, check=False).returncode != 0
+            else:
+                (pair.node.allow if number % 2 else pair.node.deny)("batch", "web")
+    failures = [failure for tally in load.tallies for failure in tally.failures]
+    assert sum(tally.ok for tally in load.tallies) > 100 and not failures, failures[:5]
+    node = (pair.node.control.pid, pair.node.supervisor())
+    wait_for(lambda: work_of(node, 0.5) < 0.25, 20, "the node is idle")
+
+
+def test_row_60_secrets_are_compared_in_constant_time():
+    """A code check: where a secret is compared with what somebody sent, nothing ends early."""
+    tickets = (attacks.ROOT / "CSources/tls/tls_tickets.c").read_text(encoding="utf-8")
+    assert not re.search(r"(?<!CRYPTO_)\bmemcmp\(|bytes_equal\(|strcmp\(", tickets)
+    assert tickets.count("CRYPTO_memcmp(") == 2
+    guard = (attacks.ROOT / "Sources/MeshAdmin/AccessGuard.swift").read_text(encoding="utf-8")
+    assert not re.search(r"[=!]=\s*(?:token|given)\b|\b(?:token|given)\s*[=!]=", guard)
+    assert "guard equal(Array(given.utf8), Array(token.utf8))" in guard
+
+
 # --- the table ---
 
 
