@@ -38,16 +38,21 @@ actor Watchers {
 
     /// Looks at folders and certificate files until the task is cancelled.
     func watch() async {
+        let clock = ContinuousClock()
+        var pace = LookPace()
         while !Task.isCancelled {
             // A cancelled sleep ends the loop.
             try? await Task.sleep(for: Self.interval)
             guard !Task.isCancelled else { return }
             let found = Self.stamps(configuration)
             if found != stamps { await readFolders(found) }
+            let begun = clock.now
+            guard pace.isDue(now: begun) else { continue }
             if await source.readCertificates() {
                 log.info("certificates of listeners have changed")
                 await pipeline.invalidate()
             }
+            pace.looked(from: begun, to: clock.now)
         }
     }
 
