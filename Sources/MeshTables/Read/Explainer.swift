@@ -8,7 +8,7 @@ import MeshModel
 package struct Explainer {
     let reader: SnapshotReader
     /// The word of an overlay slot; 0 is healthy.
-    private let overlay: (UInt32) -> UInt64
+    let overlay: (UInt32) -> UInt64
     private var phases: [Explanation.Phase] = []
 
     package init(_ reader: SnapshotReader, overlay: @escaping (UInt32) -> UInt64 = { _ in 0 }) {
@@ -52,6 +52,7 @@ package struct Explainer {
         guard listener.kind == UInt8(ABI_LISTENER_L7.rawValue) else {
             return stream(listener, source, input)
         }
+        explainCertificate(listener, input.host)
         note(.normalize, .matched, "host \"\(input.host)\", path \(input.path)")
         let route = route(listener, input)
         if let refusal = authorize(listener.policy, source, input, "callers of the listener") {
@@ -65,6 +66,8 @@ package struct Explainer {
         case ABI_ACTION_REDIRECT:
             return "\(route.status) to \(location(route, listener, input))"
         default:
+            explainHeads(route, input.path)
+            explainTimes(route, listener)
             explainRetries(route, request.method)
             return explainSplits(
                 route.splits, reader.text(route.rule), source, listener, input)
@@ -317,37 +320,38 @@ package struct Explainer {
             if outbound, let refusal = authorize(target.policy, source, input, "calls of \(name)") {
                 outcomes.append((split.weight, refusal))
             } else {
-                outcomes.append((split.weight, choose(target, input != nil)))
+                outcomes.append((split.weight, choose(target, listener, input != nil)))
             }
         }
         return outcomes.first?.outcome ?? Self.ended("503", ABI_OUTCOME_NO_ENDPOINT)
     }
 
     /// The healthy endpoints of a target, or of the first failover target that has some.
-    private mutating func choose(_ target: abi_target, _ isRequest: Bool) -> String {
+    private mutating func choose(
+        _ target: abi_target, _ listener: abi_listener, _ isRequest: Bool
+    ) -> String {
         let failover = (target.failover.at..<target.failover.at + target.failover.count).map {
             reader.targets[Int(reader.targetList[Int($0)])]
         }
         explainGuard(target)
         for candidate in [target] + failover {
             let range = candidate.endpoints.at..<candidate.endpoints.at + candidate.endpoints.count
-            let up = range.filter {
-                let slot = reader.endpoints[Int($0)].overlay_slot
-                let down = UInt64(ABI_OVERLAY_DOWN.rawValue | ABI_OVERLAY_DRAIN.rawValue)
-                return overlay(slot) & down == 0
-            }
+            let up = range.filter { refusal(of: reader.endpoints[Int($0)]) == nil }
+            explainEndpoints(candidate)
             let name = reader.text(candidate.name)
             if up.isEmpty {
                 note(
                     .choose, .none, "\(name): none of \(range.count) endpoints takes new work")
                 continue
             }
+            explainUpstream(candidate, listener)
             let proxyOut = reader.proxyVersions(candidate.proxy_out).first
             let shown = up.prefix(8).map { reader.describe(reader.endpoints[Int($0)]) }
             note(
                 .choose, .matched,
                 "\(name): \(up.count) of \(range.count) endpoints: "
                     + shown.joined(separator: ", ") + (up.count > 8 ? ", …" : "")
+                    + (up.count > 1 ? "; \(policy(of: candidate))" : "")
                     + (proxyOut.map { "; with a PROXY header, \($0), where it is not a sidecar" }
                         ?? ""))
             return "forwarded to \(name)"

@@ -35,8 +35,8 @@ package struct ExplainedRequest: Hashable, Sendable, Codable {
 package struct Explanation: Hashable, Sendable, Codable {
     package struct Phase: Hashable, Sendable, Codable {
         package enum Name: String, Hashable, Sendable, Codable {
-            case listener, setting, normalize, identity, intention, route, authorize, split, choose
-            case retry, limits, headers
+            case listener, setting, identity, intention, certificate, normalize, route, authorize
+            case limits, rewrite, headers, timeout, retry, split, endpoint, choose, upstream
         }
 
         /// What was decided.

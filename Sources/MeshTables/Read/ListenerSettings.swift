@@ -32,6 +32,8 @@ package struct ListenerSettings: Hashable, Sendable {
     package struct Trace: Hashable, Sendable {
         package var start: Bool
         package var sample: Double
+        /// Whether spans of sampled requests are sent.
+        package var spans = false
     }
 
     package struct AccessLog: Hashable, Sendable {
@@ -64,7 +66,8 @@ extension SnapshotReader {
             trace: isL7
                 ? .init(
                     start: hops?.trace_start == 1,
-                    sample: Double(hops?.trace_sample ?? 0) / Double(ABI_TRACE_ALL))
+                    sample: Double(hops?.trace_sample ?? 0) / Double(ABI_TRACE_ALL),
+                    spans: hops?.trace_spans == 1)
                 : nil,
             accessLog: listener.log == ABI_NONE ? nil : settings(of: logs[Int(listener.log)]))
     }
@@ -184,8 +187,11 @@ extension ListenerSettings {
                 : "at most \(forwarded.hops) hops of \(Self.list(forwarded.trust)) are believed"
             lines.append(("forwarded", "\(trust); headers: \(forwarded.headers)"))
         }
-        if let trace, trace.start {
-            lines.append(("trace", "begun here, \(trace.sample * 100) % sampled"))
+        if let trace, trace.start || trace.spans {
+            let begun =
+                trace.start ? ["begun here, \(trace.sample * 100) % sampled"] : ["of callers only"]
+            let told = trace.spans ? ["spans are sent"] : []
+            lines.append(("trace", (begun + told).joined(separator: "; ")))
         }
         if let accessLog {
             let share = accessLog.sample < 1 ? ", \(accessLog.sample * 100) % of what is ok" : ""
