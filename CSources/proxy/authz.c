@@ -103,6 +103,19 @@ static bool authz_permits(struct proxy *proxy, uint32_t policy, struct bytes sou
     return decision.verdict == INTENT_ALLOW;
 }
 
+bool authz_copy(struct proxy *proxy, struct conn *conn, const struct route_input *input,
+                uint32_t target)
+{
+    const struct abi_listener *entry = listener_entry(proxy, listener_of(proxy, conn));
+    const struct proxy_decided decided = proxy->decided;
+    bool may = (entry->flags & ABI_LISTENER_MESH_OUTBOUND) == 0 ||
+               authz_permits(proxy, proxy->current->view.targets[target].policy,
+                             authz_source(proxy, conn), input);
+
+    proxy->decided = decided; /* what the record tells is about the request itself */
+    return may;
+}
+
 bool authz_request(struct proxy *proxy, struct conn *conn, const struct route_input *input,
                    uint32_t target)
 {

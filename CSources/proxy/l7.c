@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/err.h"
+#include "mirror.h"
 #include "rates.h"
 #include "table/certificate.h"
 
@@ -328,6 +329,10 @@ static void l7_forward(struct proxy *proxy, struct request *request, const struc
     }
     if (!l7_build_head(proxy, request, view, route)) {
         return;
+    }
+    if (route->traffic != ABI_NONE &&
+        proxy->current->view.traffic[route->traffic].mirror_share > 0) {
+        mirror_start(proxy, request, view, &proxy->current->view.traffic[route->traffic]);
     }
     if (timeout_ms != 0) {
         wheel_arm(&proxy->wheel, &request->timer, proxy->now_ms, timeout_ms);

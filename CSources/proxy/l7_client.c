@@ -3,6 +3,7 @@
 
 #include "base/err.h"
 #include "l7h2.h"
+#include "mirror.h"
 #include "record.h"
 
 static void l7_refuse_head(struct proxy *proxy, struct conn *down, int error)
@@ -97,6 +98,9 @@ static size_t l7_on_body(struct proxy *proxy, struct conn *down, struct bytes in
     }
     request->flags |= used > 0 ? (uint32_t)REQUEST_BODY_SENT : 0;
     l7_gather_flush(proxy, &gather);
+    if (request->mirror != NULL) {
+        mirror_body(proxy, request, bytes_part(in, 0, (size_t)used));
+    }
     abi_stat_add(&listener_of(proxy, down)->stats->counters[ABI_LISTENER_BYTES_IN], data);
     abi_stat_add(&request->target_stats->counters[ABI_TARGET_BYTES_OUT], data);
     request->bytes_in += data;

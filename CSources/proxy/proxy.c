@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "l7code.h"
 #include "l7h2.h"
+#include "mirror.h"
 #include "record.h"
 
 #define PROXY_READY_ROUNDS                                                                         \
@@ -101,7 +102,9 @@ static void proxy_close_all(struct proxy *proxy)
     for (uint32_t i = 0; i < proxy->requests.capacity && proxy->requests.used > 0; i++) {
         struct request *request = pool_at(&proxy->requests, i);
 
-        if (request != NULL) {
+        if (request != NULL && request_has(request, REQUEST_MIRROR)) {
+            mirror_stop(proxy, request);
+        } else if (request != NULL) {
             struct conn *down = request->down;
 
             upstream_leave(proxy, request, false);
@@ -247,7 +250,9 @@ static void proxy_on_timer(struct proxy *proxy, uint64_t token)
     case PROXY_KIND_REQUEST_TIMER: {
         struct request *request = pool_get(&proxy->requests, slot, generation);
 
-        if (request != NULL) {
+        if (request != NULL && request_has(request, REQUEST_MIRROR)) {
+            mirror_timeout(proxy, request);
+        } else if (request != NULL) {
             l7_request_timeout(proxy, request);
         }
         break;

@@ -1,5 +1,6 @@
 /* One exchange: taken, counted, given back. */
 #include "l7code.h"
+#include "mirror.h"
 #include "record.h"
 
 #include <stddef.h>
@@ -70,6 +71,9 @@ void request_end(struct proxy *proxy, struct request *request, enum abi_outcome 
     }
     request_unpin(proxy, request);
     wheel_cancel(&proxy->wheel, &request->timer);
+    if (request->mirror != NULL) {
+        mirror_part(proxy, request);
+    }
     if (request_has(request, REQUEST_RETRIES)) {
         retry_settled(proxy, request);
     }

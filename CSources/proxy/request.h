@@ -41,6 +41,7 @@ enum request_flag {
     REQUEST_BODY_BOUND = 4194304, /* of its body no more than `max_body` is taken */
     REQUEST_BODY_KEPT = 16777216, /* ... it is kept: `kept` */
     REQUEST_SPARED = 8388608,     /* had a second try for nothing */
+    REQUEST_MIRROR = 16777216,    /* a copy: it has no client, `down` is NULL */
     REQUEST_QUEUED = 1048576,     /* in proxy.queue: no connection was to be had */
     REQUEST_WATCHED = 2097152,    /* its endpoint is watched: `watched_key` */
     REQUEST_RETRIES = 524288,     /* its route asks for more about tries than a number: `retry` */
@@ -55,6 +56,7 @@ struct request {
     struct proxy_generation *generation; /* held until the upstream connection is made */
     struct abi_target_stats *target_stats;
     struct abi_tally_target *target_tally; /* set together with target_stats */
+    struct request *mirror; /* its copy, or of a copy its original while that lasts; NULL: none */
     uint64_t target_key;
     uint64_t started_ns;
     uint64_t sent_ns;
@@ -202,6 +204,9 @@ const struct abi_listener *listener_entry(const struct proxy *proxy,
 /* The service that this downstream connection proved to be, or whose sidecar it entered; empty:
  * none. */
 struct bytes authz_source(struct proxy *proxy, struct conn *conn);
+/* Whether the caller may send a copy of this request to this target. */
+bool authz_copy(struct proxy *proxy, struct conn *conn, const struct route_input *input,
+                uint32_t target);
 /* Whether the connection as such may go on; counts a denial. */
 bool authz_connection(struct proxy *proxy, struct conn *conn);
 /* Whether this request may: inbound policy, then (outbound) the target's. */

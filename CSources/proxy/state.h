@@ -79,6 +79,7 @@ struct proxy {
     struct abi_stats *stats;
     struct pool conns;    /* struct conn: those with a socket, and streams */
     uint32_t max_sockets; /* of `conns` */
+    uint32_t mirrors;     /* of `requests`: copies */
     struct pool requests;
     struct pool blocks; /* struct spill_block */
     struct pool bulks;

@@ -279,7 +279,7 @@ static struct conn *upstream_open_bounded(struct proxy *proxy, struct request *r
     if (!limits_connect(proxy, view, target, &held) &&
         (!upstream_evict(proxy, view, target) || !limits_connect(proxy, view, target, &held))) {
         request->outcome = ABI_OUTCOME_UPSTREAM_LIMIT;
-        if (!request_has(request, REQUEST_L4)) {
+        if (!request_has(request, REQUEST_L4 | REQUEST_MIRROR)) {
             limits_queue(proxy, request, target->connect_timeout_ms);
         }
         return NULL;

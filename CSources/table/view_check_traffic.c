@@ -21,6 +21,25 @@ static bool check_retry_codes(struct view_walk *walk, const struct abi_traffic *
     return true;
 }
 
+static bool check_mirror(struct view_walk *walk, const struct abi_traffic *traffic)
+{
+    const struct view *view = walk->view;
+    const struct abi_target *target;
+
+    if (traffic->mirror_share == 0) {
+        return view_rule(walk, traffic->mirror_target == 0, ABI_REFUSAL_VALUE, "share of copies");
+    }
+    if (!view_rule(walk, traffic->mirror_share <= ABI_SPLIT_TOTAL, ABI_REFUSAL_VALUE,
+                   "share of copies") ||
+        !view_rule(walk, traffic->mirror_target < view->counts[ABI_SECTION_TARGET],
+                   ABI_REFUSAL_REFERENCE, "target of copies")) {
+        return false;
+    }
+    target = &view->targets[traffic->mirror_target];
+    return view_rule(walk, target->protocol != ABI_PROTOCOL_TCP && target->proxy_out == 0,
+                     ABI_REFUSAL_VALUE, "target of copies");
+}
+
 bool view_check_traffic(struct view_walk *walk)
 {
     const struct abi_traffic *traffic = &walk->view->traffic[walk->record];
@@ -30,6 +49,7 @@ bool view_check_traffic(struct view_walk *walk)
                      traffic->backoff_ms <= traffic->backoff_max_ms &&
                          traffic->backoff_max_ms <= LIMIT_BACKOFF_MS,
                      ABI_REFUSAL_VALUE, "pause between tries") &&
+           check_mirror(walk, traffic) &&
            view_ref(walk, traffic->rates, ABI_SECTION_RATE, "rates of a route") &&
            view_rule(walk, traffic->rates.count <= LIMIT_ROUTE_RATES, ABI_REFUSAL_LIMIT,
                      "rates of a route");

@@ -49,6 +49,8 @@ package struct ServiceRouter: Hashable, Sendable, Codable {
         package var maxRequestBytes: Int?
         /// Bytes of a request's head; nil: the data plane's bound.
         package var maxHeaderBytes: Int?
+        /// Who gets copies besides; nil: nobody. Ours, not Consul's.
+        package var mirror: RequestMirror?
         package var requestHeaders: HeaderModifiers?
         package var responseHeaders: HeaderModifiers?
 
@@ -61,7 +63,7 @@ package struct ServiceRouter: Hashable, Sendable, Codable {
             retryBackoff: MeshDuration? = nil, retryBackoffMax: MeshDuration? = nil,
             retryNonIdempotent: Bool? = nil, rateLimits: [RateLimit]? = nil,
             maxRequestBytes: Int? = nil, maxHeaderBytes: Int? = nil,
-            requestHeaders: HeaderModifiers? = nil,
+            mirror: RequestMirror? = nil, requestHeaders: HeaderModifiers? = nil,
             responseHeaders: HeaderModifiers? = nil
         ) {
             self.service = service
@@ -80,6 +82,7 @@ package struct ServiceRouter: Hashable, Sendable, Codable {
             self.rateLimits = rateLimits
             self.maxRequestBytes = maxRequestBytes
             self.maxHeaderBytes = maxHeaderBytes
+            self.mirror = mirror
             self.requestHeaders = requestHeaders
             self.responseHeaders = responseHeaders
         }
@@ -101,6 +104,7 @@ package struct ServiceRouter: Hashable, Sendable, Codable {
             case rateLimits = "rate_limits"
             case maxRequestBytes = "max_request_bytes"
             case maxHeaderBytes = "max_header_bytes"
+            case mirror
             case requestHeaders = "request_headers"
             case responseHeaders = "response_headers"
         }
@@ -180,6 +184,7 @@ extension ServiceRouter.Destination {
                 checks.fail([.key(key)], "write a number of bytes, 1 or more")
             }
         }
+        checks.within(["mirror"], mirror)
         checks.within(["request_headers"]) { requestHeaders?.validate(onResponse: false, &$0) }
         checks.within(["response_headers"]) { responseHeaders?.validate(onResponse: true, &$0) }
     }

@@ -62,6 +62,8 @@ package struct WorkerCounters: Sendable, Equatable {
     package var logLost: UInt64 = 0
     package var spans: UInt64 = 0
     package var spansDropped: UInt64 = 0
+    package var mirrors: UInt64 = 0
+    package var mirrorsFailed: UInt64 = 0
 
     package init() {}
 
@@ -71,7 +73,7 @@ package struct WorkerCounters: Sendable, Equatable {
         let members: [WritableKeyPath<Self, UInt64>] = [
             \.accepted, \.acceptErrors, \.shed, \.turns, \.events, \.staleEvents, \.noBuffers,
             \.splicedBytes, \.reauthorizedClosed, \.starts, \.logRecords, \.logDropped,
-            \.logWritten, \.logLost, \.spans, \.spansDropped,
+            \.logWritten, \.logLost, \.spans, \.spansDropped, \.mirrors, \.mirrorsFailed,
         ]
         for member in members { self[keyPath: member] &+= former[keyPath: member] }
     }

@@ -80,6 +80,8 @@ package final class WorkerStatsRegion: Sendable {
         result.logLost = one(ABI_WORKER_LOG_LOST)
         result.spans = one(ABI_WORKER_SPANS)
         result.spansDropped = one(ABI_WORKER_SPANS_DROPPED)
+        result.mirrors = one(ABI_WORKER_MIRRORS)
+        result.mirrorsFailed = one(ABI_WORKER_MIRRORS_FAILED)
         return result
     }
 

@@ -259,6 +259,8 @@ enum LayoutTable {
         ("abi_traffic.max_head", MemoryLayout<abi_traffic>.offset(of: \.max_head)),
         ("abi_traffic.max_body", MemoryLayout<abi_traffic>.offset(of: \.max_body)),
         ("abi_traffic.rates", MemoryLayout<abi_traffic>.offset(of: \.rates)),
+        ("abi_traffic.mirror_target", MemoryLayout<abi_traffic>.offset(of: \.mirror_target)),
+        ("abi_traffic.mirror_share", MemoryLayout<abi_traffic>.offset(of: \.mirror_share)),
         // abi_rate
         ("abi_rate.key", MemoryLayout<abi_rate>.offset(of: \.key)),
         ("abi_rate.interval_ns", MemoryLayout<abi_rate>.offset(of: \.interval_ns)),

@@ -128,7 +128,7 @@ static void add_routes(struct snapshot_builder *b)
     struct abi_header_op op = {.kind = ABI_HEADER_SET, .response = 1};
     const struct abi_rate rate = {.key = 5, .interval_ns = 1000000, .burst = 10};
     struct abi_traffic traffic = {
-        .retry_codes = {425, 503}, .backoff_ms = 25, .backoff_max_ms = 250};
+        .retry_codes = {425, 503}, .backoff_ms = 25, .backoff_max_ms = 250, .mirror_share = 500};
     const char *const names[] = {"example.com", "*.example.com", "old.example.com"};
     struct abi_ref lists[3] = {{0, 2}, {1, 2}, {2, 1}};
     struct abi_route_table table = {.routes = {0, 4}};

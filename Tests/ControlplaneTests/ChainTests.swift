@@ -177,6 +177,16 @@ import Testing
         #expect(routes[1].traffic?.rates == [first.rates[1]])
     }
 
+    @Test func copiesGoWhereTheMirrorsChainLeads() throws {
+        let world = try world([
+            try router(
+                HTTPMatch(path: .prefix("/")),
+                .init(mirror: RequestMirror(service: try name("web2"), percent: 2.5)))
+        ])
+        let mirror = try #require(routes(world)[0].traffic?.mirror)
+        #expect(mirror.weight == 250 && mirror.target.hasPrefix("web2.default.dc1"))
+    }
+
     @Test func aRewriteOfAnotherPathIsRefused() throws {
         var world = try world([
             try router(HTTPMatch(path: .prefix("/api/v2")), .init(service: try name("web2")))

@@ -201,6 +201,23 @@ import Testing
         }
     }
 
+    @Test func copiesAreExplained() throws {
+        var node = try node()
+        var traffic = TrafficPlan()
+        traffic.mirror = SplitPlan(weight: 250, target: "web.default.dc1")
+        node.listeners[0].kind = .l7([
+            RoutePlan(
+                action: .forward(SplitPlan.all(to: "web.default.dc1")), traffic: traffic,
+                rule: "route 1", origin: "y:1")
+        ])
+        let phases = try Explainer(try Plans.reader(node)).explain(
+            ExplainedRequest(method: "GET", url: "http://x:8080/")
+        ).phases
+        let mirror = try #require(phases.first { $0.phase == .mirror })
+        #expect(mirror.detail == "2.5 % are copied to web.default.dc1")
+        #expect(mirror.rule == "route 1" && mirror.origin == "y:1")
+    }
+
     @Test func triesAreExplained() throws {
         var node = try node()
         var route = RoutePlan(

@@ -82,6 +82,15 @@ extension EntryKeys {
             .optional("remove", .texts, example: "[x-secret]", "Taken out."),
         ])
 
+    static let mirror = ObjectSchema(
+        "mirror section",
+        [
+            .required("service", .text(serviceNameRule), example: "shadow", "Who gets the copies."),
+            .key(
+                "percent", .decimal, default: "100", "How many requests are copied.",
+                example: "5"),
+        ])
+
     static let rateLimit = ObjectSchema(
         "rate limit",
         [
@@ -147,6 +156,9 @@ extension EntryKeys {
         .optional(
             "max_header_bytes", .integer(1...1_048_576), example: "4096",
             "Bytes of a request's head; longer ones get 431."),
+        .optional(
+            "mirror", .object(mirror), example: "{ service: shadow, percent: 5 }",
+            "Another service that gets copies of requests; its answers are not read."),
         .optional(
             "request_headers", .object(modifiers), example: "{ set: { x-leg: a } }",
             "Changes to the request's headers."),

@@ -40,8 +40,15 @@ enum ChainReader {
             rateLimits: fields.written("rate_limits") == nil ? nil : rateLimits(fields),
             maxRequestBytes: fields.integer("max_request_bytes"),
             maxHeaderBytes: fields.integer("max_header_bytes"),
+            mirror: fields.object("mirror").flatMap(mirror),
             requestHeaders: fields.object("request_headers").map(modifiers),
             responseHeaders: fields.object("response_headers").map(modifiers))
+    }
+
+    private static func mirror(_ fields: Fields) -> RequestMirror? {
+        fields.name("service", ServiceName.self).map {
+            RequestMirror(service: $0, percent: fields.decimal("percent") ?? 100)
+        }
     }
 
     static func rateLimits(_ fields: Fields) -> [RateLimit] {

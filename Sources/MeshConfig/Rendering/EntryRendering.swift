@@ -80,6 +80,12 @@ extension Rendering {
         }
     }
 
+    private static func mirror(_ value: RequestMirror) -> YAMLValue {
+        .section([
+            ("service", .text(value.service.text)), ("percent", .literal("\(value.percent)")),
+        ]) ?? .map([])
+    }
+
     private static func limits(_ value: UpstreamLimits) -> YAMLValue {
         .section([
             ("max_connections", value.maxConnections.map { .number($0) }),
@@ -158,6 +164,7 @@ extension Rendering {
             ("rate_limits", value.rateLimits.flatMap(rateLimits)),
             ("max_request_bytes", value.maxRequestBytes.map { .number($0) }),
             ("max_header_bytes", value.maxHeaderBytes.map { .number($0) }),
+            ("mirror", value.mirror.map(mirror)),
             ("request_headers", value.requestHeaders.map(modifiers)),
             ("response_headers", value.responseHeaders.map(modifiers)),
         ]

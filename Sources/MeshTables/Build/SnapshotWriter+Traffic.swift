@@ -35,6 +35,10 @@ extension SnapshotWriter {
         record.backoff_max_ms = plan.backoffMax
         record.max_head = plan.maxHead
         record.max_body = plan.maxBody
+        if let mirror = plan.mirror {
+            record.mirror_target = index(ofTarget: mirror.target, "the mirror of \(name)")
+            record.mirror_share = UInt32(clamping: mirror.weight)
+        }
         if plan.rates.count > Int(LIMIT_ROUTE_RATES) {
             refuse("\(name): \(plan.rates.count) rates; \(LIMIT_ROUTE_RATES) are the limit")
         }

@@ -14,6 +14,8 @@ package struct TrafficPlan: Hashable, Sendable {
     package var maxBody: UInt64 = 0
     /// All must admit a request.
     package var rates: [RatePlan] = []
+    /// Who gets copies, and of how many ten-thousandths of the requests.
+    package var mirror: SplitPlan?
 
     package init(
         retryCodes: [UInt16] = [], tryTimeout: UInt32 = 0, backoff: UInt32 = 0,

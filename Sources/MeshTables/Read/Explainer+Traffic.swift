@@ -69,6 +69,18 @@ extension Explainer {
         note(.limits, .matched, "\(reader.text(target.name)): " + parts.joined(separator: "; "))
     }
 
+    /// Who gets copies of the request.
+    mutating func explainMirror(_ route: abi_route) {
+        guard route.traffic != ABI_NONE else { return }
+        let traffic = reader.traffic[Int(route.traffic)]
+        guard traffic.mirror_share > 0 else { return }
+        let target = reader.targets[Int(traffic.mirror_target)]
+        note(
+            .mirror, .matched,
+            "\(Double(traffic.mirror_share) / 100) % are copied to \(reader.text(target.name))",
+            rule: reader.text(route.rule), origin: reader.text(route.origin))
+    }
+
     /// What the route changes in the fields of requests and answers.
     mutating func explainHeaders(_ route: abi_route) {
         guard route.header_ops.count > 0 else { return }

@@ -69,6 +69,7 @@ package struct Explainer {
             explainHeads(route, input.path)
             explainTimes(route, listener)
             explainRetries(route, request.method)
+            explainMirror(route)
             return explainSplits(
                 route.splits, reader.text(route.rule), source, listener, input)
         }

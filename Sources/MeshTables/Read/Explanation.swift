@@ -37,6 +37,7 @@ package struct Explanation: Hashable, Sendable, Codable {
         package enum Name: String, Hashable, Sendable, Codable {
             case listener, setting, identity, intention, certificate, normalize, route, authorize
             case limits, rewrite, headers, timeout, retry, split, endpoint, choose, upstream
+            case mirror
         }
 
         /// What was decided.

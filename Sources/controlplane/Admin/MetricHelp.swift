@@ -10,6 +10,8 @@ enum MetricHelp {
         "log_lost": "Access records that could not be written: a full disk, a closed file.",
         "log_records": "Access records handed to the logger.",
         "log_written": "Lines of access logs written.",
+        "mirrors": "Copies of requests begun.",
+        "mirrors_failed": "Copies of requests that failed, were given up or never begun.",
         "no_buffers": "Receives that found no free buffer and were tried again.",
         "reauthorized_closed": "Connections ended because an intention changed.",
         "requests_active": "Requests under way now.",

@@ -78,6 +78,7 @@ extension WorkerCounters {
             ("log_dropped", false, logDropped), ("log_written", false, logWritten),
             ("log_lost", false, logLost), ("spans", false, spans),
             ("spans_dropped", false, spansDropped),
+            ("mirrors", false, mirrors), ("mirrors_failed", false, mirrorsFailed),
         ]
     }
 }

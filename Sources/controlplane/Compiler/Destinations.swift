@@ -63,6 +63,9 @@ extension PartCompiler {
                     return nil
                 }
                 if let destination = route.destination { apply(destination, &plan) }
+                if let mirror = route.destination?.mirror ?? policy.mirror {
+                    apply(mirror, reach, &plan)
+                }
                 return plan
             }
         }
@@ -96,6 +99,25 @@ extension PartCompiler {
             plan.traffic?.maxBody = UInt64(clamping: bytes)
         }
         Self.add(destination.rateLimits ?? [], of: plan.rule, to: &plan)
+    }
+
+    /// Copies go where streams to the service would.
+    private mutating func apply(_ mirror: RequestMirror, _ reach: Reach, _ plan: inout RoutePlan) {
+        let shares = splits(to: mirror.service, reach)
+        if defaults(of: mirror.service)?.proxyProtocol != nil {
+            refuse(
+                "\(plan.rule): its mirror \(mirror.service) wants PROXY headers, copies have none",
+                nil)
+        }
+        guard shares.count == 1, let share = shares.first else {
+            refuse(
+                "\(plan.rule): its mirror \(mirror.service) is divided by a service-splitter: name "
+                    + "a service that is not", nil)
+            return
+        }
+        plan.traffic = plan.traffic ?? TrafficPlan()
+        plan.traffic?.mirror = SplitPlan(
+            weight: max(1, Int((mirror.percent * 100).rounded())), target: share.target)
     }
 
     /// Further rates; equal names share a bucket.

@@ -252,6 +252,8 @@ struct abi_traffic {
     uint32_t max_head;       /* bytes of a request's head; 0 = the protocol's bound */
     uint64_t max_body;       /* bytes of a request's body; 0 = none */
     struct abi_ref rates;    /* RATE section: all must admit a request */
+    uint32_t mirror_target;  /* TARGET section: gets copies; 0 without a share */
+    uint32_t mirror_share;   /* of ABI_SPLIT_TOTAL requests; 0 = none */
 };
 
 enum abi_rate_by { /* whose requests share a bucket */
@@ -561,7 +563,7 @@ _Static_assert(sizeof(struct abi_compression) == 20, "layout");
 _Static_assert(sizeof(struct abi_host) == 16, "layout");
 _Static_assert(sizeof(struct abi_route_table) == 16, "layout");
 _Static_assert(sizeof(struct abi_route) == 128, "layout");
-_Static_assert(sizeof(struct abi_traffic) == 48, "layout");
+_Static_assert(sizeof(struct abi_traffic) == 56, "layout");
 _Static_assert(sizeof(struct abi_rate) == 24, "layout");
 _Static_assert(sizeof(struct abi_match) == 24, "layout");
 _Static_assert(sizeof(struct abi_header_op) == 24, "layout");

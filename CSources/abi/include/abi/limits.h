@@ -54,12 +54,14 @@
 #define LIMIT_POOL_IDLE_CLIENT   4u    /* kept for one client that their PROXY header names */
 #define LIMIT_EVENTS             512u  /* completions run in one loop turn */
 #define LIMIT_COMPRESSIONS       64u   /* bodies at a time, 2 MiB each; more go as they came */
+#define LIMIT_MIRRORS            1024u /* copies of requests under way */
 
 /* --- one connection --- */
-#define LIMIT_SPILL_HIGH 262144u /* unsent bytes above which the source is not read */
-#define LIMIT_SPILL_LOW  65536u  /* below which it is read again */
-#define LIMIT_PIPELINE   64u     /* requests read ahead of their answers, by bytes held: one head */
-#define LIMIT_RETRIES    3u      /* endpoints tried after the first */
+#define LIMIT_SPILL_HIGH  262144u /* unsent bytes above which the source is not read */
+#define LIMIT_SPILL_LOW   65536u  /* below which it is read again */
+#define LIMIT_PIPELINE    64u    /* requests read ahead of their answers, by bytes held: one head */
+#define LIMIT_RETRIES     3u     /* endpoints tried after the first */
+#define LIMIT_MIRROR_HELD 65536u /* bytes of a copy's body that wait for its connection */
 
 /* --- HTTP/2 --- */
 #define LIMIT_H2_MEMORY          268435456u /* bytes of all sessions of a worker */
@@ -102,6 +104,7 @@ _Static_assert(LIMIT_TABLE_ROUTES >= 10000u * 10u, "ten thousand hosts with ten 
 _Static_assert(LIMIT_ROUTES >= 2u * LIMIT_TABLE_ROUTES, "two of the greatest listeners fit");
 _Static_assert(LIMIT_CONNECTIONS <= 1u << 24, "a slot has 24 bits in a ring token");
 _Static_assert(LIMIT_REQUESTS <= LIMIT_CONNECTIONS, "every request has a connection");
+_Static_assert(LIMIT_MIRRORS <= LIMIT_REQUESTS / 8, "copies take no place from requests");
 _Static_assert(LIMIT_SPILL_LOW < LIMIT_SPILL_HIGH, "reading must be able to start again");
 _Static_assert(LIMIT_SPILL_HIGH / 16384u < LIMIT_SPILL_BLOCKS / 64u,
                "sixty-four stalled connections do not empty the pool");

@@ -40,6 +40,8 @@ enum abi_worker_stat {
     ABI_WORKER_LOG_LOST,            /* the logger's: records that could not be written */
     ABI_WORKER_SPANS,               /* spans handed to the control plane */
     ABI_WORKER_SPANS_DROPPED,       /* spans that found the ring full */
+    ABI_WORKER_MIRRORS,             /* copies of requests begun */
+    ABI_WORKER_MIRRORS_FAILED,      /* copies that failed, were given up or never begun */
     ABI_WORKER_STAT_COUNT
 };
 
