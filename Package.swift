@@ -182,7 +182,7 @@ let swiftTargets: [Target] = [
         "MeshConsul",
         [
             "MeshModel", "MeshTelemetry", "MeshHTTP", "MeshStore", "MeshFilter", "MeshDiscovery",
-            "MeshAuthz",
+            "MeshAuthz", "MeshIdentity",
         ]),
     .executableTarget(
         name: "controlplane",
@@ -225,7 +225,11 @@ let swiftTargets: [Target] = [
     swiftTests(
         "MeshAdmin", ["MeshModel", "MeshAdminAPI", "MeshTelemetry", "MeshClient", "MeshHTTP"]),
     swiftTests(
-        "MeshConsul", ["MeshModel", "MeshStore", "MeshHTTP", "MeshClient", "MeshTelemetry"]),
+        "MeshConsul",
+        [
+            "MeshModel", "MeshStore", "MeshHTTP", "MeshClient", "MeshTelemetry", "MeshIdentity",
+            "MeshConfig",
+        ]),
     .testTarget(
         name: "MeshctlTests",
         dependencies: ["meshctl", "MeshAdmin", "MeshAdminAPI", "MeshClient", "MeshModel"],

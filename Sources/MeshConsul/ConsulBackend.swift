@@ -1,3 +1,4 @@
+package import MeshIdentity
 package import MeshModel
 package import MeshStore
 
@@ -17,6 +18,19 @@ package protocol ConsulBackend: Sendable {
     /// What a TTL check reports. Throws `notFound` when there is no such check, `invalid` when it
     /// is none that reports.
     func report(check id: String, _ status: CheckStatus, _ output: String) async throws
+    /// Who signs in the mesh.
+    func authority() async throws -> MeshAuthority
+    /// The certificate of a service, which need not be registered: one that is good for a while.
+    func leaf(of service: ServiceName) async throws -> LeafCertificate
+    /// Whether there is one already.
+    func hasLeaf(of service: ServiceName) async throws -> Bool
+    /// How long certificates of services are good.
+    var leafTTL: MeshDuration { get }
+    /// What holds where no intention covers a call.
+    func intentionsDefault() async -> IntentionAction
+    /// Reads a config entry; throws ``EntryFailure``.
+    func configEntry(_ document: [UInt8]) throws -> ConfigEntry
+
     /// Makes or replaces a check of the node itself.
     func putNodeCheck(_ check: CheckDefinition) async throws
     /// Says whether there was one.

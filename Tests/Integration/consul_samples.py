@@ -16,14 +16,17 @@ FOLDER = Path(__file__).resolve().parents[1] / "Vectors" / "consul" / "samples"
 # Members whose values differ from one installation, or one moment, to the next.
 VOLATILE = {
     "CreateIndex", "ModifyIndex", "ContentHash", "Hash", "NodeID", "Output", "Addr", "build",
-    "id", "CreatedAt", "UpdatedAt", "leader_addr", "port", "wan_join_port",
+    "id", "CreatedAt", "UpdatedAt", "leader_addr", "port", "wan_join_port", "ActiveRootID",
+    "CertPEM", "PrivateKeyPEM", "RootCert", "SerialNumber", "SigningKeyID", "NotBefore",
+    "NotAfter", "ValidAfter", "ValidBefore", "CustomizationHash",
 }  # fmt: skip
 HEADERS = [
-    "content-type", "allow", "x-cache", "age", "x-consul-knownleader", "x-consul-lastcontact",
+    "content-type", "allow", "x-cache", "x-consul-knownleader", "x-consul-lastcontact",
     "x-consul-effective-consistency", "x-consul-default-acl-policy", "x-consul-reason",
 ]  # fmt: skip
-PRESENT = ["x-consul-index", "x-consul-contenthash"]
-UUID = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
+PRESENT = ["age", "x-consul-index", "x-consul-contenthash"]
+# A UUID, or the fingerprint of a root.
+ID = re.compile(r"^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{2}(:[0-9a-f]{2}){19})$")
 
 
 def load(name):
@@ -55,6 +58,12 @@ class NoRedirect(urllib.request.HTTPRedirectHandler):
 
     def redirect_request(self, req, fp, code, msg, headers, newurl):
         return None
+
+
+def cluster(base):
+    """The id of a node's installation in its identities."""
+    _, _, body = send(base, {"method": "GET", "path": "/v1/connect/ca/roots"})
+    return json.loads(body)["TrustDomain"].removesuffix(".consul")
 
 
 def lower(headers):
@@ -102,8 +111,8 @@ def compare(wanted, got, place, found):
             found.append(f"{place} has {len(got)} elements, recorded {len(wanted)}")
         for number, (left, right) in enumerate(zip(wanted, got)):
             compare(left, right, f"{place}[{number}]", found)
-    elif isinstance(wanted, str) and isinstance(got, str) and UUID.match(wanted):
-        if not UUID.match(got):
+    elif isinstance(wanted, str) and isinstance(got, str) and ID.match(wanted):
+        if not ID.match(got):
             found.append(f"{place} is {got!r}, recorded an id")
     elif wanted != got or type(wanted) is not type(got):
         found.append(f"{place} is {got!r}, recorded {wanted!r}")

@@ -1,7 +1,9 @@
 import Foundation
 import MeshClient
+import MeshConfig
 import MeshConsul
 import MeshHTTP
+import MeshIdentity
 import MeshModel
 import MeshStore
 import MeshTelemetry
@@ -13,8 +15,15 @@ struct TestBackend: ConsulBackend {
     private let statuses = Statuses()
     let store: any StateStore
     let node: NodeInfo
+    private let signer: MeshAuthority
+    private let defaultAction: IntentionAction
 
-    init() async throws {
+    init(defaultAction: IntentionAction = .allow) async throws {
+        var generator = SystemRandomNumberGenerator()
+        self.defaultAction = defaultAction
+        signer = try MeshAuthority.make(
+            trustDomain: TrustDomain("11111111-2222-3333-4444-555555555555.consul"), now: Date(),
+            using: &generator)
         store = try await SQLiteStore.inMemory()
         node = NodeInfo(
             name: try NodeName("lab"), datacenter: try DatacenterName("dc1"), address: "127.0.0.1",
@@ -50,6 +59,39 @@ struct TestBackend: ConsulBackend {
         try await store.write { $0.note(.health, key: known.definition.name.folded) }
     }
 
+    func authority() async throws -> MeshAuthority { signer }
+
+    func leaf(of service: ServiceName) async throws -> LeafCertificate {
+        let id = SpiffeID(
+            trustDomain: signer.trustDomain, datacenter: node.datacenter, service: service)
+        if let leaf = try store.snapshot.leaf(id) { return leaf }
+        var generator = SystemRandomNumberGenerator()
+        let leaf = try signer.issue(id, now: Date(), lifetime: 3600, using: &generator)
+        try await store.write { try $0.putLeaf(leaf) }
+        return leaf
+    }
+
+    func hasLeaf(of service: ServiceName) async throws -> Bool {
+        let id = SpiffeID(
+            trustDomain: signer.trustDomain, datacenter: node.datacenter, service: service)
+        return try store.snapshot.leaf(id) != nil
+    }
+
+    var leafTTL: MeshDuration { .hours(72) }
+
+    func intentionsDefault() async -> IntentionAction { defaultAction }
+
+    func configEntry(_ document: [UInt8]) throws -> ConfigEntry {
+        let read = DocumentLoader.configEntries(document, source: "body")
+        let errors = read.problems.filter { $0.severity == .error }
+        guard errors.isEmpty, let entry = read.values.first else {
+            throw EntryFailure(
+                unknownKeys: errors.filter { $0.message.hasPrefix("unknown key") }.map(\.key),
+                message: errors.first?.message ?? "no entry")
+        }
+        return entry.value
+    }
+
     func putNodeCheck(_ check: CheckDefinition) async throws {}
 
     func removeNodeCheck(_ id: String) async throws -> Bool { false }
@@ -69,10 +111,10 @@ struct TestAPI {
     let api: ConsulAPI
 
     init(
-        access: any AccessPolicy = OpenAccess(),
+        access: any AccessPolicy = OpenAccess(), defaultAction: IntentionAction = .allow,
         groups: (TestBackend) -> [any EndpointGroup] = { _ in [] }
     ) async throws {
-        backend = try await TestBackend()
+        backend = try await TestBackend(defaultAction: defaultAction)
         let queries = Queries(store: backend.store, datacenter: "dc1")
         let logger = LogSystem(sink: LogSink { _ in }).logger("consul")
         api = ConsulAPI(
@@ -84,6 +126,10 @@ struct TestAPI {
                 CatalogEndpoints(backend: backend, access: access, queries: queries),
                 CatalogWriteEndpoints(backend: backend, access: access),
                 HealthEndpoints(backend: backend, access: access, queries: queries),
+                ConfigEndpoints(backend: backend, access: access, queries: queries),
+                ChainEndpoints(backend: backend, access: access, queries: queries),
+                AuthorityEndpoints(backend: backend, access: access, queries: queries),
+                IntentionEndpoints(backend: backend, access: access, queries: queries),
             ] + groups(backend), access: access, logger: logger)
     }
 

@@ -21,6 +21,10 @@ struct ConsulGroups {
             CatalogEndpoints(backend: backend, access: access, queries: queries),
             CatalogWriteEndpoints(backend: backend, access: access),
             HealthEndpoints(backend: backend, access: access, queries: queries),
+            ConfigEndpoints(backend: backend, access: access, queries: queries),
+            ChainEndpoints(backend: backend, access: access, queries: queries),
+            AuthorityEndpoints(backend: backend, access: access, queries: queries),
+            IntentionEndpoints(backend: backend, access: access, queries: queries),
         ]
     }
 

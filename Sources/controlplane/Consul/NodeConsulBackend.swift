@@ -1,5 +1,7 @@
+import MeshConfig
 import MeshConsul
 import MeshHealth
+import MeshIdentity
 import MeshModel
 import MeshStore
 
@@ -11,6 +13,8 @@ struct NodeConsulBackend: ConsulBackend {
     let health: HealthMonitor
     let nodeHealth: NodeHealth
     let pipeline: Pipeline
+    let identity: IdentityKeeper
+    let leafTTL: MeshDuration
 
     // MARK: - instances
 
@@ -44,6 +48,31 @@ struct NodeConsulBackend: ConsulBackend {
     }
 
     func settle(_ cause: String) async { _ = await pipeline.settle(cause) }
+
+    // MARK: - identity and policy
+
+    func authority() async throws -> MeshAuthority { await identity.authority }
+
+    func leaf(of service: ServiceName) async throws -> LeafCertificate {
+        try await identity.leaf(of: service)
+    }
+
+    func hasLeaf(of service: ServiceName) async throws -> Bool {
+        await identity.hasLeaf(of: service)
+    }
+
+    func intentionsDefault() async -> IntentionAction { await source.intentionsDefault }
+
+    func configEntry(_ document: [UInt8]) throws -> ConfigEntry {
+        let read = DocumentLoader.configEntries(document, source: "body")
+        let errors = read.problems.filter { $0.severity == .error }
+        guard errors.isEmpty, let entry = read.values.first else {
+            throw EntryFailure(
+                unknownKeys: errors.filter { $0.message.hasPrefix("unknown key") }.map(\.key),
+                message: errors.first.map { "\($0.key): \($0.message)" } ?? "no entry")
+        }
+        return entry.value
+    }
 
     // MARK: - checks
 

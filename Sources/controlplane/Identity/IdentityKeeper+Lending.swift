@@ -25,6 +25,15 @@ extension IdentityKeeper {
     /// is none, it is due, or another root is active. Throws ``MeshError/Code/rateLimited`` when
     /// too many are asked for.
     func connectLeaf(of service: ServiceName) async throws -> ConnectLeaf {
+        let leaf = try await leaf(of: service)
+        guard let indexes = store.snapshot.leafIndexes(leaf.id) else {
+            throw MeshError(.unavailable, "the certificate of \(service) is not stored")
+        }
+        return ConnectLeaf(leaf, createIndex: indexes.create, modifyIndex: indexes.modify)
+    }
+
+    /// The same as it is held, with its key.
+    func leaf(of service: ServiceName) async throws -> LeafCertificate {
         if held[service] == nil, !(try takeStored(service)) {
             try await signForOthers(service)
         } else if let entry = held[service],
@@ -43,11 +52,11 @@ extension IdentityKeeper {
         guard let leaf = held[service]?.leaf else {
             throw MeshError(.unavailable, "the certificate of \(service) was given up meanwhile")
         }
-        guard let indexes = store.snapshot.leafIndexes(leaf.id) else {
-            throw MeshError(.unavailable, "the certificate of \(service) is not stored")
-        }
-        return ConnectLeaf(leaf, createIndex: indexes.create, modifyIndex: indexes.modify)
+        return leaf
     }
+
+    /// Whether there is one already.
+    func hasLeaf(of service: ServiceName) -> Bool { held[service] != nil }
 
     private func signForOthers(_ service: ServiceName) async throws {
         switch budget.take(now: .now) {

@@ -122,7 +122,8 @@ struct Node: Sendable {
             store: store, prober: NetworkProber(http: http), log: logs.logger("health"))
         let consul = NodeConsulBackend(
             store: store, node: configuration.node, source: source, health: health,
-            nodeHealth: nodeHealth, pipeline: pipeline)
+            nodeHealth: nodeHealth, pipeline: pipeline, identity: identity,
+            leafTTL: configuration.mesh.leafTTL)
         try await run(
             tracing(link) + [
                 dataPlane(keeper),

@@ -1,0 +1,149 @@
+import Foundation
+import MeshHTTP
+import MeshIdentity
+import MeshModel
+import MeshStore
+
+/// `/v1/connect/ca`, `/v1/agent/connect/ca`: roots, and certificates of services with their keys.
+package struct AuthorityEndpoints: EndpointGroup {
+    let backend: any ConsulBackend
+    let access: any AccessPolicy
+    let queries: Queries
+
+    package init(backend: any ConsulBackend, access: any AccessPolicy, queries: Queries) {
+        self.backend = backend
+        self.access = access
+        self.queries = queries
+    }
+
+    package var endpoints: [Endpoint] {
+        [
+            Endpoint("/v1/connect/ca/roots", ["GET": { try await roots($0, isCached: false) }]),
+            Endpoint(
+                "/v1/agent/connect/ca/roots", ["GET": { try await roots($0, isCached: true) }]),
+            Endpoint("/v1/agent/connect/ca/leaf/", ["GET": leaf]),
+            Endpoint("/v1/connect/ca/configuration", ["GET": configuration]),
+        ]
+    }
+
+    // MARK: - roots
+
+    /// Everybody may: a root is what others are known by.
+    private func roots(_ request: APIRequest, isCached: Bool) async throws -> APIResponse {
+        let shape = Queries.Shape(knowsLeader: false)
+        let isPEM = request.query["pem"].map { GoBool.parse($0) ?? $0.isEmpty } ?? false
+        var response = try await queries.answer(request, watching: Watch(.roots), shape) {
+            _, _ in
+            let authority = try await backend.authority()
+            guard !isPEM || isCached else {
+                let chain = authority.roots.map { PEM.certificates([$0.certificateDER]) }
+                return APIResponse(
+                    .bytes(
+                        Array(chain.joined().utf8), type: "application/pem-certificate-chain"))
+            }
+            return .json([
+                "ActiveRootID": .string(authority.active.id),
+                "TrustDomain": .string(authority.trustDomain.text),
+                "Roots": .array(
+                    authority.roots.map { $0.json(isActive: $0.id == authority.active.id) }),
+            ])
+        }
+        if isCached {
+            // The agent asks its servers ahead of its clients.
+            response.headers["X-Cache"] = "HIT"
+            response.headers["Age"] = "0"
+        } else if isPEM {
+            response.headers = [:]
+        }
+        return response
+    }
+
+    // MARK: - leaf
+
+    @concurrent private func leaf(_ request: APIRequest) async throws -> APIResponse {
+        let authority = try await access.authority(of: request.token)
+        guard !request.tail.isEmpty else { throw APIError(400, "Missing service name") }
+        let name: ServiceName
+        do { name = try ServiceName(request.tail) } catch { throw APIError(400, "\(error)") }
+        try authority.require(Access(.write, .service, name.text))
+        let options = try QueryOptions(request)
+        let isKnown = try await backend.hasLeaf(of: name)
+        // Makes it, so that there is something to wait for.
+        let first = try await backend.leaf(of: name)
+        var index = backend.store.index(of: Watch(.leaves, .key(first.id.uri)))
+        if options.index >= index {
+            var generator = SystemRandomNumberGenerator()
+            let limit = options.heldFor(using: &generator)
+            let found = try? await backend.store.wait(
+                after: options.index, on: Watch(.leaves, .key(first.id.uri)), upTo: limit)
+            index = found ?? index
+        }
+        let leaf = try await backend.leaf(of: name)
+        var response = APIResponse.json(leaf.json(index: index))
+        response.headers["X-Consul-Index"] = "\(index)"
+        // One that was waited for, or made for this request, was in no cache.
+        let isHit = isKnown && options.index == .zero
+        response.headers["X-Cache"] = isHit ? "HIT" : "MISS"
+        if isHit { response.headers["Age"] = "\(max(0, Int(-leaf.madeAt.timeIntervalSinceNow)))" }
+        return response
+    }
+
+    // MARK: - configuration
+
+    @concurrent private func configuration(_ request: APIRequest) async throws -> APIResponse {
+        try await access.authority(of: request.token).require(Access(.read, .operator))
+        let index = backend.store.index(of: Watch(.roots))
+        return .json([
+            "Provider": "consul",
+            "Config": [
+                "IntermediateCertTTL": "8760h", "LeafCertTTL": .string("\(backend.leafTTL)"),
+                "RotationPeriod": "2160h",
+            ], "State": .null, "ForceWithoutCrossSigning": false,
+            "CreateIndex": .number(index.value), "ModifyIndex": .number(index.value),
+        ])
+    }
+}
+
+extension AuthorityRoot {
+    fileprivate func json(isActive: Bool) -> JSON {
+        [
+            "ID": .string(id), "Name": .string(Self.name), "SerialNumber": .number(serial),
+            "SigningKeyID": .string(signingKeyID),
+            "ExternalTrustDomain": .string(
+                trustDomain.text.hasSuffix(".consul")
+                    ? String(trustDomain.text.dropLast(7)) : trustDomain.text),
+            "NotBefore": .string(GoTime.text(notBefore)),
+            "NotAfter": .string(GoTime.text(notAfter)),
+            "RootCert": .string(PEM.certificates([certificateDER])),
+            "IntermediateCerts": crossSignedDER.isEmpty
+                ? .null : .texts(crossSignedDER.map { PEM.certificates([$0]) }),
+            "Active": .bool(isActive), "PrivateKeyType": "ec", "PrivateKeyBits": 256,
+            "CreateIndex": 1, "ModifyIndex": 1,
+        ]
+    }
+}
+
+extension LeafCertificate {
+    /// Certificates begin a minute before they are made.
+    fileprivate var madeAt: Date { notBefore.addingTimeInterval(60) }
+
+    /// With the key: as secret as it.
+    fileprivate func json(index: Index) -> JSON {
+        [
+            "SerialNumber": .string(serialText), "CertPEM": .string(chainPEM),
+            "PrivateKeyPEM": .string(privateKeyPEM), "Service": .string(id.service.text),
+            "ServiceURI": .string(id.uri), "ValidAfter": .string(GoTime.text(notBefore)),
+            "ValidBefore": .string(GoTime.text(notAfter)), "CreateIndex": .number(index.value),
+            "ModifyIndex": .number(index.value),
+        ]
+    }
+}
+
+/// Times as Go writes them (RFC 3339), to the second.
+enum GoTime {
+    static func text(_ date: Date) -> String {
+        date.formatted(
+            .iso8601.year().month().day().timeZone(separator: .omitted).time(
+                includingFractionalSeconds: false))
+    }
+}
