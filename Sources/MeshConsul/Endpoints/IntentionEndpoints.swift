@@ -76,20 +76,30 @@ package struct IntentionEndpoints: EndpointGroup {
         let authority = try await access.authority(of: request.token)
         let (source, destination) = try Self.pair(request)
         try authority.require(Access(.read, .intention, destination.description))
-        guard case .exact(let caller) = source, case .exact(let target) = destination else {
-            throw APIError(500, "source and destination of a check must be services, not wildcards")
-        }
-        let decision = await decide(caller, target)
+        let decision = try await decide(source, destination)
         return .json(["Allowed": .bool(decision.verdict == .allow)])
     }
 
-    private func decide(_ source: ServiceName, _ destination: ServiceName) async -> Decision {
+    /// A wildcard asks what holds for those that nothing names: only wildcards cover it.
+    private func decide(
+        _ source: NamePattern, _ destination: NamePattern
+    ) async throws -> Decision {
+        var intentions = backend.store.snapshot.intentions
+        let target: ServiceName
+        switch destination {
+        case .exact(let name): target = name
+        case .any:
+            intentions.removeAll { $0.destination != .any }
+            // What is left covers every name alike.
+            target = try ServiceName("any")
+        }
         let matcher = IntentionMatcher(
-            backend.store.snapshot.intentions, defaultAction: await backend.intentionsDefault(),
+            intentions, defaultAction: await backend.intentionsDefault(),
             regex: { pattern, _, _ in
                 throw MeshError(.invalid, "\(pattern) is about requests, not connections")
             })
-        return matcher.decide(source: source, destination: destination)
+        let caller: ServiceName? = if case .exact(let name) = source { name } else { nil }
+        return matcher.decide(source: caller, destination: target)
     }
 
     // MARK: - authorize
@@ -105,7 +115,7 @@ package struct IntentionEndpoints: EndpointGroup {
             throw APIError(400, "Bad request: Target \"\(target)\" is not the name of a service")
         }
         try authority.require(Access(.write, .service, target))
-        let decision = await decide(caller, destination)
+        let decision = try await decide(.exact(caller), .exact(destination))
         let isAllowed = decision.verdict == .allow
         var response = APIResponse.json([
             "Authorized": .bool(isAllowed), "Reason": .string(reason(decision, isAllowed)),
