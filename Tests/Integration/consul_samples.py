@@ -109,7 +109,7 @@ def compare(wanted, got, place, found):
     elif isinstance(wanted, list) and isinstance(got, list):
         if len(wanted) != len(got):
             found.append(f"{place} has {len(got)} elements, recorded {len(wanted)}")
-        for number, (left, right) in enumerate(zip(wanted, got)):
+        for number, (left, right) in enumerate(zip(wanted, got, strict=False)):
             compare(left, right, f"{place}[{number}]", found)
     elif isinstance(wanted, str) and isinstance(got, str) and ID.match(wanted):
         if not ID.match(got):

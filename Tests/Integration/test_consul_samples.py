@@ -107,7 +107,11 @@ def play(node, exchanges):
 def fixture_node(nodes, ports):
     """A node with nothing registered, its API on a port of its own."""
     port = ports.take()
-    node = nodes(node={"name": "lab", "datacenter": "dc1"}, api={"bind_addr": f"127.0.0.1:{port}"})
+    node = nodes(
+        node={"name": "lab", "datacenter": "dc1"},
+        api={"bind_addr": f"127.0.0.1:{port}"},
+        mesh={"intentions_default": "allow"},
+    )
     node.start()
     node.api = f"http://127.0.0.1:{port}"
     return node

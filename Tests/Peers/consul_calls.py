@@ -2,7 +2,8 @@
 
     consul_calls.py HOST PORT
 
-Prints one line per call that went as it should and ends with 0, or with a traceback."""
+Prints one line per call that went as it should and ends with 0, or with a traceback.
+"""
 
 import sys
 import threading

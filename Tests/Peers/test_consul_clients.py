@@ -1,5 +1,6 @@
 """Public Python clients of Consul drive the Consul-compatible API of a node. Both packages are
-called `consul`, so each runs in a process of its own with its package on the path."""
+called `consul`, so each runs in a process of its own with its package on the path.
+"""
 
 import os
 import subprocess
