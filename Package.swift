@@ -182,7 +182,7 @@ let swiftTargets: [Target] = [
         "MeshConsul",
         [
             "MeshModel", "MeshTelemetry", "MeshHTTP", "MeshStore", "MeshFilter", "MeshDiscovery",
-            "MeshAuthz", "MeshIdentity",
+            "MeshAuthz", "MeshIdentity", "MeshACL", "MeshDNS",
         ]),
     .executableTarget(
         name: "controlplane",
@@ -190,7 +190,7 @@ let swiftTargets: [Target] = [
             "MeshModel", "MeshConfig", "MeshTelemetry", "MeshAuthz", "MeshDiscovery",
             "MeshIdentity", "MeshStore", "MeshTables", "MeshWorkers", "MeshClient", "MeshHealth",
             "MeshProcess", "MeshAdmin", "MeshAdminAPI", "MeshHTTP", "MeshRegex", "MeshFilter",
-            "MeshLanes", "MeshConsul", argumentParser,
+            "MeshLanes", "MeshConsul", "MeshDNS", argumentParser,
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             .product(name: "UnixSignals", package: "swift-service-lifecycle"),
         ],
@@ -230,6 +230,7 @@ let swiftTargets: [Target] = [
             "MeshModel", "MeshStore", "MeshHTTP", "MeshClient", "MeshTelemetry", "MeshIdentity",
             "MeshConfig",
         ]),
+        ["MeshModel", "MeshStore", "MeshHTTP", "MeshClient", "MeshTelemetry", "MeshDNS"]),
     .testTarget(
         name: "MeshctlTests",
         dependencies: ["meshctl", "MeshAdmin", "MeshAdminAPI", "MeshClient", "MeshModel"],

@@ -40,6 +40,29 @@ package struct Configuration: Sendable, Hashable {
         package var tls: TLS?
     }
 
+    package struct ACL: Sendable, Hashable {
+        package enum Default: String, Sendable, Hashable, CaseIterable {
+            case allow
+            case deny
+        }
+
+        package var enabled: Bool
+        package var defaultPolicy: Default
+        package var managementTokenFile: String?
+        package var agentTokenFile: String?
+        package var defaultTokenFile: String?
+        package var bootstrapReset: UInt64?
+    }
+
+    package struct DNS: Sendable, Hashable {
+        /// nil when it is turned off.
+        package var bindAddr: HostPort?
+        package var domain: String
+        package var nodeTTL: MeshDuration
+        package var serviceTTL: MeshDuration
+        package var onlyPassing: Bool
+    }
+
     package struct Store: Sendable, Hashable {
         package enum Driver: String, Sendable { case sqlite }
 
@@ -112,6 +135,8 @@ package struct Configuration: Sendable, Hashable {
     package var node: NodeInfo
     package var admin: Admin
     package var api: API
+    package var acl: ACL
+    package var dns: DNS
     package var store: Store
     package var dataplane: Dataplane
     package var mesh: Mesh

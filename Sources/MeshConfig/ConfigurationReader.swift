@@ -11,7 +11,8 @@ struct ConfigurationReader {
         let listeners = objects("listeners") { ListenerReader.read($0, sink, $1) }
         let configuration = Configuration(
             path: path, node: node(root.section("node")), admin: admin(root.section("admin")),
-            api: api(root.section("api")),
+            api: api(root.section("api")), acl: acl(root.section("acl")),
+            dns: dns(root.section("dns")),
             store: store(root.section("store")), dataplane: dataplane(root.section("dataplane")),
             mesh: mesh(root.section("mesh")),
             tls: Configuration.TLS(

@@ -116,6 +116,12 @@ struct CrossChecks {
                 root.section("api").written("bind_addr")?.location ?? root.node.location,
                 ["api", "bind_addr"])
         }
+        if let address = configuration.dns.bindAddr {
+            take(
+                address, "dns.bind_addr",
+                root.section("dns").written("bind_addr")?.location ?? root.node.location,
+                ["dns", "bind_addr"])
+        }
         for (index, fields) in root.objects("listeners").enumerated() {
             guard let node = fields.written("bind_addr"), !sink.isFaulty(node),
                 let address = fields.address("bind_addr")

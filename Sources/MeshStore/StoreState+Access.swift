@@ -21,7 +21,7 @@ extension StoreState {
     }
 
     package func token(accessor: String) -> Stored<ACLToken>? {
-        tokenRecords[accessor].map(Self.shown)
+        tokenRecords[accessor.lowercased()].map(Self.shown)
     }
 
     /// The token with a secret.
@@ -38,6 +38,9 @@ extension StoreState {
         Stored(
             kept.value.token, createIndex: kept.createIndex, modifyIndex: kept.modifyIndex)
     }
+
+    /// A digest that tells contents apart. It is none of a secret: those are no such text.
+    package func fingerprint(_ content: String) -> [UInt8] { box.digest("content:" + content) }
 
     mutating func setToken(
         _ accessor: String, from old: Stored<KeptToken>?, to new: Stored<KeptToken>?
@@ -99,14 +102,15 @@ extension StoreDraft {
         return true
     }
 
-    /// Keeps a token in place of the one with its accessor. The secret is needed for a new one and
-    /// stays as it is without; it is digested here and not kept.
+    /// Keeps a token in place of the one with its accessor, in any case. The secret is needed for a
+    /// new one, and stays as it is without; it is digested here and not kept.
     package mutating func putToken(_ token: ACLToken, secret: String? = nil) throws {
-        let old = state.tokenRecords[token.accessorID]
+        let accessor = token.accessorID.lowercased()
+        let old = state.tokenRecords[accessor]
         let digest: [UInt8]
         if let secret {
             digest = state.box.digest(secret)
-            if let holder = state.accessors[digest], holder != token.accessorID {
+            if let holder = state.accessors[digest], holder != accessor {
                 throw MeshError(
                     .conflict, "Invalid Token: The SecretID field is in use by another token")
             }
@@ -116,12 +120,13 @@ extension StoreDraft {
             throw MeshError(.invalid, "a new token needs a secret")
         }
         let new = Stored(KeptToken(token: token, digest: digest), replacing: old, at: index)
-        if new != old { record(.token(token.accessorID, from: old, to: new)) }
+        if new != old { record(.token(accessor, from: old, to: new)) }
     }
 
     /// Says whether the token was there.
     @discardableResult
     package mutating func removeToken(accessor: String) -> Bool {
+        let accessor = accessor.lowercased()
         guard let old = state.tokenRecords[accessor] else { return false }
         record(.token(accessor, from: old, to: nil))
         return true

@@ -29,6 +29,10 @@ package enum StoreTopic: String, Sendable, CaseIterable {
     case secrets
     /// Facts about the installation; the key is their name.
     case facts
+    /// Messages of users, which are never written to disk; the key is their name.
+    case events
+    /// Where nodes are in a map of round trips, never written to disk.
+    case coordinates
     /// Health of instances, which is never written to disk; the key is the service's name.
     case health
 }

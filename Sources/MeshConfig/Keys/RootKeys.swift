@@ -15,6 +15,12 @@ package enum RootKeys {
                 "api", .object(api), example: "{ bind_addr: 127.0.0.1:8500 }",
                 "The Consul-compatible API."),
             .optional(
+                "acl", .object(StateKeys.acl), example: "{ enabled: true }",
+                "Who may do what over the Consul-compatible API."),
+            .optional(
+                "dns", .object(StateKeys.dns), example: "{ bind_addr: 127.0.0.1:8600 }",
+                "The catalog for resolvers."),
+            .optional(
                 "store", .object(store), example: "{ driver: sqlite }", "Where state is kept."),
             .optional(
                 "dataplane", .object(dataplane), example: "{ workers: 2 }",

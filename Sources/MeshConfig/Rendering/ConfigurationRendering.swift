@@ -9,6 +9,7 @@ extension Configuration {
                 [
                     ("node", nodeValue), ("admin", adminValue),
                     ("api", .map([("bind_addr", .text(api.bindAddr?.description ?? ""))])),
+                    ("acl", aclValue), ("dns", dnsValue),
                     ("store", storeValue), ("dataplane", dataplaneValue), ("mesh", meshValue),
                     ("tls", .map([("ticket_rotation", .duration(tls.ticketRotation))])),
                     (

@@ -9,6 +9,9 @@ import MeshTelemetry
 struct ConsulGroups {
     let configuration: Configuration
     let backend: any ConsulBackend
+    let control: ConsulAccess
+    let sessions: SessionKeeper
+    let instances: CatalogInstances
     let log: Logger
 
     /// Every group. A new one is added here and nowhere else.
@@ -26,13 +29,17 @@ struct ConsulGroups {
             AuthorityEndpoints(backend: backend, access: access, queries: queries),
             IntentionEndpoints(backend: backend, access: access, queries: queries),
         ]
+            + StateGroups(
+                configuration: configuration, backend: backend, access: control,
+                sessions: sessions, instances: instances
+            ).groups
     }
 
     private var queries: Queries {
         Queries(store: backend.store, datacenter: backend.node.datacenter.text)
     }
 
-    private var access: any AccessPolicy { OpenAccess() }
+    private var access: any AccessPolicy { control.policy }
 
     /// A server for each address of the configuration, with the name that errors call it by.
     func servers() throws -> [(name: String, server: HTTPServer)] {

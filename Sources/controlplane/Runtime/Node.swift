@@ -2,6 +2,7 @@ import Foundation
 import MeshAdmin
 import MeshClient
 import MeshConfig
+import MeshConsul
 import MeshHTTP
 import MeshHealth
 import MeshIdentity
@@ -124,6 +125,7 @@ struct Node: Sendable {
             store: store, node: configuration.node, source: source, health: health,
             nodeHealth: nodeHealth, pipeline: pipeline, identity: identity,
             leafTTL: configuration.mesh.leafTTL)
+        let api = try consulServers(consul, try await ConsulAccess.open(configuration, store))
         try await run(
             tracing(link) + [
                 dataPlane(keeper),
@@ -134,7 +136,7 @@ struct Node: Sendable {
                 NodeService(name: "node health") { await nodeHealth.run() },
                 NodeService(name: "names") { await names.run { await pipeline.invalidate() } },
             ] + healthServices(health, http, pipeline, store) + watcherServices(source, pipeline)
-                + adminServers(backend) + consulServers(consul) + readiness(pipeline, ready)
+                + adminServers(backend) + api + readiness(pipeline, ready)
                 + serviceManager(pipeline))
     }
 
@@ -242,14 +244,27 @@ struct Node: Sendable {
         return services
     }
 
-    private func consulServers(_ backend: NodeConsulBackend) throws -> [NodeService] {
+    private func consulServers(
+        _ backend: NodeConsulBackend, _ control: ConsulAccess
+    ) throws -> [NodeService] {
+        let sessions = SessionKeeper(store: backend.store)
+        let instances = CatalogInstances(backend: backend)
         let groups = ConsulGroups(
-            configuration: configuration, backend: backend, log: logs.logger("consul"))
-        return try groups.servers().map { name, server in
-            NodeService(name: name) {
-                try await Self.listening(on: name) { try await server.run() }
+            configuration: configuration, backend: backend, control: control,
+            sessions: sessions, instances: instances, log: logs.logger("consul"))
+        let guarding = SessionGuard(store: backend.store, facts: instances)
+        let names = NameServer(
+            configuration: configuration, store: backend.store, source: instances,
+            access: control.policy, log: logs.logger("dns"))
+        return [
+            NodeService(name: "sessions") { await sessions.run() },
+            NodeService(name: "checks of sessions") { await guarding.run() },
+        ] + [try names.service()].compactMap { $0 }
+            + (try groups.servers()).map { name, server in
+                NodeService(name: name) {
+                    try await Self.listening(on: name) { try await server.run() }
+                }
             }
-        }
     }
 
     /// Names the address in what a server throws.
