@@ -160,7 +160,7 @@ def test_tokens_and_policies(guarded):
     """A token does what its policies say, from its making to its end."""
     as_management = {"token": MANAGEMENT}
     policy = guarded.acl.policy.create(
-        name="app", rules='key_prefix "app/" { policy = "write" }', **as_management
+        name="app", rules={"key_prefix": {"app/": {"policy": "write"}}}, **as_management
     )
     assert guarded.acl.policy.read(uuid=policy["ID"], **as_management)["Name"] == "app"
     made = guarded.acl.token.create(policies_name=["app"], description="d", **as_management)
