@@ -228,9 +228,8 @@ let swiftTargets: [Target] = [
         "MeshConsul",
         [
             "MeshModel", "MeshStore", "MeshHTTP", "MeshClient", "MeshTelemetry", "MeshIdentity",
-            "MeshConfig",
+            "MeshConfig", "MeshDNS",
         ]),
-        ["MeshModel", "MeshStore", "MeshHTTP", "MeshClient", "MeshTelemetry", "MeshDNS"]),
     .testTarget(
         name: "MeshctlTests",
         dependencies: ["meshctl", "MeshAdmin", "MeshAdminAPI", "MeshClient", "MeshModel"],
