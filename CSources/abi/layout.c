@@ -44,6 +44,10 @@ uint32_t abi_record_size(uint32_t section)
         [ABI_SECTION_TRAFFIC] = sizeof(struct abi_traffic),
         [ABI_SECTION_GUARD] = sizeof(struct abi_guard),
         [ABI_SECTION_RATE] = sizeof(struct abi_rate),
+        [ABI_SECTION_BALANCER] = sizeof(struct abi_balancer),
+        [ABI_SECTION_TIER] = sizeof(struct abi_tier),
+        [ABI_SECTION_SLOT] = sizeof(uint32_t),
+        [ABI_SECTION_HASH] = sizeof(struct abi_hash),
     };
     return section < ABI_SECTION_COUNT ? sizes[section] : 0;
 }

@@ -20,6 +20,10 @@ static const uint32_t section_limits[ABI_SECTION_COUNT] = {
     [ABI_SECTION_TRAFFIC] = LIMIT_ROUTES,
     [ABI_SECTION_GUARD] = LIMIT_TARGETS,
     [ABI_SECTION_RATE] = LIMIT_RATES,
+    [ABI_SECTION_BALANCER] = LIMIT_TARGETS,
+    [ABI_SECTION_TIER] = LIMIT_TARGETS * LIMIT_TIERS,
+    [ABI_SECTION_SLOT] = LIMIT_HASH_SLOTS,
+    [ABI_SECTION_HASH] = LIMIT_TARGETS * LIMIT_TARGET_HASHES,
 };
 
 static bool refuse(struct view_refusal *refusal, enum abi_refusal code, uint32_t section,
@@ -133,6 +137,10 @@ static void set_pointers(struct view *view)
     view->traffic = at[ABI_SECTION_TRAFFIC];
     view->guards = at[ABI_SECTION_GUARD];
     view->rates = at[ABI_SECTION_RATE];
+    view->balancers = at[ABI_SECTION_BALANCER];
+    view->tiers = at[ABI_SECTION_TIER];
+    view->slots = at[ABI_SECTION_SLOT];
+    view->hashes = at[ABI_SECTION_HASH];
 }
 
 enum view_progress view_open_begin(struct view *view, const void *bytes, size_t size,
@@ -190,8 +198,8 @@ static bool step_section(struct view_walk *walk)
             return false;
         }
         view->_record = view->_part == count ? count : 0;
-    } else if (view->_section == ABI_SECTION_BLOB) {
-        view->_record = count; /* its bytes are checked by those who refer to them */
+    } else if (view->_section == ABI_SECTION_BLOB || view->_section == ABI_SECTION_SLOT) {
+        view->_record = count; /* checked by those who refer to them */
     }
     while (view->_record < count && walk->budget > 0) {
         walk->record = view->_record;

@@ -263,6 +263,21 @@ static bool check_secret_list(struct view_walk *walk)
                      "a secret's id is 0");
 }
 
+/* Of what is done with requests beyond their route. */
+static bool check_traffic_record(struct view_walk *walk)
+{
+    switch (walk->view->_section) {
+    case ABI_SECTION_TRAFFIC:
+        return view_check_traffic(walk);
+    case ABI_SECTION_GUARD:
+        return view_check_guard(walk);
+    case ABI_SECTION_RATE:
+        return view_check_rate(walk);
+    default:
+        return view_check_balancing(walk);
+    }
+}
+
 bool view_check_record(struct view_walk *walk)
 {
     switch ((enum abi_section)walk->view->_section) {
@@ -319,16 +334,18 @@ bool view_check_record(struct view_walk *walk)
     case ABI_SECTION_MEDIA_TYPE:
         return view_check_media_type(walk);
     case ABI_SECTION_TRAFFIC:
-        return view_check_traffic(walk);
     case ABI_SECTION_GUARD:
-        return view_check_guard(walk);
     case ABI_SECTION_RATE:
-        return view_check_rate(walk);
+    case ABI_SECTION_BALANCER:
+    case ABI_SECTION_TIER:
+    case ABI_SECTION_HASH:
+        return check_traffic_record(walk);
     case ABI_SECTION_TEXT:
     case ABI_SECTION_BLOB:
+    case ABI_SECTION_SLOT:
     case ABI_SECTION_COUNT:
         break;
     }
-    MUST(walk->view->_section == ABI_SECTION_COUNT); /* TEXT and BLOB have no records to check */
+    MUST(walk->view->_section == ABI_SECTION_COUNT); /* others have no records to check */
     return false;
 }

@@ -18,7 +18,8 @@ static bool check_target_endpoints(struct view_walk *walk, const struct abi_targ
         if (!view_rule(walk, !mesh || target->expected_id.len > 0, ABI_REFUSAL_VALUE,
                        "a mesh endpoint of a target without an expected identity") ||
             !view_rule(walk, endpoint->weight <= target->max_weight, ABI_REFUSAL_VALUE,
-                       "an endpoint heavier than max_weight")) {
+                       "an endpoint heavier than max_weight") ||
+            !view_check_tier_weight(walk, target, (uint32_t)view->_part)) {
             return false;
         }
         walk->budget--;
@@ -36,7 +37,8 @@ static bool check_target_numbers(struct view_walk *walk, const struct abi_target
                      ABI_REFUSAL_VALUE, "balance or protocol") &&
            view_rule(walk, target->proxy_out <= ABI_PROXY_V2, ABI_REFUSAL_VALUE,
                      "PROXY header of a target") &&
-           view_rule(walk, target->_pad0 == 0, ABI_REFUSAL_PADDING, "target") &&
+           view_rule(walk, target->_pad0 == 0 && target->_pad1 == 0, ABI_REFUSAL_PADDING,
+                     "target") &&
            view_rule(walk, target->stats_slot < LIMIT_TARGETS, ABI_REFUSAL_VALUE,
                      "statistics slot") &&
            view_rule(walk, target->connect_timeout_ms > 0, ABI_REFUSAL_VALUE, "connect timeout") &&
@@ -67,7 +69,8 @@ bool view_check_target(struct view_walk *walk)
            check_target_numbers(walk, target) &&
            view_check_line(walk, target->sni, "server name of a target") &&
            view_check_line(walk, target->expected_id, "expected identity of a target") &&
-           view_check_congestion(walk, target->congestion) && check_target_endpoints(walk, target);
+           view_check_congestion(walk, target->congestion) &&
+           view_check_target_balancer(walk, target) && check_target_endpoints(walk, target);
 }
 
 bool view_check_endpoint(struct view_walk *walk)

@@ -120,6 +120,13 @@ bool view_check_rate(struct view_walk *walk);
 bool view_check_listener_hops(struct view_walk *walk, const struct abi_listener *listener);
 bool view_check_compression(struct view_walk *walk);
 bool view_check_media_type(struct view_walk *walk);
+/* A record of BALANCER, TIER or HASH. */
+bool view_check_balancing(struct view_walk *walk);
+/* A target's balancer against its endpoints and enum abi_balance. */
+bool view_check_target_balancer(struct view_walk *walk, const struct abi_target *target);
+/* Whether endpoint `number` of the target is as light as its tier says. */
+bool view_check_tier_weight(struct view_walk *walk, const struct abi_target *target,
+                            uint32_t number);
 /* A listener's index of COMPRESSION against its kind. */
 bool view_check_listener_compression(struct view_walk *walk, const struct abi_listener *listener);
 /* The TEXT section as a whole: UTF-8 without NUL, in steps. */

@@ -5,6 +5,9 @@ import CMeshABI
 /// The structs of the headers as Swift sees them, line by line as in LAYOUT.golden.
 enum LayoutTable {
     static let sizes: [(name: String, size: Int)] = [
+        ("abi_balancer", MemoryLayout<abi_balancer>.size),
+        ("abi_tier", MemoryLayout<abi_tier>.size),
+        ("abi_hash", MemoryLayout<abi_hash>.size),
         ("abi_control_head", MemoryLayout<abi_control_head>.size),
         ("abi_control_hello", MemoryLayout<abi_control_hello>.size),
         ("abi_control_welcome", MemoryLayout<abi_control_welcome>.size),
@@ -78,6 +81,26 @@ enum LayoutTable {
     ]
 
     static let offsets: [(name: String, offset: Int?)] = [
+        // abi_balancer
+        ("abi_balancer.tiers", MemoryLayout<abi_balancer>.offset(of: \.tiers)),
+        ("abi_balancer.hashes", MemoryLayout<abi_balancer>.offset(of: \.hashes)),
+        ("abi_balancer.slow_start_ms", MemoryLayout<abi_balancer>.offset(of: \.slow_start_ms)),
+        ("abi_balancer.decay_ms", MemoryLayout<abi_balancer>.offset(of: \.decay_ms)),
+        ("abi_balancer.choices", MemoryLayout<abi_balancer>.offset(of: \.choices)),
+        ("abi_balancer.spill", MemoryLayout<abi_balancer>.offset(of: \.spill)),
+        ("abi_balancer._pad0", MemoryLayout<abi_balancer>.offset(of: \._pad0)),
+        // abi_tier
+        ("abi_tier.endpoints", MemoryLayout<abi_tier>.offset(of: \.endpoints)),
+        ("abi_tier.table", MemoryLayout<abi_tier>.offset(of: \.table)),
+        ("abi_tier.max_weight", MemoryLayout<abi_tier>.offset(of: \.max_weight)),
+        ("abi_tier.kind", MemoryLayout<abi_tier>.offset(of: \.kind)),
+        ("abi_tier._pad0", MemoryLayout<abi_tier>.offset(of: \._pad0)),
+        // abi_hash
+        ("abi_hash.of", MemoryLayout<abi_hash>.offset(of: \.of)),
+        ("abi_hash.terminal", MemoryLayout<abi_hash>.offset(of: \.terminal)),
+        ("abi_hash._pad0", MemoryLayout<abi_hash>.offset(of: \._pad0)),
+        ("abi_hash.name", MemoryLayout<abi_hash>.offset(of: \.name)),
+        ("abi_hash.attributes", MemoryLayout<abi_hash>.offset(of: \.attributes)),
         // abi_control_head
         ("abi_control_head.type", MemoryLayout<abi_control_head>.offset(of: \.type)),
         ("abi_control_head.length", MemoryLayout<abi_control_head>.offset(of: \.length)),
@@ -307,6 +330,8 @@ enum LayoutTable {
         ("abi_target.guard", MemoryLayout<abi_target>.offset(of: \.guard)),
         ("abi_target.max_weight", MemoryLayout<abi_target>.offset(of: \.max_weight)),
         ("abi_target.congestion", MemoryLayout<abi_target>.offset(of: \.congestion)),
+        ("abi_target.balancer", MemoryLayout<abi_target>.offset(of: \.balancer)),
+        ("abi_target._pad1", MemoryLayout<abi_target>.offset(of: \._pad1)),
         // abi_guard
         ("abi_guard.max_connections", MemoryLayout<abi_guard>.offset(of: \.max_connections)),
         ("abi_guard.max_pending", MemoryLayout<abi_guard>.offset(of: \.max_pending)),

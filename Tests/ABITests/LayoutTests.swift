@@ -71,6 +71,10 @@ import Testing
             (ABI_SECTION_TRAFFIC, MemoryLayout<abi_traffic>.stride),
             (ABI_SECTION_GUARD, MemoryLayout<abi_guard>.stride),
             (ABI_SECTION_RATE, MemoryLayout<abi_rate>.stride),
+            (ABI_SECTION_BALANCER, MemoryLayout<abi_balancer>.stride),
+            (ABI_SECTION_TIER, MemoryLayout<abi_tier>.stride),
+            (ABI_SECTION_SLOT, MemoryLayout<UInt32>.stride),
+            (ABI_SECTION_HASH, MemoryLayout<abi_hash>.stride),
         ]
         #expect(sizes.count == Int(ABI_SECTION_COUNT.rawValue))
         for (section, size) in sizes {

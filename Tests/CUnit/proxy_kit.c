@@ -163,6 +163,9 @@ void proxy_kit_start(struct proxy_kit *kit)
     struct snapshot_builder *first = kit->builder;
 
     CHECK_INT(proxy_create(&config, &kit->proxy), MESH_OK);
+    for (uint32_t i = 0; i < PROXY_KIT_MAX; i++) {
+        kit->proxy->cursors[i] = 840u << 16; /* round robin begins with the first endpoint */
+    }
     for (uint32_t i = 0; i < kit->listener_count; i++) {
         proxy_add_socket(kit->proxy, kit->listener_keys[i], kit->sockets[i]);
     }

@@ -178,6 +178,7 @@ uint32_t snapshot_builder_target(struct snapshot_builder *b, const char *service
         .protocol = ABI_PROTOCOL_HTTP1,
         .connect_timeout_ms = 5000,
         .max_weight = count > 0,
+        .balancer = ABI_NONE,
     };
 
     for (uint32_t i = 0; i < count; i++) {

@@ -44,6 +44,7 @@ static void begin(struct field *field, uint8_t balance, const uint32_t *weights,
     CHECK(view_open(&field->view, snapshot_builder_bytes(field->builder),
                     snapshot_builder_size(field->builder), &refusal));
     field->target = &field->view.targets[1];
+    field->cursor = count << 16; /* at the beginning of a round of rounds */
     field->overlay = calloc(1, ABI_OVERLAY_SIZE);
 }
 
@@ -115,6 +116,29 @@ TEST(round_robin_takes_turns)
     begin(&field, ABI_BALANCE_ROUND_ROBIN, weights, 3);
     for (uint32_t i = 0; i < 30; i++) {
         CHECK_UINT(pick(&field, NULL, 0), i % 3);
+    }
+    end(&field);
+}
+
+/* Each worker has a cursor of its own: where it begins is by chance. */
+TEST(round_robin_begins_anywhere)
+{
+    const uint32_t weights[] = {1, 1, 1, 1};
+    struct field field;
+
+    begin(&field, ABI_BALANCE_ROUND_ROBIN, weights, 4);
+    for (uint32_t i = 0; i < 4000; i++) {
+        uint32_t first;
+
+        field.cursor = 0;
+        first = pick(&field, NULL, 0);
+        CHECK_UINT(pick(&field, NULL, 0), (first + 1) % 4);
+        CHECK_UINT(pick(&field, NULL, 0), (first + 2) % 4);
+        CHECK_UINT(pick(&field, NULL, 0), (first + 3) % 4);
+        field.loads[first]++;
+    }
+    for (uint32_t i = 0; i < 4; i++) {
+        CHECK(field.loads[i] > 850 && field.loads[i] < 1150);
     }
     end(&field);
 }
@@ -263,7 +287,7 @@ TEST(when_all_are_down_there_is_none)
 {
     const uint32_t weights[] = {1, 7, 65535};
 
-    for (uint8_t kind = 0; kind < ABI_BALANCE_COUNT; kind++) {
+    for (uint8_t kind = 0; kind <= ABI_BALANCE_RANDOM; kind++) {
         struct field field;
 
         begin(&field, kind, weights, 3);
@@ -285,7 +309,7 @@ TEST(what_was_tried_is_not_chosen_again)
 {
     const uint32_t weights[] = {1, 1, 1};
 
-    for (uint8_t kind = 0; kind < ABI_BALANCE_COUNT; kind++) {
+    for (uint8_t kind = 0; kind <= ABI_BALANCE_RANDOM; kind++) {
         uint32_t tried[3] = {2, 1, 3};
         struct field field;
 
@@ -304,7 +328,7 @@ TEST(a_target_without_endpoints_has_none)
 {
     struct field field;
 
-    for (uint8_t kind = 0; kind < ABI_BALANCE_COUNT; kind++) {
+    for (uint8_t kind = 0; kind <= ABI_BALANCE_RANDOM; kind++) {
         begin(&field, kind, NULL, 0);
         CHECK_UINT(pick(&field, NULL, 0), ABI_NONE);
         end(&field);

@@ -5,6 +5,8 @@
 
 #include "abi/limits.h"
 #include "abi/overlay.h"
+#include "balance_kit.h"
+#include "table/affinity.h"
 #include "table/balance.h"
 #include "table/certificate.h"
 #include "table/compression.h"
@@ -235,6 +237,31 @@ static void add_compression(struct snapshot_builder *b)
     snapshot_builder_add(b, ABI_SECTION_COMPRESSION, &compression);
 }
 
+/* A ring of two tiers by three parts of a request, a table by nothing, and a slow start. */
+static void add_balancers(struct snapshot_builder *b)
+{
+    const uint16_t ports[] = {20000, 20001, 20002, 20003};
+    uint32_t carts = snapshot_builder_target(b, "carts", ports, 4);
+    uint32_t stock = snapshot_builder_target(b, "stock", ports, 3);
+    uint32_t mail = snapshot_builder_target(b, "mail", ports, 2);
+    struct abi_hash hash = {.of = ABI_HASH_COOKIE, .name = snapshot_builder_text(b, "cart")};
+    struct abi_balancer balancer = {.spill = 70, .hashes = {0, 3}};
+
+    hash.attributes = snapshot_builder_text(b, "; Path=/; HttpOnly");
+    snapshot_builder_add(b, ABI_SECTION_HASH, &hash);
+    hash = (struct abi_hash){.of = ABI_HASH_HEADER, .terminal = 1};
+    hash.name = snapshot_builder_text(b, "x-user");
+    snapshot_builder_add(b, ABI_SECTION_HASH, &hash);
+    hash = (struct abi_hash){.of = ABI_HASH_ADDRESS};
+    snapshot_builder_add(b, ABI_SECTION_HASH, &hash);
+    balance_kit_target(b, carts, ABI_BALANCE_RING, &balancer, (uint32_t[]){3, 1}, 2);
+    balancer.hashes.count = 0;
+    balance_kit_target(b, stock, ABI_BALANCE_MAGLEV, &balancer, (uint32_t[]){3}, 1);
+    balancer = (struct abi_balancer){.spill = 100, .choices = 3, .slow_start_ms = 60000};
+    balancer.decay_ms = 10000;
+    balance_kit_target(b, mail, ABI_BALANCE_LATENCY, &balancer, (uint32_t[]){0, 2}, 2);
+}
+
 static void add_listeners(struct snapshot_builder *b)
 {
     struct abi_identity identity = {.secret = 77};
@@ -274,6 +301,7 @@ struct snapshot_builder *table_kit_everything(void)
     add_compression(b);
     add_listeners(b);
     add_logs(b);
+    add_balancers(b);
     return b;
 }
 
@@ -315,16 +343,37 @@ static uint32_t load_of(const void *context, uint32_t endpoint)
     return endpoint % 3;
 }
 
+static void use_affinity(const struct view *view, const struct abi_balancer *balancer)
+{
+    static const char *const fields[] = {"cookie", "a=b; cart=1", "x-user", "me", NULL};
+    struct route_input request = table_kit_request(0, "a", "/", "q=1", fields);
+    struct affinity_input input = {.request = &request, .address = (const uint8_t[16]){1}};
+    struct affinity affinity;
+
+    affinity_of(view, balancer, &input, &affinity);
+    MUST(affinity.found || affinity.made == NULL);
+}
+
 static void use_targets(const struct view *view, const struct abi_overlay *overlay)
 {
     for (uint32_t i = 0; i < view->counts[ABI_SECTION_TARGET]; i++) {
+        const struct abi_target *target = &view->targets[i];
         uint32_t cursor = 0xfffffff0u;
+        uint32_t endpoint;
+        struct balance_shares shares = {0};
+        struct balance_more more = {.now_ms = 1000000, .shares = &shares};
         struct balance_input input = {
-            .overlay = overlay, .cursor = &cursor, .load = load_of, .random = i};
+            .overlay = overlay, .cursor = &cursor, .load = load_of, .random = i, .more = &more};
 
         for (uint32_t n = 0; n < 8; n++) {
             input.random += 0x123456789abcdefULL;
-            balance_pick(view, &view->targets[i], &input);
+            more.hash = input.random * 3;
+            more.hashed = n < 4 && target->balancer != ABI_NONE;
+            endpoint = balance_pick(view, target, &input);
+            MUST(endpoint == ABI_NONE || endpoint - target->endpoints.at < target->endpoints.count);
+        }
+        if (target->balancer != ABI_NONE) {
+            use_affinity(view, &view->balancers[target->balancer]);
         }
     }
 }

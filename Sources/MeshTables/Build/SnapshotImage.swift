@@ -43,6 +43,10 @@ package struct SnapshotImage: Sendable {
         var traffic: [abi_traffic] = []
         var guards: [abi_guard] = []
         var rates: [abi_rate] = []
+        var balancers: [abi_balancer] = []
+        var tiers: [abi_tier] = []
+        var tableSlots: [UInt32] = []
+        var hashes: [abi_hash] = []
 
         /// Calls `body` with section number, record count and bytes of every section.
         func forEach(_ body: (Int, Int, UnsafeRawBufferPointer) -> Void) {
@@ -82,6 +86,10 @@ package struct SnapshotImage: Sendable {
             next(traffic)
             next(guards)
             next(rates)
+            next(balancers)
+            next(tiers)
+            next(tableSlots)
+            next(hashes)
         }
     }
 

@@ -106,6 +106,7 @@ extension SnapshotWriter {
         record.connect_timeout_ms = plan.connectTimeout
         record.congestion = congestion(plan.congestion, "target \(id)")
         record.guard = index(of: plan.guarded, "target \(id)")
+        record.balancer = UInt32.max
         return record
     }
 

@@ -360,13 +360,6 @@ struct abi_split {   /* weights of one list add up to ABI_SPLIT_TOTAL; <= LIMIT_
     uint32_t target; /* TARGET section */
 };
 
-enum abi_balance {
-    ABI_BALANCE_ROUND_ROBIN = 0,
-    ABI_BALANCE_LEAST_REQUEST = 1, /* of two random choices */
-    ABI_BALANCE_RANDOM = 2,
-    ABI_BALANCE_COUNT
-};
-
 enum abi_protocol {
     ABI_PROTOCOL_TCP = 0,
     ABI_PROTOCOL_HTTP1 = 1,
@@ -397,6 +390,8 @@ struct abi_target {       /* a resolved destination: one subset of one service i
     uint32_t guard;      /* GUARD section, or ABI_NONE: nothing is bounded or watched */
     uint32_t max_weight; /* the greatest weight of its endpoints; 0 without endpoints */
     struct abi_text congestion;
+    uint32_t balancer; /* BALANCER section; ABI_NONE: two choices, no tiers, no slow start */
+    uint32_t _pad1;
 };
 
 /* What bounds the traffic to a target, and when an endpoint that fails is left out. Bounds hold for
@@ -569,7 +564,7 @@ _Static_assert(sizeof(struct abi_match) == 24, "layout");
 _Static_assert(sizeof(struct abi_header_op) == 24, "layout");
 _Static_assert(sizeof(struct abi_dfa) == 16, "layout");
 _Static_assert(sizeof(struct abi_split) == 8, "layout");
-_Static_assert(sizeof(struct abi_target) == 88, "layout");
+_Static_assert(sizeof(struct abi_target) == 96, "layout");
 _Static_assert(sizeof(struct abi_guard) == 40, "layout");
 _Static_assert(sizeof(struct abi_endpoint) == 72, "layout");
 _Static_assert(sizeof(struct abi_identity) == 24, "layout");

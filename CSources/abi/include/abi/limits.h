@@ -39,6 +39,16 @@
 #define LIMIT_RATE_BURST       100000u
 #define LIMIT_RATE_INTERVAL_NS 86400000000000u /* one request a day */
 #define LIMIT_BUCKETS          65536u          /* token buckets of the node that are not full */
+#define LIMIT_TIERS            3u        /* of one target: same zone, same region, elsewhere */
+#define LIMIT_TARGET_HASHES    16u       /* parts of a request that are hashed for one target */
+#define LIMIT_CHOICES          100u      /* endpoints compared for one request */
+#define LIMIT_RING_POINTS      1048576u  /* of one ring */
+#define LIMIT_MAGLEV_SLOTS     1048573u  /* of one table, a prime */
+#define LIMIT_HASH_SLOTS       16777216u /* of all rings and tables; a point of a ring takes two */
+#define LIMIT_SLOW_START_MS    86400000u
+#define LIMIT_DECAY_MS         3600000u
+#define LIMIT_COOKIE_NAME      256u
+#define LIMIT_COOKIE_REST      1024u /* bytes of a cookie's attributes */
 
 /* --- one worker --- */
 #define LIMIT_CONNECTIONS        65536u /* downstream and upstream together */
@@ -127,6 +137,9 @@ _Static_assert(LIMIT_POOL_IDLE_CLIENT * 4 <= LIMIT_POOL_IDLE_ENDPOINT,
                "few clients do not fill the pool of an endpoint");
 _Static_assert(LIMIT_HOPS <= 255u, "their number is one byte of a record");
 _Static_assert(LIMIT_WORKERS <= 64u, "a set of workers is one 64-bit word");
+_Static_assert(LIMIT_MAGLEV_SLOTS > 3u * LIMIT_ENDPOINTS, "every endpoint has some slots");
+_Static_assert(2u * LIMIT_RING_POINTS <= LIMIT_HASH_SLOTS / 4u, "four of the greatest rings fit");
+_Static_assert(4u * LIMIT_HASH_SLOTS <= LIMIT_SNAPSHOT_SIZE / 2u, "tables leave room for the rest");
 
 _Static_assert((uint64_t)LIMIT_RATE_BURST *LIMIT_RATE_INTERVAL_NS < UINT64_MAX / 2,
                "an emptied bucket is full again at a time that can be written down");

@@ -16,6 +16,10 @@ enum abi_overlay_bit {
 };
 /* 16 bits; 0 = the snapshot's weight. More than the target's max_weight counts as max_weight. */
 #define ABI_OVERLAY_WEIGHT_SHIFT 16u
+/* 32 bits: since when the endpoint is there or healthy again, for targets with a slow start. Units
+ * of CLOCK_MONOTONIC, counted from 1; 0 = always. They last for eight years. */
+#define ABI_OVERLAY_SINCE_SHIFT   32u
+#define ABI_OVERLAY_SINCE_UNIT_MS 64u
 
 struct abi_overlay {
     uint64_t magic;

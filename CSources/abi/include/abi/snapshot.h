@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "abi/balancing.h"
 #include "abi/entries.h"
 
 #define ABI_VERSION        2u
@@ -56,6 +57,10 @@ enum abi_section {
     ABI_SECTION_TRAFFIC,     /* struct abi_traffic */
     ABI_SECTION_GUARD,       /* struct abi_guard */
     ABI_SECTION_RATE,        /* struct abi_rate */
+    ABI_SECTION_BALANCER,    /* struct abi_balancer */
+    ABI_SECTION_TIER,        /* struct abi_tier */
+    ABI_SECTION_SLOT,        /* uint32_t: tables of tiers */
+    ABI_SECTION_HASH,        /* struct abi_hash */
     ABI_SECTION_COUNT
 };
 

@@ -47,6 +47,10 @@ struct view {
     const struct abi_traffic *traffic;
     const struct abi_guard *guards;
     const struct abi_rate *rates;
+    const struct abi_balancer *balancers;
+    const struct abi_tier *tiers;
+    const uint32_t *slots;
+    const struct abi_hash *hashes;
     uint32_t counts[ABI_SECTION_COUNT];
     /* progress of the walk */
     uint32_t _section;   /* being checked; ABI_SECTION_COUNT: the checksum still */
