@@ -1,5 +1,6 @@
 /* Streams of bytes: L4 connections from accept until their upstream is connected. */
 #include "record.h"
+#include "sticky.h"
 
 static const struct conn_ops l4up_ops;
 
@@ -76,6 +77,9 @@ void l4_begin(struct proxy *proxy, struct conn *conn, struct abi_ref splits)
     }
     if (request->record != NULL) {
         record_intention(proxy, request);
+    }
+    if (view->targets[request->target].balancer != ABI_NONE) {
+        sticky_judge_stream(proxy, request);
     }
     conn_pause(conn);
     l4_go_on(proxy, request, upstream_start(proxy, request, &l4up_ops));

@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "mirror.h"
 #include "rates.h"
+#include "sticky.h"
 #include "table/certificate.h"
 
 /* --- ends --- */
@@ -328,6 +329,11 @@ static void l7_forward(struct proxy *proxy, struct request *request, const struc
         return;
     }
     if (!l7_build_head(proxy, request, view, route)) {
+        return;
+    }
+    if (proxy->current->view.targets[request->target].balancer != ABI_NONE &&
+        !sticky_judge(proxy, request, view)) {
+        l7_fail(proxy, request, ABI_OUTCOME_OVERLOAD);
         return;
     }
     if (route->traffic != ABI_NONE &&

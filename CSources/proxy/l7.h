@@ -3,6 +3,7 @@
  *   l7.c         phases route - authorize - choose - connect, and the ends
  *   l7hops.c     Max-Forwards
  *   l7front.c    who is in front: fields that are believed, the client, the trace
+ *   sticky.c     what decides about the endpoint, and the cookie that carries it
  *   l7head.c     heads rewritten for the next hop
  *   l7ops.c      fields that a route changes
  *   l7_body.c    bodies framed again

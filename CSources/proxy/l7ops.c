@@ -176,6 +176,20 @@ size_t l7ops_size(const struct l7ops *ops)
     return length;
 }
 
+size_t l7ops_pack_one(uint8_t kind, struct bytes name, struct bytes value, uint8_t *to)
+{
+    to[0] = kind;
+    to[1] = (uint8_t)name.len;
+    to[2] = (uint8_t)(name.len >> 8);
+    to[3] = (uint8_t)value.len;
+    to[4] = (uint8_t)(value.len >> 8);
+    memcpy(to + L7OPS_HEAD, name.ptr, name.len);
+    if (value.len > 0) {
+        memcpy(to + L7OPS_HEAD + name.len, value.ptr, value.len);
+    }
+    return L7OPS_HEAD + name.len + value.len;
+}
+
 size_t l7ops_pack(const struct l7ops *ops, uint8_t *to, size_t capacity)
 {
     const struct bytes out = bytes_of(to, capacity);

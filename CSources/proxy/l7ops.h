@@ -32,5 +32,7 @@ size_t l7ops_size(const struct l7ops *ops);
 /* Writes the changes down, to be kept, with what is known by now of their variables; the length, or
  * L7OPS_FULL. */
 size_t l7ops_pack(const struct l7ops *ops, uint8_t *to, size_t capacity);
+/* The same for a single change of enum abi_header_op_kind: the two texts and five bytes. */
+size_t l7ops_pack_one(uint8_t kind, struct bytes name, struct bytes value, uint8_t *to);
 
 #endif

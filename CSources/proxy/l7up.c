@@ -26,6 +26,9 @@ static void l7up_lost(struct proxy *proxy, struct request *request, enum abi_out
     if (request_has(request, REQUEST_WATCHED) && !retry_was_unseen(request)) {
         outlier_failed(proxy, request, true);
     }
+    if (request->decay_ms != 0) {
+        upstream_note_failure(proxy, request);
+    }
     if (!request_has(request, REQUEST_SENT)) {
         l7up_go_on(proxy, request, upstream_retry(proxy, request, outcome, &l7up_ops));
         return;
@@ -49,6 +52,13 @@ static void l7up_count(struct proxy *proxy, struct request *request, uint16_t st
     }
     if (status >= 200 && status < 600) {
         abi_stat_add(&counters[ABI_TARGET_CODE_2XX + status / 100 - 2], 1);
+    }
+    if (request->decay_ms != 0) {
+        if (status >= 502 && status <= 504) { /* failing is not being fast */
+            upstream_note_failure(proxy, request);
+        } else {
+            upstream_note_latency(proxy, request, (now_ns - request->sent_ns) / 1000u);
+        }
     }
     abi_histogram_add(&request->target_stats->latency, (now_ns - request->sent_ns) / 1000u);
     upstream_count_answer(proxy, request, status);

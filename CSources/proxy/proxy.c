@@ -43,10 +43,13 @@ static int proxy_take_memory(struct proxy *proxy)
     proxy->cursors = proxy_pages(LIMIT_TARGETS * sizeof(uint32_t));
     proxy->loads = proxy_pages(LIMIT_ENDPOINTS * sizeof(uint32_t));
     proxy->idles = proxy_pages(LIMIT_ENDPOINTS * sizeof(uint32_t));
+    proxy->latencies = proxy_pages(LIMIT_ENDPOINTS * sizeof(struct latency));
+    proxy->shares = proxy_pages(LIMIT_TARGETS * sizeof(struct balance_shares));
     proxy->scratch = proxy_pages(6 * (size_t)PROXY_SCRATCH_SIZE);
     proxy->h2_arena = proxy_pages(LIMIT_H2_MEMORY + H2_SLAB_SIZE);
     if (proxy->listeners == NULL || proxy->cursors == NULL || proxy->loads == NULL ||
-        proxy->idles == NULL || proxy->scratch == NULL || proxy->h2_arena == NULL) {
+        proxy->idles == NULL || proxy->latencies == NULL || proxy->shares == NULL ||
+        proxy->scratch == NULL || proxy->h2_arena == NULL) {
         return MESH_E_NO_MEMORY;
     }
     proxy->plain = proxy->scratch + PROXY_SCRATCH_SIZE;
@@ -156,6 +159,12 @@ void proxy_destroy(struct proxy *proxy)
     }
     if (proxy->idles != NULL) {
         munmap(proxy->idles, LIMIT_ENDPOINTS * sizeof(uint32_t));
+    }
+    if (proxy->latencies != NULL) {
+        munmap(proxy->latencies, LIMIT_ENDPOINTS * sizeof(struct latency));
+    }
+    if (proxy->shares != NULL) {
+        munmap(proxy->shares, LIMIT_TARGETS * sizeof(struct balance_shares));
     }
     if (proxy->scratch != NULL) {
         munmap(proxy->scratch, 6 * (size_t)PROXY_SCRATCH_SIZE);

@@ -45,6 +45,7 @@ enum request_flag {
     REQUEST_QUEUED = 1048576,     /* in proxy.queue: no connection was to be had */
     REQUEST_WATCHED = 2097152,    /* its endpoint is watched: `watched_key` */
     REQUEST_RETRIES = 524288,     /* its route asks for more about tries than a number: `retry` */
+    REQUEST_HASHED = 16777216,    /* `hash` decides about its endpoint, where a table is asked */
 };
 
 struct record;
@@ -60,6 +61,7 @@ struct request {
     uint64_t target_key;
     uint64_t started_ns;
     uint64_t sent_ns;
+    uint64_t hash;         /* with REQUEST_HASHED */
     uint64_t bytes_in;     /* of its body, or of the stream */
     uint64_t bytes_out;    /* as above, to the client */
     struct record *record; /* NULL: neither logged nor sampled */
@@ -78,6 +80,7 @@ struct request {
     uint8_t held;              /* set of 1 << enum abi_tally_gauge: places of `held_slot` */
     uint32_t held_slot;        /* statistics slot of a target with a guard */
     uint32_t overlay_slot;     /* counted in proxy.loads; ABI_NONE: not */
+    uint32_t decay_ms;         /* what its endpoint takes is noted in proxy.latencies; 0: not */
     struct ip_address client;  /* with REQUEST_CLIENT: named by trusted hops */
     struct trace_parent trace; /* with REQUEST_TRACED */
     struct compress *coder;    /* of the answer's body, or NULL; in proxy.coders */
@@ -147,6 +150,9 @@ void upstream_connected(struct proxy *proxy, struct conn *conn);
 
 /* What the endpoint of request.up has answered; 0: nothing. Once for each try. */
 void upstream_count_answer(struct proxy *proxy, struct request *request, uint16_t status);
+/* With request.decay_ms: what the endpoint took to answer; that it did not. */
+void upstream_note_latency(struct proxy *proxy, struct request *request, uint64_t us);
+void upstream_note_failure(struct proxy *proxy, struct request *request);
 
 /* Lets request.up go: back to the pool, or closed; an unfinished stream is reset. */
 void upstream_leave(struct proxy *proxy, struct request *request, bool reusable);

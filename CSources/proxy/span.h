@@ -36,7 +36,8 @@ struct span {
      1ULL << ABI_LOG_PATH | 1ULL << ABI_LOG_ROUTE | 1ULL << ABI_LOG_SERVICE |                      \
      1ULL << ABI_LOG_TARGET | 1ULL << ABI_LOG_INSTANCE | 1ULL << ABI_LOG_USER_AGENT)
 
-/* Ids that are spread, not secret; never zero. */
+/* Ids that are spread, not secret, and never zero; nothing of the load balancer can be told from
+ * them. */
 uint64_t span_random(struct proxy *proxy);
 
 /* request.trace is that of a sampled request whose head is in proxy.head: it goes on with our own

@@ -14,6 +14,7 @@
 #include "core/wheel.h"
 #include "http2/h2_memory.h"
 #include "proxy/proxy.h"
+#include "table/balance.h"
 #include "tls/tls.h"
 #include "wire/fwd.h"
 #include "wire/h1.h"
@@ -110,6 +111,8 @@ struct proxy {
     uint32_t *cursors;              /* round robin, by target stats slot */
     uint32_t *loads;                /* requests in flight, by overlay slot */
     uint32_t *idles;                /* idle upstream connections, by overlay slot */
+    struct latency *latencies;      /* by overlay slot; of targets that are balanced by them */
+    struct balance_shares *shares;  /* by target stats slot; of targets with tiers */
     uint8_t *scratch;               /* heads are rewritten here; PROXY_SCRATCH_SIZE */
     uint8_t *plain;                 /* decrypted input; PROXY_SCRATCH_SIZE */
     uint8_t *linear;                /* held input in one piece; PROXY_SCRATCH_SIZE */

@@ -98,7 +98,18 @@ static uint32_t upstream_pick_from(struct proxy *proxy, struct request *request,
         .tried = request->tried,
         .tried_count = request->tried_count,
     };
+    struct balance_more more;
 
+    if (target->balancer != ABI_NONE) {
+        more = (struct balance_more){
+            .now_ms = proxy->now_ms,
+            .hash = request->hash,
+            .hashed = request_has(request, REQUEST_HASHED),
+            .latencies = proxy->latencies,
+            .shares = &proxy->shares[target->stats_slot],
+        };
+        input.more = &more;
+    }
     return balance_pick(&request->generation->view, target, &input);
 }
 
@@ -145,6 +156,9 @@ static void upstream_attach(struct proxy *proxy, struct request *request, struct
     request->target_stats = abi_stats_target(proxy->stats, target->stats_slot);
     request->target_tally = abi_tally_target(proxy->config.tally, target->stats_slot);
     request->overlay_slot = conn->overlay_slot;
+    request->decay_ms = target->balance == ABI_BALANCE_LATENCY
+                            ? request->generation->view.balancers[target->balancer].decay_ms
+                            : 0;
     proxy->loads[conn->overlay_slot]++;
 }
 
@@ -162,9 +176,36 @@ void upstream_count_answer(struct proxy *proxy, struct request *request, uint16_
     }
 }
 
+void upstream_note_latency(struct proxy *proxy, struct request *request, uint64_t us)
+{
+    latency_observe(&proxy->latencies[request->overlay_slot], us, proxy->now_ms, request->decay_ms);
+    request->decay_ms = 0;
+}
+
+void upstream_note_failure(struct proxy *proxy, struct request *request)
+{
+    latency_failed(&proxy->latencies[request->overlay_slot], proxy->now_ms, request->decay_ms);
+    request->decay_ms = 0;
+}
+
+/* Nobody waits any longer: a wait that was longer than what is known is known now. */
+static void upstream_note_unanswered(struct proxy *proxy, struct request *request)
+{
+    uint64_t us = (ring_now_ns(proxy->ring) - request->sent_ns) / 1000u;
+
+    if (request_has(request, REQUEST_SENT) && !request_has(request, REQUEST_L4) &&
+        us > proxy->latencies[request->overlay_slot].us) {
+        upstream_note_latency(proxy, request, us);
+    }
+    request->decay_ms = 0;
+}
+
 static void upstream_detach(struct proxy *proxy, struct request *request)
 {
     if (request->overlay_slot != ABI_NONE) {
+        if (request->decay_ms != 0) {
+            upstream_note_unanswered(proxy, request);
+        }
         proxy->loads[request->overlay_slot]--;
         if (!request->answered && !request_has(request, REQUEST_L4)) {
             upstream_count_answer(proxy, request, 0);

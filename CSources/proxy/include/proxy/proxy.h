@@ -55,7 +55,7 @@ struct proxy_config {
     struct abi_stats *stats;
     const struct abi_overlay *overlay;
     struct abi_tally *tally;  /* of all workers of the node */
-    struct abi_records *log; /* for access records; NULL: they are dropped */
+    struct abi_records *log;  /* for access records; NULL: they are dropped */
     uint64_t seed;            /* of the worker's random numbers */
     uint64_t trace_seed[4];   /* of the trace ids it begins; from the kernel's generator */
     uint32_t max_connections; /* downstream and upstream; at most LIMIT_CONNECTIONS, bounded by
