@@ -52,7 +52,8 @@ struct ConfigurationReader {
         else { fatalError("the default datacenter breaks its own rule") }
         return NodeInfo(
             name: name, datacenter: datacenter, address: fields.filled("address") ?? "127.0.0.1",
-            meta: fields.textMap("meta"))
+            meta: fields.textMap("meta"),
+            locality: fields.object("locality").map(ServiceReader.locality))
     }
 
     private func fallback<T: ModelName>(_ text: String) -> T? { try? T(text) }

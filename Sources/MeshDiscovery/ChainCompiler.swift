@@ -259,7 +259,8 @@ package struct ChainCompiler {
         var resolver = DiscoveryChain.Resolver(
             target: wanted.id, isDefault: entry?.isDefault ?? true,
             connectTimeout: Self.connectTimeout(entry), requestTimeout: entry?.requestTimeout,
-            loadBalancer: entry?.loadBalancer, failover: [], failoverPolicy: nil)
+            loadBalancer: entry?.loadBalancer, failover: [], failoverPolicy: nil,
+            prioritizeByLocality: entry?.prioritizeByLocality)
         nodes[key] = .resolver(resolver)
         let named = wanted.subset.flatMap { entry?.failover[$0.text] }
         guard let section = named ?? entry?.failover["*"] else { return }

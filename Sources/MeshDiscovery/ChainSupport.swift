@@ -93,12 +93,6 @@ package enum ChainSupport {
         var found: [String] = []
         let service = chain.targets[resolver.target]?.service ?? chain.service
         let name = "service-resolver \"\(service)\""
-        if let policy = resolver.loadBalancer?.policy, policy.isHashBased {
-            found.append("\(name): the load balancing policy \(policy.rawValue)")
-        }
-        if let choices = resolver.loadBalancer?.choiceCount, choices != 2 {
-            found.append("\(name): least_request with \(choices) choices")
-        }
         if let mode = resolver.failoverPolicy?.mode, !mode.isEmpty, mode != "sequential" {
             found.append("\(name): the failover policy \(mode)")
         }

@@ -46,6 +46,7 @@ package struct DiscoveryChain: Hashable, Sendable {
         /// Targets tried in order when the target has no healthy instance.
         package var failover: [String]
         package var failoverPolicy: FailoverPolicy?
+        package var prioritizeByLocality: LocalityPriority?
     }
 
     /// Instances of one service, all or a subset, in one datacenter.

@@ -86,6 +86,8 @@ package struct ServiceDefinition: Hashable, Sendable, Codable {
     package var connect: ConnectDefinition
     /// Why an operator has taken the instance out; nil: he has not.
     package var maintenance: String?
+    /// nil: where its node is.
+    package var locality: Locality?
 
     package init(
         name: ServiceName, id: ServiceID? = nil, kind: ServiceKind = .typical,
@@ -93,7 +95,7 @@ package struct ServiceDefinition: Hashable, Sendable, Codable {
         meta: [String: String] = [:], weights: ServiceWeights = ServiceWeights(),
         enableTagOverride: Bool = false, checks: [CheckDefinition] = [],
         proxy: ProxyDefinition? = nil, connect: ConnectDefinition = ConnectDefinition(),
-        maintenance: String? = nil
+        maintenance: String? = nil, locality: Locality? = nil
     ) {
         self.maintenance = maintenance
         self.name = name
@@ -109,6 +111,7 @@ package struct ServiceDefinition: Hashable, Sendable, Codable {
         self.checks = checks
         self.proxy = proxy
         self.connect = connect
+        self.locality = locality
     }
 
     package enum CodingKeys: String, CodingKey {
@@ -116,7 +119,7 @@ package struct ServiceDefinition: Hashable, Sendable, Codable {
         case socketPath = "socket_path"
         case tags, meta, weights
         case enableTagOverride = "enable_tag_override"
-        case checks, proxy, connect, maintenance
+        case checks, proxy, connect, maintenance, locality
     }
 }
 
@@ -139,7 +142,8 @@ extension ServiceDefinition {
             name: try wanted.name ?? ServiceName(name.text + "-sidecar-proxy"),
             id: wanted.id ?? id.sidecar, kind: .connectProxy, address: wanted.address ?? address,
             port: wanted.port ?? assigned, tags: wanted.tags ?? tags, meta: wanted.meta ?? meta,
-            weights: wanted.weights ?? weights, checks: wanted.checks, proxy: proxy)
+            weights: wanted.weights ?? weights, checks: wanted.checks, proxy: proxy,
+            locality: locality)
     }
 }
 
@@ -168,6 +172,7 @@ extension ServiceDefinition: Validated {
         validateLabels(&checks)
         validateProxy(&checks)
         validateConnect(&checks)
+        checks.within(["locality"], locality)
     }
 
     private func validateWeights(_ checks: inout FieldChecks) {

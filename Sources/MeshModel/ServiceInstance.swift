@@ -5,14 +5,18 @@ package struct NodeInfo: Hashable, Sendable, Codable {
     /// The address that other nodes reach this one at.
     package var address: String
     package var meta: [String: String]
+    /// nil: nothing is said.
+    package var locality: Locality?
 
     package init(
-        name: NodeName, datacenter: DatacenterName, address: String, meta: [String: String] = [:]
+        name: NodeName, datacenter: DatacenterName, address: String, meta: [String: String] = [:],
+        locality: Locality? = nil
     ) {
         self.name = name
         self.datacenter = datacenter
         self.address = address
         self.meta = meta
+        self.locality = locality
     }
 }
 

@@ -47,14 +47,21 @@ package final class OverlayWriter: Sendable {
         /// By slot: what was set; nil: nothing. Slots are given out from 0 on.
         var words: [UInt64?] = []
 
-        mutating func set(_ slot: UInt32, _ word: UInt64) {
+        mutating func set(_ slot: UInt32, _ word: UInt64, isNew: Bool = false) {
             precondition(slot < LIMIT_ENDPOINTS, "an overlay slot is below LIMIT_ENDPOINTS")
             let place = Int(slot)
             if place >= words.count {
                 words.append(contentsOf: repeatElement(nil, count: place + 1 - words.count))
             }
-            words[place] = word
-            if let mapping { OverlayWriter.write(word, slot, mapping) }
+            let since = OverlayWriter.since(of: word, after: words[place] ?? 0, isNew: isNew)
+            let dated = word | since << UInt64(ABI_OVERLAY_SINCE_SHIFT)
+            words[place] = dated
+            if let mapping { OverlayWriter.write(dated, slot, mapping) }
+        }
+
+        mutating func clear(_ slot: UInt32) {
+            if Int(slot) < words.count { words[Int(slot)] = 0 }
+            if let mapping { OverlayWriter.write(0, slot, mapping) }
         }
     }
 
@@ -62,10 +69,13 @@ package final class OverlayWriter: Sendable {
     package struct Entry: Sendable, Equatable {
         package var slot: UInt32
         package var condition: EndpointCondition
+        /// Whether it was not there before, while others were.
+        package var isNew: Bool
 
-        package init(slot: UInt32, condition: EndpointCondition) {
+        package init(slot: UInt32, condition: EndpointCondition, isNew: Bool = false) {
             self.slot = slot
             self.condition = condition
+            self.isNew = isNew
         }
     }
 
@@ -81,20 +91,44 @@ package final class OverlayWriter: Sendable {
     /// Sets the conditions of several slots.
     package func set(_ entries: [Entry]) {
         state.withLock { state in
-            for entry in entries { state.set(entry.slot, entry.condition.word) }
+            for entry in entries {
+                state.set(entry.slot, entry.condition.word, isNew: entry.isNew)
+            }
+        }
+    }
+
+    /// Forgets what was said of a slot that nobody uses any more.
+    package func clear(_ slot: UInt32) {
+        precondition(slot < LIMIT_ENDPOINTS, "an overlay slot is below LIMIT_ENDPOINTS")
+        state.withLock { $0.clear(slot) }
+    }
+
+    /// Since when an endpoint that takes work is there, for targets with a slow start: since now
+    /// when it is new or was out of work before.
+    private static func since(of word: UInt64, after before: UInt64, isNew: Bool) -> UInt64 {
+        let out = UInt64(ABI_OVERLAY_DOWN.rawValue | ABI_OVERLAY_DRAIN.rawValue)
+        let known = before >> UInt64(ABI_OVERLAY_SINCE_SHIFT)
+        if word & out != 0 { return 0 }
+        if before & out == 0, !isNew || known != 0 { return known }
+        let units = MonotonicTime.milliseconds / UInt64(ABI_OVERLAY_SINCE_UNIT_MS) + 1
+        return units & UInt64(UInt32.max)
+    }
+
+    /// The whole word that workers see in a slot, with the time since when it is there.
+    package func word(_ slot: UInt32) -> UInt64? {
+        precondition(slot < LIMIT_ENDPOINTS, "an overlay slot is below LIMIT_ENDPOINTS")
+        return state.withLock { state in
+            state.mapping.map { mapping in
+                // The mapping holds LIMIT_ENDPOINTS words behind its header: attach() has checked.
+                abi_overlay_get(mapping.start.assumingMemoryBound(to: abi_overlay.self), slot)
+            }
         }
     }
 
     /// What the workers see in a slot: nil while there is no data plane.
     package func current(_ slot: UInt32) -> EndpointCondition? {
         precondition(slot < LIMIT_ENDPOINTS, "an overlay slot is below LIMIT_ENDPOINTS")
-        return state.withLock { state in
-            state.mapping.map { mapping in
-                // The mapping holds LIMIT_ENDPOINTS words behind its header: attach() has checked.
-                let overlay = mapping.start.assumingMemoryBound(to: abi_overlay.self)
-                return EndpointCondition(word: abi_overlay_get(overlay, slot))
-            }
-        }
+        return word(slot).map { EndpointCondition(word: $0) }
     }
 
     /// Takes the overlay of a data plane: words that were never set here stay as they are.

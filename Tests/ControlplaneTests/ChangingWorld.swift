@@ -187,7 +187,9 @@ struct ChangingWorld {
         case 4:
             return .serviceResolver(
                 ServiceResolver(
-                    name: own, loadBalancer: LoadBalancer(policy: pick([.random, .leastRequest]))))
+                    name: own,
+                    loadBalancer: LoadBalancer(
+                        policy: pick([.random, .leastRequest, .latency, .maglev]))))
         case 5:
             return .proxyDefaults(
                 ProxyDefaults(config: ["protocol": .string(pick(["http", "tcp"]))]))

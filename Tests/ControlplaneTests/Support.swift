@@ -15,6 +15,7 @@ struct World {
     var ports = SidecarPorts()
     var addresses: [String: String] = ["localhost": "127.0.0.1"]
     var certificates: [String: ListenerCertificate] = [:]
+    var locality: Locality?
 
     static let authority: MeshAuthority = {
         var generator = SystemRandomNumberGenerator()
@@ -35,7 +36,8 @@ struct World {
 
     func state() throws -> DesiredState {
         let node = NodeInfo(
-            name: try NodeName("n1"), datacenter: try DatacenterName("dc1"), address: "127.0.0.1")
+            name: try NodeName("n1"), datacenter: try DatacenterName("dc1"), address: "127.0.0.1",
+            locality: locality)
         let inventory = inventory
         var generator = SystemRandomNumberGenerator()
         var leaves: [ServiceName: LeafCertificate] = [:]

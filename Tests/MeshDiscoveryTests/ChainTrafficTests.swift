@@ -132,10 +132,8 @@ import Testing
         let resolver = ServiceResolver(
             name: try name("web"), defaultSubset: try SubsetName("v1"),
             subsets: ["v1": .init(filter: "Service.Meta.version == v1")],
-            failover: ["*": .init(datacenters: [try DatacenterName("dc2")])],
-            loadBalancer: LoadBalancer(policy: .maglev))
+            failover: ["*": .init(datacenters: [try DatacenterName("dc2")])])
         let messages = try traffic("web", [.serviceResolver(resolver)]).problems.map(\.message)
-        #expect(messages.contains { $0.contains("load balancing policy maglev") })
         #expect(messages.contains { $0.contains("leads to datacenter \"dc2\"") })
         #expect(messages.allSatisfy { $0.hasSuffix("this version's data plane cannot do that") })
     }

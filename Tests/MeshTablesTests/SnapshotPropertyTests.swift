@@ -64,6 +64,7 @@ import Testing
                 AddressPlan.unix(path: "/run/\(service.folded).sock", mode: 0),
                 .ip(IPAddress(v6High: 0x2001_0db8, low: 1), port: 80), Plans.loopback(8000),
             ]
+            let (balance, balancing) = balance()
             return TargetPlan(
                 id: "\(service.folded).default.dc1", service: service,
                 endpoints: (0..<number(0...4)).map { number in
@@ -73,8 +74,28 @@ import Testing
                         tls: flip() ? tls : nil)
                 }, checksIntentions: flip(), sni: flip() ? "web.internal" : "",
                 expectedID: "spiffe://test.mesh/\(service.folded)",
-                balance: pick([.roundRobin, .leastRequest, .random]),
+                balance: balance, balancing: balancing,
                 wireProtocol: pick([.tcp, .http1]), congestion: pick(["", "cubic", "bbr"]))
+        }
+
+        private mutating func balance() -> (TargetPlan.Balance, BalancingPlan?) {
+            let balance = pick([
+                TargetPlan.Balance.roundRobin, .leastRequest, .random, .ringHash, .maglev, .latency,
+            ])
+            let needsPlan = ![.roundRobin, .leastRequest, .random].contains(balance)
+            return (balance, needsPlan || flip() ? balancing() : nil)
+        }
+
+        /// With small tables, as their size does not matter here.
+        private mutating func balancing() -> BalancingPlan {
+            BalancingPlan(
+                minimumRing: pick([nil, 1, 50]), maximumRing: pick([nil, 100]),
+                tableSize: pick([101, 251]), choices: UInt8(number(2...5)),
+                slowStart: pick([0, 30_000]),
+                hashes: pick([
+                    [], [.init(.header("x-user"), terminal: true), .init(.address)],
+                    [.init(.cookie("cart", attributes: "; Path=/"))], [.init(.query("id"))],
+                ]), healthyShare: pick([nil, 70]))
         }
 
         private mutating func splits(_ ids: [String]) -> [SplitPlan] {
@@ -155,6 +176,22 @@ import Testing
                 effect: .action(flip() ? .allow : .deny))
         }
 
+        private mutating func changeBalancing(_ node: inout CompiledNode) {
+            let place = number(0...node.targets.count - 1)
+            switch number(0...2) {
+            case 0:
+                (node.targets[place].balance, node.targets[place].balancing) = balance()
+            case 1:
+                if node.targets[place].balancing != nil {
+                    node.targets[place].balancing = balancing()
+                }
+            default:
+                for index in node.targets[place].endpoints.indices where flip() {
+                    node.targets[place].endpoints[index].weight = number(1...9)
+                }
+            }
+        }
+
         private mutating func changeEndpoints(_ node: inout CompiledNode) {
             let place = number(0...node.targets.count - 1)
             if flip() { _ = node.targets[place].endpoints.popLast() }
@@ -200,7 +237,7 @@ import Testing
 
         /// A small change of a plan.
         mutating func change(_ node: inout CompiledNode) throws {
-            switch number(0...11) {
+            switch number(0...13) {
             case 0: node.targets.shuffle(using: &chance)
             case 1: if !node.targets.isEmpty { node.targets[0].connectTimeout += 1 }
             case 2: node.intentions.shuffle(using: &chance)
@@ -211,6 +248,7 @@ import Testing
                 let before = node
                 node.targets.removeAll { $0.failover.isEmpty && !isNamed($0.id, before) }
             case 8...10: changeIntention(&node)
+            case 11...12: changeBalancing(&node)
             default: node = try self.node()
             }
         }
@@ -245,6 +283,7 @@ import Testing
             #expect(Self.slots(reader) == Self.slots(other))
             #expect(Self.policies(reader) == Self.policies(other))
             #expect(Self.targets(reader) == Self.targets(other))
+            #expect(Self.balancers(reader) == Self.balancers(other))
             #expect(reader.intentions.count == other.intentions.count)
             #expect(reader.permissions.count == other.permissions.count)
             try plans.change(&node)
@@ -279,6 +318,29 @@ import Testing
             }
             return "\(target.key) \(texts) \(numbers) \(policy) \(endpoints) "
                 + reader.text(target.congestion)
+        }
+    }
+
+    /// Of every target what its balancer says, with tables and texts.
+    private static func balancers(_ reader: SnapshotReader) -> [String] {
+        reader.targets.map { target in
+            guard target.balancer != ABI_NONE else { return "none" }
+            let balancer = reader.balancers[Int(target.balancer)]
+            let tiers = (balancer.tiers.at..<balancer.tiers.at + balancer.tiers.count).map {
+                let tier = reader.tiers[Int($0)]
+                let table = (tier.table.at..<tier.table.at + tier.table.count).map {
+                    reader.tableSlots[Int($0)]
+                }
+                return "\(tier.endpoints.at) \(tier.endpoints.count) \(tier.max_weight) "
+                    + "\(tier.kind) \(table)"
+            }
+            let hashes = (balancer.hashes.at..<balancer.hashes.at + balancer.hashes.count).map {
+                let hash = reader.hashes[Int($0)]
+                return "\(hash.of) \(hash.terminal) \(reader.text(hash.name)) "
+                    + reader.text(hash.attributes)
+            }
+            return "\(tiers) \(hashes) \(balancer.slow_start_ms) \(balancer.decay_ms) "
+                + "\(balancer.choices) \(balancer.spill)"
         }
     }
 

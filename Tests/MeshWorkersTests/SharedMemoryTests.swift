@@ -72,8 +72,49 @@ struct OverlayWriterTests {
         writer.set(LIMIT_ENDPOINTS - 1, EndpointCondition(weight: 300))
         #expect(word(LIMIT_ENDPOINTS - 1, mapping) == 300 << 16)
         writer.set(7, .normal)
-        #expect(word(7, mapping) == 0)
+        #expect(UInt32(truncatingIfNeeded: word(7, mapping)) == 0)
+        #expect(writer.current(7) == .normal)
         #expect(writer.current(LIMIT_ENDPOINTS - 1) == EndpointCondition(weight: 300))
+    }
+
+    private func since(_ slot: UInt32, _ mapping: SharedMapping) -> UInt64 {
+        word(slot, mapping) >> UInt64(ABI_OVERLAY_SINCE_SHIFT)
+    }
+
+    /// Times are of those that came back or came to others, and stay while they work.
+    @Test func theTimeSinceWhenAnEndpointIsThereIsTold() throws {
+        let (file, mapping) = try Self.make()
+        let writer = OverlayWriter()
+        try writer.attach(file)
+        func set(_ slot: UInt32, _ condition: EndpointCondition, isNew: Bool = false) {
+            writer.set([.init(slot: slot, condition: condition, isNew: isNew)])
+        }
+        let unit = UInt64(ABI_OVERLAY_SINCE_UNIT_MS)
+        let now = MonotonicTime.milliseconds / unit + 1
+        set(0, .normal)
+        #expect(since(0, mapping) == 0)
+        set(0, EndpointCondition(isDown: true))
+        #expect(since(0, mapping) == 0)
+        set(0, EndpointCondition(weight: 3))
+        let back = since(0, mapping)
+        #expect(back >= now && back <= now + 10_000 / unit)
+        set(0, .normal)
+        #expect(since(0, mapping) == back)
+        // New among others, told twice; the time is that of the first.
+        set(1, .normal, isNew: true)
+        let new = since(1, mapping)
+        #expect(new >= now)
+        set(1, EndpointCondition(weight: 7), isNew: true)
+        #expect(since(1, mapping) == new)
+        #expect(writer.current(1) == EndpointCondition(weight: 7))
+        // The slot of one that is gone says nothing of the next.
+        writer.clear(1)
+        #expect(word(1, mapping) == 0)
+        set(1, .normal)
+        #expect(since(1, mapping) == 0)
+        set(2, EndpointCondition(isDraining: true), isNew: true)
+        set(2, .normal)
+        #expect(since(2, mapping) >= now)
     }
 
     @Test func aNewDataPlaneIsToldAgainAndOthersWordsStay() throws {

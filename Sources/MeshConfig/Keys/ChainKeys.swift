@@ -236,8 +236,8 @@ extension EntryKeys {
                 "request_timeout", .consulDuration, example: "30s",
                 "A whole request; no limit when not given."),
             .optional(
-                "load_balancer", .object(loadBalancer), example: "{ policy: least_request }",
-                "How one instance is chosen."),
+                "load_balancer", .object(BalancerKeys.schema),
+                example: "{ policy: least_request }", "How one instance is chosen."),
             .optional(
                 "limits", .object(EntryKeys.limits), example: "{ max_connections: 100 }",
                 "Ceilings towards the service, for callers whose own service-defaults set none."),
@@ -246,6 +246,9 @@ extension EntryKeys {
                 example: "{ max_failures: 5 }",
                 "When a failing instance is left out, for callers whose own service-defaults say "
                     + "nothing about it."),
+            .optional(
+                "prioritize_by_locality", .object(BalancerKeys.localityPriority),
+                example: "{ mode: failover }", "Whether near instances are preferred."),
         ])
 
     static let subset = ObjectSchema(
@@ -290,72 +293,6 @@ extension EntryKeys {
             .optional(
                 "policy", .object(failoverPolicy), example: "{ mode: sequential }",
                 "The order in which targets are tried."),
-        ])
-
-    static let loadBalancer = ObjectSchema(
-        "load_balancer section",
-        [
-            .key(
-                "policy", .choice(LoadBalancer.Policy.allCases.map(\.rawValue)), default: "",
-                "How one of the healthy instances is chosen; round robin when not given.",
-                example: "maglev"),
-            .optional(
-                "ring_hash_config",
-                .object(
-                    ObjectSchema(
-                        "ring_hash_config section",
-                        [
-                            .optional(
-                                "minimum_ring_size", .integer(1...8_388_608), example: "1024",
-                                "Points on the ring at least."),
-                            .optional(
-                                "maximum_ring_size", .integer(1...8_388_608), example: "8388608",
-                                "Points on the ring at most."),
-                        ])), example: "{ minimum_ring_size: 1024 }", "Of the policy ring_hash."),
-            .optional(
-                "least_request_config",
-                .object(
-                    ObjectSchema(
-                        "least_request_config section",
-                        [
-                            .optional(
-                                "choice_count", .integer(2...100), example: "2",
-                                "Instances compared for each request.")
-                        ])), example: "{ choice_count: 2 }", "Of the policy least_request."),
-            .optional(
-                "hash_policies", .objects(hashPolicy),
-                example: "[ { field: header, field_value: x-user } ]",
-                "Of ring_hash and maglev: what of a request is hashed."),
-        ])
-
-    static let hashPolicy = ObjectSchema(
-        "hash policy",
-        [
-            .optional(
-                "field", .choice(["header", "cookie", "query_parameter"]), example: "header",
-                "Where the value stands."),
-            .optional("field_value", .text(.any), example: "x-user", "Its name."),
-            .optional(
-                "cookie_config",
-                .object(
-                    ObjectSchema(
-                        "cookie_config section",
-                        [
-                            .key(
-                                "session", .bool, default: "false",
-                                "Whether a cookie that is missing is made for the session."),
-                            .key(
-                                "ttl", .consulDuration, default: "0s",
-                                "The life of a cookie that is made; 0s makes none."),
-                            .key(
-                                "path", .text(.any), default: "",
-                                "The path of a cookie that is made.",
-                                example: "/"),
-                        ])), example: "{ ttl: 1h }", "Of the field cookie."),
-            .key("source_ip", .bool, default: "false", "Hashes the client's address."),
-            .key(
-                "terminal", .bool, default: "false",
-                "Whether later policies are left out once this one gave a hash."),
         ])
 
     static let serviceIntentions = entry(

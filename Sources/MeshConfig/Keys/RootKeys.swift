@@ -80,6 +80,10 @@ package enum RootKeys {
                     + "own have it.", example: "10.0.0.11"),
             .optional(
                 "meta", .textMap, example: "{ site: paris }", "Labels of the node."),
+            .optional(
+                "locality", .object(ServiceKeys.locality),
+                example: "{ region: eu-west, zone: eu-west-1a }",
+                "Where the node runs: `prioritize_by_locality` of resolvers prefers what is near."),
         ])
 
     static let admin = ObjectSchema(

@@ -33,6 +33,9 @@ package enum ServiceKeys {
             .optional(
                 "weights", .object(weights), example: "{ passing: 10, warning: 1 }",
                 "The instance's share among its equals."),
+            .optional(
+                "locality", .object(locality), example: "{ region: eu-west, zone: eu-west-1b }",
+                "Where the instance runs; the node's when not given."),
             .key(
                 "enable_tag_override", .bool, default: "false",
                 "Carried for Consul's clients."),
@@ -55,9 +58,15 @@ package enum ServiceKeys {
             .optional(
                 "tagged_addresses", .data, example: "{}",
                 "Read for compatibility and not used."),
-            .optional(
-                "locality", .data, example: "{ region: eu }",
-                "Read for compatibility and not used."),
+        ])
+
+    static let locality = ObjectSchema(
+        "locality section",
+        [
+            .key("region", .text(.any), default: "", "The region.", example: "eu-west"),
+            .key(
+                "zone", .text(.any), default: "", "The zone within the region.",
+                example: "eu-west-1a"),
         ])
 
     static let weights = ObjectSchema(

@@ -101,6 +101,11 @@ enum ChainReader {
             connectTimeout: fields.duration("connect_timeout"),
             requestTimeout: fields.duration("request_timeout"),
             loadBalancer: fields.object("load_balancer").map(loadBalancer),
+            prioritizeByLocality: fields.object("prioritize_by_locality").map {
+                LocalityPriority(
+                    mode: $0.choice("mode", LocalityPriority.Mode.self) ?? .none,
+                    healthyShare: $0.integer("healthy_share"))
+            },
             limits: fields.object("limits").map(EntryReader.limits),
             passiveHealthCheck: fields.object("passive_health_check").map(EntryReader.passive),
             meta: fields.textMap("meta"))
@@ -148,8 +153,13 @@ enum ChainReader {
                     cookie: item.object("cookie_config").map {
                         LoadBalancer.Cookie(
                             session: $0.bool("session"), ttl: $0.duration("ttl") ?? .zero,
-                            path: $0.text("path") ?? "")
+                            path: $0.text("path") ?? "",
+                            sameSite: $0.written("same_site") == nil
+                                ? nil : $0.choice("same_site", LoadBalancer.SameSite.self))
                     }, sourceIP: item.bool("source_ip"), terminal: item.bool("terminal"))
-            })
+            },
+            tableSize: fields.object("maglev_config")?.integer("table_size"),
+            decay: fields.object("peak_ewma_config")?.duration("decay"),
+            slowStart: fields.written("slow_start") == nil ? nil : fields.duration("slow_start"))
     }
 }

@@ -17,7 +17,8 @@ enum ServiceReader {
             weights: fields.object("weights").map(weights) ?? ServiceWeights(),
             enableTagOverride: fields.bool("enable_tag_override"),
             checks: self.checks(fields, &checks), proxy: fields.object("proxy").map(proxy),
-            connect: connect(fields.section("connect"), &checks))
+            connect: connect(fields.section("connect"), &checks),
+            locality: fields.object("locality").map(locality))
         let broken = service.problems().map { spelled($0, fields) }
         sink.report(checks.problems + broken, in: fields.node, fields.schema, path)
         if let node = fields.written("token") {
@@ -48,6 +49,10 @@ enum ServiceReader {
     private static func socketPath(_ fields: Fields, _ key: String) -> String? {
         let path = fields.path(key)
         return path.isEmpty ? nil : path
+    }
+
+    static func locality(_ fields: Fields) -> Locality {
+        Locality(region: fields.text("region") ?? "", zone: fields.text("zone") ?? "")
     }
 
     private static func weights(_ fields: Fields) -> ServiceWeights {

@@ -57,7 +57,7 @@ extension Configuration {
             [
                 ("name", .text(node.name.text)), ("datacenter", .text(node.datacenter.text)),
                 ("address", .text(node.address)), ("meta", .texts(node.meta) ?? .map([])),
-            ])
+            ] + (node.locality.map { [("locality", Rendering.locality($0))] } ?? []))
     }
 
     private var adminValue: YAMLValue {
@@ -167,6 +167,7 @@ enum Rendering {
             ("port", service.port == 0 ? nil : .number(service.port)),
             ("socket_path", .optional(service.socketPath)), ("tags", .texts(service.tags)),
             ("meta", .texts(service.meta)), ("weights", weights(service.weights)),
+            ("locality", service.locality.map(locality)),
             ("enable_tag_override", service.enableTagOverride ? .bool(true) : nil),
             ("checks", list(service.checks, check)),
             ("proxy", service.proxy.map { proxy($0) ?? .map([]) }), ("connect", connect),
@@ -175,6 +176,10 @@ enum Rendering {
 
     private static func list<T>(_ items: [T], _ render: (T) -> YAMLValue) -> YAMLValue? {
         items.isEmpty ? nil : .list(items.map(render))
+    }
+
+    static func locality(_ locality: Locality) -> YAMLValue {
+        .map([("region", .text(locality.region)), ("zone", .text(locality.zone))])
     }
 
     private static func weights(_ weights: ServiceWeights) -> YAMLValue {

@@ -202,6 +202,7 @@ extension Rendering {
             ("load_balancer", value.loadBalancer.map(loadBalancer)),
             ("limits", value.limits.map(limits)),
             ("passive_health_check", value.passiveHealthCheck.map(passive)),
+            ("prioritize_by_locality", value.prioritizeByLocality.map(localityPriority)),
             ("meta", .texts(value.meta)),
         ]
     }
@@ -223,6 +224,13 @@ extension Rendering {
         ]) ?? .map([])
     }
 
+    private static func localityPriority(_ value: LocalityPriority) -> YAMLValue {
+        .section([
+            ("mode", .text(value.mode.rawValue)),
+            ("healthy_share", value.healthyShare.map { .number($0) }),
+        ]) ?? .map([])
+    }
+
     private static func loadBalancer(_ value: LoadBalancer) -> YAMLValue {
         let ring = YAMLValue.section([
             ("minimum_ring_size", value.minimumRingSize.map { .number($0) }),
@@ -234,6 +242,14 @@ extension Rendering {
                 "least_request_config",
                 value.choiceCount.map { .map([("choice_count", .number($0))]) }
             ), ("hash_policies", list(value.hashPolicies, hashPolicy)),
+            (
+                "maglev_config",
+                value.tableSize.map { .map([("table_size", .number($0))]) }
+            ),
+            (
+                "peak_ewma_config",
+                value.decay.map { .map([("decay", .duration($0))]) }
+            ), ("slow_start", value.slowStart.map { .duration($0) }),
         ]) ?? .map([])
     }
 
@@ -244,10 +260,11 @@ extension Rendering {
             (
                 "cookie_config",
                 value.cookie.map {
-                    .map([
-                        ("session", .bool($0.session)), ("ttl", .duration($0.ttl)),
-                        ("path", .text($0.path)),
-                    ])
+                    .map(
+                        [
+                            ("session", .bool($0.session)), ("ttl", .duration($0.ttl)),
+                            ("path", .text($0.path)),
+                        ] + ($0.sameSite.map { [("same_site", .text($0.rawValue))] } ?? []))
                 }
             ), ("source_ip", value.sourceIP ? .bool(true) : nil),
             ("terminal", value.terminal ? .bool(true) : nil),

@@ -31,6 +31,8 @@ package struct SnapshotBuilder: Sendable {
         var guards: [abi_guard] = []
         var guardIndexes: [GuardPlan: UInt32] = [:]
         var policies: PolicyPart?
+        /// By the key of their target.
+        var balancers: [UInt64: BalancerPart] = [:]
         var expressions = RegexCache()
     }
 

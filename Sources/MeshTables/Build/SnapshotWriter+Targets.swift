@@ -89,7 +89,13 @@ extension SnapshotWriter {
             case .roundRobin: UInt8(ABI_BALANCE_ROUND_ROBIN.rawValue)
             case .leastRequest: UInt8(ABI_BALANCE_LEAST_REQUEST.rawValue)
             case .random: UInt8(ABI_BALANCE_RANDOM.rawValue)
+            case .ringHash: UInt8(ABI_BALANCE_RING.rawValue)
+            case .maglev: UInt8(ABI_BALANCE_MAGLEV.rawValue)
+            case .latency: UInt8(ABI_BALANCE_LATENCY.rawValue)
             }
+        if plan.balancing == nil, record.balance >= UInt8(ABI_BALANCE_RING.rawValue) {
+            refuse("target \(id): nothing is said about how it is balanced")
+        }
         record.protocol =
             switch plan.wireProtocol {
             case .tcp: UInt8(ABI_PROTOCOL_TCP.rawValue)
@@ -106,7 +112,7 @@ extension SnapshotWriter {
         record.connect_timeout_ms = plan.connectTimeout
         record.congestion = congestion(plan.congestion, "target \(id)")
         record.guard = index(of: plan.guarded, "target \(id)")
-        record.balancer = UInt32.max
+        record.balancer = UInt32.max  // set in the copy that is written: writeBalancers()
         return record
     }
 

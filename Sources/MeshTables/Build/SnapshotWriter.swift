@@ -249,6 +249,7 @@ struct SnapshotWriter {
         out.targets = memory.targets.records
         out.endpoints = memory.targets.endpoints
         out.targetList = memory.targets.failover
+        writeBalancers()
     }
 
     private mutating func newSection(_ shapes: [TLSShape]) -> TargetSection {

@@ -7,6 +7,11 @@ package struct TargetPlan: Hashable, Sendable {
         /// The less loaded of two random choices.
         case leastRequest
         case random
+        /// By a hash of the request: with ``BalancingPlan``.
+        case ringHash
+        case maglev
+        /// The one of two random choices that takes the least time: with ``BalancingPlan``.
+        case latency
     }
 
     package enum WireProtocol: Hashable, Sendable {
@@ -30,6 +35,8 @@ package struct TargetPlan: Hashable, Sendable {
     /// SPIFFE id that TLS endpoints must present.
     package var expectedID: String
     package var balance: Balance
+    /// nil: what ``balance`` says is all.
+    package var balancing: BalancingPlan?
     package var wireProtocol: WireProtocol
     /// Milliseconds.
     package var connectTimeout: UInt32
@@ -43,7 +50,8 @@ package struct TargetPlan: Hashable, Sendable {
     package init(
         id: String, service: ServiceName, endpoints: [EndpointPlan] = [], failover: [String] = [],
         checksIntentions: Bool = false, sni: String = "", expectedID: String = "",
-        balance: Balance = .roundRobin, wireProtocol: WireProtocol = .tcp,
+        balance: Balance = .roundRobin, balancing: BalancingPlan? = nil,
+        wireProtocol: WireProtocol = .tcp,
         connectTimeout: UInt32 = 5_000, guarded: GuardPlan? = nil, congestion: String = "",
         proxyHeader: ProxyHeaderVersion? = nil
     ) {
@@ -55,6 +63,7 @@ package struct TargetPlan: Hashable, Sendable {
         self.sni = sni
         self.expectedID = expectedID
         self.balance = balance
+        self.balancing = balancing
         self.wireProtocol = wireProtocol
         self.connectTimeout = connectTimeout
         self.guarded = guarded
@@ -76,10 +85,12 @@ package struct EndpointPlan: Hashable, Sendable {
     /// Whether it takes traffic while a check warns. Where it does not, its health is a word of its
     /// own: the same instance may be an endpoint that does.
     package var takesWarnings: Bool
+    /// How far it is. Endpoints of a target with ``BalancingPlan/healthyShare`` are sorted by it.
+    package var distance: Locality.Distance
 
     package init(
         address: AddressPlan, instance: String, node: String, weight: Int = 1, tls: TLSRef? = nil,
-        takesWarnings: Bool = true
+        takesWarnings: Bool = true, distance: Locality.Distance = .sameZone
     ) {
         self.address = address
         self.instance = instance
@@ -87,6 +98,7 @@ package struct EndpointPlan: Hashable, Sendable {
         self.weight = weight
         self.tls = tls
         self.takesWarnings = takesWarnings
+        self.distance = distance
     }
 
     /// What the endpoint is known by across generations, in the overlay and in pools.

@@ -93,16 +93,6 @@ extension Explainer {
         }
     }
 
-    /// How one of several endpoints is chosen.
-    func policy(of target: abi_target) -> String {
-        switch abi_balance(rawValue: UInt32(target.balance)) {
-        case ABI_BALANCE_ROUND_ROBIN: "in turn"
-        case ABI_BALANCE_LEAST_REQUEST: "the one of two by chance with fewer requests under way"
-        case ABI_BALANCE_RANDOM: "by chance"
-        default: "by policy \(target.balance)"
-        }
-    }
-
     /// What is spoken with the endpoints of a target, as whom, and with whom.
     mutating func explainUpstream(_ target: abi_target, _ listener: abi_listener) {
         var parts: [String] = []

@@ -9,11 +9,17 @@ package struct Explainer {
     let reader: SnapshotReader
     /// The word of an overlay slot; 0 is healthy.
     let overlay: (UInt32) -> UInt64
+    /// CLOCK_MONOTONIC in milliseconds, for weights that grow.
+    let now: UInt64
     private var phases: [Explanation.Phase] = []
 
-    package init(_ reader: SnapshotReader, overlay: @escaping (UInt32) -> UInt64 = { _ in 0 }) {
+    package init(
+        _ reader: SnapshotReader, overlay: @escaping (UInt32) -> UInt64 = { _ in 0 },
+        now: UInt64 = 0
+    ) {
         self.reader = reader
         self.overlay = overlay
+        self.now = now
     }
 
     /// The decisions about a request. What a client could not even send throws ``MeshError``.
@@ -321,7 +327,7 @@ package struct Explainer {
             if outbound, let refusal = authorize(target.policy, source, input, "calls of \(name)") {
                 outcomes.append((split.weight, refusal))
             } else {
-                outcomes.append((split.weight, choose(target, listener, input != nil)))
+                outcomes.append((split.weight, choose(target, listener, input)))
             }
         }
         return outcomes.first?.outcome ?? Self.ended("503", ABI_OUTCOME_NO_ENDPOINT)
@@ -329,7 +335,7 @@ package struct Explainer {
 
     /// The healthy endpoints of a target, or of the first failover target that has some.
     private mutating func choose(
-        _ target: abi_target, _ listener: abi_listener, _ isRequest: Bool
+        _ target: abi_target, _ listener: abi_listener, _ input: RequestInput?
     ) -> String {
         let failover = (target.failover.at..<target.failover.at + target.failover.count).map {
             reader.targets[Int(reader.targetList[Int($0)])]
@@ -348,15 +354,16 @@ package struct Explainer {
             explainUpstream(candidate, listener)
             let proxyOut = reader.proxyVersions(candidate.proxy_out).first
             let shown = up.prefix(8).map { reader.describe(reader.endpoints[Int($0)]) }
+            let how = choice(of: candidate, for: target, input)
             note(
                 .choose, .matched,
                 "\(name): \(up.count) of \(range.count) endpoints: "
                     + shown.joined(separator: ", ") + (up.count > 8 ? ", …" : "")
-                    + (up.count > 1 ? "; \(policy(of: candidate))" : "")
+                    + (up.count > 1 || candidate.balancer != ABI_NONE ? "; \(how)" : "")
                     + (proxyOut.map { "; with a PROXY header, \($0), where it is not a sidecar" }
                         ?? ""))
             return "forwarded to \(name)"
         }
-        return Self.ended(isRequest ? "503" : "connection closed", ABI_OUTCOME_NO_ENDPOINT)
+        return Self.ended(input != nil ? "503" : "connection closed", ABI_OUTCOME_NO_ENDPOINT)
     }
 }

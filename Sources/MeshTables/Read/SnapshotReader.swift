@@ -108,6 +108,12 @@ package final class SnapshotReader: @unchecked Sendable {
     var targets: UnsafeBufferPointer<abi_target> {
         records(view.pointee.targets, ABI_SECTION_TARGET)
     }
+    var balancers: UnsafeBufferPointer<abi_balancer> {
+        records(view.pointee.balancers, ABI_SECTION_BALANCER)
+    }
+    var tiers: UnsafeBufferPointer<abi_tier> { records(view.pointee.tiers, ABI_SECTION_TIER) }
+    var tableSlots: UnsafeBufferPointer<UInt32> { records(view.pointee.slots, ABI_SECTION_SLOT) }
+    var hashes: UnsafeBufferPointer<abi_hash> { records(view.pointee.hashes, ABI_SECTION_HASH) }
     var targetList: UnsafeBufferPointer<UInt32> {
         records(view.pointee.target_list, ABI_SECTION_TARGET_LIST)
     }

@@ -25,7 +25,7 @@ extension NodeBackend {
     /// The word of an overlay slot as the workers see it now.
     private func overlay() -> (UInt32) -> UInt64 {
         let writer = link.overlay
-        return { writer.current($0)?.word ?? 0 }
+        return { writer.word($0) ?? 0 }
     }
 
     private func reader() async throws -> SnapshotReader {
@@ -97,7 +97,9 @@ extension NodeBackend {
             method: request.method, url: request.url,
             headers: request.headers.map { .init(name: $0.name, value: $0.value) },
             from: request.from, listener: request.listener)
-        let told = try Explainer(try await reader(), overlay: overlay()).explain(asked)
+        let told = try Explainer(
+            try await reader(), overlay: overlay(), now: MonotonicTime.milliseconds
+        ).explain(asked)
         return ExplainReport(
             generation: told.generation,
             phases: told.phases.map { phase in

@@ -32,10 +32,10 @@ struct NodePart: Sendable {
     /// Says what only the way that leads to a target itself knows. One that was met as the failover
     /// of another learns it later.
     mutating func settle(
-        _ id: String, balance: TargetPlan.Balance, failover: [String]
+        _ id: String, balance: TargetPlan.Balance, balancing: BalancingPlan?, failover: [String]
     ) {
         guard let place = places[id] else { return }
-        targets[place].settle(balance: balance, failover: failover)
+        targets[place].settle(balance: balance, balancing: balancing, failover: failover)
     }
 }
 
@@ -51,10 +51,13 @@ struct TargetShape: Equatable, Sendable {
     /// Whether a way leads to the target itself, not only as the failover of another one.
     var isSettled = false
 
-    mutating func settle(balance: TargetPlan.Balance, failover: [String]) {
+    mutating func settle(
+        balance: TargetPlan.Balance, balancing: BalancingPlan?, failover: [String]
+    ) {
         if isSettled { return }
         isSettled = true
         plan.balance = balance
+        plan.balancing = balancing
         plan.failover = failover
     }
 }

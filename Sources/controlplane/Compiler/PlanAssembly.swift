@@ -101,7 +101,8 @@ struct PlanAssembly {
         if let place = places[shape.plan.id] {
             if shape.isSettled {
                 targets[place].shape.settle(
-                    balance: shape.plan.balance, failover: shape.plan.failover)
+                    balance: shape.plan.balance, balancing: shape.plan.balancing,
+                    failover: shape.plan.failover)
             }
             return
         }

@@ -107,8 +107,10 @@ struct TargetBook: Sendable {
             range.map { number in
                 let service = services[number]
                 let results = (places[service] ?? []).map { place in
-                    compiler.endpoints(
-                        of: service, tls: made[place].target.tls, made[place].target.shape.subset)
+                    let shape = made[place].target.shape
+                    return compiler.endpoints(
+                        of: service, tls: made[place].target.tls, shape.subset,
+                        byDistance: shape.plan.balancing?.healthyShare != nil)
                 }
                 return Work(
                     service: service, results: results, group: Self.group(of: results))

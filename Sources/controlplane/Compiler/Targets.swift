@@ -44,8 +44,9 @@ extension PartCompiler {
     mutating func target(_ share: ChainTraffic.Share, _ reach: Reach) -> String {
         let id = add(share.target, reach)
         let failover = share.failover.map { add($0, reach) }
+        let choice = Balancing(share.resolver)
         part.settle(
-            id, balance: Self.balance(share.resolver.loadBalancer), failover: failover)
+            id, balance: choice.balance, balancing: choice.plan, failover: failover)
         return id
     }
 
@@ -90,14 +91,6 @@ extension PartCompiler {
         case .tcp: []
         case .http1: ["http/1.1"]
         case .http2: ["h2"]
-        }
-    }
-
-    private static func balance(_ balancer: LoadBalancer?) -> TargetPlan.Balance {
-        switch balancer?.policy {
-        case .random: .random
-        case .leastRequest: .leastRequest
-        case .standard, .roundRobin, .ringHash, .maglev, nil: .roundRobin
         }
     }
 
@@ -147,9 +140,11 @@ struct EndpointCompiler: Sendable {
     }
 
     /// `tls` is for proxies of instances; nil: instances are dialled themselves.
-    func endpoints(of service: ServiceName, tls: TLSRef?, _ subset: ServiceResolver.Subset)
-        -> Result
-    {
+    /// `byDistance`: the near ones first.
+    func endpoints(
+        of service: ServiceName, tls: TLSRef?, _ subset: ServiceResolver.Subset,
+        byDistance: Bool = false
+    ) -> Result {
         var result = Result()
         // Who made the shape has looked at the filter, and asks for no instances if it is none.
         guard let filter = try? Filter(subset: subset) else { return result }
@@ -162,7 +157,23 @@ struct EndpointCompiler: Sendable {
         {
             add(instance, tls, takesWarnings: !subset.onlyPassing, &result)
         }
+        if byDistance { sort(&result) }
         return result
+    }
+
+    /// By distance, and as before among those that are equally far.
+    private func sort(_ result: inout Result) {
+        for place in result.plans.indices {
+            let other = result.instances[place].definition.locality ?? node.locality
+            if let own = node.locality, let other {
+                result.plans[place].distance = own.distance(to: other)
+            }
+        }
+        let order = result.plans.indices.sorted {
+            (result.plans[$0].distance, $0) < (result.plans[$1].distance, $1)
+        }
+        result.plans = order.map { result.plans[$0] }
+        result.instances = order.map { result.instances[$0] }
     }
 
     private func add(

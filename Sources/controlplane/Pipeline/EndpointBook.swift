@@ -45,6 +45,11 @@ struct EndpointBook {
     /// Instances whose endpoints were not told about with the snapshot before.
     var unsettled: [InstanceEndpoints] { unsorted.isEmpty ? Array(ahead.values) : unsorted }
 
+    /// Whether an endpoint comes to a node that had others.
+    func isNew(_ key: UInt64, of id: ServiceID) -> Bool {
+        !published.isEmpty && published[id]?.keys.contains(key) != true
+    }
+
     /// Where an instance is dialled: in the snapshot that runs, then in the newest plan, so that
     /// what both say about a key is told with the newest weights.
     subscript(_ id: ServiceID) -> [InstanceEndpoints] {

@@ -12,10 +12,10 @@ struct OverlayWords: Sendable {
     /// Adds what is to be thought of each endpoint of an instance that has a slot.
     ///
     /// `adopted` are endpoints that a data plane was told about before: what it was told holds
-    /// until a check knows better.
+    /// until a check knows better. `isNew` says of an endpoint whether it comes to others.
     mutating func add(
         _ instance: InstanceEndpoints, _ standing: HealthStanding, _ slots: SlotAllocator,
-        _ adopted: Set<UInt64>
+        _ adopted: Set<UInt64>, isNew: (UInt64) -> Bool
     ) {
         for key in instance.keys {
             guard let slot = slots.current(key) else { continue }
@@ -26,7 +26,8 @@ struct OverlayWords: Sendable {
             let condition = HealthOverlay.condition(
                 standing.status, weights: instance.weights,
                 takesWarnings: !instance.onlyPassing.contains(key))
-            entries.append(OverlayWriter.Entry(slot: slot, condition: condition))
+            entries.append(
+                OverlayWriter.Entry(slot: slot, condition: condition, isNew: isNew(key)))
         }
     }
 }

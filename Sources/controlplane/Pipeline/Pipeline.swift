@@ -479,12 +479,14 @@ actor Pipeline {
 
     private func words(of instances: [InstanceEndpoints]) -> [OverlayWords] {
         let standings = health.standings.all
-        let (slots, adopted) = (slots.overlay, adopted)
+        let (slots, adopted, book) = (slots.overlay, adopted, endpoints)
         return lanes.map(instances.count, grain: 2048) { range in
             var words = OverlayWords()
             words.entries.reserveCapacity(range.count)
             for instance in instances[range] {
-                words.add(instance, standings[instance.id] ?? .unchecked, slots, adopted)
+                words.add(instance, standings[instance.id] ?? .unchecked, slots, adopted) {
+                    book.isNew($0, of: instance.id)
+                }
             }
             return words
         }
@@ -496,7 +498,9 @@ actor Pipeline {
         let standing = health.standings[service]
         var words = OverlayWords()
         for instance in endpoints[service] {
-            words.add(instance, standing, slots.overlay, adopted)
+            words.add(instance, standing, slots.overlay, adopted) { [endpoints] in
+                endpoints.isNew($0, of: instance.id)
+            }
         }
         tell(words)
     }
@@ -567,7 +571,7 @@ actor Pipeline {
     private func releaseSlots() async {
         guard running > 1, await publisher.isReleased(through: running - 1) else { return }
         for slot in slots.release(before: running).overlay {
-            publisher.overlay.set(slot, .normal)
+            publisher.overlay.clear(slot)
         }
     }
 }
