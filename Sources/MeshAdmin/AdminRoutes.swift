@@ -130,7 +130,7 @@ struct AdminRoutes: Sendable {
                 "POST": { _ in Self.answer(try await backend.resumeGenerations()) }
             ],
             "v1/ca/rotate": [
-                .post: { _, _ in Self.answer(try await backend.rotateRoot()) }
+                "POST": { _ in Self.answer(try await backend.rotateRoot()) }
             ],
             "v1/dataplane/upgrade": [
                 "POST": { request in

@@ -9,7 +9,7 @@
 #include "table/view.h"
 
 #define CORPUS       "Tests/Fuzz/corpus"
-#define FUZZ_MAX_LEN 20000u /* -max_len of tools/fuzz */
+#define FUZZ_MAX_LEN 32768u /* -max_len of tools/fuzz */
 
 static struct fuzz_target *targets;
 
