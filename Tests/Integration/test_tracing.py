@@ -157,7 +157,7 @@ def test_a_listener_that_keeps_its_requests_to_itself(nodes, ports, recorders, c
         listeners=[listener("public", port, "web", trace={"export": False})],
         tracing=tracing(collector, sample=1),
     ).start()
-    field, trace = parent(3)
+    field, _trace = parent(3)
     assert get(port, headers=[field]).status == 200
     assert web.complete()[0].header("traceparent") == field.split(": ")[1]
     assert node.stop() == 0

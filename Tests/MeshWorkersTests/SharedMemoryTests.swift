@@ -147,6 +147,10 @@ struct WorkerStatsTests {
         stats.pointee.worker = worker
         stats.pointee.listener_slots = LIMIT_LISTENERS
         stats.pointee.target_slots = LIMIT_TARGETS
+        let spans = try #require(abi_stats_spans(stats))
+        spans.pointee.magic = ABI_SPANS_MAGIC
+        spans.pointee.version = ABI_VERSION
+        spans.pointee.size = UInt32(LIMIT_SPAN_RING)
         return (file, stats)
     }
 

@@ -1,6 +1,7 @@
 import CMeshABI
 import CMeshBase
 import CMeshTable
+import MeshModel
 
 /// What becomes of a request that is sent on: its head, its time, and the endpoints it may reach.
 extension Explainer {
@@ -35,10 +36,11 @@ extension Explainer {
         for index in route.header_ops.at..<route.header_ops.at + route.header_ops.count {
             let op = reader.headerOps[Int(index)]
             let name = reader.text(op.name)
+            let value = HeaderTemplate.written(reader.text(op.value))
             let change =
                 switch abi_header_op_kind(rawValue: UInt32(op.kind)) {
-                case ABI_HEADER_ADD: "adds \(name): \(reader.text(op.value))"
-                case ABI_HEADER_SET: "sets \(name): \(reader.text(op.value))"
+                case ABI_HEADER_ADD: "adds \(name): \(value)"
+                case ABI_HEADER_SET: "sets \(name): \(value)"
                 default: "removes \(name)"
                 }
             note(

@@ -81,25 +81,6 @@ extension Explainer {
             rule: reader.text(route.rule), origin: reader.text(route.origin))
     }
 
-    /// What the route changes in the fields of requests and answers.
-    mutating func explainHeaders(_ route: abi_route) {
-        guard route.header_ops.count > 0 else { return }
-        let first = Int(route.header_ops.at)
-        let changes = reader.headerOps[first..<first + Int(route.header_ops.count)].map { op in
-            let name = reader.text(op.name)
-            let value = HeaderTemplate.written(reader.text(op.value))
-            let side = op.response != 0 ? "answer" : "request"
-            return switch UInt32(op.kind) {
-            case ABI_HEADER_ADD.rawValue: "\(side): add \(name): \(value)"
-            case ABI_HEADER_SET.rawValue: "\(side): set \(name): \(value)"
-            default: "\(side): remove \(name)"
-            }
-        }
-        note(
-            .headers, .matched, changes.joined(separator: "; "), rule: reader.text(route.rule),
-            origin: reader.text(route.origin))
-    }
-
     /// How many requests the route takes, and how long they may be.
     mutating func explainBounds(_ route: abi_route) {
         guard route.traffic != ABI_NONE else { return }

@@ -66,7 +66,6 @@ package struct Explainer {
         }
         guard let route else { return Self.ended("404", ABI_OUTCOME_NO_ROUTE) }
         explainBounds(route)
-        explainHeaders(route)
         switch abi_action(rawValue: UInt32(route.action)) {
         case ABI_ACTION_RESPOND: return "\(route.status)"
         case ABI_ACTION_REDIRECT:
