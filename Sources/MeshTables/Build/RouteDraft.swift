@@ -57,11 +57,10 @@ struct RouteDraft: Sendable {
             node: CompiledNode(node: "", datacenter: ""), stamp: stamp, slots: SlotTables(),
             memory: memory)
         writer.targetKeys = targetKeys
-        // Slots are those of the draft until it is moved.
         let slotKeys = routes.map {
             SlotTables.key(ofRoute: $0.rule, $0.origin, of: wanted.listener)
         }
-        let table = writer.write(routes, slotKeys)
+        let table = writer.write(routes, nil)  // slots are given when the draft is moved
         let part = RoutePart(
             plans: routes, slotKeys: slotKeys, places: RoutePart.Places(), table: table,
             out: writer.out, targetKeys: targetKeys)

@@ -138,13 +138,15 @@ extension SnapshotWriter {
     /// One route table: the list for any host, then a slot per host with everything that covers it,
     /// in the order in which the routes were given, so that the first match wins whatever host it
     /// names.
-    mutating func write(_ routes: [RoutePlan], _ slotKeys: [UInt64]) -> abi_route_table {
+    /// Without `slotKeys` nothing counts the routes yet.
+    mutating func write(_ routes: [RoutePlan], _ slotKeys: [UInt64]?) -> abi_route_table {
         var indexes: [UInt32] = []
         indexes.reserveCapacity(routes.count)
         // By place: a route is large, and is not copied to be looked at.
         for place in routes.indices {
             indexes.append(write(routes[place]))
-            out.routes[out.routes.count - 1].stats_slot = slot(ofRoute: slotKeys[place])
+            out.routes[out.routes.count - 1].stats_slot =
+                slotKeys.map { slot(ofRoute: $0[place]) } ?? UInt16(ABI_ROUTE_UNCOUNTED)
         }
         var patterns = HostPatterns()
         for place in routes.indices {
