@@ -36,9 +36,7 @@ def lengths(source):
     for number, line in enumerate(columns(source), 1):
         if len(line) > LINE and "http://" not in line and "https://" not in line:
             yield source.finding(number, "line-length", f"{len(line)} columns, {LINE} at most")
-    # What a tool writes is as long as what it is made from.
-    is_generated = any(line.startswith("// Made by tools/") for line in source.lines[:2])
-    if len(source.lines) > FILE_LINES and not is_generated:
+    if len(source.lines) > FILE_LINES:
         yield source.finding(
             1,
             "file-length",
