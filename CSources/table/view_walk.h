@@ -1,5 +1,5 @@
-/* The walk of view_open: shared by view.c, which drives it, and the files with the rules of each
- * section. A rule returns false after it has filled the refusal. */
+/* The walk of view_open: shared by view_open.c, which drives it, and the files with the rules of
+ * each section. A rule returns false after it has filled the refusal. */
 #ifndef TABLE_VIEW_WALK_H
 #define TABLE_VIEW_WALK_H
 
