@@ -3,9 +3,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #include "base/must.h"
 #include "base/num.h"
@@ -15,29 +13,6 @@
 /* More descriptors than any worker can have: a limit set to "infinity" costs no gigabytes of
  * address space. */
 #define RING_FDS_MAX (1u << 20)
-
-void *ring_pages(size_t size)
-{
-    void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-                    -1, 0);
-
-    return at == MAP_FAILED ? NULL : at;
-}
-
-void ring_pages_release(void *at, size_t size)
-{
-    if (at != NULL) {
-        MUST(munmap(at, size) == 0);
-    }
-}
-
-void ring_read_clock(struct ring *ring)
-{
-    struct timespec now;
-
-    MUST(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
-    ring->now_ns = (uint64_t)now.tv_sec * RING_NS + (uint64_t)now.tv_nsec;
-}
 
 static uint32_t ring_fd_count(void)
 {

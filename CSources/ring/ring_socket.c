@@ -109,13 +109,6 @@ bool ring_local(struct ring *ring, int fd, struct sockaddr_storage *local)
     return getsockname(fd, (struct sockaddr *)local, &length) == 0;
 }
 
-void ring_will_reset(int fd)
-{
-    const struct linger now = {.l_onoff = 1, .l_linger = 0};
-
-    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now)); /* not a socket: no RST */
-}
-
 void ring_event_drop(struct ring *ring, const struct ring_event *event, bool accepts)
 {
     if ((event->flags & RING_EVENT_BUFFER) != 0) {
