@@ -38,7 +38,7 @@ static struct proxy_kit *proxied_kit(const char *from, uint32_t bits, uint8_t ve
     struct proxy_kit *kit = proxy_kit_new();
     uint32_t web = proxy_kit_target(kit, "web", 1);
     struct abi_hops hops = {
-        .proxy_timeout_ms = 100,
+        .proxy_timeout_ms = 1000,
         .proxy_in = versions,
         .fields = ABI_HOP_X_FORWARDED,
     };

@@ -17,24 +17,33 @@ RING_TEST(waits_for_the_time_and_not_longer)
     struct ring *ring = kit_ring();
     struct ring_event event;
     uint64_t before;
-    uint64_t passed = 0;
+    uint64_t passed = UINT64_MAX;
     uint32_t waits = 0;
 
     CHECK(ring_now_ns(ring) > 0); /* timers may be armed before the first turn */
     kit_turn(ring);
-    before = ring_now_ns(ring);
-    kit_turn(ring); /* no time: no wait */
-    CHECK(ring_now_ns(ring) - before < 5 * KIT_MS);
-    before = ring_now_ns(ring);
-    while (passed < 20 * KIT_MS) {
-        CHECK_INT(ring_wait(ring, 20 * KIT_MS - passed, &event, 1), 0);
+    /* The best of many: another process may take the processor in any one of them. */
+    for (uint32_t i = 0; i < 100 && passed >= 5 * KIT_MS; i++) {
+        before = ring_now_ns(ring);
+        kit_turn(ring); /* no time: no wait */
         passed = ring_now_ns(ring) - before;
-        waits++;
+    }
+    CHECK(passed < 5 * KIT_MS);
+    passed = UINT64_MAX;
+    for (uint32_t i = 0; i < 20 && passed >= 500 * KIT_MS; i++) {
+        before = ring_now_ns(ring);
+        passed = 0;
+        waits = 0;
+        while (passed < 20 * KIT_MS) {
+            CHECK_INT(ring_wait(ring, 20 * KIT_MS - passed, &event, 1), 0);
+            passed = ring_now_ns(ring) - before;
+            waits++;
+        }
+        /* The kernel taking leave of the rings of earlier tests may end some; spinning makes
+         * thousands. */
+        CHECK(waits < 100);
     }
     CHECK(passed < 500 * KIT_MS);
-    /* The kernel taking leave of the rings of earlier tests may end some; spinning makes
-     * thousands. */
-    CHECK(waits < 100);
     ring_destroy(ring);
 }
 

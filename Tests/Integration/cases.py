@@ -88,9 +88,9 @@ def transmit(client, case, data, mode, lane):
         for i in range(len(data)):
             if not client.send(data[i : i + 1]):
                 return
-            if client.closes_within(lane.head_timeout / 4):
+            if not client.stays_open(lane.head_timeout / 4):
                 return
-            if time.monotonic() - begun > lane.head_timeout + 3:
+            if time.monotonic() - begun > 2 * lane.head_timeout + 5:
                 return
         return
     for piece in pieces(data, mode):
@@ -148,12 +148,17 @@ def play_request(case, mode, lane):
     data = input_of(case)
     seen = Seen()
     begun = time.monotonic()
-    with Client(lane.guarded_port if guarded else lane.port) as client:
-        transmit(client, case, data, mode, lane)
-        receive(client, case, data, seen, lane)
-        seen.seconds = time.monotonic() - begun
-        if case["expect"] == "tunnel" and seen.status == 101:
-            tunnel_echo(client)
+    try:
+        opened = Client(lane.guarded_port if guarded else lane.port)
+    except ConnectionResetError:  # turned away before connect() has come back
+        opened, seen.closed = None, True
+    if opened:
+        with opened as client:
+            transmit(client, case, data, mode, lane)
+            receive(client, case, data, seen, lane)
+            seen.seconds = time.monotonic() - begun
+            if case["expect"] == "tunnel" and seen.status == 101:
+                tunnel_echo(client)
     time.sleep(0.03)  # lets a request that was on its way reach the recorder
     seen.upstream = list(recorder.requests)
     judge(case, seen, lane)

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 
-def openssl(*arguments, cwd=None, check=True, data=b"", seconds=15):
+def openssl(*arguments, cwd=None, check=True, data=b"", seconds=60):
     return subprocess.run(
         ["openssl", *[str(a) for a in arguments]],
         input=data,
@@ -124,7 +124,7 @@ def copies(directory, cert, key, count, pattern):
         (Path(directory) / f"{name}.key").write_bytes(secret)
 
 
-def s_client(port, *arguments, data=b"", seconds=10):
+def s_client(port, *arguments, data=b"", seconds=60):
     """`openssl s_client` against a local port; its exit status and everything it printed."""
     done = subprocess.run(
         ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", *[str(a) for a in arguments]],

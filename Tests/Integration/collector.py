@@ -13,6 +13,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from wire import PATIENCE
 
 KINDS = {Span.SPAN_KIND_SERVER: "server", Span.SPAN_KIND_CLIENT: "client"}
 
@@ -56,6 +57,7 @@ class Collector:
         self.spans, self.requests, self.script = [], [], []
         self.lock = threading.Lock()
         self.partial = None
+        self.answering = lambda: None  # what stands before every answer
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -79,6 +81,7 @@ class Collector:
             status, headers, seconds = self.script.pop(0) if self.script else (200, {}, 0)
             self.requests.append((handler.path, dict(handler.headers), status, time.monotonic()))
         time.sleep(seconds)
+        self.answering()
         if handler.headers.get("Content-Encoding") == "gzip":
             body = gzip.decompress(body)
         answer = ExportTraceServiceResponse()
@@ -113,7 +116,7 @@ class Collector:
                 key=lambda s: (s.start, s.kind == "client"),
             )
 
-    def wait(self, trace, count, seconds=15.0):
+    def wait(self, trace, count, seconds=PATIENCE):
         """The spans of a trace, once there are so many."""
         end = time.monotonic() + seconds
         while len(self.of(trace)) < count:

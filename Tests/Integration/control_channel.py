@@ -11,6 +11,8 @@ import socket
 import struct
 from pathlib import Path
 
+from wire import PATIENCE
+
 ABI = Path(__file__).resolve().parents[2] / "CSources/abi/include/abi"
 MESSAGE = 4096
 
@@ -65,7 +67,7 @@ def memfd(data, name="test"):
 class Channel:
     """One connection to a supervisor's control socket."""
 
-    def __init__(self, path, installation=b"\x01" * 16, timeout=5.0):
+    def __init__(self, path, installation=b"\x01" * 16, timeout=PATIENCE):
         self.numbers = constants()
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.socket.settimeout(timeout)

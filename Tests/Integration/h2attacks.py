@@ -26,7 +26,7 @@ POST = frames.block(frames.request("POST"))
 
 def pour(client, parts, read=True):
     """Sends octet strings one after the other; how many went out."""
-    sent = 0
+    sent, patient = 0, client.timeout
     client.timeout = STALL
     with contextlib.suppress(TimeoutError):
         for part in parts:
@@ -35,6 +35,7 @@ def pour(client, parts, read=True):
             sent += 1
             if read:
                 client.fill(0)
+    client.timeout = patient
     return sent
 
 

@@ -34,7 +34,7 @@ def frame_size(peer):
 @bare
 def _(peer):
     peer.send(b"INVALID CONNECTION PREFACE\r\n\r\n")
-    if not peer.closes_within(peer.timeout):
+    if not peer.until(lambda: peer.closed):
         raise Fault(f"not closed: {peer.story()}")
 
 
@@ -208,7 +208,7 @@ def _(peer):
 @check("9113 5.4.1", "an error of the connection ends it")
 def _(peer):
     peer.send(frames.frame(frames.PING, 0, 3, b"\0" * 8))
-    if not peer.closes_within(peer.timeout):
+    if not peer.until(lambda: peer.closed):
         raise Fault(f"not closed: {peer.story()}")
 
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 
 import frames
 import hpack
-from wire import connect
+from wire import PATIENCE, connect
 
-SECONDS = 5.0
+SECONDS = PATIENCE
 
 
 @dataclass
@@ -184,7 +184,8 @@ class Http2:
         return self.until(lambda: self.pings.count(payload) > known, seconds)
 
     def closes_within(self, seconds):
-        self.until(lambda: self.closed, seconds)
+        """Whether the peer ends the connection; `seconds` at rest, PATIENCE on a busy machine."""
+        self.until(lambda: self.closed, max(seconds, PATIENCE))
         return self.closed
 
     @property

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import frames
 import hpack
-from wire import values
+from wire import PATIENCE, values
 
 
 @dataclass
@@ -85,7 +85,7 @@ class Connection:
             self.send(frames.data(stream, piece, end and not body))
         return True
 
-    def credit(self, stream, wanted, seconds=10.0):
+    def credit(self, stream, wanted, seconds=PATIENCE):
         """Takes up to `wanted` octets of both windows; 0 when the stream or time is over."""
 
         def some():

@@ -31,7 +31,8 @@ def not_yet(why):
     return pytest.mark.xfail(reason=why, strict=False)
 
 
-TIMEOUTS = {"head": "2s", "idle": "3s", "request": "4s"}
+# Short enough to be waited for, long enough for a client that is kept from its processor.
+TIMEOUTS = {"head": "5s", "idle": "8s", "request": "10s"}
 ALPN = ["h2", "http/1.1"]
 
 
@@ -39,9 +40,12 @@ class Front:
     """A node with `count` lanes: a plain and a TLS listener in front of one recorder each."""
 
     def __init__(self, ports, folder, count=1, upstream=Recorder, **node):
-        """`upstream` makes a recorder; `protocol`, `timeouts`, and what a Node takes."""
+        """`upstream` makes a recorder; `protocol`, `timeouts` (of all lanes, or a list with each
+        one's), and what a Node takes.
+        """
         protocol = node.pop("protocol", "http")
-        limits = {"timeouts": node.pop("timeouts", TIMEOUTS)}
+        timeouts = node.pop("timeouts", TIMEOUTS)
+        timeouts = timeouts if isinstance(timeouts, list) else [timeouts] * count
         self.ca = certificates.authority(folder)
         cert, key = certificates.leaf(folder, "server", self.ca, "DNS:ex.test")
         tls = {"cert": str(cert), "key": str(key), "alpn": ALPN}
@@ -52,6 +56,7 @@ class Front:
             services.append(service(name, recorder.port))
             entries.append(defaults(name, protocol))
             routes = [{"match": {"host": "ex.test"}, "service": name}]
+            limits = {"timeouts": timeouts[number]}
             listeners.append(listener(f"plain-{number}", port, routes=routes, **limits))
             listeners.append(listener(f"tls-{number}", tls_port, routes=routes, tls=tls, **limits))
             self.lanes.append(Lane(port, tls_port, recorder))

@@ -14,7 +14,7 @@ import time
 
 import frames
 from h2client import Http2
-from wire import Client, Closed
+from wire import PATIENCE, Client, Closed
 
 UPGRADE = ["Connection: Upgrade", "Upgrade: websocket"]
 
@@ -66,7 +66,7 @@ class Asking(Lane):
     def dial(self):
         if not self.context:
             return Client(self.port)
-        plain = socket.create_connection(("127.0.0.1", self.port), timeout=5)
+        plain = socket.create_connection(("127.0.0.1", self.port), timeout=30)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return Client(self.port, self.context.wrap_socket(plain, server_hostname=self.host))
 
@@ -215,7 +215,7 @@ class Lanes:
         for lane in self.lanes:
             lane.stopping.set()
         for lane in self.lanes:
-            lane.join(10)
+            lane.join(PATIENCE)
         return self
 
     @property
@@ -226,7 +226,7 @@ class Lanes:
     def ok(self):
         return sum(lane.ok for lane in self.lanes)
 
-    def each_goes_on(self, count=3, seconds=10.0):
+    def each_goes_on(self, count=3, seconds=PATIENCE):
         """Waits until every lane that asks often got `count` more answers."""
         goals = {lane: lane.ok + count for lane in self.lanes if lane.pause < 0.1}
         end = time.monotonic() + seconds

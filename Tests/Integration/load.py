@@ -4,7 +4,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from wire import Client, Closed
+from wire import PATIENCE, Client, Closed
 
 
 @dataclass
@@ -35,11 +35,17 @@ class Load:
 
     def __init__(self, port, connections=8, pause=0.002, target="/", body=b"ok", host="ex.test"):
         self.port, self.pause, self.target, self.body, self.host = port, pause, target, body, host
+        self.clock = time.monotonic
         self.stopping = threading.Event()
         self.tallies = [Tally() for _ in range(connections)]
         self.threads = [
             threading.Thread(target=self.run, args=(tally,), daemon=True) for tally in self.tallies
         ]
+
+    def measured_in(self, clock):
+        """Measures waits by another clock than time: by the work that somebody else does."""
+        self.clock = clock
+        return self
 
     def __enter__(self):
         for thread in self.threads:
@@ -52,13 +58,13 @@ class Load:
     def stop(self):
         self.stopping.set()
         for thread in self.threads:
-            thread.join(10)
+            thread.join(PATIENCE)
         return self
 
     def run(self, tally):
-        client, last = None, time.monotonic()
+        client, last = None, self.clock()
         while not self.stopping.is_set():
-            begun = time.monotonic()
+            begun = self.clock()
             local = 0
             try:
                 client = client or Client(self.port)
@@ -67,7 +73,7 @@ class Load:
                 if answer.status != 200 or answer.body != self.body:
                     raise Closed(f"status {answer.status}, body {answer.body[:40]!r}")
                 tally.ok += 1
-                now = time.monotonic()
+                now = self.clock()
                 tally.slowest = max(tally.slowest, now - begun)
                 tally.longest_gap = max(tally.longest_gap, now - last)
                 last = now
@@ -94,7 +100,7 @@ class Load:
     def slowest(self):
         return max(t.slowest for t in self.tallies)
 
-    def wait_for_more(self, count, seconds=10.0):
+    def wait_for_more(self, count, seconds=PATIENCE):
         """Waits until `count` more requests were answered."""
         end, goal = time.monotonic() + seconds, self.ok + count
         while self.ok < goal:

@@ -1,5 +1,6 @@
 """Child processes of the tests: own process group, output in a file, only they are ever killed."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -39,10 +40,10 @@ class Child:
     def tail(self, lines=30):
         return "\n".join(self.text().splitlines()[-lines:])
 
-    def wait(self, seconds=10.0):
+    def wait(self, seconds=wire.PATIENCE):
         return self.process.wait(seconds)
 
-    def terminate(self, seconds=10.0):
+    def terminate(self, seconds=wire.PATIENCE):
         """SIGTERM, then SIGKILL to the group when it does not end in time; the exit status."""
         if self.alive():
             self.process.send_signal(signal.SIGTERM)
@@ -50,20 +51,20 @@ class Child:
                 return self.process.wait(seconds)
             except subprocess.TimeoutExpired:
                 self.kill_group()
-        return self.process.wait(5)
+        return self.process.wait(wire.PATIENCE)
 
     def kill(self):
         """SIGKILL to the process itself, not to its children."""
         if self.alive():
             self.process.kill()
-        return self.process.wait(5)
+        return self.process.wait(wire.PATIENCE)
 
     def kill_group(self):
         try:
             os.killpg(self.pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
-        self.process.wait(5)
+        self.process.wait(wire.PATIENCE)
 
 
 def rss_kib(pid):
@@ -81,6 +82,22 @@ def fds(pid):
 def cpu_seconds(pid):
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def work_within(pids, seconds):
+    """Processor seconds that processes use within so much time."""
+    before = sum(cpu_seconds(pid) for pid in pids)
+    time.sleep(seconds)
+    return sum(cpu_seconds(pid) for pid in pids) - before
+
+
+def work_so_far(pids):
+    """Processor seconds of processes to the nanosecond; of one that is gone, none."""
+    total = 0
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            total += int(Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[0])
+    return total / 1e9
 
 
 def exists(pid):
@@ -114,7 +131,7 @@ def listens(port):
         return False
 
 
-def wait_for_port(port, child, seconds=10.0):
+def wait_for_port(port, child, seconds=wire.PATIENCE):
     end = time.monotonic() + seconds
     while not listens(port):
         if not child.alive() or time.monotonic() > end:

@@ -19,9 +19,9 @@ from pathlib import Path
 
 import processes
 from processes import Child
-from wire import Client, Closed
+from wire import PATIENCE, Client, Closed
 
-READY_SECONDS = 20
+READY_SECONDS = 60
 
 
 def binary(name):
@@ -177,7 +177,7 @@ class Node:
             supervisor = peer_pid(self.control_socket)
             self.known |= {supervisor, *processes.children(supervisor)}
 
-    def stop(self, seconds=15.0):
+    def stop(self, seconds=60.0):
         """SIGTERM; the exit status of the control plane."""
         self.note()
         return self.control.terminate(seconds)
@@ -225,11 +225,11 @@ class Node:
 
     # --- talking to it ---
 
-    def admin(self, target, method="GET", headers=(), body=b"", timeout=5.0):
+    def admin(self, target, method="GET", headers=(), body=b"", timeout=PATIENCE):
         with Client(self.admin_port, timeout=timeout) as client:
             return client.get(target, "localhost", method, ["Connection: close", *headers], body)
 
-    def meshctl(self, *arguments, check=True, seconds=15.0):
+    def meshctl(self, *arguments, check=True, seconds=60.0):
         """Runs `meshctl` against the admin socket of this node."""
         done = subprocess.run(
             [binary("meshctl"), *[str(a) for a in arguments]],

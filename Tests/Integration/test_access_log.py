@@ -75,7 +75,7 @@ def logged(nodes, ports, recorders, tmp_path):
 
 
 def get(port, target="/", headers=("Connection: close",)):
-    with Client(port, timeout=10) as client:
+    with Client(port, timeout=30) as client:
         return client.get(target, "ex.test", "GET", headers)
 
 
@@ -246,7 +246,7 @@ def test_flags_of_limits(nodes, ports, recorders, tmp_path):
     assert get(loop).status == 508
     record = log.find(listener="loop", flag="loop")
     assert (record["status"], record["attempts"]) == (508, 0)
-    with Client(idle, timeout=10) as client:
+    with Client(idle, timeout=30) as client:
         client.send(b"POST /idle HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf")
         assert client.stream.rest().startswith(b"HTTP/1.1 408 ")
     record = log.find(path="/idle")
@@ -340,7 +340,7 @@ def test_tls_that_goes_through_has_its_server_name(nodes, ports, tmp_path):
     ).start()
     for name in ("db.test", "lost.test"):
         with contextlib.suppress(OSError):
-            plain = socket.create_connection(("127.0.0.1", port), timeout=5)
+            plain = socket.create_connection(("127.0.0.1", port), timeout=30)
             with ssl.create_default_context().wrap_socket(plain, server_hostname=name):
                 pass
     for name, flag in (("db.test", "connect_failed"), ("lost.test", "no_route")):
@@ -354,7 +354,7 @@ def test_tls_and_its_failures(logged, tmp_path):
     cert, key = leaf(tmp_path, "server", ca, "DNS:ex.test")
     node = logged(tls={"cert": str(cert), "key": str(key)})
     made = ssl.create_default_context(cafile=str(ca[0]))
-    plain = socket.create_connection(("127.0.0.1", node.port), timeout=5)
+    plain = socket.create_connection(("127.0.0.1", node.port), timeout=30)
     with made.wrap_socket(plain, server_hostname="ex.test") as sock:
         sock.sendall(b"GET /tls HTTP/1.1\r\nHost: ex.test\r\nConnection: close\r\n\r\n")
         while sock.recv(4096):
@@ -461,7 +461,7 @@ def test_a_changed_log_is_live_without_a_restart(logged, tmp_path):
     """What began under the old one is still written there."""
     node = logged(log={"format": "old %{path}"})
     second = Log(tmp_path / "second.log")
-    held = Client(node.port, timeout=10)
+    held = Client(node.port, timeout=30)
     node.web.answer = lambda request, client: (time.sleep(1), OK)[1]
     held.send(b"GET /held HTTP/1.1\r\nHost: a\r\n\r\n")
     wait_for(lambda: node.web.requests, 10, "the request upstream")
@@ -525,7 +525,7 @@ def test_a_full_ring_never_blocks(logged):
     logger = logger_of(node)
     os.kill(logger, signal.SIGSTOP)
     headers = [f"User-Agent: {'x' * 250}", f"Referer: {'y' * 250}"]
-    with Client(node.port, timeout=10) as client:
+    with Client(node.port, timeout=30) as client:
         wait_for(
             lambda: [client.get("/" + "p" * 1000, "ex.test", "GET", headers) for _ in range(100)]
             and counter(node, "log_dropped") > 0,
@@ -561,7 +561,7 @@ def test_a_full_disk_costs_records_only(logged, small_disk, tmp_path):
     )
     node.wait_ready()
     seen = Path(f"/proc/{node.supervisor()}/root{folder}/access.log")
-    with Client(node.port, timeout=10) as client:
+    with Client(node.port, timeout=30) as client:
         for number in range(1000):
             assert client.get(f"/{number}", "ex.test").status == 200
         wait_for(lambda: counter(node, "log_lost") > 0, 20, "records that are lost")

@@ -100,7 +100,7 @@ def test_unknown_and_wrong(mesh):
             % len(big)
         )
         client.send(big)
-        client.closes_within(2)
+        client.stays_open(2)
     assert pair.node.admin("/health").status == 200
 
 

@@ -36,7 +36,7 @@ def run(directory, command, text, *flags):
         [binary("controlplane"), command, "--config.path", path, *flags],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         cwd=directory,
         check=False,
     )
@@ -74,7 +74,7 @@ def test_missing_file(tmp_path):
         [binary("controlplane"), "validate", "--config.path", tmp_path / "none.yaml"],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
     )
     assert done.returncode == 78
@@ -95,6 +95,6 @@ def test_flags_override_and_expansion(tmp_path):
 )
 def test_bad_usage_is_64(flags):
     done = subprocess.run(
-        [binary("controlplane"), *flags], capture_output=True, text=True, timeout=20, check=False
+        [binary("controlplane"), *flags], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 64, done.stderr

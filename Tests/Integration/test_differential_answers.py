@@ -76,7 +76,7 @@ def compare(port, method, data):
         wanted = grammar.read_answer(data, method)
     except (grammar.Refused, grammar.Incomplete) as fault:
         wanted = fault
-    with Client(port, timeout=8) as client:
+    with Client(port, timeout=30) as client:
         client.send(
             f"{method} /p HTTP/1.1\r\nHost: ex.test\r\nContent-Length: 0\r\n"
             "Connection: close\r\n\r\n".encode()
@@ -105,7 +105,7 @@ def play(port, recorder, seed):
         compare(port, method, data)
         # All of it was sent before the next request is: nobody can tell bytes that come later from
         # an answer.
-        need(said.wait(5), "the upstream is stuck")
+        need(said.wait(30), "the upstream is stuck")
         second = get(port, "/second")
         need((second.status, second.body) == (200, b"ok"), f"the next request got {second.raw!r}")
     except (Fault, OSError, ValueError, Closed) as fault:

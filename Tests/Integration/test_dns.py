@@ -45,7 +45,7 @@ def names(nodes, ports):
 
     def ask(name, kind="A", over=dns.query.udp, **more):
         question = dns.message.make_query(name, kind, **more)
-        return over(question, "127.0.0.1", port=port, timeout=10)
+        return over(question, "127.0.0.1", port=port, timeout=30)
 
     ask.port = port
     return ask
@@ -105,7 +105,7 @@ def test_long_answers_are_cut(names, size):
     more = {} if size is None else {"use_edns": 0, "payload": size}
     limit = 512 if size is None else min(size, 1232)
     question = dns.message.make_query("many.service.consul", "SRV", **more)
-    cut = dns.query.udp(question, "127.0.0.1", port=names.port, timeout=10)
+    cut = dns.query.udp(question, "127.0.0.1", port=names.port, timeout=30)
     assert cut.flags & dns.flags.TC
     assert len(cut.to_wire(want_shuffle=False)) <= limit + 64
     assert 0 < len(values(cut)) < MANY
@@ -151,7 +151,7 @@ def test_prepared_queries(nodes, ports):
     node.start()
     import http.client
 
-    client = http.client.HTTPConnection("127.0.0.1", api, timeout=10)
+    client = http.client.HTTPConnection("127.0.0.1", api, timeout=30)
     for body in (
         {"Name": "webs", "Service": {"Service": "web"}, "DNS": {"TTL": "9s"}},
         {
@@ -164,8 +164,8 @@ def test_prepared_queries(nodes, ports):
         assert client.getresponse().read().startswith(b'{"ID"')
     for name, ttl in (("webs.query.consul", 9), ("any-web.query.consul", 0)):
         question = dns.message.make_query(name, "A")
-        answer = dns.query.udp(question, "127.0.0.1", port=port, timeout=10)
+        answer = dns.query.udp(question, "127.0.0.1", port=port, timeout=30)
         assert values(answer) == ["127.0.0.1"]
         assert answer.answer[0].ttl == ttl
     gone = dns.message.make_query("gone.query.consul", "A")
-    assert dns.query.udp(gone, "127.0.0.1", port=port, timeout=10).rcode() == dns.rcode.NXDOMAIN
+    assert dns.query.udp(gone, "127.0.0.1", port=port, timeout=30).rcode() == dns.rcode.NXDOMAIN

@@ -65,7 +65,7 @@ def test_io_uring_by_name_where_it_is_forbidden(tmp_path):
         without_io_uring.command(errno.EPERM, [str(part) for part in command]),
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
     )
     assert done.returncode == 69
@@ -78,7 +78,7 @@ def test_an_engine_that_does_not_exist(tmp_path):
         [binary("dataplane"), "--control-socket", tmp_path / "c.sock", "--engine", "kqueue"],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
     )
     assert done.returncode == 64

@@ -4,6 +4,7 @@ import os
 import signal
 
 import pytest
+import wire
 from capture import Capture
 from load import Load
 from ringmesh import Node, listener, service
@@ -103,7 +104,8 @@ def test_capture_sees_plain_text():
         pytest.skip("reading packets needs CAP_NET_RAW")
 
 
-def test_waiting_gives_up():
+def test_waiting_gives_up(monkeypatch):
+    monkeypatch.setattr(wire, "PATIENCE", 0)
     with pytest.raises(AssertionError, match="never"):
         wait_for(lambda: False, 0.05, "never")
     with Recorder(answer=lambda request, client: None) as web, pytest.raises(Closed):

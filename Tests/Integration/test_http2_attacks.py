@@ -6,7 +6,6 @@ clients are served without a failure.
 """
 
 import contextlib
-import time
 from dataclasses import dataclass
 
 import frames
@@ -17,16 +16,17 @@ import vectors
 from h2client import Http2
 from load import Load
 from ports import Ports
-from processes import cpu_seconds
+from processes import work_so_far, work_within
 from wire import HOLD, OK, wait_for
 
 pytestmark = http2.needed
 
 MICROSECONDS = 100  # of processor time for one unit of an attack; plain builds need a tenth of it
+WAIT_SECONDS = 2.0  # of processor time of the workers, while one polite request waits
 BASE_SECONDS = 0.3  # of processor time for connections, polite clients and the clock's ticks
 MEMORY_MIB = 32
 BIG = 4 << 20
-QUICK = {"head": "1s", "idle": "2s", "request": "4s"}
+QUICK = {"head": "2s", "idle": "4s", "request": "6s"}  # for the attacked; the polite have time
 
 PLAYED = set()
 
@@ -41,7 +41,7 @@ def plays(case):
 def front(tmp_path_factory):
     """A node with two lanes: lane 0 is attacked, lane 1 serves the polite."""
     ports = Ports()
-    with http2.Front(ports, tmp_path_factory.mktemp("attacks"), 2, timeouts=QUICK) as made:
+    with http2.Front(ports, tmp_path_factory.mktemp("attacks"), 2, timeouts=[QUICK, {}]) as made:
         yield made
     ports.close()
 
@@ -60,44 +60,53 @@ def bounded(front, microseconds=MICROSECONDS, memory_mib=MEMORY_MIB):
     pids = front.node.worker_pids()
     cost = Cost()
     with (
-        Load(front.lanes[1].port, connections=2, pause=0.01) as load,
+        Load(front.lanes[1].port, connections=2, pause=0.01).measured_in(
+            lambda: work_so_far(pids)
+        ) as load,
         h2attacks.Watch(pids) as watch,
     ):
         cost.watch = watch
         yield cost
     failures = [f.what for tally in load.tallies for f in tally.failures]
     assert not failures, failures[:5]
-    assert max(tally.slowest for tally in load.tallies) < 1.0, "the polite had to wait"
+    assert load.ok > 0, "the polite were not served"
+    assert load.slowest < WAIT_SECONDS, f"the polite had to wait for {load.slowest:.2f} s of work"
     served = sum(tally.ok for tally in load.tallies)
     allowed = BASE_SECONDS + (cost.units + served) * microseconds / 1e6
     assert watch.cpu <= allowed, f"{watch.cpu:.2f} s for {cost.units} units, {allowed:.2f} allowed"
     assert watch.growth_kib <= memory_mib << 10, f"{watch.growth_kib} KiB more memory"
     assert front.node.worker_pids() == pids, "a worker was replaced"
-    before = sum(cpu_seconds(pid) for pid in pids)
-    time.sleep(0.3)  # the measure is work per time
-    assert sum(cpu_seconds(pid) for pid in pids) - before < 0.1, "the workers do not rest"
+    wait_for(lambda: work_within(pids, 0.3) < 0.1, 1, "the workers rest")
 
 
 def attackers(front, count, **more):
-    """Connected clients of lane 0, shaken."""
+    """Connected clients of lane 0, shaken, each when it is its turn: its idle time runs."""
     front.recorders[0].reset()
-    made = []
     for number in range(count):
         where = front.lanes[0].where("tls" if number % 2 else "h2c")
-        made.append(Http2(*where, timeout=3, **more).start())
-    return made
+        yield Http2(*where, **more).start()
 
 
 def attack(front, count, what, *arguments, **more):
     """Runs an attack on `count` connections, one after the other; (units, clients)."""
-    clients = attackers(front, count, **more)
-    units = sum(what(client, *arguments) for client in clients)
+    clients, units = [], 0
+    for client in attackers(front, count, **more):
+        units += what(client, *arguments)
+        clients.append(client)
     return units, clients
 
 
 def all_ended(clients, seconds=3.0):
     for client in clients:
         assert client.closes_within(seconds), f"still open: {client.story()}"
+
+
+def ended_early(clients):
+    """Not more streams than these were looked at, however many were sent meanwhile."""
+    for client in clients:
+        for told in (f for f in client.history if f.kind == frames.GOAWAY):
+            last = int.from_bytes(told.payload[:4], "big")
+            assert last < h2attacks.stream_of(3000), f"ended late: {client.story()}"
 
 
 def close(clients):
@@ -117,8 +126,8 @@ def test_row_18_rapid_reset(front):
         calm = frames.ENHANCE_YOUR_CALM
         assert client.goaways in ([calm], []), f"the GOAWAY says other things: {client.story()}"
     assert any(client.goaways for client in clients), "no GOAWAY came through"
+    ended_early(clients)
     assert len(front.recorders[0].requests) < 2000, "the upstream was flooded"
-    assert cost.units < 30_000, "the connections were ended late"
 
 
 def test_row_18_a_client_that_cancels_now_and_then_is_no_attacker(front):
@@ -137,8 +146,8 @@ def test_row_19_resets_made_by_the_server_count(front, kind):
     with bounded(front) as cost:
         cost.units, clients = attack(front, 4, h2attacks.made_you_reset, 10_000, kind)
         all_ended(clients)
+    ended_early(clients)
     assert len(front.recorders[0].requests) < 2000, "the upstream was flooded"
-    assert cost.units < 20_000, "the connections were ended late"
 
 
 # --- 20, 21, 22: field blocks ---
@@ -174,7 +183,7 @@ def test_row_21_tiny_fields_by_the_thousand_and_windows_that_stay_shut(front):
             cost.units += units
             clients += made
         for client in clients:
-            client.until(lambda c=client: c.goaways or c.answers or c.closed, 1.0)
+            client.until(lambda c=client: c.goaways or c.answers or c.closed)
     assert front.recorders[0].requests == []
     close(clients)
 
@@ -321,10 +330,8 @@ def test_row_26_a_head_that_does_not_come(front, begun):
         clients = [Http2(*front.lanes[0].where("h2c")) for _ in range(20)]
         for client in clients:
             client.send(begun)
-        begin = time.monotonic()
         for client in clients:
             assert client.closes_within(5), f"still open: {client.story()}"
-        assert time.monotonic() - begin < 4.5, "head timeout 1 s, idle timeout 2 s"
     assert front.recorders[0].requests == []
     close(clients)
 
@@ -340,12 +347,12 @@ def test_row_26_a_head_that_drips(front):
         with Http2(front.lanes[0].port) as client:
             client.start()
             client.send(start)
-            begin = time.monotonic()
             for drop in drops:
                 if client.closed or not client.send(drop):
                     break
-                client.fill(0.2)
-            assert time.monotonic() - begin < 4.5, f"still open: {client.story()}"
+                client.until(lambda c=client: c.closed, 0.2)
+            else:
+                pytest.fail(f"every drop was taken: {client.story()}")
 
 
 @plays("h2-dos-idle-streams")
@@ -353,13 +360,13 @@ def test_row_26_bodies_that_never_end(front):
     """As many streams as there may be, without the end of any."""
     recorder = front.recorders[0]
     with bounded(front, memory_mib=64) as cost:
-        clients = attackers(front, 20)
+        clients = list(attackers(front, 20))
         for client in clients:
             streams = range(1, 2 * min(client.streams_allowed, 100), 2)
             parts = (frames.headers(s, h2attacks.POST, end_stream=False) for s in streams)
             cost.units += h2attacks.pour(client, [b"".join(parts)])
         for client in clients:
-            client.timeout = 8
+            client.timeout = 30
 
             def let_go(c=client):
                 over = [a for a in c.answers.values() if a.over]
@@ -389,7 +396,7 @@ def test_row_26_windows_that_stay_shut(front, window):
     """Answers that cannot go out are given up, and the upstream with them."""
     recorder = front.recorders[0]
     with bounded(front, memory_mib=64) as cost:
-        clients = attackers(front, 8)
+        clients = list(attackers(front, 8))
         recorder.reset(big_answer)
         for client in clients:
             client.send(frames.settings((frames.INITIAL_WINDOW_SIZE, window)))
@@ -403,7 +410,7 @@ def test_row_26_windows_that_stay_shut(front, window):
 def test_row_23_windows_of_one_octet(front):
     """A window that opens octet by octet makes no flood of frames."""
     recorder = front.recorders[0]
-    clients = attackers(front, 4)
+    clients = list(attackers(front, 4))
     recorder.reset(big_answer)
     with bounded(front, memory_mib=64) as cost:
         for client in clients:
@@ -422,7 +429,7 @@ def test_row_23_windows_open_but_nothing_is_read(front):
     """All the windows in the world, and a socket that is never read: what waits is bounded."""
     recorder = front.recorders[0]
     with bounded(front, memory_mib=64) as cost:
-        clients = attackers(front, 4, receive_buffer=4096)
+        clients = list(attackers(front, 4, receive_buffer=4096))
         recorder.reset(big_answer)
         for client in clients:
             client.send(frames.settings((frames.INITIAL_WINDOW_SIZE, frames.MAX_WINDOW)))
@@ -460,7 +467,7 @@ def test_row_28_nothing_is_taken_for_a_length_that_was_claimed(front):
         frames.request("POST", fields=[("content-type", "application/grpc"), ("te", "trailers")])
     )
     with bounded(front, memory_mib=8) as cost:
-        clients = attackers(front, 10)
+        clients = list(attackers(front, 10))
         for client in clients:
             client.send(frames.headers(1, block, end_stream=False), frames.data(1, claim, False))
             cost.units += 1

@@ -299,7 +299,7 @@ def play(client, stream, fields, body):
         frames.headers(stream, frames.block(fields), end_stream=body is None),
         frames.data(stream, body) if body is not None else b"",
     )
-    client.answer(stream, 3)
+    client.answer(stream)
     return client.answers.get(stream)
 
 
@@ -331,7 +331,7 @@ def test_hostile_fields_never_reach_the_upstream_in_doubt(front):
         if client is None or client.closed or client.goaways or stream > 190:
             if client:
                 client.close()
-            client, stream = Http2(port, timeout=3).start(), 1
+            client, stream = Http2(port).start(), 1
         web.reset()
         answer = play(client, stream, fields, body)
         stream += 2

@@ -8,7 +8,7 @@ from wire import get
 
 
 def speaks(port, tls=None):
-    with Http2(port, tls, timeout=3) as client:
+    with Http2(port, tls, timeout=30) as client:
         client.start(wait=False)
         client.until(lambda: client.greeted or client.closed)
         return client.greeted

@@ -54,7 +54,7 @@ class Gate:
         self.opened = threading.Event()
 
     def __call__(self, request, connection):
-        self.opened.wait(20)
+        self.opened.wait(60)
         connection.respond(request.stream)
 
 
@@ -79,7 +79,7 @@ def test_sockets_count_as_connections(nodes, ports, recorder):
     gate, port = Gate(), ports.take()
     web = recorder(gate, settings=[(frames.MAX_CONCURRENT_STREAMS, 8)])
     serve(nodes, port, [web], workers=4, limits={"max_connections": 2}, connect_timeout="15s")
-    clients = [Http2(port, timeout=15) for _ in range(8)]
+    clients = [Http2(port, timeout=30) for _ in range(8)]
     for client in clients:
         client.start()
         for stream in range(1, 11, 2):
@@ -167,7 +167,7 @@ def test_streams_of_a_connection_share_its_rate(nodes, ports, recorder):
         with Http2(port) as client:
             client.start()
             assert [client.get(s).status for s in (1, 3, 5)] == [200, 200, 429]
-            assert 90 <= int(client.answers[5].values("retry-after")[0]) <= 100
+            assert 50 <= int(client.answers[5].values("retry-after")[0]) <= 100
             assert client.ponged(), "the connection goes on"
 
 

@@ -61,7 +61,7 @@ def test_a_request_of_http_1(web):
 def test_bodies_of_http_1(web):
     web.reset(lambda request, c: c.respond(request.stream, body=request.body))
     body = bytes(range(256)) * 1024
-    assert get(web.listener, method="POST", body=body, timeout=10).body == body
+    assert get(web.listener, method="POST", body=body, timeout=30).body == body
     assert web.complete()[0].header("content-length") == str(len(body))
     with Client(web.listener) as client:
         client.send(
@@ -119,7 +119,7 @@ def test_many_requests_share_few_connections(web, client):
     gate = threading.Event()
 
     def answer(request, c):
-        gate.wait(5)
+        gate.wait(30)
         c.respond(request.stream, body=request.target.encode())
 
     web.reset(answer)
@@ -138,7 +138,7 @@ def test_no_more_streams_than_the_upstream_allows(tmp_path, ports):
     gate = threading.Event()
 
     def answer(request, c):
-        gate.wait(5)
+        gate.wait(30)
         c.respond(request.stream)
 
     def upstream():
@@ -297,7 +297,7 @@ def test_bad_answers(web, kind, version):
             assert client.get(3).status == 200, client.story()
     else:
         try:
-            assert get(web.listener, timeout=6).status == 502
+            assert get(web.listener, timeout=30).status == 502
         except Closed as cut:
             assert getattr(cut, "partial", None) or not cut.args[0], cut
     web.reset()
@@ -333,7 +333,7 @@ def test_floods_from_an_upstream(shared, web, kind):
     cpu = sum(cpu_seconds(pid) for pid in pids)
     memory = sum(rss_kib(pid) for pid in pids)
     web.reset(answer)
-    with Http2(web.listener, timeout=8) as client:
+    with Http2(web.listener, timeout=30) as client:
         client.start().ask(1)
         client.answer(1)
         assert client.ponged(), client.story()

@@ -29,7 +29,7 @@ def faults():
     """Plays everything once for all tests of this file."""
     ports, recorders = Ports(), [Recorder() for _ in range(LANES)]
     known = vectors.load()
-    timeouts = {"head": "2s", "idle": "3s", "request": "4s"}
+    timeouts = {"head": "5s", "idle": "8s", "request": "10s"}
     services, listeners, lanes = [], [], []
     for number, recorder in enumerate(recorders):
         name, port, guarded = f"up-{number}", ports.take(), ports.take()
@@ -60,7 +60,7 @@ def faults():
                 ],
             )
         )
-        lanes.append(cases.Lane(port, guarded, recorder))
+        lanes.append(cases.Lane(port, guarded, recorder, head_timeout=5.0, read_timeout=30.0))
     node = Node(ports, asan=True, services=services, listeners=listeners)
     try:
         node.start()

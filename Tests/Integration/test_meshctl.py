@@ -27,7 +27,7 @@ def run(*arguments, env=None):
         [binary("meshctl"), *arguments],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         env=env,
         check=False,
     )

@@ -159,7 +159,7 @@ def test_wrong_usage_of_install(arguments):
         [ROOT / "tools/install", *arguments],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
     )
     assert done.returncode == 64 and done.stderr.startswith("install: ")
@@ -201,7 +201,7 @@ def test_the_data_plane_tells_its_manager(manager, tmp_path):
         assert (tmp_path / "control.sock").is_socket()
         child.send_signal(signal.SIGTERM)
         wait_for(lambda: manager.heard("STOPPING=1"), 10, "the data plane stops")
-        assert child.wait(20) == 0
+        assert child.wait(60) == 0
     finally:
         child.kill()
         child.wait()

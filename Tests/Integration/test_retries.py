@@ -2,10 +2,8 @@
 and never more often than a fifth of what clients ask.
 """
 
-import time
-
 from ringmesh import listener, service
-from wire import get
+from wire import HOLD, get
 
 
 def answering(status, body=b"x"):
@@ -54,23 +52,19 @@ def test_post_is_tried_again_only_when_asked(nodes, ports, recorders):
 
 def test_a_silent_instance_is_left_for_another(nodes, ports, recorders):
     def silent(request, client):
-        time.sleep(3)
-        return answering(200, b"late")(request, client)
+        return HOLD
 
     slow, good, port = recorders(silent), recorders(answering(200, b"good")), ports.take()
     serve(nodes, port, [slow, good], num_retries=1, try_timeout="100ms")
-    began = time.monotonic()
     assert [get(port).body for _ in range(4)] == [b"good"] * 4
-    assert time.monotonic() - began < 2.5
     assert len(slow.requests) > 0
 
 
 def test_silence_everywhere_is_504(nodes, ports, recorders):
-    slow, port = recorders(lambda request, client: time.sleep(1)), ports.take()
+    slow, port = recorders(lambda request, client: HOLD), ports.take()
     serve(nodes, port, [slow], num_retries=1, try_timeout="100ms", retry_backoff="0s")
-    began = time.monotonic()
     assert get(port).status == 504
-    assert time.monotonic() - began < 0.9
+    assert len(slow.requests) == 2
 
 
 def test_a_retry_storm_is_bounded(nodes, ports, recorders):

@@ -33,7 +33,7 @@ class FreshConnections:
     def __exit__(self, *_):
         self.stopping.set()
         for thread in self.threads:
-            thread.join(10)
+            thread.join(30)
 
     def run(self):
         while not self.stopping.wait(0.005):
@@ -172,5 +172,5 @@ def test_a_root_needs_both_its_files(nodes, tmp_path):
     cert, _ = authority(tmp_path)
     node = nodes(mesh={"ca_cert": str(cert)})
     node.start(ready=False)
-    assert node.control.wait(10) == 78
+    assert node.control.wait(60) == 78
     assert "write ca_key, too" in node.control.tail()

@@ -19,10 +19,17 @@ def start(nodes, ports, recorders, answer, **timeouts):
 
 
 def test_504_in_time(nodes, ports, recorders):
+    """Never too early; in time at least once in twenty, since others may take the processor."""
     _, web, port = start(nodes, ports, recorders, lambda request, client: HOLD)
-    begun = time.monotonic()
-    assert get(port).status == 504
-    assert 0.9 <= time.monotonic() - begun <= 2
+    took = 60.0
+    for _ in range(20):
+        begun = time.monotonic()
+        assert get(port).status == 504
+        took = time.monotonic() - begun
+        assert took >= 0.9
+        if took <= 1.5:
+            break
+    assert took <= 1.5, "always late"
     wait_for(lambda: not web.open, 2, "the silent upstream is let go")
 
 
@@ -30,14 +37,13 @@ def test_others_are_served_meanwhile(nodes, ports, recorders):
     def answer(request, client):
         return HOLD if request.target == "/silent" else b"HTTP/1.1 204 No Content\r\n\r\n"
 
-    _, _, port = start(nodes, ports, recorders, answer, request="3s")
+    _, web, port = start(nodes, ports, recorders, answer, request="60s")
     stuck = [Client(port) for _ in range(50)]
     for client in stuck:
         client.send(b"GET /silent HTTP/1.1\r\nHost: ex.test\r\n\r\n")
     for _ in range(20):
-        begun = time.monotonic()
         assert get(port, "/fast").status == 204
-        assert time.monotonic() - begun < 0.5
+    assert len(web.open) >= 50, "the stuck ones are over"
     for client in stuck:
         client.close()
 

@@ -70,7 +70,7 @@ class World:
         return made
 
     def dial(self, name="ex.test", port=None, made=None, session=None):
-        plain = socket.create_connection(("127.0.0.1", port or self.open), timeout=10)
+        plain = socket.create_connection(("127.0.0.1", port or self.open), timeout=30)
         try:
             made = made or self.context()
             return made.wrap_socket(plain, server_hostname=name, session=session)
@@ -92,7 +92,7 @@ class World:
 
     def alert(self, data, port=None):
         """The alert that answers these bytes; None when there is none. Nothing may follow it."""
-        with socket.create_connection(("127.0.0.1", port or self.open), timeout=10) as sock:
+        with socket.create_connection(("127.0.0.1", port or self.open), timeout=30) as sock:
             sock.sendall(data)
             answer = b""
             with contextlib.suppress(ConnectionResetError):

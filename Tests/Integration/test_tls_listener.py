@@ -53,7 +53,7 @@ def context(authorities, client=None, version=None):
 
 
 def dial(port, made, name="ex.test", session=None):
-    plain = socket.create_connection(("127.0.0.1", port), timeout=5)
+    plain = socket.create_connection(("127.0.0.1", port), timeout=30)
     try:
         return made.wrap_socket(plain, server_hostname=name, session=session)
     except (OSError, ssl.SSLError):
@@ -142,7 +142,7 @@ def test_large_bodies_over_tls(start, authorities):
         )
 
     node.web.reset(answer)
-    with Client(port, dial(port, context(authorities)), timeout=20) as client:
+    with Client(port, dial(port, context(authorities)), timeout=60) as client:
         assert client.get("/", "ex.test", "POST", body=data).body == data
 
 

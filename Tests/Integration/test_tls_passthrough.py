@@ -34,7 +34,7 @@ class Terminator:
             threading.Thread(target=self.serve, args=(plain,), daemon=True).start()
 
     def serve(self, plain):
-        plain.settimeout(5)
+        plain.settimeout(30)
         with contextlib.suppress(OSError), plain:
             with self.context.wrap_socket(plain, server_side=True) as sock:
                 sock.sendall(self.name + b":" + sock.recv(100))
@@ -42,7 +42,7 @@ class Terminator:
     def close(self):
         self.sock.shutdown(socket.SHUT_RDWR)
         self.sock.close()
-        self.thread.join(5)
+        self.thread.join(30)
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def start(nodes, ports, servers):
 
 def ask(port, context, name):
     with (
-        socket.create_connection(("127.0.0.1", port), timeout=5) as plain,
+        socket.create_connection(("127.0.0.1", port), timeout=30) as plain,
         context.wrap_socket(plain, server_hostname=name) as sock,
     ):
         sock.sendall(b"hi")
@@ -137,7 +137,7 @@ def test_a_hello_in_pieces(start, size):
     """Segments of any size reach the service as one hello."""
     port, context = start()
     client, incoming, outgoing = hello(context, "db.test")
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as sock:
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         first = outgoing.read()
         for at in range(0, len(first), size):
@@ -150,7 +150,7 @@ def test_a_hello_in_many_records(start):
     client, incoming, outgoing = hello(context, "db.test")
     message = outgoing.read()[5:]
     records = [message[at : at + 50] for at in range(0, len(message), 50)]
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as sock:
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as sock:
         for record in records:
             sock.sendall(b"\x16\x03\x01" + len(record).to_bytes(2, "big") + record)
         assert finish(client, incoming, outgoing, sock) == b"db:hi"
@@ -163,6 +163,6 @@ def test_a_hello_of_post_quantum_size(start):
     client, incoming, outgoing = hello(context, "db.test")
     first = outgoing.read()
     assert 6000 < len(first) < 16384
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as sock:
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as sock:
         sock.sendall(first)
         assert finish(client, incoming, outgoing, sock) == b"db:hi"

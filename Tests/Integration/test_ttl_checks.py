@@ -85,7 +85,7 @@ def put(node, target, document):
     body = json.dumps(document).encode()
     head = f"PUT {target} HTTP/1.1\r\nHost: node\r\nConnection: close\r\nContent-Length: "
     with socket.socket(socket.AF_UNIX) as sock:
-        sock.settimeout(5)
+        sock.settimeout(30)
         sock.connect(str(node.admin_socket))
         sock.sendall(head.encode() + b"%d\r\n\r\n%s" % (len(body), body))
         answer = b"".join(iter(lambda: sock.recv(65536), b""))

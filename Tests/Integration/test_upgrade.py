@@ -82,7 +82,7 @@ def test_refused_connect(edge):
         answer = read_response(client.stream)
         assert (answer.status, answer.body) == (403, b"no")
         client.send(b"GET /SMUGGLED HTTP/1.1\r\nHost: ex.test\r\n\r\n")
-        client.closes_within(0.5)
+        client.stays_open(0.5)
     assert all(r.method == "CONNECT" or r.complete for r in edge.requests)
 
 

@@ -26,7 +26,7 @@ class Gate:
         with self.lock:
             self.inside += 1
             self.most = max(self.most, self.inside)
-        self.opened.wait(20)
+        self.opened.wait(60)
         with self.lock:
             self.inside -= 1
         return b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -43,7 +43,7 @@ def serve(nodes, port, recorders, workers=4, **keys):
 
 
 def ask(port, count):
-    clients = [Client(port, timeout=20) for _ in range(count)]
+    clients = [Client(port, timeout=60) for _ in range(count)]
     for client in clients:
         client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     return clients

@@ -1,12 +1,15 @@
 """Proves that one worker's death is its own.
 
-`kill -9` of one worker under load: only connections of that worker fail; within a second the slot
-serves again with the same listening sockets; the other worker does not notice.
+`kill -9` of one worker under load: only connections of that worker fail; the slot serves again with
+the same listening sockets; the other worker does not notice. That the first replacement is started
+at once, without a pause, is held by Tests/CUnit/worker_life_test.c.
 """
 
+import contextlib
 import time
 
 from load import Load
+from processes import children
 from ringmesh import listener, service, sockets_of
 from wire import get, wait_for
 
@@ -21,17 +24,15 @@ def test_only_its_connections_fail(nodes, ports, recorders):
         load.wait_for_more(300)
         mine = {remote for local, remote in sockets_of(victim) if local == port}
         assert 0 < len(mine) < 16, "both workers must serve before one is killed"
-        killed = time.monotonic()
         node.kill_worker(victim)
         wait_for(lambda: len(set(node.worker_pids()) - {victim, other, 0}) == 1, 3, "a new worker")
-        back = time.monotonic() - killed
         load.wait_for_more(500)
         time.sleep(0.5)
     strangers = [f for f in load.failures if f.local_port not in mine]
     assert strangers == [], strangers
     assert len(load.failures) <= len(mine), [f.what for f in load.failures]
-    assert load.slowest < 1.0, f"a request waited {load.slowest:.1f} s for the replacement"
-    assert back < 1.5, f"the replacement was seen only after {back:.1f} s"
+    starts = {w["id"]: w["starts"] for w in node.workers()}
+    assert sorted(starts.values()) == [1, 2], "one replacement was enough"
     assert other in node.worker_pids(), "the other worker was replaced too"
 
 
@@ -62,15 +63,24 @@ def test_replacement_knows_what_changed_meanwhile(mesh):
 
 
 def test_crash_loop_is_reported(mesh):
-    """A slot that crashes three times in ten seconds is taken out, said so, and not for ever."""
+    """A slot that crashes three times in ten seconds is taken out, said so, and not for ever. It is
+    out for longer each time, so that whoever asks slowly sees it, too.
+    """
     pair = mesh()
     node = pair.node
-    other = node.workers()[1]["pid"]
-    for _ in range(3):
-        victim = wait_for(lambda: node.workers()[0]["pid"], 3, "worker 0 runs")
-        node.kill_worker(victim)
-        wait_for(lambda pid=victim: node.workers()[0]["pid"] != pid, 3, "worker 0 is replaced")
-    wait_for(lambda: node.workers()[0]["state"] == "broken", 3, "worker 0 is called broken")
+    victim, other = node.worker_pids()
+    supervisor = node.supervisor()
+    others = set(children(supervisor)) - {victim}
+
+    def broken():
+        for _ in range(3):
+            for pid in set(children(supervisor)) - others:
+                with contextlib.suppress(ProcessLookupError):
+                    node.kill_worker(pid)
+            time.sleep(0.3)
+        return node.workers()[0]["state"] == "broken"
+
+    wait_for(broken, 60, "worker 0 is called broken")
     assert {get(pair.local, "/", "web").status for _ in range(24)} == {200}
     assert node.workers()[1]["pid"] == other
-    wait_for(lambda: node.workers()[0]["state"] == "serving", 30, "worker 0 is tried again")
+    wait_for(lambda: node.workers()[0]["state"] == "serving", 90, "worker 0 is tried again")

@@ -22,7 +22,7 @@ pytestmark = [http2.needed, http2.needed_upstream]
 
 BIG = 8 << 20
 NO_LIMIT = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
-SECONDS = 10
+SECONDS = 60
 
 
 class Service(grpc.GenericRpcHandler):
@@ -106,7 +106,7 @@ def way(request, nodes, ports, tmp_path):
     grpc.channel_ready_future(channel).result(SECONDS)
     yield Way(channel, handler, server, node)
     channel.close()
-    server.stop(0).wait(5)
+    server.stop(0).wait(SECONDS)
 
 
 def plain(nodes, ports, _tmp_path, behind):
@@ -229,15 +229,15 @@ def test_a_deadline_reaches_the_server(way):
     with pytest.raises(grpc.RpcError) as told:
         way.call("Hang")(b"", timeout=0.5)
     assert told.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
-    assert 0.4 < time.monotonic() - begun < 2
-    assert way.service.cancelled.wait(2), "the server was not told"
+    assert 0.4 < time.monotonic() - begun < SECONDS
+    assert way.service.cancelled.wait(SECONDS), "the server was not told"
 
 
 def test_cancellation_reaches_the_server(way):
     call = way.call("Hang").future(b"", timeout=SECONDS)
-    assert way.service.began.wait(5)
+    assert way.service.began.wait(SECONDS)
     call.cancel()
-    assert way.service.cancelled.wait(2), "the server was not told"
+    assert way.service.cancelled.wait(SECONDS), "the server was not told"
     assert way.call("Echo")(b"on", timeout=SECONDS) == b"on"
 
 
@@ -246,7 +246,7 @@ def test_a_stream_that_is_cancelled_in_the_middle(way):
     for _ in range(100):
         next(stream)
     stream.cancel()
-    assert way.service.cancelled.wait(2), "the server was not told"
+    assert way.service.cancelled.wait(SECONDS), "the server was not told"
     assert way.call("Echo")(b"on", timeout=SECONDS) == b"on"
 
 
@@ -263,7 +263,7 @@ def test_a_reader_that_stops_stops_the_server(way):
 
 
 def test_a_server_that_is_gone_is_unavailable(way):
-    way.server.stop(0).wait(5)
+    way.server.stop(0).wait(SECONDS)
 
     def code():
         with pytest.raises(grpc.RpcError) as told:

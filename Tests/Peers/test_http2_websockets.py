@@ -42,7 +42,7 @@ def server():
         running.port, running.paths = running.socket.getsockname()[1], paths
         yield running
         running.shutdown()
-        thread.join(5)
+        thread.join(30)
 
 
 class Socket:

@@ -157,7 +157,7 @@ class Reader:
             except OSError:
                 return
             with sock:
-                sock.settimeout(5)
+                sock.settimeout(30)
                 data = b""
                 while b"\r\n\r\n" not in data[16:]:  # the signature has one, too
                     data += sock.recv(65536)
@@ -210,7 +210,7 @@ def told(nodes, ports, tmp_path):
         context.set_alpn_protocols(["http/1.1"])
         if with_certificate:
             context.load_cert_chain(*client)
-        plain = socket.create_connection(("127.0.0.1", port), timeout=5)
+        plain = socket.create_connection(("127.0.0.1", port), timeout=30)
         with context.wrap_socket(plain, server_hostname="edge.test") as sock:
             assert Client(port, sock=sock).get("/", "edge.test").status == 200
             assert reader.sums[-1], "the CRC32c is another"

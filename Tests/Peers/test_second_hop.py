@@ -67,7 +67,7 @@ def hop(request, nodes, ports, recorders, tmp_path):
 def test_same_number_of_requests(hop):
     port, recorder = hop.ports[0], hop.recorders[0]
     rounds = 5
-    with Client(port, timeout=10) as client:
+    with Client(port, timeout=30) as client:
         for _ in range(rounds):
             for request in REQUESTS:
                 client.send(request)
@@ -93,7 +93,7 @@ def streams():
 def statuses_of(port, data, reading):
     """The final answers, in order, until the connection ends."""
     statuses, methods = [], [*(r.method for r in reading.requests), reading.cut_method, "GET"]
-    with Client(port, timeout=10) as client:
+    with Client(port, timeout=30) as client:
         client.send(data)
         try:
             client.sock.shutdown(socket.SHUT_WR)

@@ -26,7 +26,7 @@ def server():
         thread.start()
         yield running.socket.getsockname()[1]
         running.shutdown()
-        thread.join(5)
+        thread.join(30)
 
 
 def test_echo_through_a_listener(nodes, ports, server):
@@ -40,7 +40,7 @@ def test_echo_through_a_listener(nodes, ports, server):
         websocket.send("text ünïcode")
         assert websocket.recv(10) == "text ünïcode"
         pong = websocket.ping()
-        assert pong.wait(5)
+        assert pong.wait(30)
     assert websocket.close_code == 1000
 
 
