@@ -17,25 +17,51 @@ def pytest_runtest_makereport(item, call):
         item.failed_call = report.failed
 
 
-# No byte of these passes a worker, or they choose their engines themselves: a run for one engine
+# What these prove does not pass through a worker's engine (commands, API, names, documents, units,
+# foreign software among itself), or they choose their engines themselves: a run for one engine
 # leaves them out.
 ANY_ENGINE = {
     "test_admin",
     "test_bad_configuration",
+    "test_consul_clients",
+    "test_consul_samples",
+    "test_consul_state_clients",
+    "test_dns",
     "test_documents",
     "test_engines",
     "test_harness",
+    "test_http2_standin",
     "test_meshctl",
+    "test_package",
+    "test_standin_cases",
     "test_store_trouble",
 }
+# The files that take longest, begun first, so that no process is left alone with one at the end.
+LONGEST = [
+    "test_dataplane_upgrade",
+    "test_root_rotation",
+    "test_documents",
+    "test_http2_attacks",
+    "test_soak",
+    "test_attacks",
+    "test_http_cases",
+    "test_http2_upstream",
+    "test_tracing",
+    "test_bodies",
+    "test_http2_messages",
+    "test_differential",
+    "test_tls_scanners",
+    "test_second_hop",
+]
 
 
 def pytest_collection_modifyitems(config, items):
-    if engine() is None:
-        return
-    left_out = [item for item in items if item.path.stem in ANY_ENGINE]
-    config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if item.path.stem not in ANY_ENGINE]
+    if engine() is not None:
+        left_out = [item for item in items if item.path.stem in ANY_ENGINE]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item.path.stem not in ANY_ENGINE]
+    places = {stem: at for at, stem in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
 
 
 @pytest.fixture
