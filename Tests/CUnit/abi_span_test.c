@@ -77,3 +77,24 @@ TEST(what_is_no_span_is_skipped)
         free(ring);
     }
 }
+
+/* Head counts fewer bytes than the record says that it has, by any number of them. */
+TEST(a_span_that_was_cut_anywhere_is_none)
+{
+    static union buffer in, out;
+    struct abi_records *ring = calloc(1, abi_span_ring_bytes());
+
+    MUST(ring != NULL);
+    make(&in, 104);
+    CHECK_INT(abi_span_ring_put(ring, &in.span), 1);
+    for (uint32_t cut = 1; cut <= in.span.length; cut++) {
+        uint64_t tail = 0;
+
+        cunit_context("%u of %u bytes", in.span.length - cut, in.span.length);
+        ring->head = in.span.length - cut;
+        CHECK_INT(abi_span_ring_next(ring, &tail, &out.span),
+                  cut == in.span.length ? ABI_RECORDS_EMPTY : ABI_RECORDS_BROKEN);
+        CHECK_UINT(tail, ring->head);
+    }
+    free(ring);
+}
