@@ -126,7 +126,10 @@ let swiftTargets: [Target] = [
     swiftRoom("MeshConfig", ["MeshModel", "CLibYAML"]),
     swiftRoom(
         "MeshTelemetry",
-        [logging, .product(name: "SwiftProtobuf", package: "swift-protobuf")]),
+        [
+            logging, .product(name: "SwiftProtobuf", package: "swift-protobuf"), "CMeshBase",
+            "CMeshCompress",
+        ]),
     swiftRoom("MeshAuthz", ["MeshModel"]),
     swiftRoom("MeshACL", ["MeshModel"]),
     swiftRoom(

@@ -65,9 +65,11 @@ SWIFT_C_MODULES = {
     "CMeshABI": {"MeshTables", "MeshWorkers"},
     "CMeshTable": {"MeshTables"},
     # Explanations ask the C lookups themselves, with hosts and paths in the form the workers use.
-    "CMeshBase": {"MeshTables"},
+    "CMeshBase": {"MeshTables", "MeshTelemetry"},
     "CMeshWire": {"MeshTables"},
     "CMeshShm": {"MeshWorkers", "MeshProcess"},
+    # Spans leave in the coding that answers have; zlib keeps its one door.
+    "CMeshCompress": {"MeshTelemetry"},
     "CLibYAML": {"MeshConfig"},
 }
 

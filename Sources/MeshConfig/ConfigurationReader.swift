@@ -137,6 +137,7 @@ struct ConfigurationReader {
         let tracing = TracingDefinition(
             endpoint: otlp.text("endpoint").flatMap { try? TracingDefinition.url($0) },
             headers: otlp.textMap("headers"), timeout: otlp.duration("timeout") ?? .seconds(10),
+            compression: otlp.choice("compression", TracingDefinition.Compression.self) ?? .none,
             sample: fields.decimal("sample") ?? 0.01,
             serviceName: fields.filled("service_name") ?? "ringmesh")
         sink.report(tracing.problems(), in: fields.node, fields.schema, ["tracing"])

@@ -1,10 +1,17 @@
 /// Where spans of sampled requests are sent, and which requests are.
 package struct TracingDefinition: Hashable, Sendable {
+    /// How bodies are coded on their way to the collector.
+    package enum Compression: String, Sendable {
+        case none
+        case gzip
+    }
+
     /// The URL that spans are posted to; nil: nothing is sent.
     package var endpoint: String?
     /// Fields of every request, their values secret.
     package var headers: [String: String]
     package var timeout: MeshDuration
+    package var compression: Compression
     /// The share of requests without a traceparent that is sampled.
     package var sample: Double
     /// What spans of the node's own listeners are said to come from.
@@ -14,12 +21,13 @@ package struct TracingDefinition: Hashable, Sendable {
 
     package init(
         endpoint: String? = nil, headers: [String: String] = [:],
-        timeout: MeshDuration = .seconds(10), sample: Double = 0.01,
-        serviceName: String = "ringmesh"
+        timeout: MeshDuration = .seconds(10), compression: Compression = .none,
+        sample: Double = 0.01, serviceName: String = "ringmesh"
     ) {
         self.endpoint = endpoint
         self.headers = headers
         self.timeout = timeout
+        self.compression = compression
         self.sample = sample
         self.serviceName = serviceName
     }

@@ -284,6 +284,21 @@ def test_a_slow_collector_slows_nobody(plain, collector):
     wait_for(lambda: len(collector.spans) == 202, what="the spans of all")
 
 
+def test_batches_in_gzip(plain, collector):
+    node = plain(otlp={"compression": "gzip"})
+    traces = []
+    for number in range(100, 150):
+        field, trace = parent(number)
+        assert get(node.port, headers=[field, f"User-Agent: {number}"]).status == 200
+        traces.append(trace)
+    for number, trace in enumerate(traces, 100):
+        server, _ = collector.wait(trace, 2)
+        assert server["user_agent.original"] == str(number)
+    for _, fields, _, _ in collector.requests:
+        assert fields["Content-Encoding"] == "gzip"
+        assert fields["Content-Type"] == "application/x-protobuf"
+
+
 def test_headers_reach_the_collector_and_nobody_else(plain, collector):
     node = plain(otlp={"headers": {"authorization": SECRET}})
     field, trace = parent(10)

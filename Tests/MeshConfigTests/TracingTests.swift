@@ -13,7 +13,8 @@ import Testing
         let read = try load(
             """
             tracing:
-              otlp: { endpoint: "https://c.example.com:4318", headers: { x-key: abc }, timeout: 3s }
+              otlp: { endpoint: "https://c.example.com:4318", headers: { x-key: abc }, timeout: 3s,
+                compression: gzip }
               sample: 0.5
               service_name: edge
             listeners:
@@ -21,6 +22,7 @@ import Testing
             """)
         #expect(read.tracing.endpoint == "https://c.example.com:4318/v1/traces")
         #expect(read.tracing.headers == ["x-key": "abc"] && read.tracing.timeout == .seconds(3))
+        #expect(read.tracing.compression == .gzip)
         #expect(read.tracing.sample == 0.5 && read.tracing.serviceName == "edge")
         #expect(read.listeners[0].value.trace == .init(start: false, sample: 1, export: false))
         #expect(read.rendered().contains("x-key") && !read.rendered().contains("abc"))
@@ -43,6 +45,7 @@ import Testing
         ("{ otlp: { endpoint: \"http://a:b@h\" } }", ["1:30 tracing.otlp.endpoint"]),
         ("{ otlp: { endpoint: \"http://h/#x\" } }", ["1:30 tracing.otlp.endpoint"]),
         ("{ otlp: { endpoint: \"http://a b\" } }", ["1:30 tracing.otlp.endpoint"]),
+        ("{ otlp: { compression: zstd } }", ["1:33 tracing.otlp.compression"]),
         ("{ otlp: { timeout: 0s } }", ["1:29 tracing.otlp.timeout"]),
         ("{ otlp: { headers: { \"a b\": c } } }", ["1:29 tracing.otlp.headers"]),
         ("{ otlp: { headers: { a: \"b\\nc\" } } }", ["1:29 tracing.otlp.headers"]),

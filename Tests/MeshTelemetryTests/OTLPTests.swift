@@ -56,6 +56,27 @@ import Testing
         #expect(try OTLPRequest.encode([], resource: Self.resource).isEmpty)
     }
 
+    /// Head and trailer as RFC 1952 has them; what lies between is undone where real collectors
+    /// are asked.
+    @Test(arguments: [0, 1, 512])
+    func bodiesInGzip(_ count: Int) throws {
+        let spans = (0..<count).map { Self.span("s\($0 % 3)", id: UInt8($0 % 255 + 1)) }
+        let body = try OTLPRequest.encode(spans, resource: Self.resource)
+        let coded = try #require(Gzip.compressed(body))
+        #expect(coded.starts(with: [0x1f, 0x8b, 8]))
+        let size = coded.suffix(4).reversed().reduce(0) { $0 << 8 | Int($1) }
+        #expect(size == body.count)
+        if count > 1 { #expect(coded.count < body.count / 8) }
+    }
+
+    /// What cannot be made smaller needs more room than was thought of.
+    @Test func noiseInGzip() throws {
+        var generator = SystemRandomNumberGenerator()
+        let noise = (0..<300_000).map { _ in UInt8.random(in: 0...255, using: &generator) }
+        let coded = try #require(Gzip.compressed(noise))
+        #expect(coded.count > noise.count && coded.count < noise.count + 1000)
+    }
+
     @Test func aClockThatWasSetBackMakesNoNegativeSpan() throws {
         var span = Self.span()
         (span.startNanoseconds, span.endNanoseconds) = (9, 5)

@@ -292,6 +292,9 @@ package enum RootKeys {
             .key(
                 "timeout", .duration(.milliseconds(100) ... .seconds(300), zero: false),
                 default: "10s", "How long one request to it may take."),
+            .key(
+                "compression", .choice(["none", "gzip"]), default: "none",
+                "How bodies of requests to it are coded.", example: "gzip"),
         ])
 
     private static let endpointRule = TextRule(name: "URL of a collector", mayBeEmpty: true) {

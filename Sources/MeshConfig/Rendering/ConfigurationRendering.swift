@@ -46,6 +46,7 @@ extension Configuration {
                     ("endpoint", .text(tracing.endpoint ?? "")),
                     ("headers", .texts(tracing.headers.mapValues { _ in "***" }) ?? .map([])),
                     ("timeout", .duration(tracing.timeout)),
+                    ("compression", .text(tracing.compression.rawValue)),
                 ])
             ), ("sample", .text("\(tracing.sample)")),
             ("service_name", .text(tracing.serviceName)),

@@ -122,13 +122,17 @@ actor SpanExporter {
     /// nil: there was no answer.
     private func ask(_ batch: [TraceSpan]) async -> OTLPAnswer? {
         do {
-            let headers =
+            var headers =
                 [("Content-Type", OTLPRequest.contentType), ("User-Agent", "ringmesh-otlp")]
                 + tracing.headers.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+            var body = try OTLPRequest.encode(batch, resource: resource)
+            if tracing.compression == .gzip, let coded = Gzip.compressed(body) {
+                body = coded
+                headers.append(("Content-Encoding", "gzip"))
+            }
             let response = try await http.send(
                 OutboundRequest(
-                    "POST", url: endpoint, headers: headers,
-                    body: try OTLPRequest.encode(batch, resource: resource),
+                    "POST", url: endpoint, headers: headers, body: body,
                     timeout: tracing.timeout.duration, bodyLimit: 65_536, excess: .cut))
             let answer = OTLPAnswer(
                 status: response.status, retryAfter: response.header("Retry-After"),
