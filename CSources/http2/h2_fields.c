@@ -1,5 +1,6 @@
 /* HTTP/1.1 text becomes a list of fields. The text is our own: written by the proxy from heads that
- * were parsed. The library lowers the names and copies all. */
+ * were parsed. The library lowers the names and copies all, but for names that most heads have:
+ * those it is lent. */
 #include <string.h>
 
 #include "h2_private.h"
@@ -10,7 +11,7 @@ static inline nghttp2_nv *place(struct h2_list *list)
     return list->count == H2_MAX_LIST ? NULL : &list->fields[list->count];
 }
 
-/* One of the pseudo fields, in front of all others. */
+/* One of the pseudo fields, in front of all others; `name` is static. */
 static void add(struct h2_list *list, struct bytes name, struct bytes value)
 {
     list->fields[list->count++] = (nghttp2_nv){
@@ -18,7 +19,7 @@ static void add(struct h2_list *list, struct bytes name, struct bytes value)
         .value = (uint8_t *)(uintptr_t)value.ptr,
         .namelen = name.len,
         .valuelen = value.len,
-        .flags = NGHTTP2_NV_FLAG_NONE,
+        .flags = NGHTTP2_NV_FLAG_NO_COPY_NAME,
     };
 }
 
@@ -29,22 +30,74 @@ static inline struct bytes name_of(const nghttp2_nv *field)
     return bytes_of(field->name, field->namelen);
 }
 
-/* Fields of a connection of HTTP/1.1 (RFC 9113 8.2.2). */
-static inline bool is_of_connection(struct bytes name)
+/* Eight bytes in lower case, if they are letters and `-`. What else becomes such a byte is no part
+ * of a name: the heads were parsed. */
+static inline uint64_t lower8(const uint8_t *at)
 {
+    uint64_t word;
+
+    memcpy(&word, at, sizeof(word));
+    return word | 0x2020202020202020ULL;
+}
+
+static inline uint32_t lower4(const uint8_t *at)
+{
+    uint32_t word;
+
+    memcpy(&word, at, sizeof(word));
+    return word | 0x20202020u;
+}
+
+/* Whether the field has this name of 4 to 16 bytes, in lower case, and the same length as it is
+ * known to have. Then static memory takes the name's place, which the library need not copy. */
+static inline bool lend(nghttp2_nv *field, struct bytes name)
+{
+    const uint8_t *a = field->name;
+    const uint8_t *b = name.ptr;
+    bool same =
+        name.len < 8
+            ? lower4(a) == lower4(b) && lower4(a + name.len - 4) == lower4(b + name.len - 4)
+            : lower8(a) == lower8(b) && lower8(a + name.len - 8) == lower8(b + name.len - 8);
+
+    if (same) {
+        field->name = (uint8_t *)(uintptr_t)b;
+        field->flags = NGHTTP2_NV_FLAG_NO_COPY_NAME;
+    }
+    return same;
+}
+
+#define LEND(field, literal) lend((field), BYTES_LITERAL(literal))
+
+/* Whether the field goes to the peer: those of a connection of HTTP/1.1 do not (RFC 9113 8.2.2). A
+ * name that most heads have is lent on the way. */
+static inline bool passes(nghttp2_nv *field)
+{
+    struct bytes name = name_of(field);
+
     switch (name.len) {
+    case 4:
+        return LEND(field, "date") || LEND(field, "etag") || LEND(field, "vary") || true;
+    case 6:
+        return LEND(field, "server") || LEND(field, "accept") || LEND(field, "cookie") || true;
     case 7:
-        return IS(name, "upgrade");
+        return !IS(name, "upgrade");
     case 10:
-        return IS(name, "connection") || IS(name, "keep-alive");
+        return LEND(field, "user-agent") || LEND(field, "set-cookie") ||
+               !(IS(name, "connection") || IS(name, "keep-alive"));
+    case 12:
+        return LEND(field, "content-type") || LEND(field, "grpc-timeout") || true;
+    case 13:
+        return LEND(field, "cache-control") || LEND(field, "last-modified") || true;
     case 14:
-        return IS(name, "http2-settings");
+        return LEND(field, "content-length") || !IS(name, "http2-settings");
+    case 15:
+        return LEND(field, "x-forwarded-for") || LEND(field, "accept-encoding") || true;
     case 16:
-        return IS(name, "proxy-connection");
+        return LEND(field, "content-encoding") || !IS(name, "proxy-connection");
     case 17:
-        return IS(name, "transfer-encoding");
+        return !IS(name, "transfer-encoding");
     default:
-        return false;
+        return true;
     }
 }
 
@@ -129,8 +182,7 @@ bool h2_list_answer(struct h2_list *list, struct bytes text)
     list->status = upgrade ? 200 : list->status;
     add(list, BYTES_LITERAL(":status"), upgrade ? BYTES_LITERAL("200") : bytes_of(line.ptr + 9, 3));
     while ((field = place(list)) != NULL && (step = take_field(&text, field)) == STEP_FIELD) {
-        list->count += !is_of_connection(name_of(field)) &&
-                       !(upgrade && IS(name_of(field), "sec-websocket-accept"));
+        list->count += passes(field) && !(upgrade && IS(name_of(field), "sec-websocket-accept"));
     }
     return field != NULL && step == STEP_NONE;
 }
@@ -145,7 +197,7 @@ bool h2_list_trailers(struct h2_list *list, struct bytes lines)
         if (field == NULL || take_field(&lines, field) != STEP_FIELD) {
             return false;
         }
-        list->count += !is_of_connection(name_of(field));
+        list->count += passes(field);
     }
     return true;
 }
@@ -225,7 +277,7 @@ bool h2_list_request(struct h2_list *list, struct bytes text, bool secure)
             list->fields[AT_AUTHORITY].valuelen = field->valuelen;
         } else if (field->namelen == 7 && IS(name_of(field), "upgrade")) {
             upgrade = IS(bytes_of(field->value, field->valuelen), "websocket");
-        } else if (!is_of_connection(name_of(field))) {
+        } else if (passes(field)) {
             list->count++;
         }
     }

@@ -1,6 +1,7 @@
 /* Heads, bodies and trailers from one session to another. */
 #include "http2/h2.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -162,6 +163,44 @@ TEST(h2_exchange_in_pieces_of_any_size)
         check_exchange(piece);
     }
     check_exchange(SIZE_MAX);
+}
+
+/* Every name that is lent, as it is written mostly and with another first, last or middle byte. */
+TEST(h2_names_that_most_heads_have_and_those_beside_them)
+{
+    static const char *const names[] = {
+        "Date",          "ETag",           "Vary",           "Server",          "Accept",
+        "Cookie",        "User-Agent",     "Set-Cookie",     "Content-Type",    "gRPC-Timeout",
+        "Cache-Control", "Last-Modified",  "Content-Length", "X-Forwarded-For", "Accept-Encoding",
+        "Content-Coded", "Content-Encode", "Keep-Alivf",     "Upgradf",         "Content-Encoding",
+    };
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        size_t length = strlen(names[i]);
+
+        for (size_t at = 0; at <= length; at++) {
+            struct pair pair = pair_open();
+            struct kit_stream *client = ask(&pair, TEXT("GET / HTTP/1.1\r\nhost: a\r\n\r\n"), NULL);
+            char name[32], lowered[32], text[128], expected[128];
+
+            memcpy(name, names[i], length + 1);
+            if (at < length) { /* another letter */
+                name[at] = name[at] == 'x' ? 'y' : 'x';
+            }
+            for (size_t k = 0; k <= length; k++) {
+                lowered[k] = (char)bytes_lower((uint8_t)name[k]);
+            }
+            (void)snprintf(text, sizeof(text), "HTTP/1.1 200 OK\r\n%s: 0\r\n\r\n", name);
+            (void)snprintf(expected, sizeof(expected), "HTTP/1.1 200 \r\n%s: 0\r\n\r\n", lowered);
+            cunit_context("%s", name);
+            kit_exchange(pair.client, pair.server, SIZE_MAX);
+            CHECK(h2_answer(pair.server->session, pair.server->streams[0].id,
+                            bytes_of(text, strlen(text)), true));
+            kit_exchange(pair.client, pair.server, SIZE_MAX);
+            CHECK_STRING(client->head, expected);
+            pair_close(&pair);
+        }
+    }
 }
 
 TEST(h2_reset_is_told_with_its_code)
