@@ -3,17 +3,12 @@ import Synchronization
 
 /// The state that readers see, and those who wait for it to change.
 final class Board: Sendable {
-    private struct Waiter {
-        let watch: Watch
-        let after: Index
-        let continuation: CheckedContinuation<Index, any Error>
-    }
-
     private struct Contents {
         var state: StoreState
         var indexes: [StoreTopic: ChangeIndex]
-        var waiters: [UInt64: Waiter] = [:]
-        var nextWaiter: UInt64 = 0
+        var waiters = WaiterTable()
+        /// Sleeps until the earliest deadline.
+        var alarm: (instant: ContinuousClock.Instant, task: Task<Void, Never>)?
 
         func index(of watch: Watch) -> Index {
             // 0 is what a client sends that knows nothing yet; an answer must be above it.
@@ -39,7 +34,7 @@ final class Board: Sendable {
     /// Shows what has been stored, and wakes who waited for it.
     func publish(_ writes: [(index: Index, changes: ArraySlice<Change>)]) {
         let woken = contents.withLock { contents in
-            var touched: [(object: Touched, index: Index)] = []
+            var touched: [Touched: Index] = [:]
             for write in writes {
                 for change in write.changes {
                     contents.state.apply(change)
@@ -47,50 +42,73 @@ final class Board: Sendable {
                     for (object, isGone) in change.touched {
                         contents.indexes[object.topic]?.note(
                             object.key, write.index, isGone: isGone)
-                        touched.append((object, write.index))
+                        touched[object] = write.index
                     }
                 }
                 contents.state.index = write.index
             }
-            return Self.take(&contents, touched)
+            return contents.waiters.take(touched)
         }
         for (waiter, index) in woken { waiter.continuation.resume(returning: index) }
     }
 
-    private static func take(
-        _ contents: inout Contents, _ touched: [(object: Touched, index: Index)]
-    ) -> [(Waiter, Index)] {
-        var woken: [(Waiter, Index)] = []
-        for (number, waiter) in contents.waiters {
-            let hit = touched.last { $0.index > waiter.after && waiter.watch.covers($0.object) }
-            guard let hit else { continue }
-            contents.waiters[number] = nil
-            woken.append((waiter, hit.index))
-        }
-        return woken
-    }
+    // MARK: - waiting
 
-    func wait(after index: Index, on watch: Watch) async throws -> Index {
-        let number = contents.withLock { contents in
-            contents.nextWaiter += 1
-            return contents.nextWaiter
-        }
+    /// Waits until what is watched has changed after an index, or until the deadline; gives the
+    /// index of the change, or the present one.
+    func wait(
+        after index: Index, on watch: Watch, until deadline: ContinuousClock.Instant?
+    ) async throws -> Index {
+        let number = contents.withLock { $0.waiters.newNumber() }
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
                 let present: Result<Index, any Error>? = contents.withLock { contents in
                     if Task.isCancelled { return .failure(CancellationError()) }
                     let present = contents.index(of: watch)
                     if present > index { return .success(present) }
-                    contents.waiters[number] = Waiter(
-                        watch: watch, after: index, continuation: continuation)
+                    contents.waiters.add(
+                        number,
+                        WaiterTable.Waiter(
+                            watch: watch, after: index, deadline: deadline,
+                            continuation: continuation))
+                    if deadline != nil { setAlarm(&contents) }
                     return nil
                 }
                 if let present { continuation.resume(with: present) }
             }
         } onCancel: {
-            let waiter = contents.withLock { $0.waiters.removeValue(forKey: number) }
+            let waiter = contents.withLock { $0.waiters.remove(number) }
             waiter?.continuation.resume(throwing: CancellationError())
         }
+    }
+
+    /// How many wait.
+    var waiting: Int { contents.withLock { $0.waiters.count } }
+
+    /// Sees to it that somebody looks when the earliest deadline has come.
+    private func setAlarm(_ contents: inout Contents) {
+        guard let instant = contents.waiters.nextDeadline else { return }
+        if let alarm = contents.alarm {
+            guard instant < alarm.instant else { return }
+            alarm.task.cancel()
+        }
+        // Waiters share one sleeper, so it is nobody's child; it ends at the deadline, or when
+        // another takes its place, and does not keep the board.
+        let task = Task { [weak self] in
+            guard (try? await Task.sleep(until: instant, clock: .continuous)) != nil else { return }
+            self?.endDue()
+        }
+        contents.alarm = (instant, task)
+    }
+
+    private func endDue() {
+        let due = contents.withLock { contents in
+            contents.alarm = nil
+            let due = contents.waiters.takeDue(now: .now).map { ($0, contents.index(of: $0.watch)) }
+            setAlarm(&contents)
+            return due
+        }
+        for (waiter, index) in due { waiter.continuation.resume(returning: index) }
     }
 }
 

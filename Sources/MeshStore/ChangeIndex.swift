@@ -9,6 +9,8 @@ struct ChangeIndex: Sendable {
     /// The last change of any object.
     private(set) var last: Index
     private var byKey: [String: Index] = [:]
+    /// The keys of those, for what begins alike.
+    private var ordered = SortedKeys()
     private var deletions: [(key: String, index: Index)] = []
     /// Stands for all deletions that are not remembered. A waiter may be woken once too often by
     /// it, never too rarely.
@@ -22,11 +24,12 @@ struct ChangeIndex: Sendable {
 
     mutating func load(_ key: String, _ index: Index) {
         byKey[key] = max(index, byKey[key] ?? .zero)
+        ordered.insert(key)
     }
 
     mutating func note(_ key: String, _ index: Index, isGone: Bool) {
         last = max(last, index)
-        byKey[key] = index
+        if byKey.updateValue(index, forKey: key) == nil { ordered.insert(key) }
         guard isGone else { return }
         deletions.append((key, index))
         if deletions.count > Self.rememberedDeletions { forgetOldest() }
@@ -37,7 +40,9 @@ struct ChangeIndex: Sendable {
         for deletion in deletions.prefix(half) {
             floor = max(floor, deletion.index)
             // Written again since then: it is an object like any other.
-            if byKey[deletion.key] == deletion.index { byKey[deletion.key] = nil }
+            guard byKey[deletion.key] == deletion.index else { continue }
+            byKey[deletion.key] = nil
+            ordered.remove(deletion.key)
         }
         deletions.removeFirst(half)
     }
@@ -52,9 +57,7 @@ struct ChangeIndex: Sendable {
         case .keys(let keys):
             keys.reduce(Index.zero) { max($0, byKey[$1] ?? floor) }
         case .prefix(let prefix):
-            byKey.reduce(floor) {
-                $1.key.utf8.starts(with: prefix.utf8) ? max($0, $1.value) : $0
-            }
+            ordered.beginning(with: prefix).reduce(floor) { max($0, byKey[$1] ?? floor) }
         }
     }
 }

@@ -52,9 +52,13 @@ package final class SQLiteStore: StateStore {
 
     package func index(of watch: Watch) -> Index { board.index(of: watch) }
 
-    package func wait(after index: Index, on watch: Watch) async throws -> Index {
-        try await board.wait(after: index, on: watch)
+    package func wait(
+        after index: Index, on watch: Watch, until deadline: ContinuousClock.Instant?
+    ) async throws -> Index {
+        try await board.wait(after: index, on: watch, until: deadline)
     }
+
+    package var waiting: Int { board.waiting }
 
     package func write<Value: Sendable>(
         _ body: @escaping @Sendable (inout StoreDraft) throws -> Value

@@ -18,31 +18,30 @@ package protocol StateStore: Sendable {
     /// The index of the last change of what is watched; never 0.
     func index(of watch: Watch) -> Index
 
-    /// Waits until what is watched has changed after an index, and gives the index of the change.
-    /// Throws `CancellationError` when the task is cancelled.
-    func wait(after index: Index, on watch: Watch) async throws -> Index
+    /// Waits until what is watched has changed after an index, and gives the index of the change;
+    /// at the deadline the present one. Throws `CancellationError` when the task is cancelled.
+    func wait(
+        after index: Index, on watch: Watch, until deadline: ContinuousClock.Instant?
+    ) async throws -> Index
+
+    /// How many wait.
+    var waiting: Int { get }
 
     /// Writes what is pending and closes files.
     func close() async throws
 }
 
 extension StateStore {
-    /// The same, but no longer than this; the result is then the present index of what is watched.
+    /// The same however long it takes.
+    package func wait(after index: Index, on watch: Watch) async throws -> Index {
+        try await wait(after: index, on: watch, until: nil)
+    }
+
+    /// The same, but no longer than this.
     package func wait(
         after index: Index, on watch: Watch, upTo limit: Duration
     ) async throws -> Index {
-        try await withThrowingTaskGroup(of: Index?.self) { group in
-            group.addTask { try await wait(after: index, on: watch) }
-            group.addTask {
-                try await Task.sleep(for: limit)
-                return nil
-            }
-            defer { group.cancelAll() }
-            guard let first = try await group.next(), let changed = first else {
-                return self.index(of: watch)
-            }
-            return changed
-        }
+        try await wait(after: index, on: watch, until: .now + limit)
     }
 
     /// The indexes of changes after an index, as they happen. A reader that is slower than the

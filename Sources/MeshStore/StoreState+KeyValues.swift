@@ -5,8 +5,7 @@ extension StoreState {
 
     /// The pairs whose keys begin so, by key.
     package func keyValues(prefix: String) -> [KeyValueRecord] {
-        keyValues.values.filter { $0.key.utf8.starts(with: prefix.utf8) }
-            .sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
+        orderedKeys.beginning(with: prefix).compactMap { keyValues[KeyName($0)] }
     }
 
     /// The keys that begin so, by key; with a separator, those that go on beyond it after the
@@ -38,6 +37,11 @@ extension StoreState {
         _ key: KeyName, from old: KeyValueRecord?, to new: KeyValueRecord?
     ) {
         keyValues[key] = new
+        switch (old, new) {
+        case (nil, .some): orderedKeys.insert(key.text)
+        case (.some, nil): orderedKeys.remove(key.text)
+        case (nil, nil), (.some, .some): break
+        }
         guard old?.session != new?.session else { return }
         if let holder = old?.session {
             heldKeys[holder]?.remove(key)

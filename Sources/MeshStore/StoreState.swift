@@ -11,6 +11,8 @@ package struct StoreState: Sendable {
     var storedEntries: [ConfigEntry.Key: ConfigEntryRecord] = [:]
     var storedIntentions: [IntentionKey: Intention] = [:]
     var keyValues: [KeyName: KeyValueRecord] = [:]
+    /// The keys of those, for what begins alike.
+    var orderedKeys = SortedKeys()
     /// The keys that each session holds.
     var heldKeys: [String: Set<KeyName>] = [:]
     var sessionRecords: [String: Stored<Session>] = [:]

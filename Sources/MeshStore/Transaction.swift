@@ -72,11 +72,19 @@ extension StoreDraft {
     package mutating func transact(
         _ operations: [KeyValueOperation], now: ContinuousClock.Instant
     ) throws -> [KeyValueRecord] {
-        var results: [KeyValueRecord] = []
+        try attempt(operations) { try $0.perform($1, now: now) }.flatMap { $0 }
+    }
+
+    /// Runs operations of any kind one after the other. When one fails, so do all, and every
+    /// failure is named.
+    package mutating func attempt<Operation, Value>(
+        _ operations: [Operation], _ run: (inout StoreDraft, Operation) throws -> Value
+    ) throws -> [Value] {
+        var results: [Value] = []
         var failures: [TransactionFailure.Item] = []
         for (place, operation) in operations.enumerated() {
             do {
-                results += try perform(operation, now: now)
+                results.append(try run(&self, operation))
             } catch let error as MeshError {
                 failures.append(.init(operation: place, what: error.message))
             }

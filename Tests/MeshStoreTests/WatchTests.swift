@@ -110,6 +110,54 @@ import Testing
         #expect(index == store.snapshot.index)
     }
 
+    /// Whatever it is called by: topic, key, one of several keys, prefix. Those whom nothing
+    /// concerns stay until their time is over.
+    @Test func aChangeWakesThoseWhomItConcernsAndNobodyElse() async throws {
+        try await put("dir/a", 1)
+        let start = store.snapshot.index
+        let concerned: [Watch.Scope] = [
+            .all, .key("dir/a"), .keys(["x", "dir/a"]), .prefix(""), .prefix("d"), .prefix("dir/"),
+            .prefix("dir/a"),
+        ]
+        let others: [Watch.Scope] = [
+            .key("dir"), .keys(["x", "y"]), .prefix("dir/b"), .prefix("dir/aa"), .prefix("\u{e9}"),
+        ]
+        func wait(_ watch: Watch) -> Task<Index, any Error> {
+            Task { try await store.wait(after: start, on: watch, upTo: .seconds(600)) }
+        }
+        let woken = concerned.map { wait(Watch(.keyValues, $0)) }
+        let asleep = others.map { wait(Watch(.keyValues, $0)) } + [wait(Watch(.services))]
+        // Those of this suite's other tests have stores of their own.
+        while store.waiting < woken.count + asleep.count { await Task.yield() }
+        try await put("dir/a", 2)
+        for task in woken { #expect(try await task.value == start.next) }
+        #expect(store.waiting == asleep.count)
+        for task in asleep { task.cancel() }
+        for task in asleep { _ = try? await task.value }
+        #expect(store.waiting == 0)
+    }
+
+    /// Deadlines come in their order, whatever the order in which they were set.
+    @Test func deadlinesAreKeptOneByOne() async throws {
+        let far = Index(1_000_000)
+        let start = ContinuousClock.now
+        let ends = await withTaskGroup(of: Duration.self) { group in
+            for milliseconds in [400, 20, 300, 100, 200, 20] {
+                group.addTask {
+                    _ = try? await store.wait(
+                        after: far, on: .everything, until: start + .milliseconds(milliseconds))
+                    return start.duration(to: .now) - .milliseconds(milliseconds)
+                }
+            }
+            return await group.reduce(into: [Duration]()) { $0.append($1) }
+        }
+        #expect(ends.allSatisfy { $0 >= .zero })
+        #expect(store.waiting == 0)
+        // One that is over before it begins.
+        let index = try await store.wait(after: far, on: .everything, until: start)
+        #expect(index == store.snapshot.index)
+    }
+
     @Test func aSlowReaderOfChangesSeesTheLast() async throws {
         let start = store.snapshot.index
         for value in 1...5 as ClosedRange<UInt8> { try await put("a", value) }
