@@ -18,10 +18,10 @@ package protocol ConsulBackend: Sendable {
     /// What a TTL check reports. Throws `notFound` when there is no such check, `invalid` when it
     /// is none that reports.
     func report(check id: String, _ status: CheckStatus, _ output: String) async throws
-    /// Who signs in the mesh.
-    func authority() async throws -> MeshAuthority
+    /// Who is believed in the mesh.
+    func connectRoots() async throws -> ConnectRoots
     /// The certificate of a service, which need not be registered: one that is good for a while.
-    func leaf(of service: ServiceName) async throws -> LeafCertificate
+    func connectLeaf(of service: ServiceName) async throws -> ConnectLeaf
     /// Whether there is one already.
     func hasLeaf(of service: ServiceName) async throws -> Bool
     /// How long certificates of services are good.

@@ -7,11 +7,11 @@ import Testing
 /// Requests that are wrong: what is answered, and that nothing changed.
 @Suite struct MalformedStateTests {
     struct Case: Sendable, CustomTestStringConvertible {
-        var method: String
-        var target: String
-        var body = ""
-        var status: Int
-        var text: String
+        let method: String
+        let target: String
+        let body: String
+        let status: Int
+        let text: String
         var testDescription: String { "\(method) \(target) \(body.prefix(40))" }
 
         init(_ method: String, _ target: String, _ body: String, _ status: Int, _ text: String) {
@@ -47,11 +47,12 @@ import Testing
         Case("PUT", "/v1/session/create", "{", 400, "Request decode failed: unexpected EOF"),
         Case(
             "PUT", "/v1/session/create", "[]", 400,
-            "Request decode failed: json: cannot unmarshal array into Go value of type object"),
+            "Request decode failed: json: cannot unmarshal array into Go value of type SessionRequest"
+        ),
         Case(
             "PUT", "/v1/session/create", "{\"Name\": 5}", 400,
-            "Request decode failed: json: cannot unmarshal number into Go struct field Name of "
-                + "type string"),
+            "Request decode failed: json: cannot unmarshal number into Go struct field "
+                + "SessionRequest.Name of type string"),
         Case(
             "PUT", "/v1/session/create", "{\"TTL\": \"10\"}", 500,
             "Session TTL '10' invalid: time: invalid duration \"10\""),
@@ -66,8 +67,8 @@ import Testing
             "Missing check 'gone' registration"),
         Case(
             "PUT", "/v1/session/create", "{\"Checks\": \"gone\"}", 400,
-            "Request decode failed: json: cannot unmarshal string into Go struct field Checks of "
-                + "type []string"),
+            "Request decode failed: json: cannot unmarshal string into Go struct field "
+                + "SessionRequest.Checks of type []string"),
         Case("PUT", "/v1/session/destroy/", "", 400, "Missing session"),
         Case("PUT", "/v1/session/renew/x", "", 404, "Session id 'x' not found"),
         Case("GET", "/v1/session/create", "", 405, "method GET not allowed"),
@@ -78,7 +79,7 @@ import Testing
             "Failed to parse body: json: cannot unmarshal object into Go value of type api.TxnOps"),
         Case(
             "PUT", "/v1/txn", "[5]", 400,
-            "Failed to parse body: json: cannot unmarshal number into Go value of type object"),
+            "Failed to parse body: json: cannot unmarshal number into Go value of type TxnOp"),
         Case(
             "PUT", "/v1/txn", "[{\"KV\": {\"Verb\": \"set\", \"Key\": \"a\", \"Value\": \"?\"}}]",
             400, "Failed to parse body: illegal base64 data in TxnOp.KV.Value"),
@@ -104,7 +105,7 @@ import Testing
         Case(
             "POST", "/v1/query", "{\"Name\": \"a\", \"Service\": {\"Service\": true}}", 400,
             "Request decode failed: json: cannot unmarshal bool into Go struct field "
-                + "Service.Service of type string"),
+                + "ServiceQuery.Service of type string"),
         Case(
             "POST", "/v1/query", "{\"Service\": {\"Service\": \"a\"}}", 500,
             "Invalid prepared query: Must be bound to a session"),
@@ -129,9 +130,13 @@ import Testing
 
     @Test(arguments: open)
     func isRefused(wrong: Case) async throws {
-        let api = try await StateAPI()
+        try await Self.expect(wrong, of: StateAPI())
+    }
+
+    /// The answer, and that nothing came of the request.
+    private static func expect(_ wrong: Case, of api: StateAPI, token: String? = nil) async {
         let before = api.store.snapshot.index
-        let answer = await api.send(wrong.method, wrong.target, wrong.body)
+        let answer = await api.send(wrong.method, wrong.target, wrong.body, token: token)
         #expect(answer.status == wrong.status)
         #expect(answer.text == wrong.text)
         #expect(api.store.snapshot.index == before, "something changed")
@@ -147,8 +152,8 @@ import Testing
             "Failed to parse ACL rules: 1:1: there are no rules for servce"),
         Case(
             "PUT", "/v1/acl/policy", "{\"Name\": \"a\", \"Rules\": 1}", 400,
-            "Policy decoding failed: json: cannot unmarshal number into Go struct field Rules of "
-                + "type string"),
+            "Policy decoding failed: json: cannot unmarshal number into Go struct field "
+                + "ACLPolicy.Rules of type string"),
         Case(
             "PUT", "/v1/acl/policy", "{\"ID\": \"a\", \"Name\": \"a\"}", 500,
             "Cannot specify the ID field when creating a new policy"),
@@ -196,13 +201,8 @@ import Testing
 
     @Test(arguments: controlled)
     func isRefusedWithAccessControl(wrong: Case) async throws {
-        let api = try await StateAPI(isDefaultAllow: false)
-        let before = api.store.snapshot.index
-        let answer = await api.send(
-            wrong.method, wrong.target, wrong.body, token: StateAPI.management)
-        #expect(answer.status == wrong.status)
-        #expect(answer.text == wrong.text)
-        #expect(api.store.snapshot.index == before, "something changed")
+        try await Self.expect(
+            wrong, of: StateAPI(isDefaultAllow: false), token: StateAPI.management)
     }
 
     @Test func transactionsHaveTheirBounds() async throws {

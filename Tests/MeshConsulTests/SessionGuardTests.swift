@@ -7,11 +7,13 @@ import Testing
 @Suite struct SessionGuardTests {
     private final class Facts: SessionFacts {
         let nodes = Mutex<Set<String>>(["lab"])
-        let checks = Mutex<[String: CheckStatus]>(["serfHealth": .passing, "web": .passing])
+        let checks = Mutex<[String: SessionCheck]>([
+            "serfHealth": SessionCheck(.passing), "web": SessionCheck(.passing),
+        ])
 
-        func statuses(
-            of wanted: Set<String>, node: String
-        ) async -> [String: CheckStatus]? {
+        func checks(
+            _ wanted: Set<String>, node: String
+        ) async -> [String: SessionCheck]? {
             guard nodes.withLock({ $0.contains(node) }) else { return nil }
             return checks.withLock { $0.filter { wanted.contains($0.key) } }
         }
@@ -39,14 +41,25 @@ import Testing
         for status in [CheckStatus.critical, nil] {
             let (store, facts, guarding) = try await started()
             await guarding.look()
-            facts.checks.withLock { $0["web"] = .warning }
+            facts.checks.withLock { $0["web"] = SessionCheck(.warning) }
             await guarding.look()
             #expect(ids(store) == ["plain", "web"])
-            facts.checks.withLock { $0["web"] = status }
+            facts.checks.withLock { $0["web"] = status.map { SessionCheck($0) } }
             await guarding.look()
             #expect(ids(store) == ["plain"])
             #expect(store.snapshot.keyValue("k") == nil)
         }
+    }
+
+    /// After a start a check is critical until it has run: that is not its session's end.
+    @Test func aCheckThatHasNotRunEndsNothing() async throws {
+        let (store, facts, guarding) = try await started()
+        facts.checks.withLock { $0["web"] = SessionCheck(.critical, isProven: false) }
+        await guarding.look()
+        #expect(ids(store) == ["plain", "web"])
+        facts.checks.withLock { $0["web"] = SessionCheck(.critical) }
+        await guarding.look()
+        #expect(ids(store) == ["plain"])
     }
 
     @Test func aNodeThatIsGoneEndsItsSessions() async throws {
@@ -60,7 +73,7 @@ import Testing
     @Test func itLooksWhenHealthChanges() async throws {
         let (store, facts, guarding) = try await started()
         let running = Task { await guarding.run() }
-        facts.checks.withLock { $0["web"] = .critical }
+        facts.checks.withLock { $0["web"] = SessionCheck(.critical) }
         let before = store.index(of: Watch(.sessions))
         try await store.write { $0.note(.health, key: "web") }
         _ = try await store.wait(after: before, on: Watch(.sessions), upTo: .seconds(20))

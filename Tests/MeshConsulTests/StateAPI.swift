@@ -41,7 +41,7 @@ struct StateAPI {
             SessionEndpoints(
                 queries: queries, access: policy, keeper: SessionKeeper(store: store),
                 facts: CatalogInstances(backend: backend), node: "lab"),
-            TransactionEndpoints(queries: queries, access: policy),
+            TransactionEndpoints(queries: queries, access: policy, backend: backend),
             PreparedQueryEndpoints(
                 queries: queries, access: policy, source: TestInstances(instances: instances),
                 node: "lab"),

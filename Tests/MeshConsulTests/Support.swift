@@ -25,6 +25,8 @@ struct TestBackend: ConsulBackend {
             trustDomain: TrustDomain("11111111-2222-3333-4444-555555555555.consul"), now: Date(),
             using: &generator)
         store = try await SQLiteStore.inMemory()
+        let signer = signer
+        try await store.write { try $0.putAuthority(signer) }
         node = NodeInfo(
             name: try NodeName("lab"), datacenter: try DatacenterName("dc1"), address: "127.0.0.1",
             meta: ["site": "lyon"])
@@ -59,16 +61,23 @@ struct TestBackend: ConsulBackend {
         try await store.write { $0.note(.health, key: known.definition.name.folded) }
     }
 
-    func authority() async throws -> MeshAuthority { signer }
+    func connectRoots() async throws -> ConnectRoots {
+        let indexes = store.snapshot.rootIndexes
+        return ConnectRoots(
+            signer, indexes: indexes, index: indexes.values.map(\.modify).max() ?? Index(1))
+    }
 
-    func leaf(of service: ServiceName) async throws -> LeafCertificate {
+    func connectLeaf(of service: ServiceName) async throws -> ConnectLeaf {
         let id = SpiffeID(
             trustDomain: signer.trustDomain, datacenter: node.datacenter, service: service)
-        if let leaf = try store.snapshot.leaf(id) { return leaf }
         var generator = SystemRandomNumberGenerator()
-        let leaf = try signer.issue(id, now: Date(), lifetime: 3600, using: &generator)
-        try await store.write { try $0.putLeaf(leaf) }
-        return leaf
+        let stored = try store.snapshot.leaf(id)
+        let leaf = try stored ?? signer.issue(id, now: Date(), lifetime: 3600, using: &generator)
+        if stored == nil { try await store.write { try $0.putLeaf(leaf) } }
+        guard let indexes = store.snapshot.leafIndexes(id) else {
+            throw MeshError(.notFound, "no certificate of \(service)")
+        }
+        return ConnectLeaf(leaf, createIndex: indexes.create, modifyIndex: indexes.modify)
     }
 
     func hasLeaf(of service: ServiceName) async throws -> Bool {

@@ -78,12 +78,12 @@ extension ACLEndpoints {
 
     private func readPolicy(_ request: APIRequest) throws -> ACLPolicy {
         let prefix = "Policy decoding failed: "
-        let fields = try request.fields(orFail: prefix)
+        let fields = try request.fields("ACLPolicy", orFail: prefix)
         let policy = try APIRequest.read(orFail: prefix) {
             ACLPolicy(
                 id: try fields.text("ID"), name: try fields.text("Name"),
                 description: try fields.text("Description"), rules: try fields.text("Rules"),
-                datacenters: try fields.texts("Datacenters"))
+                datacenters: try fields.texts("Datacenters") ?? [])
         }
         guard !policy.name.isEmpty else { throw APIError(500, "Invalid Policy: no Name is set") }
         guard Self.isName(policy.name, limit: 128) else {

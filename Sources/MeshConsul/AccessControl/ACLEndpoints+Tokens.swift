@@ -96,7 +96,7 @@ extension ACLEndpoints {
         copy.created = now()
         if !request.body.isEmpty {
             let prefix = "Token decoding failed: "
-            let fields = try request.fields(orFail: prefix)
+            let fields = try request.fields("ACLToken", orFail: prefix)
             let text = try APIRequest.read(orFail: prefix) { try fields.text("Description") }
             if !text.isEmpty { copy.description = text }
         }
@@ -126,7 +126,7 @@ extension ACLEndpoints {
         _ request: APIRequest, present: ACLToken?
     ) throws -> (token: ACLToken, secret: String?) {
         let prefix = "Token decoding failed: "
-        let fields = try request.fields(orFail: prefix)
+        let fields = try request.fields("ACLToken", orFail: prefix)
         let accessor = try APIRequest.read(orFail: prefix) { try fields.text("AccessorID") }
         let secret = try APIRequest.read(orFail: prefix) { try fields.text("SecretID") }
         for (text, name) in [(accessor, "AccessorID"), (secret, "SecretID")]
@@ -145,12 +145,13 @@ extension ACLEndpoints {
         try APIRequest.read(orFail: prefix) {
             token.description = try fields.text("Description")
             token.isLocal = try fields.bool("Local")
-            token.serviceIdentities = try fields.objects("ServiceIdentities").map {
-                ACLToken.ServiceIdentity(
-                    serviceName: try $0.text("ServiceName"),
-                    datacenters: try $0.texts("Datacenters"))
-            }
-            token.nodeIdentities = try fields.objects("NodeIdentities").map {
+            token.serviceIdentities = try fields.objects("ServiceIdentities", "ACLServiceIdentity")
+                .map {
+                    ACLToken.ServiceIdentity(
+                        serviceName: try $0.text("ServiceName"),
+                        datacenters: try $0.texts("Datacenters") ?? [])
+                }
+            token.nodeIdentities = try fields.objects("NodeIdentities", "ACLNodeIdentity").map {
                 ACLToken.NodeIdentity(
                     nodeName: try $0.text("NodeName"), datacenter: try $0.text("Datacenter"))
             }
@@ -185,9 +186,11 @@ extension ACLEndpoints {
     }
 
     /// By id or by name; each must be there.
-    private func policies(of fields: BodyFields, _ prefix: String) throws -> [String] {
+    private func policies(of fields: Fields, _ prefix: String) throws -> [String] {
         let links = try APIRequest.read(orFail: prefix) {
-            try fields.objects("Policies").map { (try $0.text("ID"), try $0.text("Name")) }
+            try fields.objects("Policies", "ACLTokenPolicyLink").map {
+                (try $0.text("ID"), try $0.text("Name"))
+            }
         }
         let state = store.snapshot
         var ids: [String] = []

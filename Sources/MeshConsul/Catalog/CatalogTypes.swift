@@ -33,10 +33,13 @@ package struct CatalogCheck: Sendable, Hashable {
     package var type: String
     package var createIndex: Index
     package var modifyIndex: Index
+    /// Whether the status is of a result, and not what the check began with.
+    package var isProven: Bool
 
     package init(
         id: String, name: String, status: CheckStatus, notes: String = "", output: String = "",
-        type: String = "", createIndex: Index = Index(1), modifyIndex: Index = Index(1)
+        type: String = "", createIndex: Index = Index(1), modifyIndex: Index = Index(1),
+        isProven: Bool = true
     ) {
         self.id = id
         self.name = name
@@ -46,6 +49,7 @@ package struct CatalogCheck: Sendable, Hashable {
         self.type = type
         self.createIndex = createIndex
         self.modifyIndex = modifyIndex
+        self.isProven = isProven
     }
 }
 

@@ -94,7 +94,8 @@ struct CatalogView: Sendable {
     private static let server = try? ServiceDefinition(
         name: ServiceName("consul"), port: ConsulVersion.serverPort)
 
-    private func instances(
+    /// The instances on a node that was registered.
+    func instances(
         _ selection: CatalogSelection, on stored: Stored<CatalogNode>
     ) -> [CatalogInstance] {
         let services = stored.value.services.filter { selection.covers($0.definition) }

@@ -34,19 +34,12 @@ package struct AuthorityEndpoints: EndpointGroup {
         let isPEM = request.query["pem"].map { GoBool.parse($0) ?? $0.isEmpty } ?? false
         var response = try await queries.answer(request, watching: Watch(.roots), shape) {
             _, _ in
-            let authority = try await backend.authority()
+            let roots = try await backend.connectRoots()
             guard !isPEM || isCached else {
-                let chain = authority.roots.map { PEM.certificates([$0.certificateDER]) }
                 return APIResponse(
-                    .bytes(
-                        Array(chain.joined().utf8), type: "application/pem-certificate-chain"))
+                    .bytes(Array(roots.pem.utf8), type: "application/pem-certificate-chain"))
             }
-            return .json([
-                "ActiveRootID": .string(authority.active.id),
-                "TrustDomain": .string(authority.trustDomain.text),
-                "Roots": .array(
-                    authority.roots.map { $0.json(isActive: $0.id == authority.active.id) }),
-            ])
+            return .json(roots.json)
         }
         if isCached {
             // The agent asks its servers ahead of its clients.
@@ -69,18 +62,16 @@ package struct AuthorityEndpoints: EndpointGroup {
         let options = try QueryOptions(request)
         let isKnown = try await backend.hasLeaf(of: name)
         // Makes it, so that there is something to wait for.
-        let first = try await backend.leaf(of: name)
-        var index = backend.store.index(of: Watch(.leaves, .key(first.id.uri)))
-        if options.index >= index {
+        var leaf = try await backend.connectLeaf(of: name)
+        if options.index >= leaf.modifyIndex {
             var generator = SystemRandomNumberGenerator()
             let limit = options.heldFor(using: &generator)
-            let found = try? await backend.store.wait(
-                after: options.index, on: Watch(.leaves, .key(first.id.uri)), upTo: limit)
-            index = found ?? index
+            let watch = Watch(.leaves, .key(leaf.serviceURI))
+            _ = try? await backend.store.wait(after: options.index, on: watch, upTo: limit)
+            leaf = try await backend.connectLeaf(of: name)
         }
-        let leaf = try await backend.leaf(of: name)
-        var response = APIResponse.json(leaf.json(index: index))
-        response.headers["X-Consul-Index"] = "\(index)"
+        var response = APIResponse.json(leaf.json)
+        response.headers["X-Consul-Index"] = "\(leaf.modifyIndex)"
         // One that was waited for, or made for this request, was in no cache.
         let isHit = isKnown && options.index == .zero
         response.headers["X-Cache"] = isHit ? "HIT" : "MISS"
@@ -104,37 +95,43 @@ package struct AuthorityEndpoints: EndpointGroup {
     }
 }
 
-extension AuthorityRoot {
-    fileprivate func json(isActive: Bool) -> JSON {
+extension ConnectRoots {
+    fileprivate var json: JSON {
         [
-            "ID": .string(id), "Name": .string(Self.name), "SerialNumber": .number(serial),
-            "SigningKeyID": .string(signingKeyID),
-            "ExternalTrustDomain": .string(
-                trustDomain.text.hasSuffix(".consul")
-                    ? String(trustDomain.text.dropLast(7)) : trustDomain.text),
-            "NotBefore": .string(GoTime.text(notBefore)),
-            "NotAfter": .string(GoTime.text(notAfter)),
-            "RootCert": .string(PEM.certificates([certificateDER])),
-            "IntermediateCerts": crossSignedDER.isEmpty
-                ? .null : .texts(crossSignedDER.map { PEM.certificates([$0]) }),
-            "Active": .bool(isActive), "PrivateKeyType": "ec", "PrivateKeyBits": 256,
-            "CreateIndex": 1, "ModifyIndex": 1,
+            "ActiveRootID": .string(activeRootID), "TrustDomain": .string(trustDomain),
+            "Roots": .array(roots.map(\.json)),
         ]
     }
 }
 
-extension LeafCertificate {
+extension ConnectRoots.Root {
+    fileprivate var json: JSON {
+        [
+            "ID": .string(id), "Name": .string(name), "SerialNumber": .number(serialNumber),
+            "SigningKeyID": .string(signingKeyID),
+            "ExternalTrustDomain": .string(externalTrustDomain),
+            "NotBefore": .string(GoTime.text(notBefore)),
+            "NotAfter": .string(GoTime.text(notAfter)), "RootCert": .string(rootCert),
+            "IntermediateCerts": intermediateCerts.isEmpty ? .null : .texts(intermediateCerts),
+            "Active": .bool(active), "PrivateKeyType": .string(privateKeyType),
+            "PrivateKeyBits": .number(privateKeyBits),
+            "CreateIndex": .number(createIndex.value), "ModifyIndex": .number(modifyIndex.value),
+        ]
+    }
+}
+
+extension ConnectLeaf {
     /// Certificates begin a minute before they are made.
-    fileprivate var madeAt: Date { notBefore.addingTimeInterval(60) }
+    fileprivate var madeAt: Date { validAfter.addingTimeInterval(60) }
 
     /// With the key: as secret as it.
-    fileprivate func json(index: Index) -> JSON {
+    fileprivate var json: JSON {
         [
-            "SerialNumber": .string(serialText), "CertPEM": .string(chainPEM),
-            "PrivateKeyPEM": .string(privateKeyPEM), "Service": .string(id.service.text),
-            "ServiceURI": .string(id.uri), "ValidAfter": .string(GoTime.text(notBefore)),
-            "ValidBefore": .string(GoTime.text(notAfter)), "CreateIndex": .number(index.value),
-            "ModifyIndex": .number(index.value),
+            "SerialNumber": .string(serialNumber), "CertPEM": .string(certPEM),
+            "PrivateKeyPEM": .string(privateKeyPEM), "Service": .string(service),
+            "ServiceURI": .string(serviceURI), "ValidAfter": .string(GoTime.text(validAfter)),
+            "ValidBefore": .string(GoTime.text(validBefore)),
+            "CreateIndex": .number(createIndex.value), "ModifyIndex": .number(modifyIndex.value),
         ]
     }
 }

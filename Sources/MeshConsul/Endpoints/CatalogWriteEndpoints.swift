@@ -92,10 +92,9 @@ package struct CatalogWriteEndpoints: EndpointGroup {
             draft.changeCatalogNode(name) { old, _ in
                 guard var node = old, !service.isEmpty || !check.isEmpty else { return nil }
                 if !service.isEmpty {
-                    node.services.removeAll { $0.definition.id.text == service }
-                    node.checks.removeAll { $0.service?.text == service }
+                    node.remove(service: service)
                 } else {
-                    node.checks.removeAll { $0.id == check }
+                    node.remove(check: check)
                 }
                 return node
             }
@@ -127,33 +126,11 @@ private struct Registration {
         taggedAddresses = try fields.textMap("TaggedAddresses") ?? [:]
         meta = try fields.textMap("NodeMeta") ?? [:]
         skipsNode = try fields.bool("SkipNodeUpdate")
-        service = try fields.object("Service", "NodeService").map { service in
-            var parts = try ServiceDecoding.Parts(service, nameKey: "Service")
-            parts.native = try service.object("Connect", "ServiceConnect")?.bool("Native") ?? false
-            guard !parts.name.isEmpty else {
-                throw APIError(500, "Must provide service name with ID")
-            }
-            var definition = try parts.definition()
-            definition.connect.native = parts.native
-            return definition
-        }
+        service = try fields.object("Service", "NodeService").map(CatalogDecoding.service)
         let single = try fields.object("Check", "HealthCheck").map { [$0] } ?? []
         let node = node
-        checks = try (single + fields.objects("Checks", "HealthCheck")).map { check in
-            let status = try check.optionalText("Status").nonEmpty ?? "critical"
-            guard let status = CheckStatus(rawValue: status) else {
-                throw APIError(400, "Invalid check status: '\(status)'")
-            }
-            let name = try check.text("Name")
-            let id = try check.optionalText("CheckID").nonEmpty ?? name
-            let about = try check.optionalText("Node").nonEmpty
-            guard about == nil || about == node else {
-                throw APIError(500, "check's node \"\(about ?? "")\" does not match the request's")
-            }
-            let service = try check.optionalText("ServiceID").nonEmpty.map { try ServiceID($0) }
-            return CatalogNode.Check(
-                id: id, name: name, notes: try check.text("Notes"), status: status,
-                output: try check.text("Output"), service: service)
+        checks = try (single + fields.objects("Checks", "HealthCheck")).map {
+            try CatalogDecoding.check($0, on: node)
         }
     }
 
@@ -174,43 +151,8 @@ private struct Registration {
             result.taggedAddresses = taggedAddresses
             result.meta = meta
         }
-        if let service { put(service, in: &result, at: index) }
-        for check in checks { try put(check, in: &result, at: index) }
+        if let service { result.put(service, at: index) }
+        for check in checks { try result.put(check, at: index) }
         return result
-    }
-
-    private func put(_ service: ServiceDefinition, in node: inout CatalogNode, at index: Index) {
-        guard let place = node.services.firstIndex(where: { $0.definition.id == service.id })
-        else {
-            node.services.append(.init(service, createIndex: index, modifyIndex: index))
-            node.services.sort { $0.definition.id < $1.definition.id }
-            return
-        }
-        guard node.services[place].definition != service else { return }
-        node.services[place].definition = service
-        node.services[place].modifyIndex = index
-    }
-
-    private func put(
-        _ check: CatalogNode.Check, in node: inout CatalogNode, at index: Index
-    ) throws {
-        if let service = check.service,
-            !node.services.contains(where: { $0.definition.id == service })
-        {
-            throw APIError(500, "failed inserting check: Missing service registration")
-        }
-        var check = check
-        check.createIndex = index
-        check.modifyIndex = index
-        guard let place = node.checks.firstIndex(where: { $0.id == check.id }) else {
-            node.checks.append(check)
-            node.checks.sort { $0.id < $1.id }
-            return
-        }
-        check.createIndex = node.checks[place].createIndex
-        check.modifyIndex = node.checks[place].modifyIndex
-        if check == node.checks[place] { return }
-        check.modifyIndex = index
-        node.checks[place] = check
     }
 }

@@ -35,7 +35,7 @@ package struct ChainEndpoints: EndpointGroup {
         }
         try authority.require(Access(.read, .service, name.text))
         let overrides = try ChainOverrides(request)
-        let domain = try await backend.authority().trustDomain
+        let domain = try TrustDomain(await backend.connectRoots().trustDomain)
         return try await queries.json(
             request, watching: Self.watch(name, backend.store.snapshot), .catalog
         ) { state, _ in

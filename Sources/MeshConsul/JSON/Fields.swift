@@ -76,6 +76,21 @@ final class Fields {
         }
     }
 
+    func unsigned(_ key: String) throws(BodyFailure) -> UInt64 {
+        switch value(key) {
+        case nil: return 0
+        case .int(let number) where number >= 0: return UInt64(number)
+        case .unsigned(let number): return number
+        case .some(let other): throw mismatch(key, other, "uint64")
+        }
+    }
+
+    /// The bytes of a text in base64.
+    func base64(_ key: String) throws(BodyFailure) -> [UInt8] {
+        if let bytes = Base64.decoded(try text(key)) { return bytes }
+        throw BodyFailure("illegal base64 data in \(type).\(key)")
+    }
+
     func port(_ key: String) throws(BodyFailure) -> UInt16? {
         guard let number = try int(key) else { return nil }
         guard let port = UInt16(exactly: number) else {

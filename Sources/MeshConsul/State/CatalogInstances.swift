@@ -24,19 +24,19 @@ package struct CatalogInstances: InstanceSource, SessionFacts {
         await view.place(named: name)?.info
     }
 
-    package func statuses(
-        of checks: Set<String>, node: String
-    ) async -> [String: CheckStatus]? {
+    package func checks(
+        _ ids: Set<String>, node: String
+    ) async -> [String: SessionCheck]? {
         let view = view
         guard let place = await view.place(named: node) else { return nil }
-        var found = Dictionary(
-            place.checks.map { ($0.id, $0.status) }, uniquingKeysWith: { first, _ in first })
+        var all = place.checks
         // Those of services are many: they are gathered only when one is asked for.
-        if !checks.isSubset(of: found.keys) {
-            for check in await view.instances(on: place).flatMap(\.instance.checks) {
-                found[check.id] = found[check.id] ?? check.status
-            }
+        if !ids.isSubset(of: all.map(\.id)) {
+            all += await view.instances(on: place).flatMap(\.instance.checks)
         }
-        return found.filter { checks.contains($0.key) }
+        return Dictionary(
+            all.filter { ids.contains($0.id) }.map {
+                ($0.id, SessionCheck($0.status, isProven: $0.isProven))
+            }, uniquingKeysWith: { first, _ in first })
     }
 }

@@ -71,9 +71,9 @@ package struct CoordinateEndpoints: EndpointGroup {
     @concurrent private func update(_ request: APIRequest) async throws -> APIResponse {
         try queries.requireOwn(request)
         let prefix = "Request decode failed: "
-        let fields = try request.fields(orFail: prefix)
+        let fields = try request.fields("CoordinateUpdateRequest", orFail: prefix)
         let (name, coordinate) = try APIRequest.read(orFail: prefix) {
-            (try fields.text("Node"), try Self.coordinate(fields.object("Coord")))
+            (try fields.text("Node"), try Self.coordinate(fields.object("Coord", "Coordinate")))
         }
         try await access.authority(of: request.token).require(Access(.write, .node, name))
         guard [node.name.text.lowercased(), wideName.lowercased()].contains(name.lowercased())
@@ -83,16 +83,14 @@ package struct CoordinateEndpoints: EndpointGroup {
         return .json(true)
     }
 
-    private static func coordinate(_ fields: BodyFields?) throws -> JSON {
-        guard let fields, case .array(let vector)? = fields.json("Vec"), vector.count == 8,
+    private static func coordinate(_ fields: Fields?) throws -> JSON {
+        guard let fields, case .array(let vector)? = fields.value("Vec"), vector.count == 8,
             vector.allSatisfy(\.isNumber)
-        else { throw BodyFields.Mistake(text: "a coordinate has eight dimensions") }
+        else { throw BodyFailure("a coordinate has eight dimensions") }
         func number(_ name: String) throws -> JSON {
-            guard let json = fields.json(name) else { return 0 }
+            guard let json = fields.value(name) else { return 0 }
             guard json.isNumber else {
-                throw BodyFields.Mistake(
-                    text: "json: cannot unmarshal \(json.kind) into Go struct field Coord.\(name) "
-                        + "of type float64")
+                throw fields.mismatch(name, json, "float64")
             }
             return json
         }

@@ -5,9 +5,9 @@ import MeshStore
 extension PreparedQueryEndpoints {
     func read(_ request: APIRequest) throws -> PreparedQuery {
         let prefix = "Request decode failed: "
-        let fields = try request.fields(orFail: prefix)
+        let fields = try request.fields("PreparedQuery", orFail: prefix)
         return try APIRequest.read(orFail: prefix) {
-            let template = try fields.object("Template")
+            let template = try fields.object("Template", "QueryTemplateOptions")
             return PreparedQuery(
                 id: try fields.text("ID"), name: try fields.text("Name"),
                 session: try fields.text("Session"), token: try fields.text("Token"),
@@ -15,23 +15,24 @@ extension PreparedQueryEndpoints {
                     type: try template?.text("Type") ?? "",
                     regexp: try template?.text("Regexp") ?? "",
                     removeEmptyTags: try template?.bool("RemoveEmptyTags") ?? false),
-                service: try Self.service(try fields.object("Service")),
-                dnsTTL: try fields.object("DNS")?.text("TTL") ?? "")
+                service: try Self.service(try fields.object("Service", "ServiceQuery")),
+                dnsTTL: try fields.object("DNS", "QueryDNSOptions")?.text("TTL") ?? "")
         }
     }
 
-    private static func service(_ fields: BodyFields?) throws -> PreparedQuery.Service {
+    private static func service(_ fields: Fields?) throws -> PreparedQuery.Service {
         guard let fields else { return PreparedQuery.Service("") }
-        let failover = try fields.object("Failover")
+        let failover = try fields.object("Failover", "QueryDatacenterOptions")
         return PreparedQuery.Service(
             try fields.text("Service"),
             failover: PreparedQuery.Failover(
                 nearestN: try failover?.int("NearestN") ?? 0,
                 datacenters: try failover?.texts("Datacenters") ?? []),
             onlyPassing: try fields.bool("OnlyPassing"),
-            ignoreCheckIDs: try fields.texts("IgnoreCheckIDs"), near: try fields.text("Near"),
-            tags: try fields.texts("Tags"), nodeMeta: try fields.textMap("NodeMeta"),
-            serviceMeta: try fields.textMap("ServiceMeta"), connect: try fields.bool("Connect"))
+            ignoreCheckIDs: try fields.texts("IgnoreCheckIDs") ?? [], near: try fields.text("Near"),
+            tags: try fields.texts("Tags") ?? [], nodeMeta: try fields.textMap("NodeMeta") ?? [:],
+            serviceMeta: try fields.textMap("ServiceMeta") ?? [:],
+            connect: try fields.bool("Connect"))
     }
 
     static func json(_ stored: Stored<PreparedQuery>, showsToken: Bool) -> JSON {

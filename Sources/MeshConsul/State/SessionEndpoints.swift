@@ -4,9 +4,21 @@ package import MeshStore
 
 /// What sessions have to know of nodes.
 package protocol SessionFacts: Sendable {
-    /// The states of these checks of a node and of its services, by id, those that there are; nil
-    /// when there is no such node.
-    func statuses(of checks: Set<String>, node: String) async -> [String: CheckStatus]?
+    /// These checks of a node and of its services, by id, those that there are; nil when there is
+    /// no such node.
+    func checks(_ ids: Set<String>, node: String) async -> [String: SessionCheck]?
+}
+
+/// A check that a session depends on.
+package struct SessionCheck: Sendable, Hashable {
+    package var status: CheckStatus
+    /// Whether a result says so; after a start nothing is known for a while.
+    package var isProven: Bool
+
+    package init(_ status: CheckStatus, isProven: Bool = true) {
+        self.status = status
+        self.isProven = isProven
+    }
 }
 
 /// `/v1/session`: what holds keys.
@@ -57,11 +69,11 @@ package struct SessionEndpoints: EndpointGroup {
                 "Invalid Session TTL '\(ttl.nanoseconds)', must be between [10s=24h0m0s]")
         }
         let checks = asked.nodeChecks + asked.serviceChecks
-        guard let found = await facts.statuses(of: Set(checks), node: asked.node) else {
+        guard let found = await facts.checks(Set(checks), node: asked.node) else {
             throw APIError(500, "Missing node registration")
         }
         for check in checks {
-            switch found[check] {
+            switch found[check]?.status {
             case nil: throw APIError(500, "Missing check '\(check)' registration")
             case .critical: throw APIError(500, "Check '\(check)' is in critical state")
             case .passing, .warning, .maintenance: break
@@ -77,7 +89,7 @@ package struct SessionEndpoints: EndpointGroup {
             return Session(id: id, node: node, nodeChecks: [Self.nodeCheck])
         }
         let prefix = "Request decode failed: "
-        let fields = try request.fields(orFail: prefix)
+        let fields = try request.fields("SessionRequest", orFail: prefix)
         return try APIRequest.read(orFail: prefix) {
             let behavior = try fields.text("Behavior")
             guard let known = Session.Behavior(rawValue: behavior.isEmpty ? "release" : behavior)
@@ -98,29 +110,29 @@ package struct SessionEndpoints: EndpointGroup {
     }
 
     /// As text, or as a number: of nanoseconds, but of seconds when it is small.
-    private func delay(_ fields: BodyFields) throws -> MeshDuration? {
+    private func delay(_ fields: Fields) throws -> MeshDuration? {
         guard let delay = try fields.duration("LockDelay") else { return nil }
-        let isSmall = fields.json("LockDelay").map { json in
+        let isSmall = fields.value("LockDelay").map { json in
             if case .int(let value) = json { return value < 1000 }
             return false
         }
         return isSmall == true ? .seconds(delay.nanoseconds) : delay
     }
 
-    private func nodeChecks(_ fields: BodyFields) throws -> [String] {
+    private func nodeChecks(_ fields: Fields) throws -> [String] {
         // An old client's `Checks` stand for those of the node; an empty list asks for none.
-        if fields.has("NodeChecks") { return try fields.texts("NodeChecks") }
-        if fields.has("Checks") { return try fields.texts("Checks") }
+        if fields.has("NodeChecks") { return try fields.texts("NodeChecks") ?? [] }
+        if fields.has("Checks") { return try fields.texts("Checks") ?? [] }
         return [Self.nodeCheck]
     }
 
-    private func serviceChecks(_ fields: BodyFields) throws -> [String] {
-        guard let json = fields.json("ServiceChecks"), case .array(let values) = json else {
-            return try fields.texts("ServiceChecks")
+    private func serviceChecks(_ fields: Fields) throws -> [String] {
+        guard let json = fields.value("ServiceChecks"), case .array(let values) = json else {
+            return try fields.texts("ServiceChecks") ?? []
         }
         return try values.map { value in
             if case .string(let text) = value { return text }
-            return try BodyFields(value, path: "ServiceChecks.").text("ID")
+            return try Fields(value, "ServiceCheck").text("ID")
         }
     }
 

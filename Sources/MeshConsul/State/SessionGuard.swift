@@ -23,7 +23,7 @@ package struct SessionGuard: Sendable {
         let byNode = Dictionary(grouping: store.snapshot.sessions().map(\.value), by: \.node)
         for (node, sessions) in byNode {
             let checks = Set(sessions.flatMap { $0.nodeChecks + $0.serviceChecks })
-            let found = await facts.statuses(of: checks, node: node)
+            let found = await facts.checks(checks, node: node)
             lost += sessions.filter { Self.isLost($0, found) }.map(\.id)
         }
         guard !lost.isEmpty else { return }
@@ -34,10 +34,13 @@ package struct SessionGuard: Sendable {
         }
     }
 
-    private static func isLost(_ session: Session, _ found: [String: CheckStatus]?) -> Bool {
+    /// A check that has not run since the process started speaks against nobody: the session was
+    /// held when it last ran.
+    private static func isLost(_ session: Session, _ found: [String: SessionCheck]?) -> Bool {
         guard let found else { return true }
-        return (session.nodeChecks + session.serviceChecks).contains { check in
-            found[check] == nil || found[check] == .critical
+        return (session.nodeChecks + session.serviceChecks).contains { id in
+            guard let check = found[id] else { return true }
+            return check.isProven && check.status == .critical
         }
     }
 }

@@ -51,10 +51,10 @@ struct NodeConsulBackend: ConsulBackend {
 
     // MARK: - identity and policy
 
-    func authority() async throws -> MeshAuthority { await identity.authority }
+    func connectRoots() async throws -> ConnectRoots { await identity.connectRoots }
 
-    func leaf(of service: ServiceName) async throws -> LeafCertificate {
-        try await identity.leaf(of: service)
+    func connectLeaf(of service: ServiceName) async throws -> ConnectLeaf {
+        try await identity.connectLeaf(of: service)
     }
 
     func hasLeaf(of service: ServiceName) async throws -> Bool {
@@ -151,7 +151,8 @@ private struct CheckViews {
                 CatalogCheck(
                     id: id, name: check.name ?? "Service '\(definition.name)' check",
                     status: check.initialStatus, notes: check.notes ?? "",
-                    type: check.kind?.rawValue ?? "", createIndex: created, modifyIndex: modified))
+                    type: check.kind?.rawValue ?? "", createIndex: created,
+                    modifyIndex: modified, isProven: false))
         }
         return shown
     }
@@ -194,6 +195,6 @@ extension CatalogCheck {
                 ?? report.spec.id,
             status: report.status, notes: definition.notes ?? "", output: report.output,
             type: isMaintenance ? "maintenance" : definition.kind?.rawValue ?? "",
-            createIndex: created, modifyIndex: modified)
+            createIndex: created, modifyIndex: modified, isProven: report.isProven)
     }
 }

@@ -68,7 +68,7 @@ struct StateGroups {
             SessionEndpoints(
                 queries: queries, access: policy, keeper: sessions,
                 facts: instances, node: node),
-            TransactionEndpoints(queries: queries, access: policy),
+            TransactionEndpoints(queries: queries, access: policy, backend: backend),
             PreparedQueryEndpoints(
                 queries: queries, access: policy, source: instances, node: node),
             EventEndpoints(queries: queries, access: policy),

@@ -33,7 +33,7 @@ extension IdentityKeeper {
     }
 
     /// The same as it is held, with its key.
-    func leaf(of service: ServiceName) async throws -> LeafCertificate {
+    private func leaf(of service: ServiceName) async throws -> LeafCertificate {
         if held[service] == nil, !(try takeStored(service)) {
             try await signForOthers(service)
         } else if let entry = held[service],
