@@ -21,7 +21,7 @@ enum request_flag {
     REQUEST_L4 = 1,
     REQUEST_REUSED = 2,        /* its upstream connection came from the pool */
     REQUEST_SENT = 4,          /* the head went to the upstream */
-    REQUEST_BODY_SENT = 8,     /* so did some of the body: it can be sent again only if ... */
+    REQUEST_BODY_SENT = 8,     /* so did some of the body */
     REQUEST_BODY_DONE = 16,    /* the request body is complete */
     REQUEST_ANSWERED = 32,     /* a final response head went to the client */
     REQUEST_ANSWER_DONE = 64,  /* the response is complete */
@@ -37,15 +37,15 @@ enum request_flag {
     REQUEST_CLIENT = 65536,       /* `client` is who asks; else the connection's peer is */
     REQUEST_TRACED = 131072,      /* `trace` is what the upstream gets */
     REQUEST_TRACE_BEGUN = 262144, /* ... and began here */
-    REQUEST_SPANS = 16777216,     /* ... and is told to the control plane */
-    REQUEST_BODY_BOUND = 4194304, /* of its body no more than `max_body` is taken */
-    REQUEST_BODY_KEPT = 16777216, /* ... it is kept: `kept` */
-    REQUEST_SPARED = 8388608,     /* had a second try for nothing */
-    REQUEST_MIRROR = 16777216,    /* a copy: it has no client, `down` is NULL */
+    REQUEST_RETRIES = 524288,     /* its route asks for more about tries than a number: `retry` */
     REQUEST_QUEUED = 1048576,     /* in proxy.queue: no connection was to be had */
     REQUEST_WATCHED = 2097152,    /* its endpoint is watched: `watched_key` */
-    REQUEST_RETRIES = 524288,     /* its route asks for more about tries than a number: `retry` */
-    REQUEST_HASHED = 16777216,    /* `hash` decides about its endpoint, where a table is asked */
+    REQUEST_BODY_BOUND = 4194304, /* of its body no more than `max_body` is taken */
+    REQUEST_SPARED = 8388608,     /* had a second try for nothing */
+    REQUEST_BODY_KEPT = 16777216, /* what was sent of its body is kept: `kept` */
+    REQUEST_SPANS = 33554432,     /* its trace is told to the control plane */
+    REQUEST_MIRROR = 67108864,    /* a copy: it has no client */
+    REQUEST_HASHED = 134217728,   /* `hash` decides about its endpoint, where a table is asked */
 };
 
 struct record;

@@ -311,3 +311,34 @@ PROXY_TEST(failing_is_not_being_fast)
     close(client);
     proxy_kit_free(kit);
 }
+
+PROXY_TEST(a_hashed_request_whose_body_is_not_kept_is_sent_once)
+{
+    struct proxy_kit *kit = proxy_kit_new();
+    uint32_t web = proxy_kit_target(kit, "web", ENDPOINTS);
+    struct abi_balancer balancer = {.spill = 70, .choices = 2, .hashes.count = 1};
+    struct abi_route route = snapshot_builder_forward(kit->builder, web);
+    uint32_t upstream;
+    int client, up;
+
+    add_hash(kit, ABI_HASH_HEADER, "x-user", "");
+    balance_kit_target(kit->builder, web, ABI_BALANCE_MAGLEV, &balancer, (uint32_t[]){ENDPOINTS},
+                       1);
+    route.retries = 1;
+    route.retry_on = ABI_RETRY_CONNECT | ABI_RETRY_RESET;
+    proxy_kit_l7(kit, route);
+    proxy_kit_start(kit);
+    client = proxy_kit_client(kit, 0);
+    proxy_kit_send(client, "PUT / HTTP/1.1\r\nHost: a\r\nX-User: 1\r\n"
+                           "content-length: 4\r\n\r\nbody");
+    up = accept_any(kit, &upstream);
+    (void)proxy_kit_until(kit, up, "body");
+    close(up);
+    CHECK(
+        bytes_has_prefix(proxy_kit_until(kit, client, "\r\n\r\n"), BYTES_LITERAL("HTTP/1.1 502 ")));
+    for (uint32_t i = 0; i < ENDPOINTS; i++) {
+        CHECK(proxy_kit_is_alone(kit, i));
+    }
+    close(client);
+    proxy_kit_free(kit);
+}

@@ -56,6 +56,10 @@ FIXTURES = {
         {**C_ROOM, "CSources/wire/h1.c": "#include <unistd.h>\n"},
         {**C_ROOM, "CSources/wire/h1.c": "#include <string.h>\n"},
     ),
+    "flag-value": (
+        {**C_ROOM, "CSources/wire/h1.c": "enum h1_flag {\n    H1_A = 1,\n    H1_B = 1,\n};\n"},
+        {**C_ROOM, "CSources/wire/h1.c": "enum h1_flag {\n    H1_A = 1,\n    H1_B = 2,\n};\n"},
+    ),
     "abi-include": (
         {
             "CSources/abi/README.md": "# abi\n",

@@ -228,6 +228,23 @@ def calls(source, room):
             yield source.finding(number, "banned-call", f"{name}: {advice}")
 
 
+def flags(source):
+    """Members of one `enum …_flag` do not share a value: branches that each took the next free bit
+    merge without a conflict.
+    """
+    for match in re.finditer(r"enum\s+\w+_flag\s*\{(.*?)\}", source.blanked, re.S):
+        seen = {}
+        for member in re.finditer(r"(\w+)\s*=\s*(\w+)", match.group(1)):
+            name, value = member.groups()
+            if value in seen:
+                yield source.finding(
+                    source.line_of(match.start(1) + member.start()),
+                    "flag-value",
+                    f"{name} and {seen[value]} are both {value}: give it a bit of its own",
+                )
+            seen.setdefault(value, name)
+
+
 def check(tree, tables):
     findings = []
     stems = {}
@@ -257,6 +274,7 @@ def check(tree, tables):
                     )
                 )
         findings += calls(source, room)
+        findings += flags(source)
         if room:
             findings += includes(source, room, tables)
             if source.path.endswith(".h"):
