@@ -6,7 +6,7 @@ package struct ChainEntries: Sendable {
     private var splitters: [ServiceName: ServiceSplitter] = [:]
     private var resolvers: [ServiceName: ServiceResolver] = [:]
     private var defaults: [ServiceName: ServiceDefaults] = [:]
-    private(set) var proxyDefaults: ProxyDefaults?
+    package private(set) var proxyDefaults: ProxyDefaults?
     /// What those say that services speak.
     private var usualProtocol: ServiceProtocol?
 

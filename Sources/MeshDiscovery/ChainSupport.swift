@@ -42,12 +42,11 @@ package enum ChainSupport {
     /// What of a service's defaults is not acted on.
     package static func problems(of defaults: ServiceDefaults) -> [String] {
         var found: [String] = []
-        if defaults.maxInboundConnections ?? 0 != 0 { found.append("max_inbound_connections") }
         let all = defaults.upstreamDefaults.map { [("defaults", $0)] } ?? []
         let single = defaults.upstreamOverrides.map { ("overrides", $0) }
         for (key, upstream) in all + single {
             let name = "upstream_config.\(key)"
-            if upstream.serviceProtocol != nil { found.append("\(name).protocol") }
+            if (upstream.serviceProtocol ?? .tcp) != .tcp { found.append("\(name).protocol") }
         }
         return found.map {
             "service-defaults \"\(defaults.name)\": \($0): this version's data plane cannot do that"

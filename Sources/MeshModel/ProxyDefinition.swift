@@ -36,12 +36,8 @@ package struct UpstreamDefinition: Hashable, Sendable, Codable {
         self.config = config
     }
 
-    /// The time to reach an instance, from `config.connect_timeout_ms`; nil when not set there.
-    package var connectTimeout: MeshDuration? {
-        guard let value = config.first(where: { FoldedKey($0.key).text == "connecttimeoutms" })
-        else { return nil }
-        return value.value.int.map { .milliseconds($0) }
-    }
+    /// What its `config` says.
+    package var options: UpstreamOptions { UpstreamOptions(config) }
 
     /// The local end as text: `127.0.0.1:9191`, or a socket's path.
     package var localBind: String {
@@ -78,11 +74,7 @@ extension UpstreamDefinition: Validated {
         checks.require(
             IPText.isAddress(localBindAddress[...]), ["local_bind_address"],
             "\(NameRule.quoted(localBindAddress)) is not an IP address: write 127.0.0.1")
-        if let timeout = connectTimeout {
-            checks.require(
-                timeout > .zero && timeout <= .seconds(600), ["config", "connect_timeout_ms"],
-                "write milliseconds of 1 to 600000")
-        }
+        _ = UpstreamOptions(config, &checks)
     }
 }
 
@@ -120,6 +112,9 @@ package struct ProxyDefinition: Hashable, Sendable, Codable {
         self.expose = expose
     }
 
+    /// What its own `config` says.
+    package var options: ProxyOptions { ProxyOptions(config) }
+
     package enum CodingKeys: String, CodingKey {
         case destinationServiceName = "destination_service_name"
         case destinationServiceID = "destination_service_id"
@@ -142,6 +137,8 @@ extension ProxyDefinition: Validated {
                 mode.isEmpty || mode == "direct", ["mode"],
                 "\(NameRule.quoted(mode)) is not supported: write direct or leave it out")
         }
+        _ = ProxyOptions(config, &checks)
+        checks.within(["expose"]) { ExposedPath.check(expose, &$0) }
         checks.each("upstreams", upstreams)
         var seen: [String: Int] = [:]
         for (index, upstream) in upstreams.enumerated() where upstream.localBind != "127.0.0.1:0" {

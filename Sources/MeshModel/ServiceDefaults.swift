@@ -174,6 +174,7 @@ extension ServiceDefaults: Validated {
             checks.require(
                 IPText.isHost(externalSNI[...]), ["external_sni"], "write a host name")
         }
+        checks.within(["expose"]) { ExposedPath.check(expose, &$0) }
         checks.within(["upstream_config", "defaults"], upstreamDefaults)
         checks.within(["upstream_config"]) { inner in
             inner.each("overrides", upstreamOverrides)
@@ -186,6 +187,8 @@ extension ServiceDefaults: Validated {
 
 extension ProxyDefaults: Validated {
     package func validate(_ checks: inout FieldChecks) {
+        _ = ProxyOptions(config, &checks)
+        checks.within(["expose"]) { ExposedPath.check(expose, &$0) }
         guard let (key, value) = config.first(where: { FoldedKey($0.key).text == "protocol" })
         else { return }
         checks.require(

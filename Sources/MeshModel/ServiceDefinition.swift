@@ -136,14 +136,33 @@ extension ServiceDefinition {
         var proxy = wanted.proxy
         proxy.destinationServiceName = name
         proxy.destinationServiceID = id
-        if proxy.localServicePort == nil { proxy.localServicePort = port }
+        if proxy.localServicePort == nil, proxy.options.localService == nil {
+            proxy.localServicePort = port
+        }
         if proxy.localServiceSocketPath == nil { proxy.localServiceSocketPath = socketPath }
         return ServiceDefinition(
             name: try wanted.name ?? ServiceName(name.text + "-sidecar-proxy"),
             id: wanted.id ?? id.sidecar, kind: .connectProxy, address: wanted.address ?? address,
             port: wanted.port ?? assigned, tags: wanted.tags ?? tags, meta: wanted.meta ?? meta,
-            weights: wanted.weights ?? weights, checks: wanted.checks, proxy: proxy,
-            locality: locality)
+            weights: wanted.weights ?? weights, checks: sidecarChecks(wanted, assigned),
+            proxy: proxy, locality: locality)
+    }
+
+    /// A proxy that somebody else runs is dialled to see whether it listens; of one that is a
+    /// listener of the node's data plane, that is known.
+    private func sidecarChecks(
+        _ wanted: SidecarDefinition, _ assigned: UInt16
+    ) -> [CheckDefinition] {
+        guard wanted.checks.isEmpty, wanted.proxy.options.external == true else {
+            return wanted.checks
+        }
+        let host = wanted.address ?? address
+        let place = HostPort(
+            host: host.isEmpty ? "127.0.0.1" : host, port: wanted.port ?? assigned)
+        return [
+            CheckDefinition(
+                name: "Connect Sidecar Listening", tcp: place.description, interval: .seconds(10))
+        ]
     }
 }
 
@@ -228,7 +247,8 @@ extension ServiceDefinition: Validated {
             inner.within(["proxy"], sidecar.proxy)
             inner.each("checks", sidecar.checks)
             inner.require(
-                sidecar.proxy.localServicePort != nil || port != 0 || socketPath != nil, [],
+                sidecar.proxy.localServicePort != nil || port != 0 || socketPath != nil
+                    || sidecar.proxy.options.localService != nil, [],
                 "the application's port is unknown: write port beside connect")
             inner.require(
                 sidecar.id != id, ["id"], "the sidecar needs an id of its own: leave it out")

@@ -16,6 +16,7 @@ struct World {
     var addresses: [String: String] = ["localhost": "127.0.0.1"]
     var certificates: [String: ListenerCertificate] = [:]
     var locality: Locality?
+    var queries: [PreparedQuery] = []
 
     static let authority: MeshAuthority = {
         var generator = SystemRandomNumberGenerator()
@@ -60,7 +61,7 @@ struct World {
                 trustDomain: Self.authority.trustDomain,
                 trust: Self.authority.bundle.rootsDER.flatMap { $0 }, leaves: leaves,
                 ticketKeys: tickets.inUse.map(\.packed), ticketsVersion: 1, ticketLifetime: 3600),
-            certificates: certificates, addresses: addresses)
+            certificates: certificates, addresses: addresses, queries: queries)
     }
 
     func plan() throws -> NodePlan { NodeCompiler.compile(try state()) }

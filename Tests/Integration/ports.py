@@ -25,6 +25,27 @@ class Ports:
         self.held.append(holder)
         return holder.getsockname()[1]
 
+    def block(self, count):
+        """The first of `count` ports in a row."""
+        for _ in range(200):
+            first = self.take()
+            made = []
+            try:
+                for port in range(first + 1, first + count):
+                    probe = socket.socket()
+                    made.append(probe)
+                    # Without options this fails where anybody holds the port.
+                    probe.bind(("127.0.0.1", port))
+                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            except (OSError, OverflowError):
+                for probe in made:
+                    probe.close()
+                continue
+            self.held += made
+            return first
+        raise AssertionError(f"no {count} free ports in a row")
+
     def dead(self):
         """A port that nobody listens on: connections to it are refused."""
         return self.take()

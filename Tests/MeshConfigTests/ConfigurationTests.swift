@@ -79,7 +79,7 @@ import Testing
         let web = config.services[0].value
         #expect(web.checks[0].interval == .seconds(1))
         let upstream = web.connect.sidecarService?.proxy.upstreams[0]
-        #expect(upstream?.connectTimeout == .seconds(3))
+        #expect(upstream?.options.connectTimeout == .seconds(3))
         guard case .serviceResolver(let resolver) = config.configEntries[0].value else {
             throw MeshError(.invalid, "another kind")
         }

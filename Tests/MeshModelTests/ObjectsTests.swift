@@ -107,7 +107,7 @@ import Testing
         }
         var timed = nine
         timed.config = ["connect_timeout_ms": .double(3000)]
-        #expect(timed.connectTimeout == .seconds(3))
+        #expect(timed.options.connectTimeout == .seconds(3))
     }
 
     @Test func rulesOfChecks() {

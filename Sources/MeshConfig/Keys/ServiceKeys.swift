@@ -217,14 +217,16 @@ package enum ProxyKeys {
             example: "[ { destination_name: db, local_bind_port: 9191 } ]",
             "Services that the application reaches on local addresses."),
         .optional(
-            "config", .dataMap, example: "{ connect_timeout_ms: 1000 }",
-            "Options of the proxy, carried as they are."),
+            "config", .dataMap, example: "{ handshake_timeout_ms: 10000 }",
+            "Options of the proxy: `bind_address`, `bind_port`, `local_service_address`, "
+                + "`local_connect_timeout_ms`, `local_request_timeout_ms`, `handshake_timeout_ms`, "
+                + "`max_inbound_connections`, `external`. Others are carried as they are."),
         .optional(
             "mesh_gateway", .object(gateway), example: "{ mode: none }",
             "How other datacenters are reached."),
         .optional(
-            "expose", .data, example: "{ checks: false }",
-            "Read for compatibility and not used."),
+            "expose", .data, example: "{ paths: [ { listener_port: 21500, path: /health } ] }",
+            "Paths of the application that are reached without TLS and identity."),
     ]
 
     package static let upstream = ObjectSchema(
@@ -235,7 +237,8 @@ package enum ProxyKeys {
                 example: "db", "The service to reach."),
             .key(
                 "destination_type", .choice(["service", "prepared_query"]), default: "service",
-                "What the name is a name of."),
+                "What the name is a name of. The instances that a prepared query gives are "
+                    + "followed as they change."),
             .optional(
                 "datacenter", .text(.name(DatacenterName.self, "datacenter name")),
                 example: "dc2", "Where to look; the node's datacenter when not given."),
@@ -253,7 +256,8 @@ package enum ProxyKeys {
                 "The socket's permissions in octal."),
             .optional(
                 "config", .dataMap, example: "{ connect_timeout_ms: 1000 }",
-                "Options of the upstream; `connect_timeout_ms` is used."),
+                "Options of the upstream: `connect_timeout_ms`, `limits`, `passive_health_check`, "
+                    + "`protocol`. Others are carried as they are."),
             .optional(
                 "mesh_gateway", .object(gateway), example: "{ mode: none }",
                 "How other datacenters are reached."),

@@ -79,9 +79,10 @@ final class LocalService: Sendable {
     static func claims(_ definition: ServiceDefinition) -> [UInt16] {
         guard concernsProxies(definition) else { return [definition.port] }
         let wanted = definition.connect.sidecarService
-        let upstreams = wanted?.proxy.upstreams ?? definition.proxy?.upstreams ?? []
-        return [definition.port] + [wanted?.port].compactMap { $0 }
-            + upstreams.map(\.localBindPort)
+        let proxy = wanted?.proxy ?? definition.proxy
+        return [definition.port] + [wanted?.port, proxy?.options.bindPort].compactMap { $0 }
+            + (proxy?.upstreams ?? []).map(\.localBindPort)
+            + ExposedPath.paths(proxy?.expose).map(\.listenerPort)
     }
 
     /// The hosts that are dialled and are no addresses.

@@ -19,9 +19,11 @@ struct SidecarPorts: Sendable, Equatable {
 
     /// Gives ports to `wanted`, forgets those of services that are gone. Returns who got none.
     ///
-    /// `taken` are ports that something else on the node claims.
+    /// `taken` are ports that something else on the node claims; `isFree` says of others whether
+    /// they can be had.
     mutating func assign(
-        _ wanted: [ServiceID], range: ClosedRange<UInt16>, taken: Set<UInt16>
+        _ wanted: [ServiceID], range: ClosedRange<UInt16>, taken: Set<UInt16>,
+        isFree: (UInt16) -> Bool = { _ in true }
     ) -> [ServiceID] {
         let ids = Set(wanted)
         ports = ports.filter { id, port in
@@ -31,8 +33,11 @@ struct SidecarPorts: Sendable, Equatable {
         var next = range.lowerBound
         var without: [ServiceID] = []
         for id in ids.sorted() where ports[id] == nil {
-            while next < range.upperBound, used.contains(next) { next += 1 }
-            if used.contains(next) {
+            while next < range.upperBound, used.contains(next) || !isFree(next) {
+                used.insert(next)
+                next += 1
+            }
+            if used.contains(next) || !isFree(next) {
                 without.append(id)
             } else {
                 ports[id] = next

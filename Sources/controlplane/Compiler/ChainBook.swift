@@ -135,6 +135,10 @@ struct ChainBook: Sendable {
         return entries.defaults(service)
     }
 
+    /// What was written about all proxies. Nobody is said to have asked: where it changes, all
+    /// answers may be others.
+    var proxyDefaults: ProxyDefaults? { entries.proxyDefaults }
+
     /// What was written about how a service's name resolves.
     func resolver(
         of service: ServiceName, _ asked: inout Set<ServiceName>

@@ -63,6 +63,8 @@ struct DesiredState: Sendable {
     var certificates: [String: ListenerCertificate]
     /// Addresses of host names that services are registered with.
     var addresses: [String: String]
+    /// Named questions that upstreams may lead to.
+    var queries: [PreparedQuery] = []
 
     /// The services whose certificates this node needs.
     var identities: Set<ServiceName> {

@@ -4,14 +4,17 @@ import MeshTables
 
 /// Ceilings towards services, and when their instances are left out.
 extension PartCompiler {
-    /// What the caller's defaults say about the service, for what they leave open its resolver.
-    mutating func guarded(_ service: ServiceName, _ caller: Reach.Caller) -> GuardPlan? {
-        var limits: UpstreamLimits?
-        var passive: PassiveHealthCheck?
-        if let name = caller.service, let defaults = defaults(of: name) {
+    /// What the upstream says about the service; for what that leaves open, the caller's defaults;
+    /// for what those do, the service's resolver.
+    mutating func guarded(_ service: ServiceName, _ reach: Reach) -> GuardPlan? {
+        var limits = reach.limits
+        var passive = reach.passiveHealthCheck
+        if let name = reach.caller.service, let defaults = defaults(of: name) {
             let own = defaults.upstreamOverrides.first { $0.name == service }
-            limits = own?.limits ?? defaults.upstreamDefaults?.limits
-            passive = own?.passiveHealthCheck ?? defaults.upstreamDefaults?.passiveHealthCheck
+            limits = limits ?? own?.limits ?? defaults.upstreamDefaults?.limits
+            passive =
+                passive ?? own?.passiveHealthCheck
+                ?? defaults.upstreamDefaults?.passiveHealthCheck
         }
         if let resolver = resolver(of: service) {
             limits = limits ?? resolver.limits

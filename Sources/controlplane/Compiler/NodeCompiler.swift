@@ -1,3 +1,4 @@
+import MeshDiscovery
 import MeshIdentity
 import MeshLanes
 import MeshModel
@@ -34,6 +35,7 @@ struct NodeCompiler {
         var plain: [PlainSource]
         var mesh: MeshMaterials
         var addresses: [String: String]
+        var queries: [PreparedQuery]
     }
 
     private var number: UInt64?
@@ -60,7 +62,8 @@ struct NodeCompiler {
         var change = isNext ? state.change : nil
         let new = Inputs(
             frame: PartCompiler.Frame(state), entries: state.entries,
-            plain: Self.plainSources(state), mesh: state.mesh, addresses: state.addresses)
+            plain: Self.plainSources(state), mesh: state.mesh, addresses: state.addresses,
+            queries: state.queries)
         let old = inputs
         inputs = new
         if old?.frame != new.frame {
@@ -140,15 +143,28 @@ struct NodeCompiler {
         }
     }
 
+    /// The queries that upstreams of a proxy name. One that cannot be rendered is none.
+    private static func queries(
+        of sidecar: ServiceDefinition, _ all: [PreparedQuery]
+    ) -> [ServiceName: PreparedQuery] {
+        var found: [ServiceName: PreparedQuery] = [:]
+        for upstream in sidecar.proxy?.upstreams ?? []
+        where upstream.destinationType == .preparedQuery {
+            let name = upstream.destinationName
+            found[name] = try? QueryLookup.resolve(name.text, among: all)
+        }
+        return found
+    }
+
     private static func sidecarSources(_ state: DesiredState) -> [SidecarSource] {
         state.inventory.proxies.map { sidecar in
             let leaf = sidecar.proxy?.destinationServiceName.flatMap { state.mesh.leaves[$0] }
             return SidecarSource(
                 definition: sidecar, origin: state.inventory.origin(of: sidecar.id),
-                leafVersion: leaf?.version,
+                isHandmade: state.inventory[sidecar.id] != nil, leafVersion: leaf?.version,
                 applicationAddress: sidecar.proxy.flatMap {
                     state.addresses[$0.localServiceAddress]
-                })
+                }, queries: queries(of: sidecar, state.queries))
         }
     }
 }

@@ -66,10 +66,14 @@ struct TargetShape: Equatable, Sendable {
 struct SidecarSource: Equatable, Sendable {
     var definition: ServiceDefinition
     var origin: Origin?
+    /// Whether it was registered by hand, not made for a service that asks for a sidecar.
+    var isHandmade: Bool
     /// The version of the certificate of its service; nil: there is none.
     var leafVersion: UInt64?
     /// The address of the application's host when that is a name that is known.
     var applicationAddress: String?
+    /// The prepared queries that its upstreams name, by these names.
+    var queries: [ServiceName: PreparedQuery] = [:]
 }
 
 /// What a plain listener's part is made of, besides what holds for all parts and the entries it

@@ -20,13 +20,22 @@ struct Reach: Hashable, Sendable {
     let caller: Caller
     let http: Bool
     let connectTimeout: MeshDuration?
+    /// What the upstream that calls says itself, in place of what its service's defaults say.
+    let limits: UpstreamLimits?
+    let passiveHealthCheck: PassiveHealthCheck?
     /// What distinguishes the targets of this reach from those of others, for people and for keys.
     let suffix: String
 
-    init(caller: Caller, http: Bool, connectTimeout: MeshDuration?) {
+    /// `place` distinguishes an upstream with options of its own from others to the same service.
+    init(
+        caller: Caller, http: Bool, connectTimeout: MeshDuration?,
+        options: UpstreamOptions = UpstreamOptions(), place: String = ""
+    ) {
         self.caller = caller
         self.http = http
         self.connectTimeout = connectTimeout
+        limits = options.limits
+        passiveHealthCheck = options.passiveHealthCheck
         var text =
             switch caller {
             case .plain: ""
@@ -35,6 +44,7 @@ struct Reach: Hashable, Sendable {
             }
         if !http { text += "/tcp" }
         if let connectTimeout { text += "/\(connectTimeout)" }
+        if limits != nil || passiveHealthCheck != nil { text += "/\(place)" }
         suffix = text
     }
 }
@@ -68,7 +78,7 @@ extension PartCompiler {
         var plan = TargetPlan(
             id: id, service: target.service,
             wireProtocol: wireProtocol(of: target.service, http: reach.http),
-            connectTimeout: milliseconds(timeout), guarded: guarded(target.service, reach.caller),
+            connectTimeout: milliseconds(timeout), guarded: guarded(target.service, reach),
             congestion: settings.congestion,
             proxyHeader: defaults(of: target.service)?.proxyProtocol)
         if reach.caller != .plain {
@@ -86,7 +96,7 @@ extension PartCompiler {
         return id
     }
 
-    private func alpn(of target: TargetPlan) -> [String] {
+    func alpn(of target: TargetPlan) -> [String] {
         switch target.wireProtocol {
         case .tcp: []
         case .http1: ["http/1.1"]
@@ -114,7 +124,7 @@ extension PartCompiler {
     }
 
     /// Who a service proves to be.
-    private func spiffeID(of service: ServiceName) -> String {
+    func spiffeID(of service: ServiceName) -> String {
         SpiffeID(
             trustDomain: frame.trustDomain, datacenter: settings.node.datacenter,
             service: service

@@ -31,6 +31,8 @@ struct NodeConsulBackend: ConsulBackend {
             guard isWanted || sidecar != nil else { continue }
             let reports = await health.reports(of: service.definition.id)
             let checks = CheckViews(service, reports, created, modified)
+            var silence: String?
+            if let sidecar { silence = await pipeline.silence(of: sidecar.id.text) }
             if isWanted {
                 found.append(
                     LocalInstance(
@@ -41,7 +43,7 @@ struct NodeConsulBackend: ConsulBackend {
                 found.append(
                     LocalInstance(
                         sidecar, parent: service.definition.id, createIndex: created,
-                        modifyIndex: modified, checks: checks.sidecar(sidecar)))
+                        modifyIndex: modified, checks: checks.sidecar(sidecar, silence)))
             }
         }
         return found
@@ -159,7 +161,8 @@ private struct CheckViews {
 
     /// A sidecar's own, else those that every sidecar has: its listener is one of this node's data
     /// plane, and it stands for its service.
-    func sidecar(_ sidecar: ServiceDefinition) -> [CatalogCheck] {
+    /// `silence`: why its listener takes no connections, if so.
+    func sidecar(_ sidecar: ServiceDefinition, _ silence: String?) -> [CatalogCheck] {
         let named = reports.filter { sidecarIDs.contains($0.spec.id) }
         guard named.isEmpty else {
             return named.map { CatalogCheck($0, created, modified, of: sidecar) }
@@ -168,9 +171,10 @@ private struct CheckViews {
         let failing = behind.first { $0.status > .warning }
         return [
             CatalogCheck(
-                id: "service:\(sidecar.id):1", name: "Connect Sidecar Listening", status: .passing,
-                output: "a listener of this node's data plane", type: "tcp", createIndex: created,
-                modifyIndex: modified),
+                id: "service:\(sidecar.id):1", name: "Connect Sidecar Listening",
+                status: silence == nil ? .passing : .critical,
+                output: silence ?? "a listener of this node's data plane", type: "tcp",
+                createIndex: created, modifyIndex: modified),
             CatalogCheck(
                 id: "service:\(sidecar.id):2",
                 name: "Connect Sidecar Aliasing \(service.definition.id)",

@@ -97,7 +97,8 @@ actor DesiredSource {
             number: number, settings: settings, inventory: inventory, change: change,
             entries: entries,
             intentions: intentions, listeners: listeners, mesh: materials,
-            certificates: certificates, addresses: await names.addresses(of: inventory))
+            certificates: certificates, addresses: await names.addresses(of: inventory),
+            queries: kept.queries)
     }
 
     private var settings: DesiredState.Settings {
@@ -121,7 +122,7 @@ actor DesiredSource {
             let wanting = Inventory.withoutPort(records)
             _ = ports.assign(
                 wanting, range: configuration.mesh.sidecarPorts,
-                taken: wanting.isEmpty ? [] : taken(records))
+                taken: wanting.isEmpty ? [] : taken(records), isFree: FreePorts.isFree)
             kept.take(records, of: stored, ports: ports)
             changed = nil
         }

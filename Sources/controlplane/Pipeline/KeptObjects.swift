@@ -22,6 +22,8 @@ struct KeptObjects {
     private(set) var intentions: [Intention] = []
     /// Without intentions, by kind and name.
     private(set) var entries: [ConfigEntryRecord] = []
+    /// By id.
+    private(set) var queries: [PreparedQuery] = []
     /// Of the state that it follows from; nil: of none.
     private var index: Index?
 
@@ -50,6 +52,7 @@ struct KeptObjects {
         else { return nil }
         for key in pairs { put(stored.intention(key), key) }
         if stored.plainEntriesIndex > index { entries = stored.plainEntries }
+        queries = stored.preparedQueries.map(\.value)
         self.index = stored.index
         return change
     }
@@ -63,6 +66,7 @@ struct KeptObjects {
             stored.intentions
         }
         entries = stored.plainEntries
+        queries = stored.preparedQueries.map(\.value)
         index = stored.index
     }
 

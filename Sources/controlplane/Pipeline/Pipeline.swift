@@ -148,6 +148,15 @@ actor Pipeline {
         return await settle("resumed from generation \(ended.generation)")
     }
 
+    /// Why the listener with this name does not take connections; nil: it does, as far as is known.
+    func silence(of listener: String) -> String? {
+        if !isLinked { return "the data plane is not connected" }
+        // A data plane that was adopted keeps what it has.
+        guard let published else { return running == 0 ? "nothing is published yet" : nil }
+        return published.listeners.contains(listener)
+            ? nil : "no generation with the listener is live"
+    }
+
     /// nil when every worker has acknowledged the first snapshot.
     var notReadyReason: String? {
         if !isLinked { return "the data plane is not connected" }

@@ -7,6 +7,15 @@ struct PublishedNode: Sendable {
     var generation: UInt64
     /// The sealed file.
     var snapshot: Descriptor
+    /// The names of its listeners.
+    let listeners: Set<String>
+
+    init(plan: NodePlan, generation: UInt64, snapshot: Descriptor) {
+        self.plan = plan
+        self.generation = generation
+        self.snapshot = snapshot
+        listeners = Set(plan.compiled.listeners.map(\.name))
+    }
 
     /// The snapshot, opened with the lookups of the workers.
     func reader() throws -> SnapshotReader { try SnapshotReader.open(snapshot) }

@@ -7,28 +7,49 @@ extension PartCompiler {
     mutating func addSidecar(_ source: SidecarSource) {
         let sidecar = source.definition
         guard let proxy = sidecar.proxy, let service = proxy.destinationServiceName else { return }
+        let options = options(of: proxy, service)
+        // Who registers a proxy by hand runs it, unless he says otherwise.
+        if options.external ?? source.isHandmade { return }
         guard let leaf = source.leafVersion else {
             refuse("\(sidecar.id): there is no certificate of \(service) yet", source.origin)
             return
         }
-        addInbound(source, proxy, service, leaf)
+        addInbound(source, proxy, options, leaf)
         for upstream in proxy.upstreams { addUpstream(upstream, of: source, service, leaf) }
+    }
+
+    /// What holds for a proxy: what it says itself, then its service's defaults, then those of all
+    /// proxies.
+    private mutating func options(
+        of proxy: ProxyDefinition, _ service: ServiceName
+    ) -> ProxyOptions {
+        var options = proxy.options
+        if let own = defaults(of: service) { options = options.over(ProxyOptions(own)) }
+        if let usual = chains.proxyDefaults {
+            var all = ProxyOptions(usual.config)
+            // These are about one proxy.
+            (all.bindPort, all.localService, all.external) = (nil, nil, nil)
+            options = options.over(all)
+        }
+        return options
     }
 
     /// Callers prove their identity by mutual TLS; the intentions of the service decide; what may
     /// come in goes to the application.
     private mutating func addInbound(
-        _ source: SidecarSource, _ proxy: ProxyDefinition, _ service: ServiceName, _ leaf: UInt64
+        _ source: SidecarSource, _ proxy: ProxyDefinition, _ options: ProxyOptions, _ leaf: UInt64
     ) {
         let (sidecar, origin) = (source.definition, source.origin)
+        guard let service = proxy.destinationServiceName else { return }
         let http = speaksHTTP(service)
         let host = sidecar.address.isEmpty ? settings.node.address : sidecar.address
         // A host name is what others dial; what is listened on is then every address.
-        let bind = IPAddress(host) == nil ? "0.0.0.0" : host
-        guard let address = listen(on: bind, port: sidecar.port, "\(sidecar.id)", origin),
-            let target = application(of: source, proxy, service, http)
+        let bind = options.bindAddress ?? (IPAddress(host) == nil ? "0.0.0.0" : host)
+        let port = options.bindPort ?? sidecar.port
+        let wire = wireProtocol(of: service, http: http)
+        guard let address = listen(on: bind, port: port, "\(sidecar.id)", origin),
+            let target = application(of: source, proxy, options, wire)
         else { return }
-        let rule = "sidecar of \(service)"
         add(
             ListenerPlan(
                 name: sidecar.id.text, address: address,
@@ -36,63 +57,126 @@ extension PartCompiler {
                     ? .l7([
                         RoutePlan(
                             action: .forward(SplitPlan.all(to: target)), retries: Self.retries,
-                            retryOn: Self.retryOn, rule: rule, origin: text(origin))
+                            retryOn: Self.retryOn, rule: "sidecar of \(service)",
+                            origin: text(origin))
                     ]) : .l4(SplitPlan.all(to: target)), role: .inbound,
                 identity: service, intentionsOf: service,
                 timeouts: timeouts(
-                    http: http, request: defaults(of: service)?.localRequestTimeout),
+                    http: http, request: options.localRequestTimeout,
+                    handshake: options.handshakeTimeout),
                 congestion: settings.congestion,
                 via: http ? settings.via(sidecar.id.text) : "", log: settings.log(),
                 hops: http ? settings.tracesOnly : nil),
             tls: meshTLS(
                 server: true, as: service, leafVersion: leaf,
                 alpn: http ? ["h2", "http/1.1"] : []), origin)
+        addExposed(source, proxy, options, on: bind)
+    }
+
+    /// Paths that are reached without TLS and identity.
+    private mutating func addExposed(
+        _ source: SidecarSource, _ proxy: ProxyDefinition, _ options: ProxyOptions, on bind: String
+    ) {
+        let (sidecar, origin) = (source.definition, source.origin)
+        guard let service = proxy.destinationServiceName else { return }
+        let paths = exposed(by: proxy, service)
+        for port in Set(paths.map(\.listenerPort)).sorted() {
+            let name = "\(sidecar.id):exposed:\(port)"
+            guard let address = listen(on: bind, port: port, name, origin) else { continue }
+            let routes = paths.filter { $0.listenerPort == port }.compactMap { path in
+                application(
+                    of: source, proxy, options, path.isHTTP2 ? .http2 : .http1,
+                    exposed: path
+                ).map { target in
+                    RoutePlan(
+                        match: HTTPMatch(path: .exact(path.path)),
+                        action: .forward(SplitPlan.all(to: target)),
+                        rule: "exposed path \(path.path) of \(service)", origin: text(origin))
+                }
+            }
+            add(
+                ListenerPlan(
+                    name: name, address: address, kind: .l7(routes), timeouts: timeouts(http: true),
+                    congestion: settings.congestion, via: settings.via(name),
+                    log: settings.log(), hops: settings.tracesOnly), origin)
+        }
+    }
+
+    /// The proxy's own paths; where it has none its service's, then those of all proxies.
+    private mutating func exposed(
+        by proxy: ProxyDefinition, _ service: ServiceName
+    ) -> [ExposedPath] {
+        let own = ExposedPath.paths(proxy.expose)
+        if !own.isEmpty { return own }
+        let usual = ExposedPath.paths(defaults(of: service)?.expose)
+        return usual.isEmpty ? ExposedPath.paths(chains.proxyDefaults?.expose) : usual
     }
 
     private func timeouts(
-        http: Bool, request: MeshDuration? = nil
+        http: Bool, request: MeshDuration? = nil, handshake: MeshDuration? = nil
     ) -> ListenerPlan.Timeouts {
         ListenerPlan.Timeouts(
             head: 10_000, idle: http ? 60_000 : 0,
-            request: http ? request.map(milliseconds) ?? 0 : 0, handshake: 5_000)
+            request: http ? request.map(milliseconds) ?? 0 : 0,
+            handshake: handshake.map(milliseconds) ?? 10_000)
     }
 
     private func text(_ origin: Origin?) -> String { origin.map { "\($0)" } ?? "" }
 
-    /// The target that is the application behind a sidecar.
+    /// The target that is the application behind a sidecar, or what of it `exposed` says.
     private mutating func application(
-        of source: SidecarSource, _ proxy: ProxyDefinition, _ service: ServiceName, _ http: Bool
+        of source: SidecarSource, _ proxy: ProxyDefinition, _ options: ProxyOptions,
+        _ wire: TargetPlan.WireProtocol, exposed: ExposedPath? = nil
     ) -> String? {
-        let (sidecar, origin) = (source.definition, source.origin)
-        let address: AddressPlan
-        if let path = proxy.localServiceSocketPath {
-            address = .unix(path: path, mode: 0)
-        } else if let port = proxy.localServicePort, port != 0 {
-            let host = proxy.localServiceAddress
-            guard let ip = IPAddress(source.applicationAddress ?? host) else {
-                refuse("\(sidecar.id): the address of \(host) is not known", origin)
-                return nil
-            }
-            address = .ip(ip, port: port)
-        } else {
-            refuse("\(sidecar.id): the application's port is not known", origin)
-            return nil
-        }
-        let id = "local.\(sidecar.id)"
+        let sidecar = source.definition
+        guard let service = proxy.destinationServiceName,
+            let address = applicationAddress(source, proxy, options, exposed?.localPathPort)
+        else { return nil }
+        let id =
+            exposed.map { "local.\(sidecar.id):\($0.listenerPort)\($0.path)" }
+            ?? "local.\(sidecar.id)"
         let instance = proxy.destinationServiceID ?? ServiceID(service)
         let plan = EndpointPlan(
             address: address, instance: "\(instance) application",
             node: settings.node.name.text)
         var target = TargetPlan(
-            id: id, service: service, endpoints: [plan],
-            wireProtocol: wireProtocol(of: service, http: http),
+            id: id, service: service, endpoints: [plan], wireProtocol: wire,
             congestion: settings.congestion,
-            proxyHeader: defaults(of: service)?.proxyProtocol)
-        if let timeout = defaults(of: service)?.localConnectTimeout, timeout > .zero {
+            proxyHeader: exposed == nil ? defaults(of: service)?.proxyProtocol : nil)
+        if let timeout = options.localConnectTimeout {
             target.connectTimeout = milliseconds(timeout)
+        }
+        if let most = options.maxInboundConnections, most > 0, exposed == nil {
+            var bound = GuardPlan()
+            bound.maxConnections = UInt32(clamping: most)
+            target.guarded = bound
         }
         part.add(TargetShape(plan: target, isSettled: true))
         return id
+    }
+
+    /// Where the application listens, or nil with a problem.
+    private mutating func applicationAddress(
+        _ source: SidecarSource, _ proxy: ProxyDefinition, _ options: ProxyOptions,
+        _ other: UInt16?
+    ) -> AddressPlan? {
+        let id = source.definition.id
+        if other == nil, let path = proxy.localServiceSocketPath {
+            return .unix(path: path, mode: 0)
+        }
+        let own = proxy.localServicePort.flatMap { $0 == 0 ? nil : $0 }
+        let configured = own == nil ? options.localService : nil
+        guard let port = other ?? own ?? configured?.port else {
+            refuse("\(id): the application's port is not known", source.origin)
+            return nil
+        }
+        let host = configured?.host ?? proxy.localServiceAddress
+        let known = configured == nil ? source.applicationAddress : nil
+        guard let ip = IPAddress(host == "localhost" ? "127.0.0.1" : known ?? host) else {
+            refuse("\(id): the address of \(host) is not known", source.origin)
+            return nil
+        }
+        return .ip(ip, port: port)
     }
 
     /// Where the application calls another service: a local address, served with its identity.
@@ -103,26 +187,41 @@ extension PartCompiler {
         let (sidecar, origin) = (source.definition, source.origin)
         let destination = upstream.destinationName
         let name = "\(sidecar.id):\(destination.folded):\(upstream.localBindPort)"
-        guard upstream.destinationType == .service else {
-            refuse("\(name): prepared queries are not supported", origin)
-            return
-        }
         if let other = upstream.datacenter, other != settings.node.datacenter {
             refuse("\(name): datacenter \(other) is not connected", origin)
             return
         }
         guard let address = localEnd(of: upstream, name, origin) else { return }
-        let http = speaksHTTP(destination)
+        let options = options(of: upstream, service)
+        let query = upstream.destinationType == .preparedQuery ? source.queries[destination] : nil
+        if upstream.destinationType == .preparedQuery, query == nil {
+            refuse("\(name): there is no prepared query \(destination) yet", origin)
+        }
+        let spoken = (query?.service.service).flatMap { try? ServiceName($0) } ?? destination
+        let http = options.serviceProtocol != .tcp && speaksHTTP(spoken)
         let reach = Reach(
             caller: .sidecar(service, leafVersion: leaf), http: http,
-            connectTimeout: upstream.connectTimeout ?? connectTimeout(of: service, to: destination))
-        let kind: ListenerPlan.Kind =
-            http
-            ? .l7(
-                routes(
-                    to: destination, reach, rule: "upstream \(destination) of \(service)",
-                    origin: text(origin)))
-            : .l4(splits(to: destination, reach))
+            connectTimeout: options.connectTimeout, options: upstream.options,
+            place: upstream.localBind)
+        let rule = "upstream \(destination) of \(service)"
+        let kind: ListenerPlan.Kind
+        if upstream.destinationType == .preparedQuery {
+            let splits = SplitPlan.all(
+                to: query.map { self.target(of: $0, spoken, reach, name, origin) }
+                    ?? nowhere(destination, reach))
+            kind =
+                http
+                ? .l7([
+                    RoutePlan(
+                        action: .forward(splits), retries: Self.retries, retryOn: Self.retryOn,
+                        rule: rule, origin: text(origin))
+                ]) : .l4(splits)
+        } else {
+            kind =
+                http
+                ? .l7(routes(to: destination, reach, rule: rule, origin: text(origin)))
+                : .l4(splits(to: destination, reach))
+        }
         add(
             ListenerPlan(
                 name: name, address: address, kind: kind, role: .outbound, identity: service,
@@ -131,13 +230,21 @@ extension PartCompiler {
                 hops: http ? settings.tracesOnly : nil), origin)
     }
 
-    /// What the caller's defaults say about reaching a service.
-    private mutating func connectTimeout(
-        of service: ServiceName, to destination: ServiceName
-    ) -> MeshDuration? {
-        guard let defaults = defaults(of: service) else { return nil }
-        let own = defaults.upstreamOverrides.first { $0.name == destination }
-        return own?.connectTimeout ?? defaults.upstreamDefaults?.connectTimeout
+    /// What holds for an upstream: what it says itself, then what its service's defaults say of it,
+    /// then what those say of all. Limits and ejection are guards: see `guarded`.
+    private mutating func options(
+        of upstream: UpstreamDefinition, _ service: ServiceName
+    ) -> UpstreamOptions {
+        var options = upstream.options
+        guard let defaults = defaults(of: service) else { return options }
+        let own = defaults.upstreamOverrides.first { $0.name == upstream.destinationName }
+        options.connectTimeout =
+            options.connectTimeout ?? own?.connectTimeout
+            ?? defaults.upstreamDefaults?.connectTimeout
+        options.serviceProtocol =
+            options.serviceProtocol ?? own?.serviceProtocol
+            ?? defaults.upstreamDefaults?.serviceProtocol
+        return options
     }
 
     private mutating func localEnd(

@@ -134,6 +134,7 @@ struct Node: Sendable {
                     await identity.run { await pipeline.invalidate() }
                 },
                 NodeService(name: "node health") { await nodeHealth.run() },
+                NodeService(name: "prepared queries") { await Self.follow(store, pipeline) },
                 NodeService(name: "names") { await names.run { await pipeline.invalidate() } },
             ] + healthServices(health, http, pipeline, store) + watcherServices(source, pipeline)
                 + adminServers(backend) + api + readiness(pipeline, ready)
@@ -153,6 +154,14 @@ struct Node: Sendable {
                 await exporter.finish()
             }
         ]
+    }
+
+    /// Upstreams may lead to prepared queries.
+    private static func follow(_ store: any StateStore, _ pipeline: Pipeline) async {
+        let watch = Watch(.preparedQueries)
+        for await _ in store.changes(on: watch, after: store.index(of: watch)) {
+            await pipeline.invalidate("prepared queries changed")
+        }
     }
 
     private func serviceManager(_ pipeline: Pipeline) -> [NodeService] {
