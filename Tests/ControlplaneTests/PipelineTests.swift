@@ -7,7 +7,7 @@ import Testing
 @testable import MeshWorkers
 @testable import controlplane
 
-@Suite(.timeLimit(.minutes(1))) struct PipelineTests {
+@Suite(.timeLimit(.minutes(5))) struct PipelineTests {
     private func world(_ ports: [UInt16] = [8000]) throws -> World {
         var world = World()
         world.services = try ports.map { try service("web", id: "web-\($0)", port: $0) }

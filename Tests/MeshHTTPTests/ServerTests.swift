@@ -80,11 +80,11 @@ import Testing
 
     @Test func aRequestThatIsHeldOutlivesTheIdleLimit() async throws {
         let echo = Echo()
-        try await withServer(echo, { $0.idle = .milliseconds(50) }) { port in
+        try await withServer(echo, { $0.idle = .seconds(1) }) { port in
             let client = try RawClient(port: port)
             client.send("GET /hold HTTP/1.1\r\nHost: x\r\n\r\n")
             #expect(await eventually { echo.held.withLock { $0 } == 1 })
-            try await Task.sleep(for: .milliseconds(300))
+            try await Task.sleep(for: .milliseconds(2500))
             #expect(echo.cancelled.withLock { $0 } == 0)
         }
         // The server's end let it be answered.

@@ -100,9 +100,9 @@ func withServer<Value: Sendable>(
     }
 }
 
-/// Waits until something holds, at most 10 s; says whether it does.
+/// Waits until something holds, at most a minute; says whether it does.
 func eventually(_ holds: () -> Bool) async -> Bool {
-    for _ in 0..<1000 {
+    for _ in 0..<6000 {
         if holds() { return true }
         try? await Task.sleep(for: .milliseconds(10))
     }

@@ -4,7 +4,7 @@ import Testing
 
 @testable import MeshHealth
 
-@Suite(.timeLimit(.minutes(1))) struct MonitorTests {
+@Suite(.timeLimit(.minutes(5))) struct MonitorTests {
     /// Says what it is told to, and counts how many attempts are under way at a time.
     private actor Prober: CheckProber {
         private var status = CheckStatus.passing

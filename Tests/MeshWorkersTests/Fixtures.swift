@@ -84,7 +84,7 @@ actor EventLog {
 
     /// Waits until an event satisfies the condition; nil after the limit.
     func first<Value: Sendable>(
-        within limit: Duration = .seconds(10), _ find: @Sendable (DataPlaneEvent) -> Value?
+        within limit: Duration = .seconds(60), _ find: @Sendable (DataPlaneEvent) -> Value?
     ) async throws -> Value {
         let deadline = ContinuousClock.now + limit
         while ContinuousClock.now < deadline {
