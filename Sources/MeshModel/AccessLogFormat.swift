@@ -1,7 +1,7 @@
 /// The line of an access log: literal text and variables, `%{method} %{path}`. `%{path:json}` is
 /// the variable as a JSON value, `%%` a per cent sign.
-package struct AccessLogFormat: Sendable, Hashable {
-    package enum Value: Sendable, Hashable {
+package struct AccessLogFormat: Sendable, Hashable, Codable {
+    package enum Value: Sendable, Hashable, Codable {
         case variable(AccessLogVariable)
         /// A field of the request, its name in lower case.
         case requestHeader(String)
@@ -17,7 +17,7 @@ package struct AccessLogFormat: Sendable, Hashable {
         }
     }
 
-    package enum Piece: Sendable, Hashable {
+    package enum Piece: Sendable, Hashable, Codable {
         case literal(String)
         case value(Value, json: Bool)
     }

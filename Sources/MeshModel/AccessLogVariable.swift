@@ -1,6 +1,6 @@
 /// What a line of an access log can say. The raw value is the variable's name in templates and,
 /// with `_` for `.`, its key in JSON.
-package enum AccessLogVariable: String, Sendable, Hashable, CaseIterable {
+package enum AccessLogVariable: String, Sendable, Hashable, Codable, CaseIterable {
     case time
     case node
     case worker

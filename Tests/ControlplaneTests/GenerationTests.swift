@@ -1,5 +1,7 @@
 import Foundation
+import MeshIdentity
 import MeshModel
+import MeshStore
 import MeshTables
 import MeshWorkers
 import Testing
@@ -65,6 +67,63 @@ import Testing
         #expect(history.live?.generation == 3)
         #expect(history.predecessor(of: 3)?.generation == 1)
         #expect(history.predecessor(of: 1) == nil)
+    }
+
+    @Test func whatWasPublishedIsThereAfterARestart() async throws {
+        let store = try await SQLiteStore.inMemory()
+        let board = ProblemBoard()
+        let archive = try GenerationArchive(store: store, board: board)
+        var history = GenerationHistory(mostEntries: 3, mostBytes: 1000)
+        for number in 1...5 as ClosedRange<UInt64> {
+            var entry = try Self.entry(number, number == 4 ? .refused : .live)
+            entry.outcome.refusals = ["worker 1: no"]
+            entry.copyOf = number - 1
+            entry.secrets = [
+                SecretPlan(
+                    id: number, version: 2, notAfterMilliseconds: 3,
+                    content: .certificate(chain: [1], key: [2], names: ["a.test"]))
+            ]
+            history.add(entry)
+            await archive.keep(history)
+            if number != 2 { await archive.flush() }
+        }
+        let kept = try GenerationArchive.load(store)
+        #expect(kept.map(\.generation) == [3, 4, 5])
+        for (was, now) in zip(history.entries, kept) {
+            #expect(now.plan == was.plan && now.secrets == was.secrets)
+            #expect(now.outcome == was.outcome && now.causes == was.causes)
+            #expect(now.at == was.at && now.copyOf == was.copyOf && now.size == was.size)
+        }
+        // The next process goes on where this one ended.
+        let next = try GenerationArchive(store: store, board: board)
+        var later = GenerationHistory(mostEntries: 3, mostBytes: 1000, kept)
+        later.add(try Self.entry(6))
+        await next.keep(later)
+        await next.flush()
+        #expect(try GenerationArchive.load(store).map(\.generation) == [4, 5, 6])
+        #expect(try store.snapshot.secret("node/generations/3") == nil, "it is left behind")
+    }
+
+    @Test func aRecordOfAnotherVersionIsLeftOut() async throws {
+        let store = try await SQLiteStore.inMemory()
+        let archive = try GenerationArchive(store: store, board: ProblemBoard())
+        var history = GenerationHistory()
+        history.add(try Self.entry(1))
+        history.add(try Self.entry(2))
+        await archive.keep(history)
+        await archive.flush()
+        try await store.write {
+            try $0.putSecret("node/generations/1", SecretBytes(Array("{\"generation\":1}".utf8)))
+        }
+        #expect(try GenerationArchive.load(store).map(\.generation) == [2])
+    }
+
+    @Test func recordsAreBoundedTogether() {
+        let one = GenerationArchive.mostOfAll / 4
+        let items = (1...9).map { GenerationIndex.Item(generation: $0, size: one) }
+        #expect(GenerationArchive.bounded(items).map(\.generation) == [6, 7, 8, 9])
+        let larger = items + [GenerationIndex.Item(generation: 10, size: 1)]
+        #expect(GenerationArchive.bounded(larger).map(\.generation) == [7, 8, 9, 10])
     }
 
     @Test func causesAreToldOnceAndBounded() {

@@ -103,7 +103,8 @@ struct Workbench {
             generations: try GenerationKeeper(store: store, board: board), board: board,
             metrics: PipelineMetrics(MetricsRegistry()),
             pauses: Pipeline.Pauses(refused: pause, unknown: pause),
-            pins: PinKeeper(store: store), log: testLogger())
+            pins: PinKeeper(store: store),
+            archive: try GenerationArchive(store: store, board: board), log: testLogger())
     }
 
     /// Runs the pipeline, with a data plane unless it is to come later. What goes wrong is tried
@@ -150,9 +151,9 @@ struct Workbench {
     }
 }
 
-/// Waits until something holds; false after five seconds.
+/// Waits until something holds; false after a minute.
 func eventually(_ condition: () async throws -> Bool) async rethrows -> Bool {
-    for _ in 0..<1000 {
+    for _ in 0..<12_000 {
         if try await condition() { return true }
         try? await Task.sleep(for: .milliseconds(5))
     }

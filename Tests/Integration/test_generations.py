@@ -6,6 +6,7 @@ restart of the control plane, and certificates are renewed meanwhile.
 import json
 import os
 import ssl
+import time
 
 import pytest
 from certificates import authority, leaf
@@ -139,6 +140,73 @@ def test_a_pin_outlives_the_control_plane(node):
     assert seen(node) == {"old"}
     node.meshctl("generations", "resume")
     wait_for(lambda: seen(node) == {"old", "new"}, what="both instances again")
+
+
+def test_a_pin_outlives_both_programs(node):
+    """The data plane ended with the control plane: the next one gets what was pinned."""
+    good = node.status()["generation"]
+    register(node, "web", node.new.port, id="web-2")
+    node.meshctl("generations", "rollback", good)
+    assert node.stop() == 0
+    node.start()
+    assert node.status()["pin"]["generation"] == good
+    assert seen(node) == {"old"}
+    node.meshctl("generations", "resume")
+    wait_for(lambda: seen(node) == {"old", "new"}, what="both instances again")
+
+
+@pytest.mark.parametrize("end", ["stopped", "killed"])
+def test_earlier_generations_outlive_a_restart(node, end):
+    """Listed as before, compared, and gone back to: the data plane may be another one, too."""
+    good = node.status()["generation"]
+    register(node, "web", node.new.port, id="web-2")
+    node.allow("web", "db")
+    last = node.status()["generation"]
+    before, told = listed(node), node.json("generations", "diff", good, last)
+    if end == "stopped":
+        assert node.stop() == 0
+    else:
+        time.sleep(2)  # what was published is stored within a second
+        node.control.kill()
+    node.start()
+    assert listed(node)[: len(before)] == before
+    assert node.json("generations", "diff", good, last) == told
+    assert "listener 1" in node.meshctl("generations", "show", good).stdout
+    assert seen(node) == {"old", "new"}
+    assert "is live in every worker" in node.meshctl("generations", "rollback", good).stdout
+    assert seen(node) == {"old"}
+    assert node.status()["pin"]["generation"] == good
+    node.meshctl("generations", "resume")
+    wait_for(lambda: seen(node) == {"old", "new"}, what="both instances again")
+
+
+def test_a_listener_of_before_a_restart_comes_back_with_its_certificate(
+    nodes, ports, recorders, tmp_path
+):
+    """Neither the listener nor the files of its certificate are there any more: what the
+    generation was published with is.
+    """
+    web, port = recorders(), ports.take()
+    ca = authority(tmp_path, "ca")
+    cert, key = leaf(tmp_path, "server", ca, "DNS:ex.test")
+    node = nodes(
+        services=[service("web", web.port)],
+        listeners=[listener("tls", port, "web", tls={"cert": str(cert), "key": str(key)})],
+    ).start()
+    good = node.status()["generation"]
+    served = ssl.get_server_certificate(("127.0.0.1", port))
+    node.config["listeners"] = []
+    node.write_config()
+    node.control.process.send_signal(1)
+    wait_for(lambda: node.status()["generation"] > good, what="the configuration was read")
+    assert node.stop() == 0
+    for file in (node.directory / "state").iterdir():
+        assert key.read_bytes()[60:120] not in file.read_bytes(), "a key stands in the open"
+    cert.unlink()
+    key.unlink()
+    node.start()
+    node.meshctl("generations", "rollback", good)
+    assert ssl.get_server_certificate(("127.0.0.1", port)) == served
 
 
 @pytest.mark.parametrize("restart", [False, True])

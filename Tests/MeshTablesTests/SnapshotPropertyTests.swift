@@ -1,5 +1,6 @@
 import CMeshABI
 import CMeshTable
+import Foundation
 import MeshLanes
 import MeshModel
 import Testing
@@ -263,6 +264,22 @@ import Testing
     @Test(arguments: [1, 2, 4], UInt64(100)..<120)
     func randomPlansAreTheSameInEveryNumberOfLanes(lanes: Int, seed: UInt64) throws {
         try compareBuilds(seed: seed, Lanes(lanes, greatestGrain: 1))
+    }
+
+    /// What is kept of a plan over a restart is all of it, also that equal settings stand once.
+    @Test(arguments: UInt64(200)..<240)
+    func randomPlansComeBackFromTheirRecords(seed: UInt64) throws {
+        var plans = try RandomPlans(seed: seed)
+        var node = try plans.node()
+        for _ in 0..<5 {
+            let record = try JSONEncoder().encode(node)
+            var read = try JSONDecoder().decode(CompiledNode.self, from: record)
+            #expect(read == node)
+            let count = node.tls.count
+            for plan in node.tls { #expect(read.intern(plan) == node.intern(plan)) }
+            #expect(read.tls.count == count && node.tls.count == count)
+            try plans.change(&node)
+        }
     }
 
     private func compareBuilds(seed: UInt64, _ lanes: Lanes) throws {

@@ -2,8 +2,8 @@ import CMeshABI
 import MeshModel
 
 /// A private key and what belongs to it, or the ticket keys of the node.
-package struct SecretPlan: Hashable, Sendable {
-    package enum Content: Hashable, Sendable {
+package struct SecretPlan: Hashable, Sendable, Codable {
+    package enum Content: Hashable, Sendable, Codable {
         /// DER certificates with the leaf first, the DER private key, and the DNS names it is for.
         case certificate(chain: [UInt8], key: [UInt8], names: [String])
         /// Ticket keys of 80 bytes, the encrypting one first.

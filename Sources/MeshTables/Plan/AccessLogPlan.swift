@@ -2,7 +2,7 @@ package import MeshModel
 
 /// Where the requests and connections of listeners are written down, and how. Listeners with equal
 /// plans share one log.
-package struct AccessLogPlan: Hashable, Sendable {
+package struct AccessLogPlan: Hashable, Sendable, Codable {
     /// A file by its absolute name, `stdout` or `stderr`.
     package var path: String
     package var format: AccessLogFormat

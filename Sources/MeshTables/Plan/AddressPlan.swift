@@ -1,7 +1,7 @@
 import MeshModel
 
 /// Where to listen or what to dial: nothing is resolved any more.
-package enum AddressPlan: Hashable, Sendable {
+package enum AddressPlan: Hashable, Sendable, Codable {
     case ip(IPAddress, port: UInt16)
     /// An absolute file name; `mode` holds the permission bits of a listener's file.
     case unix(path: String, mode: UInt32)
@@ -16,7 +16,7 @@ package enum AddressPlan: Hashable, Sendable {
 }
 
 /// An IP address as bytes.
-package struct IPAddress: Hashable, Sendable {
+package struct IPAddress: Hashable, Sendable, Codable {
     /// The bytes in network order as two big-endian numbers; an IPv4 address is in the top half of
     /// the first.
     package let high: UInt64

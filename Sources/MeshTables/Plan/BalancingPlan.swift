@@ -1,8 +1,8 @@
 /// What the choice of an endpoint asks for beyond ``TargetPlan/Balance``.
-package struct BalancingPlan: Hashable, Sendable {
+package struct BalancingPlan: Hashable, Sendable, Codable {
     /// A part of a request that decides about its endpoint.
-    package struct Hash: Hashable, Sendable {
-        package enum Part: Hashable, Sendable {
+    package struct Hash: Hashable, Sendable, Codable {
+        package enum Part: Hashable, Sendable, Codable {
             case header(String)
             /// With attributes a request without the cookie gets one, and these behind its value.
             case cookie(String, attributes: String)

@@ -5,7 +5,7 @@ package import MeshModel
 /// Made by the compilers of the roles, turned into a snapshot by ``SnapshotBuilder``. A plan names
 /// other plans (a split its target, a listener its identity); the builder resolves the names and
 /// refuses what is missing.
-package struct CompiledNode: Hashable, Sendable {
+package struct CompiledNode: Hashable, Sendable, Codable {
     /// The mesh's trust domain; empty without a mesh.
     package var trustDomain: String
     package var datacenter: String
@@ -40,6 +40,28 @@ package struct CompiledNode: Hashable, Sendable {
         self.tlsIndexes = [:]
     }
 
+    /// Where equal settings stand follows from the settings.
+    private enum CodingKeys: String, CodingKey {
+        case trustDomain, datacenter, node, listeners, targets, identities, tls, intentions
+        case intentionsDefault
+    }
+
+    package init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        trustDomain = try values.decode(String.self, forKey: .trustDomain)
+        datacenter = try values.decode(String.self, forKey: .datacenter)
+        node = try values.decode(String.self, forKey: .node)
+        listeners = try values.decode([ListenerPlan].self, forKey: .listeners)
+        targets = try values.decode([TargetPlan].self, forKey: .targets)
+        identities = try values.decode([IdentityPlan].self, forKey: .identities)
+        tls = try values.decode([TLSPlan].self, forKey: .tls)
+        intentions = try values.decode([Intention].self, forKey: .intentions)
+        intentionsDefault = try values.decode(IntentionAction.self, forKey: .intentionsDefault)
+        tlsIndexes = Dictionary(tls.enumerated().map { ($0.element, $0.offset) }) { first, _ in
+            first
+        }
+    }
+
     /// The reference to these settings; equal settings are kept once.
     package mutating func intern(_ plan: TLSPlan) -> TLSRef {
         if let index = tlsIndexes[plan] { return TLSRef(index: index) }
@@ -50,6 +72,6 @@ package struct CompiledNode: Hashable, Sendable {
 }
 
 /// TLS settings of a ``CompiledNode``, as ``CompiledNode/intern(_:)`` returned them.
-package struct TLSRef: Hashable, Sendable {
+package struct TLSRef: Hashable, Sendable, Codable {
     package let index: Int
 }

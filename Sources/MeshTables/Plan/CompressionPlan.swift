@@ -1,14 +1,14 @@
 /// Which answers a listener compresses.
-package struct CompressionPlan: Hashable, Sendable {
+package struct CompressionPlan: Hashable, Sendable, Codable {
     /// A content coding; the numbers are those of the data plane.
-    package enum Coding: UInt8, Sendable {
+    package enum Coding: UInt8, Sendable, Codable {
         case gzip = 0
         case brotli = 1
         case zstd = 2
     }
 
     /// A coding that is offered.
-    package struct Offer: Hashable, Sendable {
+    package struct Offer: Hashable, Sendable, Codable {
         package var coding: Coding
         package var level: UInt8
 

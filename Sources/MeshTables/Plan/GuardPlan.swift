@@ -1,7 +1,7 @@
 /// What bounds the traffic to a target, and when an endpoint that fails is left out.
 ///
 /// Bounds hold for the node; 0 is none. Times are milliseconds.
-package struct GuardPlan: Hashable, Sendable {
+package struct GuardPlan: Hashable, Sendable, Codable {
     package var maxConnections: UInt32 = 0
     /// Requests that wait for a connection.
     package var maxPending: UInt32 = 0

@@ -2,9 +2,9 @@ import CMeshABI
 import MeshModel
 
 /// What a listener believes of the proxies in front of it, and what it tells the upstream.
-package struct HopsPlan: Hashable, Sendable {
+package struct HopsPlan: Hashable, Sendable, Codable {
     /// PROXY headers in front of everything else.
-    package struct ProxyHeaders: Hashable, Sendable {
+    package struct ProxyHeaders: Hashable, Sendable, Codable {
         package var v1: Bool
         package var v2: Bool
         /// Each connection from there begins with a header.
@@ -26,7 +26,7 @@ package struct HopsPlan: Hashable, Sendable {
     }
 
     /// The fields that name the client to the upstream.
-    package struct Fields: OptionSet, Hashable, Sendable {
+    package struct Fields: OptionSet, Hashable, Sendable, Codable {
         package let rawValue: UInt8
         package init(rawValue: UInt8) { self.rawValue = rawValue }
 
@@ -58,7 +58,7 @@ package struct HopsPlan: Hashable, Sendable {
 }
 
 /// A network of addresses; IPv4 stands as ::ffff:a.b.c.d in it.
-package struct NetworkPlan: Hashable, Sendable {
+package struct NetworkPlan: Hashable, Sendable, Codable {
     package let high: UInt64
     package let low: UInt64
     /// 0 to 128.

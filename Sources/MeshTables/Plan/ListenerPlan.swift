@@ -1,9 +1,9 @@
 package import MeshModel
 
 /// An entry point of the data plane: its socket, who may use it and where everything goes.
-package struct ListenerPlan: Hashable, Sendable {
+package struct ListenerPlan: Hashable, Sendable, Codable {
     /// What is done with what arrives.
-    package enum Kind: Hashable, Sendable {
+    package enum Kind: Hashable, Sendable, Codable {
         /// Streams of bytes, divided over targets.
         case l4([SplitPlan])
         /// TLS that is not terminated, by the server name that the client asks for: routes that
@@ -14,7 +14,7 @@ package struct ListenerPlan: Hashable, Sendable {
     }
 
     /// How the listener takes part in the mesh.
-    package enum Role: Hashable, Sendable {
+    package enum Role: Hashable, Sendable, Codable {
         /// A plain entry point.
         case plain
         /// Callers prove an identity by mesh TLS, and the intentions of the listener's service
@@ -49,7 +49,7 @@ package struct ListenerPlan: Hashable, Sendable {
     package var compression: CompressionPlan?
 
     /// Milliseconds; 0 = none where the data plane knows none.
-    package struct Timeouts: Hashable, Sendable {
+    package struct Timeouts: Hashable, Sendable, Codable {
         package var head: UInt32
         package var idle: UInt32
         package var request: UInt32

@@ -1,7 +1,7 @@
 package import MeshModel
 
 /// A part of the traffic that goes to one target.
-package struct SplitPlan: Hashable, Sendable {
+package struct SplitPlan: Hashable, Sendable, Codable {
     /// Ten-thousandths. Weights of one list are relative: the builder scales them to the whole and
     /// leaves out those of 0.
     package var weight: Int
@@ -20,8 +20,8 @@ package struct SplitPlan: Hashable, Sendable {
 }
 
 /// A change of a header on its way.
-package struct HeaderOpPlan: Hashable, Sendable {
-    package enum Kind: Hashable, Sendable {
+package struct HeaderOpPlan: Hashable, Sendable, Codable {
+    package enum Kind: Hashable, Sendable, Codable {
         case add(String)
         case set(String)
         case remove
@@ -52,7 +52,7 @@ package struct HeaderOpPlan: Hashable, Sendable {
 }
 
 /// When a failed try is repeated on another endpoint.
-package struct RetryConditions: OptionSet, Hashable, Sendable {
+package struct RetryConditions: OptionSet, Hashable, Sendable, Codable {
     package let rawValue: UInt32
     package init(rawValue: UInt32) { self.rawValue = rawValue }
 
@@ -96,8 +96,8 @@ package struct RetryConditions: OptionSet, Hashable, Sendable {
 }
 
 /// What is done with the requests that match.
-package struct RoutePlan: Hashable, Sendable {
-    package enum Action: Hashable, Sendable {
+package struct RoutePlan: Hashable, Sendable, Codable {
+    package enum Action: Hashable, Sendable, Codable {
         case forward([SplitPlan])
         case respond(status: Int, body: String, contentType: String)
         /// Empty texts keep what the request has.

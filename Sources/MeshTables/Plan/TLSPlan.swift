@@ -1,15 +1,15 @@
 package import MeshModel
 
 /// How connections are secured, on one side.
-package struct TLSPlan: Hashable, Sendable {
-    package enum Verify: Hashable, Sendable {
+package struct TLSPlan: Hashable, Sendable, Codable {
+    package enum Verify: Hashable, Sendable, Codable {
         case none
         /// A certificate is asked for and checked if there is one.
         case request
         case require
     }
 
-    package enum Version: Hashable, Sendable {
+    package enum Version: Hashable, Sendable, Codable {
         case v12
         case v13
     }
@@ -61,7 +61,7 @@ package struct TLSPlan: Hashable, Sendable {
 }
 
 /// The certificates of one server name, by the kind of their key.
-package struct ServerNamePlan: Hashable, Sendable {
+package struct ServerNamePlan: Hashable, Sendable, Codable {
     /// In lower case without a final dot; `*.suffix` covers names with one label more.
     package let name: String
     /// Ids of secrets.
@@ -87,7 +87,7 @@ package struct ServerNamePlan: Hashable, Sendable {
 }
 
 /// A service whose certificate this node holds.
-package struct IdentityPlan: Hashable, Sendable {
+package struct IdentityPlan: Hashable, Sendable, Codable {
     package var service: ServiceName
     package var spiffeID: String
     /// Id of its certificate and key among the secrets.

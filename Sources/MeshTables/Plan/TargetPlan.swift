@@ -1,8 +1,8 @@
 package import MeshModel
 
 /// A resolved destination: one subset of one service in one datacenter, with its endpoints.
-package struct TargetPlan: Hashable, Sendable {
-    package enum Balance: Hashable, Sendable {
+package struct TargetPlan: Hashable, Sendable, Codable {
+    package enum Balance: Hashable, Sendable, Codable {
         case roundRobin
         /// The less loaded of two random choices.
         case leastRequest
@@ -14,7 +14,7 @@ package struct TargetPlan: Hashable, Sendable {
         case latency
     }
 
-    package enum WireProtocol: Hashable, Sendable {
+    package enum WireProtocol: Hashable, Sendable, Codable {
         case tcp
         case http1
         /// By ALPN with TLS, by prior knowledge without.
@@ -73,7 +73,7 @@ package struct TargetPlan: Hashable, Sendable {
 }
 
 /// One address of a target.
-package struct EndpointPlan: Hashable, Sendable {
+package struct EndpointPlan: Hashable, Sendable, Codable {
     package var address: AddressPlan
     /// The instance's id; with node and address it is what health is kept for.
     package var instance: String

@@ -1,5 +1,5 @@
 /// What a route asks for beyond a destination.
-package struct TrafficPlan: Hashable, Sendable {
+package struct TrafficPlan: Hashable, Sendable, Codable {
     /// Further statuses that are worth another try, growing.
     package var retryCodes: [UInt16]
     /// Milliseconds from a request sent to the head of its answer; 0 = none.
@@ -29,8 +29,8 @@ package struct TrafficPlan: Hashable, Sendable {
 }
 
 /// A bucket of tokens; a request takes one.
-package struct RatePlan: Hashable, Sendable {
-    package enum Sharing: Hashable, Sendable {
+package struct RatePlan: Hashable, Sendable, Codable {
+    package enum Sharing: Hashable, Sendable, Codable {
         case all
         case client
         case identity

@@ -5,10 +5,10 @@ import MeshWorkers
 /// The generations that were published last: what they held, why they came, how far they got.
 ///
 /// Bounded by number and by the size of their snapshots, which their plans are about as large as.
-/// Kept in memory: a publication costs no write to the disk. Pure.
+/// Over a restart ``GenerationArchive`` keeps them. Pure.
 struct GenerationHistory: Sendable {
     /// One publication.
-    struct Entry: Sendable {
+    struct Entry: Sendable, Codable {
         var generation: UInt64
         var at: Date
         /// What it came from, in words.
@@ -24,8 +24,8 @@ struct GenerationHistory: Sendable {
     }
 
     /// How far it came; the numbers are those of workers.
-    struct Outcome: Sendable, Equatable {
-        enum Kind: String, Sendable { case live, partial, refused, unknown }
+    struct Outcome: Sendable, Equatable, Codable {
+        enum Kind: String, Sendable, Codable { case live, partial, refused, unknown }
         var kind: Kind
         var laggards: [Int] = []
         var refusals: [String] = []
@@ -36,9 +36,10 @@ struct GenerationHistory: Sendable {
     /// The oldest first.
     private(set) var entries: [Entry] = []
 
-    init(mostEntries: Int = 50, mostBytes: Int = 64 << 20) {
+    init(mostEntries: Int = 50, mostBytes: Int = 64 << 20, _ kept: [Entry] = []) {
         self.mostEntries = mostEntries
         self.mostBytes = mostBytes
+        for entry in kept { add(entry) }
     }
 
     /// The newest stays whatever its size.

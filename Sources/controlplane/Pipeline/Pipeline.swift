@@ -34,6 +34,7 @@ actor Pipeline {
     private let metrics: PipelineMetrics
     private let pauses: Pauses
     private let pins: PinKeeper
+    private let archive: GenerationArchive
     private let log: Logger
     private let signal = WakeSignal()
     private let lanes = Lanes.machine
@@ -62,7 +63,7 @@ actor Pipeline {
     private var retry: ContinuousClock.Instant?
     private var isOver = false
     private var causes = ChangeCauses()
-    private(set) var history = GenerationHistory()
+    private(set) var history: GenerationHistory
     /// nil: the workers run what is wanted.
     private(set) var pin: Pin?
     /// Pinned before this process was started; 0: nothing was.
@@ -73,7 +74,8 @@ actor Pipeline {
     init(
         publisher: any SnapshotPublisher, source: any DesiredStates, health: HealthMonitor,
         generations: GenerationKeeper, board: ProblemBoard, metrics: PipelineMetrics,
-        pauses: Pauses = Pauses(), pins: PinKeeper, log: Logger
+        pauses: Pauses = Pauses(), pins: PinKeeper, archive: GenerationArchive,
+        kept: [GenerationHistory.Entry] = [], log: Logger
     ) throws {
         self.publisher = publisher
         self.source = source
@@ -83,6 +85,8 @@ actor Pipeline {
         self.metrics = metrics
         self.pauses = pauses
         self.pins = pins
+        self.archive = archive
+        history = GenerationHistory(kept)
         self.log = log
         pinnedBefore = try pins.load() ?? 0
     }
@@ -311,6 +315,7 @@ actor Pipeline {
             let outcome = await publisher.publish(files)
             metrics.published(outcome, took: watch.lap())
             note(outcome, node, causes)
+            await archive.keep(history)
             return await take(outcome, node, files)
         }
     }
@@ -529,7 +534,7 @@ actor Pipeline {
             links += 1
             running = max(running, welcome.generation)
             if published == nil, let snapshot { adopt(snapshot) }
-            if published == nil, snapshot == nil, pinnedBefore != 0 { losePin() }
+            if published == nil, snapshot == nil, pinnedBefore != 0, pin == nil { pinAgain() }
             isAcknowledged = false
             mustPublish = true
             invalidate()
@@ -544,12 +549,17 @@ actor Pipeline {
         }
     }
 
-    /// Nothing runs any more that could be held.
-    private func losePin() {
+    /// The data plane was started again as well: what was pinned is published anew, if it is kept.
+    private func pinAgain() {
+        if let entry = history[pinnedBefore] {
+            pin = Pin(
+                generation: entry.generation, held: .plan(entry.plan), secrets: entry.secrets)
+            return
+        }
         board.set(
             .pipeline, "pin",
-            "generation \(pinnedBefore) was pinned, but the data plane was started again: what is "
-                + "wanted is published")
+            "generation \(pinnedBefore) was pinned, but is not kept, and the data plane was "
+                + "started again: what is wanted is published")
         pinnedBefore = 0
     }
 

@@ -108,11 +108,13 @@ struct Node: Sendable {
         let link = DataPlaneLink(
             path: configuration.dataplane.controlSocket,
             installation: try Self.installation(store), log: logs.logger("dataplane"))
+        let archive = try GenerationArchive(store: store, board: board)
         let pipeline = try Pipeline(
             publisher: link, source: source, health: health,
             generations: try GenerationKeeper(store: store, board: board), board: board,
             metrics: PipelineMetrics(registry), pins: PinKeeper(store: store),
-            log: logs.logger("pipeline"))
+            archive: archive,
+            kept: try GenerationArchive.load(store), log: logs.logger("pipeline"))
         let keeper = DataPlaneKeeper(
             process: process, isManaged: configuration.dataplane.managed, link: link,
             pipeline: pipeline, board: board, log: logs.logger("dataplane"))
@@ -129,6 +131,11 @@ struct Node: Sendable {
         try await run(
             tracing(link) + [
                 dataPlane(keeper),
+                NodeService(name: "generations") {
+                    await archive.run()
+                } finish: { _ in
+                    await archive.flush()
+                },
                 NodeService(name: "pipeline") { await pipeline.run() },
                 NodeService(name: "identity") {
                     await identity.run { await pipeline.invalidate() }
