@@ -17,6 +17,7 @@ from http2 import SPOKEN
 ROOT = Path(__file__).resolve().parents[2]
 VECTORS = "Tests/Vectors/http-cases.json::"
 HERE = "Tests/Integration/test_attacks.py::"
+FAULTS = "Tests/Integration/test_faults.py::"
 RULES = "Tests/CUnit/proxy_l7_rules_test.c::"
 BULK = "Tests/CUnit/proxy_bulk_test.c::"
 DIFFERENTIAL = "Tests/Integration/test_differential.py::test_upstream_sees_what_the_grammar_reads"
@@ -165,6 +166,7 @@ ROWS = {
         VECTORS + "conn-slow-headers",
         "Tests/Integration/test_hostile_input.py::test_slow_heads_are_timed_out",
         HERE + "test_row_26_a_body_that_stops_is_let_go",
+        HERE + "test_row_26_a_body_that_drips_is_let_go",
         HERE + "test_row_26_a_reader_that_stops_is_let_go",
         "Tests/Integration/test_bodies.py::test_slow_client_in_a_splice_is_let_go",
     ),
@@ -257,6 +259,7 @@ ROWS = {
     41: held("no descriptors", HERE + "test_row_41_without_descriptors_it_sheds_and_recovers"),
     42: held(
         "memory",
+        FAULTS + "test_row_42_attacks_do_not_use_up_the_memory_of_a_group",
         "Tests/Integration/test_hostile_input.py::test_client_that_never_reads",
         "Tests/Integration/test_bodies.py::test_a_long_answer_waits_for_its_reader",
         "Tests/Integration/test_bodies.py::test_a_long_request_waits_for_its_reader",
@@ -273,7 +276,11 @@ ROWS = {
         "Tests/Integration/test_access_log.py::test_a_full_disk_costs_records_only",
         "Tests/Integration/test_access_log.py::test_a_full_ring_never_blocks",
     ),
-    45: held("clock", "Tests/CUnit/core_wheel_test.c::wheel_ignores_a_clock_that_goes_back"),
+    45: held(
+        "clock",
+        FAULTS + "test_row_45_a_machine_that_stood_still",
+        "Tests/CUnit/core_wheel_test.c::wheel_ignores_a_clock_that_goes_back",
+    ),
     46: held(
         "control plane dead",
         "Tests/Integration/test_control_plane_killed.py::"
@@ -305,7 +312,12 @@ ROWS = {
         "Tests/Integration/test_sigterm.py::test_an_upload_cut_by_the_end_does_not_look_whole",
         "Tests/Integration/test_http2_messages.py::test_a_drain_lets_streams_finish",
     ),
-    52: held("timeouts are exact", "Tests/Integration/test_silent_upstream.py::test_504_in_time"),
+    52: held(
+        "a network that is split or slow",
+        FAULTS + "test_row_52_a_split_network_costs_what_the_timeouts_say",
+        FAULTS + "test_row_52_delay_is_no_fault",
+        "Tests/Integration/test_silent_upstream.py::test_504_in_time",
+    ),
     53: later("ACME", "no ACME yet"),
     54: later("certificates on demand", "no ACME yet"),
     55: held(

@@ -171,7 +171,7 @@ class Tunnelled(Streaming):
     """A WebSocket on a stream of HTTP/2 (RFC 8441), the only one of its connection."""
 
     def open(self):
-        self.client = Http2(self.port).start()
+        self.client = Http2(self.port, open_windows=True).start()
         self.opened_at = time.monotonic()
         fields = [
             (":method", "CONNECT"),

@@ -7,7 +7,9 @@ of every process are as high at the end as they were at the beginning.
 
 import argparse
 import contextlib
+import itertools
 import json
+import re
 import ssl
 import statistics
 import sys
@@ -22,22 +24,37 @@ from lanes import Asking, Lanes, Multiplexed, Streaming, Tunnelled, echo_server
 from ports import Ports
 from processes import fds, rss_kib
 from ringmesh import Node, defaults, listener, service, sidecar
-from wire import Recorder, echo_upgrade
+from wire import OK, Recorder, echo_upgrade
 
 DRAIN_SECONDS = 5
+BUSY = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"
 SAMPLE_SECONDS = 2.0
 # What may be higher at the end: allocators keep what they had, and a sample may meet a change.
 SLACK_RATIO, SLACK_KIB, SLACK_FDS = 1.15, 6144, 8
 
 
 class Forgetful(Recorder):
-    """An upstream that does not keep what it was sent."""
+    """An upstream that does not keep what it was sent, only how much it was."""
+
+    asked = 0
 
     def one(self, client, number):
         more = super().one(client, number)
         with self.lock:
+            self.asked += len(self.requests)
             self.requests.clear()
         return more
+
+
+def moody():
+    """An answer that is 503 every tenth time."""
+    turns = itertools.count(1)
+    return lambda request, client: BUSY if next(turns) % 10 == 0 else OK
+
+
+def router(name, **destination):
+    route = {"match": {"http": {"path_prefix": "/"}}, "destination": destination}
+    return {"kind": "service-router", "name": name, "routes": [route]}
 
 
 class Soak:
@@ -45,10 +62,12 @@ class Soak:
 
     def __init__(self, folder, ports, stack, workers=2):
         self.web = Forgetful(answer=echo_upgrade())
-        stack.callback(self.web.close)
+        self.shadow, self.moody = Forgetful(), Forgetful(answer=moody())
+        for upstream in (self.web, self.shadow, self.moody):
+            stack.callback(upstream.close)
         self.raw = stack.enter_context(echo_server())
-        take = ports.take(7)
-        self.plain, self.tls, self.l4, self.mesh, self.flaky, web_port, api_port = take
+        self.plain, self.tls, self.l4, self.mesh, self.flaky = ports.take(5)
+        self.mirrored, self.busy, web_port, api_port = ports.take(4)
         ca = authority(folder, "ca")
         cert, key = leaf(folder, "server", ca, "DNS:ex.test")
         self.context = ssl.create_default_context(cafile=str(ca[0]))
@@ -63,26 +82,25 @@ class Soak:
                 service("raw", self.raw),
                 service("flaky", self.web.port, id="flaky-1"),
                 service("flaky", dead, id="flaky-2"),
+                service("moody", self.moody.port),
+                service("shadow", self.shadow.port),
             ],
             config_entries=[
-                defaults("web"),
-                defaults("flaky"),
-                {
-                    "kind": "service-router",
-                    "name": "flaky",
-                    "routes": [
-                        {
-                            "match": {"http": {"path_prefix": "/"}},
-                            "destination": {"num_retries": 3, "retry_on_connect_failure": True},
-                        }
-                    ],
-                },
+                *[defaults(name) for name in ("web", "flaky", "moody", "shadow")],
+                router("flaky", num_retries=3, retry_on_connect_failure=True),
+                router("moody", num_retries=3, retry_on_status_codes=[503]),
             ],
             listeners=[
                 listener("public", self.plain, "web"),
                 listener("tls", self.tls, "web", tls={"cert": str(cert), "key": str(key)}),
                 listener("raw", self.l4, "raw", kind="l4"),
                 listener("flaky", self.flaky, "flaky"),
+                listener("moody", self.busy, "moody"),
+                listener(
+                    "mirrored",
+                    self.mirrored,
+                    routes=[{"service": "web", "mirror": {"service": "shadow"}}],
+                ),
             ],
         )
         self.node.config["dataplane"]["drain_timeout"] = f"{DRAIN_SECONDS}s"
@@ -94,6 +112,7 @@ class Soak:
         self.changes = {"live": 0, "other": []}
         self.upgrades = []
         self.samples = []
+        self.over = threading.Event()
 
     # --- load ---
 
@@ -111,7 +130,10 @@ class Soak:
             Asking("tls fresh", self.tls, keep=False, context=self.context, pause=0.02),
             Asking("mesh kept", self.mesh, pause=0.01),
             Asking("mesh fresh", self.mesh, keep=False, pause=0.01),
-            Asking("retries", self.flaky, pause=0.01),
+            Asking("retries of connects", self.flaky, pause=0.01),
+            Asking("retries of answers", self.busy, pause=0.01),
+            Asking("mirrored", self.mirrored, pause=0.01),
+            Multiplexed("mirrored over h2", self.mirrored, pause=0.02),
             Multiplexed("h2", self.plain, pause=0.01),
             Multiplexed("h2 tls", self.tls, self.h2_context, pause=0.01),
             Multiplexed("h2 idle", self.plain, pause=1.3),
@@ -180,9 +202,9 @@ class Soak:
         self.began = time.monotonic()
         lanes = self.lanes()
         with lanes:
-            threading.Thread(target=self.sampling, args=(seconds,), daemon=True).start()
+            threading.Thread(target=self.sampling, daemon=True).start()
             number, next_upgrade, fine = 0, upgrade_every, True
-            while (now := time.monotonic() - self.began) < seconds:
+            while self.goes_on(now := time.monotonic() - self.began, seconds):
                 if upgrade_every and now >= next_upgrade:
                     fine = self.upgrade() and fine
                     next_upgrade += upgrade_every
@@ -190,12 +212,25 @@ class Soak:
                 number += 1
                 time.sleep(max(0.0, 1.0 - (time.monotonic() - self.began - now)))
             lanes.stop()
+        self.over.set()
         return self.report(lanes, seconds, fine)
 
-    def sampling(self, seconds):
-        while time.monotonic() - self.began < seconds:
+    def goes_on(self, now, seconds):
+        """For so long, and on a busy machine until there is enough to judge by."""
+        enough = len(self.samples) >= 10 and self.changes["live"] >= 10
+        return now < seconds or (not enough and now < 10 * seconds)
+
+    def sampling(self):
+        while not self.over.is_set():
             self.sample()
             time.sleep(SAMPLE_SECONDS)
+
+    def side_effects(self):
+        """What clients do not see: copies at the mirror's service, and second tries."""
+        tries = re.findall(
+            r"^ringmesh_endpoint_retries_total\{.*\} (\d+)", self.node.metrics(), re.M
+        )
+        return {"copies": self.shadow.asked, "retries": sum(map(int, tries))}
 
     def growth(self):
         """What is higher in the last fifth of the run than in the second."""
@@ -214,6 +249,8 @@ class Soak:
 
     def report(self, lanes, seconds, upgraded):
         silent = [lane.name for lane in lanes.lanes if lane.ok == 0]
+        unseen = self.side_effects()
+        silent += [name for name, count in unseen.items() if count == 0]
         failures = lanes.failures
         passed = not failures and not silent and upgraded and not self.changes["other"]
         growth = self.growth()
@@ -224,6 +261,7 @@ class Soak:
             "failures": failures[:100],
             "failed": len(failures),
             "silent": silent,
+            **unseen,
             "changes": self.changes,
             "upgrades": len(self.upgrades),
             "growth": growth,
@@ -253,6 +291,7 @@ def main():
         asked.report.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     print(
         f"{sum(report['answers'].values())} answers, {report['failed']} failures, "
+        f"{report['copies']} copies, {report['retries']} retries, "
         f"{report['changes']['live']} changes, {report['upgrades']} upgrades; "
         f"grown: {', '.join(report['growth']) or 'nothing'}"
     )

@@ -268,6 +268,24 @@ def test_row_15_any_of_several_values_decides(ruled):
 # --- 26: slow on purpose ---
 
 
+def test_row_26_a_body_that_drips_is_let_go(nodes, ports, recorders):
+    """An octet now and then keeps a connection from being idle, but wins a request no time."""
+    web, port = recorders(), ports.take()
+    nodes(
+        services=[service("web", web.port)],
+        listeners=[listener("public", port, "web", timeouts={"request": "2s"})],
+    ).start()
+    with Client(port) as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: ex.test\r\nContent-Length: 1000\r\n\r\n")
+        for _ in range(60):
+            if not client.send(b"x") or not client.stays_open(0.2):
+                break
+        else:
+            pytest.fail("every drop was taken")
+    assert web.complete() == []
+    wait_for(lambda: not web.open, 3, "the upstream is let go")
+
+
 def test_row_26_a_body_that_stops_is_let_go(edge):
     clients = []
     for _ in range(50):
