@@ -118,16 +118,21 @@ size_t answer_write(struct proxy *proxy, struct conn *down, const struct answer 
                                "content-type: %.*s\r\n", (int)answer->content_type.len,
                                (const char *)answer->content_type.ptr);
     }
-    if (!bodyless) {
+    if (answer->grpc) { /* our texts need no percent-encoding */
         at += (size_t)snprintf((char *)proxy->scratch + at, PROXY_SCRATCH_SIZE - at,
-                               "content-length: %zu\r\n", answer->body.len);
+                               "grpc-status: %u\r\ngrpc-message: %.*s\r\n", answer->grpc_status,
+                               (int)answer->body.len, (const char *)answer->body.ptr);
+    }
+    if (!bodyless && (!answer->grpc || down->stream == NULL)) {
+        at += (size_t)snprintf((char *)proxy->scratch + at, PROXY_SCRATCH_SIZE - at,
+                               "content-length: %zu\r\n", answer->grpc ? 0 : answer->body.len);
     }
     at += (size_t)snprintf((char *)proxy->scratch + at, PROXY_SCRATCH_SIZE - at, "%s\r\n",
                            answer->close ? "connection: close\r\n" : "");
     MUST(at < PROXY_SCRATCH_SIZE);
     parts[0] = bytes_of(proxy->scratch, at);
     parts[1] = answer->body;
-    bodyless = bodyless || answer->head_only;
+    bodyless = bodyless || answer->head_only || answer->grpc;
     if (down->stream != NULL) {
         stream_answer(proxy, down, parts[0], bodyless || answer->body.len == 0);
         conn_write(proxy, down, parts + 1, bodyless ? 0 : 1);

@@ -57,6 +57,9 @@ void l7_answer(struct proxy *proxy, struct request *request, struct answer *answ
     if (!request_has(request, REQUEST_BODY_DONE) || proxy->draining) {
         request->flags |= REQUEST_CLOSE_DOWN;
     }
+    if (request_has(request, REQUEST_GRPC) && outcome != ABI_OUTCOME_RESPONDED) {
+        l7grpc_form(answer, outcome);
+    }
     answer->head_only = request->method == H1_METHOD_HEAD;
     answer->close = request_has(request, REQUEST_CLOSE_DOWN);
     request->bytes_out += answer_write(proxy, request->down, answer);
@@ -246,10 +249,10 @@ static bool l7_keep_ops(struct proxy *proxy, struct request *request, const stru
 {
     struct l7vars vars = {.proxy = proxy, .request = request, .view = view, .route = route};
     struct l7ops ops = {
-        .table = &proxy->current->view, .list = route->header_ops, .response = true, .vars = &vars};
+        .table = &proxy->current->view, .list = view->ops, .response = true, .vars = &vars};
     size_t length = 0;
 
-    if (route->header_ops.count > 0) {
+    if (view->ops.count > 0) {
         length = l7ops_pack(&ops, request->head + request->head_length,
                             REQUEST_HEAD_INLINE - request->head_length);
     }
@@ -310,6 +313,26 @@ static bool l7_build_head(struct proxy *proxy, struct request *request, const st
     return l7_keep_ops(proxy, request, view, route);
 }
 
+/* How long it may take, how often it may be tried. */
+static void l7_begin_tries(struct proxy *proxy, struct request *request,
+                           const struct abi_route *route)
+{
+    const struct abi_traffic *traffic;
+
+    request->retries = route->retries;
+    request->retry_on = route->retry_on;
+    request->max_replay = LIMIT_REPLAY_DEFAULT;
+    if (route->traffic == ABI_NONE) {
+        return;
+    }
+    traffic = &proxy->current->view.traffic[route->traffic];
+    request->max_replay = traffic->max_replay;
+    retry_begin(proxy, request, traffic);
+    if (traffic->idle_timeout_ms != 0) {
+        l7idle_begin(proxy, request, traffic->idle_timeout_ms);
+    }
+}
+
 static void l7_forward(struct proxy *proxy, struct request *request, const struct l7_view *view,
                        const struct abi_route *route)
 {
@@ -318,10 +341,9 @@ static void l7_forward(struct proxy *proxy, struct request *request, const struc
         route->request_timeout_ms != 0 ? route->request_timeout_ms : entry->request_timeout_ms;
     struct conn *down = request->down;
 
-    request->retries = route->retries;
-    request->retry_on = route->retry_on;
-    if (route->traffic != ABI_NONE) {
-        retry_begin(proxy, request, &proxy->current->view.traffic[route->traffic]);
+    l7_begin_tries(proxy, request, route);
+    if (request_has(request, REQUEST_GRPC)) {
+        timeout_ms = l7grpc_bound(&proxy->head, view->start, timeout_ms);
     }
     if (!l7head_may_rewrite(proxy, view, route)) {
         request->flags |= REQUEST_CLOSE_DOWN;
@@ -412,7 +434,7 @@ static bool l7_admit(struct proxy *proxy, struct request *request,
 }
 
 /* Phases route, authorize and choose. */
-static void l7_decide(struct proxy *proxy, struct request *request, const struct l7_view *view)
+static void l7_decide(struct proxy *proxy, struct request *request, struct l7_view *view)
 {
     const struct view *table = &proxy->current->view;
     const struct abi_listener *entry = listener_entry(proxy, listener_of(proxy, request->down));
@@ -424,16 +446,19 @@ static void l7_decide(struct proxy *proxy, struct request *request, const struct
         l7_misdirect(proxy, request);
         return;
     }
+    if (route != NULL) {
+        request->route = (uint16_t)(route->stats_slot + 1u);
+        view->ops = route->header_ops;
+    }
     if (route != NULL && route->action == ABI_ACTION_FORWARD) {
         uint32_t number =
             route->splits.count == 1 ? 0 : (uint32_t)(proxy_random(proxy) % ABI_SPLIT_TOTAL);
+        const struct abi_split *split = &table->splits[route_split(table, route->splits, number)];
 
-        target = table->splits[route_split(table, route->splits, number)].target;
+        target = split->target;
         request->target = target;
         request->target_key = table->targets[target].key;
-    }
-    if (route != NULL) {
-        request->route = (uint16_t)(route->stats_slot + 1u);
+        view->ops = split->header_ops.count > 0 ? split->header_ops : view->ops;
     }
     if (request->record != NULL && route != NULL) {
         record_route(proxy, request, route);
@@ -536,6 +561,9 @@ void l7_begin(struct proxy *proxy, struct conn *down, const uint8_t *start)
     h1body_start(&request->request_body, (enum h1_framing)head->framing, head->content_length);
     if (h1body_is_done(&request->request_body)) {
         request->flags |= REQUEST_BODY_DONE;
+    }
+    if (head->method == H1_METHOD_POST && l7grpc_asks(head, start)) {
+        request->flags |= REQUEST_GRPC;
     }
     if (l7_is_loop(proxy, down, start)) {
         l7_fail(proxy, request, ABI_OUTCOME_LOOP);

@@ -2,6 +2,9 @@
  *   l7_client.c  client side: heads and bodies as they arrive, time limits
  *   l7.c         phases route - authorize - choose - connect, and the ends
  *   l7hops.c     Max-Forwards
+ *   l7grpc.c     what is different for clients of gRPC
+ *   l7idle.c     exchanges in which nothing moves
+ *   l7keep.c     bodies kept for another try
  *   l7front.c    who is in front: fields that are believed, the client, the trace
  *   sticky.c     what decides about the endpoint, and the cookie that carries it
  *   l7head.c     heads rewritten for the next hop
@@ -17,6 +20,8 @@
 #include "compress/compress.h"
 #include "l7ops.h"
 #include "request.h"
+
+struct answer;
 
 enum l7_stage {                    /* conn.stage of a client connection */
                 L7_AWAIT_HEAD = 0, /* between requests */
@@ -42,6 +47,7 @@ struct l7_view {
     uint8_t fields;         /* set of enum abi_hop_fields: to be written */
     struct l7_chain *chain; /* hops in front of the peer that are believed, or NULL */
     struct bytes proto;     /* scheme that the client used, as a trusted hop says; may be empty */
+    struct abi_ref ops;     /* HEADER_OP section: what its route, or the leg of it, changes */
 };
 
 /* Parts of one write: heads and sizes from scratch memory, data from the receive buffer. */
@@ -55,6 +61,7 @@ struct l7_gather {
     uint32_t sizes;
     uint32_t small_from; /* proxy.small: small pieces that will be one chunk */
     uint32_t small_to;
+    struct request *keep;   /* whose body it is, to be kept, or NULL */
     struct compress *coder; /* data is coded by it first, or NULL */
     uint32_t coded_from;    /* proxy.coded: what it made and is not a part yet */
     uint32_t coded_to;
@@ -71,6 +78,7 @@ static inline void l7_gather_start(struct l7_gather *gather, struct conn *to)
     gather->sizes = 0;
     gather->small_from = 0;
     gather->small_to = 0;
+    gather->keep = NULL;
     gather->coder = NULL;
 }
 
@@ -94,11 +102,29 @@ void l7_gather_flush(struct proxy *proxy, struct l7_gather *gather);
 
 /* --- l7keep.c --- */
 
-/* `data` bytes of a request's body are in `gather`, on their way to a stream: keeps them, too, if
- * there is room for all of the body. */
-void l7keep_body(struct request *request, const struct l7_gather *gather, uint64_t data);
+/* Before some of a body is sent: whether it is to be kept, since another try could send it. */
+bool l7keep_begin(struct request *request);
+/* A piece of it; all is dropped when it becomes too long. */
+void l7keep_add(struct proxy *proxy, struct request *request, struct bytes data);
+void l7keep_drop(struct proxy *proxy, struct request *request);
 /* Sends what was kept, all of the body, behind a head that was sent again. */
 void l7keep_send(struct proxy *proxy, struct request *request);
+
+/* --- l7grpc.c --- */
+
+/* Whether the head is that of a call of gRPC. */
+bool l7grpc_asks(const struct h1_head *head, const uint8_t *start);
+/* What a call's grpc-timeout leaves of a timeout; 0: none. */
+uint32_t l7grpc_bound(const struct h1_head *head, const uint8_t *start, uint32_t timeout_ms);
+/* Which of the conditions of enum abi_retry the answer's head meets: ABI_RETRY_GRPC_*, or 0. */
+uint32_t l7grpc_condition(const struct h1_head *head, const uint8_t *start);
+/* Says an answer of ours as gRPC does: by a head alone. */
+void l7grpc_form(struct answer *answer, enum abi_outcome outcome);
+
+/* --- l7idle.c --- */
+
+void l7idle_begin(struct proxy *proxy, struct request *request, uint32_t idle_ms);
+void l7idle_on_timer(struct proxy *proxy, struct request *request);
 
 /* Whether the route's rewrite leaves a path that every reader resolves alike: what was cut off and
  * what was put in its place must not make a dot segment together. */
@@ -115,6 +141,9 @@ size_t l7head_request(struct proxy *proxy, struct request *request, const struct
 /* As above for a response head going to the client; `start` is what proxy.head was parsed from. */
 size_t l7head_response(struct proxy *proxy, struct request *request, const uint8_t *start,
                        uint8_t *out, size_t capacity);
+/* The first field with this name, which enum hdr_id does not have, or NULL. */
+const struct h1_field *l7head_find(const struct h1_head *head, const uint8_t *start,
+                                   struct bytes name);
 /* Fields with this id go no further, as if Connection had named them. */
 void l7head_hold_back(struct h1_head *head, enum hdr_id id);
 /* The Date of now. */
@@ -150,7 +179,9 @@ struct answer {
     struct bytes location; /* empty: none */
     struct bytes allow;    /* empty: none */
     uint32_t retry_after;  /* seconds; 0: not said */
-    struct l7ops ops;      /* fields that the route adds or removes */
+    bool grpc;             /* a head alone: `grpc_status`, and `body` is its message */
+    uint8_t grpc_status;
+    struct l7ops ops; /* fields that the route adds or removes */
 };
 
 /* Writes an answer of our own; how much body it has. */

@@ -157,6 +157,9 @@ int64_t l7_pass_body(struct proxy *proxy, struct h1body *body, struct bytes in, 
             if (*data > gather->room) {
                 return MESH_E_TOO_LONG;
             }
+            if (gather->keep != NULL) {
+                l7keep_add(proxy, gather->keep, step.out);
+            }
             if (gather->coder != NULL) {
                 if (l7code_data(proxy, gather, step.out, COMPRESS_GATHER, chunk) != MESH_OK) {
                     return MESH_E_NO_MEMORY;
@@ -167,6 +170,10 @@ int64_t l7_pass_body(struct proxy *proxy, struct h1body *body, struct bytes in, 
                 l7_gather_add(proxy, gather, step.out);
             }
         } else if (step.kind == H1BODY_FIELD) {
+            if (gather->keep != NULL) { /* trailers are not kept */
+                l7keep_drop(proxy, gather->keep);
+                gather->keep = NULL;
+            }
             if (spill_append(trailers, &proxy->blocks, step.out) != MESH_OK ||
                 (step.line_end &&
                  spill_append(trailers, &proxy->blocks, BYTES_LITERAL("\n")) != MESH_OK)) {

@@ -81,6 +81,9 @@ static size_t l7_on_body(struct proxy *proxy, struct conn *down, struct bytes in
     l7_gather_start(&gather, request->up);
     gather.room = request_has(request, REQUEST_BODY_BOUND) ? request->max_body - request->bytes_in
                                                            : UINT64_MAX;
+    if (request->max_replay > 0 && l7keep_begin(request)) {
+        gather.keep = request;
+    }
     used = l7_pass_body(proxy, &request->request_body, in,
                         request_has(request, REQUEST_CHUNK_UP) && request->up->stream == NULL,
                         &request->big_head, &gather, &data);
@@ -92,9 +95,6 @@ static size_t l7_on_body(struct proxy *proxy, struct conn *down, struct bytes in
             l7_fail(proxy, request, ABI_OUTCOME_BAD_REQUEST);
         }
         return in.len;
-    }
-    if (request->up->stream != NULL) {
-        l7keep_body(request, &gather, data);
     }
     request->flags |= used > 0 ? (uint32_t)REQUEST_BODY_SENT : 0;
     l7_gather_flush(proxy, &gather);
@@ -176,11 +176,12 @@ void l7_upstream_ready(struct proxy *proxy, struct request *request)
     abi_stat_add(&request->target_stats->counters[ABI_TARGET_REQUESTS], 1);
     if (request->up->stream != NULL) {
         stream_ask(proxy, request->up, l7_one_piece(proxy, parts, count),
-                   request_has(request, REQUEST_BODY_DONE) && request->kept == 0);
+                   request_has(request, REQUEST_BODY_DONE) &&
+                       !request_has(request, REQUEST_BODY_KEPT));
     } else {
         conn_write(proxy, request->up, parts, count);
     }
-    if (request->kept > 0) {
+    if (request_has(request, REQUEST_BODY_KEPT)) {
         l7keep_send(proxy, request);
     }
     conn_offer(proxy, request->up);

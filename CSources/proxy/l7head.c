@@ -103,6 +103,20 @@ static void run_add(struct l7_out *out, struct l7_run *run, const struct h1_fiel
     run->to = line_end;
 }
 
+const struct h1_field *l7head_find(const struct h1_head *head, const uint8_t *start,
+                                   struct bytes name)
+{
+    for (uint32_t i = 0; i < head->field_count; i++) {
+        const struct h1_field *field = &head->fields[i];
+
+        if (field->id == HDR_OTHER && field->name_len == name.len &&
+            bytes_equal_nocase(h1_name(start, field), name)) {
+            return field;
+        }
+    }
+    return NULL;
+}
+
 void l7head_hold_back(struct h1_head *head, enum hdr_id id)
 {
     for (uint32_t i = 0; i < head->field_count; i++) {
@@ -419,8 +433,7 @@ size_t l7head_request(struct proxy *proxy, struct request *request, const struct
     struct l7vars vars = {.proxy = proxy, .request = request, .view = view, .route = route};
 
     if (route != NULL) {
-        out.ops = (struct l7ops){
-            .table = &proxy->current->view, .list = route->header_ops, .vars = &vars};
+        out.ops = (struct l7ops){.table = &proxy->current->view, .list = view->ops, .vars = &vars};
     }
     put(&out, h1_slice(view->start, head->method_name));
     PUT(&out, " ");

@@ -141,7 +141,7 @@ static bool l7up_on_head(struct proxy *proxy, struct request *request, const uin
     }
     if (!interim) {
         if (request_has(request, REQUEST_RETRIES)) {
-            if (retry_after_answer(proxy, request, head->status)) {
+            if (retry_after_answer(proxy, request, start)) {
                 return false;
             }
             retry_settled(proxy, request);
@@ -162,6 +162,9 @@ static bool l7up_on_head(struct proxy *proxy, struct request *request, const uin
         return true;
     }
     request->flags |= REQUEST_ANSWERED;
+    if (request_has(request, REQUEST_BODY_KEPT)) {
+        l7keep_drop(proxy, request);
+    }
     if (request_has(request, REQUEST_BODY_DONE)) { /* else trailers collect there */
         spill_clear(&request->big_head, &proxy->blocks);
     }

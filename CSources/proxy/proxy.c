@@ -274,6 +274,14 @@ static void proxy_on_timer(struct proxy *proxy, uint64_t token)
         }
         break;
     }
+    case PROXY_KIND_IDLE_TIMER: {
+        struct request *request = pool_get(&proxy->requests, slot, generation);
+
+        if (request != NULL) {
+            l7idle_on_timer(proxy, request);
+        }
+        break;
+    }
     case PROXY_KIND_QUEUE_TIMER:
         limits_run_queue(proxy);
         break;

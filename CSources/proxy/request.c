@@ -77,6 +77,12 @@ void request_end(struct proxy *proxy, struct request *request, enum abi_outcome 
     if (request_has(request, REQUEST_RETRIES)) {
         retry_settled(proxy, request);
     }
+    if (request_has(request, REQUEST_IDLES)) {
+        wheel_cancel(&proxy->wheel, &request->idle);
+    }
+    if (request_has(request, REQUEST_BODY_KEPT)) {
+        spill_clear(&request->kept_more, &proxy->blocks);
+    }
     if (request->held != 0) {
         limits_leave(proxy, request);
     }

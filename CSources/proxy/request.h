@@ -46,6 +46,8 @@ enum request_flag {
     REQUEST_SPANS = 33554432,     /* its trace is told to the control plane */
     REQUEST_MIRROR = 67108864,    /* a copy: it has no client */
     REQUEST_HASHED = 134217728,   /* `hash` decides about its endpoint, where a table is asked */
+    REQUEST_GRPC = 268435456,     /* its client speaks gRPC */
+    REQUEST_IDLES = 536870912,    /* it ends when nothing moves for so long: `idle` */
 };
 
 struct record;
@@ -93,11 +95,15 @@ struct request {
     struct spill trailers;             /* of the answer */
     struct spill big_ops;              /* what the route changes in the answer: packed, where ... */
     uint32_t ops_length;               /* ... it does not fit into `head` behind the head */
-    uint32_t kept;                     /* bytes of its body, in `head` behind both */
+    uint32_t kept;                     /* bytes of its body, in `head` behind both ... */
+    uint32_t max_replay;               /* ... and of it all that may be kept */
     struct list_link queue;            /* with REQUEST_QUEUED; these are not even cleared */
     uint64_t queued_until_ms;          /* as above */
     uint64_t max_body;                 /* with REQUEST_BODY_BOUND */
     uint64_t watched_key;              /* with REQUEST_WATCHED: key of the target */
+    struct spill kept_more;            /* with REQUEST_BODY_KEPT: its body behind `kept` */
+    struct wheel_timer idle;           /* with REQUEST_IDLES */
+    uint32_t idle_ms;                  /* as above */
     struct retry retry;                /* with REQUEST_RETRIES; else not even cleared */
     uint8_t head[REQUEST_HEAD_INLINE]; /* as sent to the upstream; kept for another try */
 };

@@ -4,11 +4,13 @@
 #include "retry.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "base/num.h"
 #include "l7.h"
 #include "mux.h"
 #include "record.h"
+#include "wire/delay.h"
 
 /* An upstream that fails must not get several times the load besides: a second try of what it
  * failed to answer costs as much as answers of the same target pay, with a few given in advance.
@@ -75,21 +77,26 @@ bool retry_was_unseen(const struct request *request)
     return retry_was_refused(request) || retry_was_idle(request);
 }
 
-/* Whether sending it again does no harm: all of it is held, nothing of an answer was passed on, and
- * nobody has looked at it or its method allows it. */
-static bool retry_is_harmless(const struct request *request)
+/* Whether it can be sent again: all of it is held, nothing of an answer was passed on. */
+static bool retry_is_whole(const struct request *request)
 {
     bool held = !request_has(request, REQUEST_BODY_SENT) || request_has(request, REQUEST_BODY_KEPT);
 
     return request_has(request, REQUEST_BODY_DONE) && held &&
-           !request_has(request, REQUEST_ANSWERED | REQUEST_INTERIM | REQUEST_UPGRADE) &&
+           !request_has(request, REQUEST_ANSWERED | REQUEST_INTERIM | REQUEST_UPGRADE);
+}
+
+/* ... and does no harm: nobody has looked at it, or its method allows it. */
+static bool retry_is_harmless(const struct request *request)
+{
+    return retry_is_whole(request) &&
            (retry_was_refused(request) || h1_is_idempotent((enum h1_method)request->method) ||
             (request->retry_on & ABI_RETRY_ANY_METHOD) != 0);
 }
 
-static bool retry_may(const struct request *request)
+static bool retry_is_left(const struct request *request)
 {
-    return request->retries > 0 && retry_may_owe(request) && retry_is_harmless(request);
+    return request->retries > 0 && retry_may_owe(request);
 }
 
 /* The request's target in the current generation, for a try after its own was let go. */
@@ -132,8 +139,10 @@ static void retry_start(struct proxy *proxy, struct request *request)
     }
 }
 
-/* Leaves the upstream and tries again, after the pause that the route asks for. */
-static void retry_again(struct proxy *proxy, struct request *request, bool pauses)
+/* Leaves the upstream and tries again, after the pause that the route asks for; not before
+ * `least_ms` from now. */
+static void retry_again(struct proxy *proxy, struct request *request, bool pauses,
+                        uint32_t least_ms)
 {
     struct retry *retry = &request->retry;
     uint32_t pause_ms = 0;
@@ -146,13 +155,14 @@ static void retry_again(struct proxy *proxy, struct request *request, bool pause
         pause_ms = retry->backoff_ms;
         wheel_cancel(&proxy->wheel, &retry->timer);
     }
-    if (pause_ms == 0 || !pauses) {
+    if (num_max_u32(pause_ms, least_ms) == 0 || !pauses) {
         retry_start(proxy, request);
         return;
     }
     retry->backoff_ms = num_min_u32(2 * pause_ms, retry->backoff_max_ms);
     /* Half of it by chance: what failed together does not come back together. */
     pause_ms -= (uint32_t)(proxy_random(proxy) % (pause_ms / 2 + 1));
+    pause_ms = num_max_u32(pause_ms, least_ms);
     wheel_arm(&proxy->wheel, &retry->timer, proxy->now_ms, pause_ms);
 }
 
@@ -178,7 +188,8 @@ bool retry_after_loss(struct proxy *proxy, struct request *request, enum abi_out
     bool may;
 
     may = free ? retry_is_harmless(request)
-               : (asked || retry_was_refused(request)) && retry_may(request);
+               : (asked || retry_was_refused(request)) && retry_is_left(request) &&
+                     retry_is_harmless(request);
     if (!silent || !may || !retry_pin(proxy, request) || (!free && !retry_charge(proxy, request))) {
         return false;
     }
@@ -186,7 +197,7 @@ bool retry_after_loss(struct proxy *proxy, struct request *request, enum abi_out
     if (request->record != NULL) {
         record_try_over(proxy, request, 0, outcome);
     }
-    retry_again(proxy, request, !free);
+    retry_again(proxy, request, !free, 0);
     return true;
 }
 
@@ -208,12 +219,44 @@ static bool retry_wants(const struct request *request, uint16_t status)
     return false;
 }
 
-bool retry_after_answer(struct proxy *proxy, struct request *request, uint16_t status)
+/* The answer is a failure of a call that its route names. A method says nothing about those: it is
+ * always POST. */
+static bool retry_wants_call(const struct request *request, const struct h1_head *head,
+                             const uint8_t *start)
+{
+    return (request->retry_on & ABI_RETRY_GRPC) != 0 && request_has(request, REQUEST_GRPC) &&
+           (request->retry_on & l7grpc_condition(head, start)) != 0;
+}
+
+/* How long the upstream asks to be left alone. */
+static uint32_t retry_after(const struct h1_head *head, const uint8_t *start)
+{
+    const struct h1_field *field = l7head_find(head, start, BYTES_LITERAL("retry-after"));
+    struct timespec now;
+    int64_t wait_ms;
+
+    if (field == NULL) {
+        return 0;
+    }
+    clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    wait_ms = delay_parse_retry_after(h1_value(start, field), now.tv_sec);
+    return wait_ms < 0 ? 0 : (uint32_t)wait_ms;
+}
+
+bool retry_after_answer(struct proxy *proxy, struct request *request, const uint8_t *start)
 {
     uint64_t *counters = request->target_stats->counters;
+    uint16_t status = proxy->head.status;
+    bool call = retry_wants_call(request, &proxy->head, start);
+    uint32_t least_ms;
 
-    if (!retry_wants(request, status) || !retry_may(request) || !retry_pin(proxy, request)) {
+    if ((!call && !retry_wants(request, status)) || !retry_is_left(request) ||
+        !(call ? retry_is_whole(request) : retry_is_harmless(request))) {
         return false;
+    }
+    least_ms = retry_after(&proxy->head, start);
+    if (least_ms > request->retry.backoff_max_ms || !retry_pin(proxy, request)) {
+        return false; /* nobody waits that long here: the client may */
     }
     if (!retry_charge(proxy, request)) {
         request_unpin(proxy, request);
@@ -229,7 +272,7 @@ bool retry_after_answer(struct proxy *proxy, struct request *request, uint16_t s
     if (request->record != NULL) {
         record_try_over(proxy, request, status, ABI_OUTCOME_OK);
     }
-    retry_again(proxy, request, true);
+    retry_again(proxy, request, true, least_ms);
     return true;
 }
 

@@ -30,8 +30,9 @@ bool retry_after_loss(struct proxy *proxy, struct request *request, enum abi_out
 /* Whether the endpoint may not have looked at the request that was lost: it says so, or its
  * connection was idle before and may have been closed meanwhile. */
 bool retry_was_unseen(const struct request *request);
-/* An answer's head has come. true: the answer is dropped and there is another try. */
-bool retry_after_answer(struct proxy *proxy, struct request *request, uint16_t status);
+/* An answer's head has come, parsed from `start` into proxy.head. true: the answer is dropped and
+ * there is another try. */
+bool retry_after_answer(struct proxy *proxy, struct request *request, const uint8_t *start);
 /* An answer is on its way down: no further try. */
 void retry_settled(struct proxy *proxy, struct request *request);
 /* An answer pays for second tries of others, where some are owed. */

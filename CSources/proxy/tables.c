@@ -267,18 +267,26 @@ static bool tables_make_contexts(struct proxy *proxy, struct proxy_generation *g
     return true;
 }
 
-/* What a route changes in answers is kept with each request: it must fit there. */
+/* What a route or a leg of it changes in answers is kept with each request: it must fit there. */
 static bool tables_check_ops(const struct view *view, struct view_refusal *refusal)
 {
-    for (uint32_t i = 0; i < view->counts[ABI_SECTION_ROUTE]; i++) {
-        struct l7ops ops = {.table = view, .list = view->routes[i].header_ops, .response = true};
+    static const enum abi_section sections[] = {ABI_SECTION_ROUTE, ABI_SECTION_SPLIT};
 
-        if (ops.list.count > 0 && l7ops_size(&ops) > REQUEST_OPS_MAX) {
-            *refusal = (struct view_refusal){.code = ABI_REFUSAL_LIMIT,
-                                             .section = ABI_SECTION_ROUTE,
-                                             .record = i,
-                                             .what = "header rules for answers above 8 KiB"};
-            return false;
+    for (uint32_t s = 0; s < 2; s++) {
+        for (uint32_t i = 0; i < view->counts[sections[s]]; i++) {
+            struct l7ops ops = {.table = view,
+                                .list = sections[s] == ABI_SECTION_ROUTE
+                                            ? view->routes[i].header_ops
+                                            : view->splits[i].header_ops,
+                                .response = true};
+
+            if (ops.list.count > 0 && l7ops_size(&ops) > REQUEST_OPS_MAX) {
+                *refusal = (struct view_refusal){.code = ABI_REFUSAL_LIMIT,
+                                                 .section = sections[s],
+                                                 .record = i,
+                                                 .what = "header rules for answers above 8 KiB"};
+                return false;
+            }
         }
     }
     return true;

@@ -8,7 +8,8 @@ static bool check_split(struct view_walk *walk)
     return view_rule(walk, split->weight >= 1 && split->weight <= ABI_SPLIT_TOTAL,
                      ABI_REFUSAL_VALUE, "weight of a split") &&
            view_rule(walk, split->target < walk->view->counts[ABI_SECTION_TARGET],
-                     ABI_REFUSAL_REFERENCE, "target of a split");
+                     ABI_REFUSAL_REFERENCE, "target of a split") &&
+           view_ref(walk, split->header_ops, ABI_SECTION_HEADER_OP, "header rules of a split");
 }
 
 static bool check_route_list(struct view_walk *walk)

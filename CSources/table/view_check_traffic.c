@@ -50,6 +50,8 @@ bool view_check_traffic(struct view_walk *walk)
                          traffic->backoff_max_ms <= LIMIT_BACKOFF_MS,
                      ABI_REFUSAL_VALUE, "pause between tries") &&
            check_mirror(walk, traffic) &&
+           view_rule(walk, traffic->max_replay <= LIMIT_REPLAY, ABI_REFUSAL_LIMIT,
+                     "bodies kept for another try") &&
            view_ref(walk, traffic->rates, ABI_SECTION_RATE, "rates of a route") &&
            view_rule(walk, traffic->rates.count <= LIMIT_ROUTE_RATES, ABI_REFUSAL_LIMIT,
                      "rates of a route");

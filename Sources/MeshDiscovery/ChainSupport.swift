@@ -12,11 +12,7 @@ package enum ChainSupport {
                     let name = "service-router \"\(chain.service)\", route \(index + 1)"
                     found += problems(of: route.definition.destination).map { "\(name): \($0)" }
                 }
-            case .splitter(let legs, _):
-                if legs.contains(where: hasHeaders) {
-                    found.append(
-                        "the chain of \"\(chain.service)\": header rules of single splits")
-                }
+            case .splitter: break
             case .resolver(let resolver): found += problems(of: resolver, chain)
             }
         }
@@ -53,15 +49,6 @@ package enum ChainSupport {
         }
     }
 
-    private static func hasHeaders(_ leg: DiscoveryChain.Leg) -> Bool {
-        leg.definition.requestHeaders != nil || leg.definition.responseHeaders != nil
-    }
-
-    /// The retry conditions that the data plane knows by their names in Consul.
-    static let retryConditions: Set<String> = [
-        "connect-failure", "reset", "refused-stream", "5xx", "gateway-error", "retriable-4xx",
-        "envoy-ratelimited",
-    ]
     static let greatestRetryCodes = 8
 
     /// What of a destination is not acted on.
@@ -75,11 +62,7 @@ package enum ChainSupport {
         for code in codes.sorted() where code < 200 {
             found.append("retry_on_status_codes \(code)")
         }
-        for condition in destination.retryOn where !retryConditions.contains(condition) {
-            found.append("retry_on \(condition)")
-        }
         if destination.numRetries > 3 { found.append("num_retries above 3") }
-        if destination.idleTimeout != nil { found.append("idle_timeout") }
         if let timeout = destination.requestTimeout, timeout < .zero {
             found.append("a request_timeout below 0")
         }

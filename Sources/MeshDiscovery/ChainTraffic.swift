@@ -9,6 +9,9 @@ package struct ChainTraffic: Hashable, Sendable {
         package var resolver: DiscoveryChain.Resolver
         package var target: DiscoveryChain.Target
         package var failover: [DiscoveryChain.Target]
+        /// What its leg of a splitter changes besides.
+        package var requestHeaders: HeaderModifiers?
+        package var responseHeaders: HeaderModifiers?
     }
 
     package struct Route: Hashable, Sendable {
@@ -108,6 +111,8 @@ package struct ChainTraffic: Hashable, Sendable {
                 shares(of: leg.next, chain).map { share in
                     var share = share
                     share.weight = leg.weight
+                    share.requestHeaders = leg.definition.requestHeaders
+                    share.responseHeaders = leg.definition.responseHeaders
                     return share
                 }
             }

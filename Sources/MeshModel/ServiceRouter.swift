@@ -43,6 +43,8 @@ package struct ServiceRouter: Hashable, Sendable, Codable {
         package var retryBackoffMax: MeshDuration?
         /// Whether methods that are not idempotent are repeated after they were sent.
         package var retryNonIdempotent: Bool?
+        /// Bytes of a request's body that are kept for another try; nil: 16384.
+        package var retryBodyBytes: Int?
         /// All must admit a request; nil: none. These three are ours, not Consul's.
         package var rateLimits: [RateLimit]?
         /// Bytes of a request's body; nil: no bound.
@@ -61,8 +63,8 @@ package struct ServiceRouter: Hashable, Sendable, Codable {
             retryOnConnectFailure: Bool = false, retryOn: [String] = [],
             retryOnStatusCodes: [Int] = [], tryTimeout: MeshDuration? = nil,
             retryBackoff: MeshDuration? = nil, retryBackoffMax: MeshDuration? = nil,
-            retryNonIdempotent: Bool? = nil, rateLimits: [RateLimit]? = nil,
-            maxRequestBytes: Int? = nil, maxHeaderBytes: Int? = nil,
+            retryNonIdempotent: Bool? = nil, retryBodyBytes: Int? = nil,
+            rateLimits: [RateLimit]? = nil, maxRequestBytes: Int? = nil, maxHeaderBytes: Int? = nil,
             mirror: RequestMirror? = nil, requestHeaders: HeaderModifiers? = nil,
             responseHeaders: HeaderModifiers? = nil
         ) {
@@ -79,6 +81,7 @@ package struct ServiceRouter: Hashable, Sendable, Codable {
             self.retryBackoff = retryBackoff
             self.retryBackoffMax = retryBackoffMax
             self.retryNonIdempotent = retryNonIdempotent
+            self.retryBodyBytes = retryBodyBytes
             self.rateLimits = rateLimits
             self.maxRequestBytes = maxRequestBytes
             self.maxHeaderBytes = maxHeaderBytes
@@ -101,6 +104,7 @@ package struct ServiceRouter: Hashable, Sendable, Codable {
             case retryBackoff = "retry_backoff"
             case retryBackoffMax = "retry_backoff_max"
             case retryNonIdempotent = "retry_non_idempotent"
+            case retryBodyBytes = "retry_body_bytes"
             case rateLimits = "rate_limits"
             case maxRequestBytes = "max_request_bytes"
             case maxHeaderBytes = "max_header_bytes"
@@ -159,6 +163,9 @@ extension ServiceRouter.Destination {
         "unavailable",
     ]
 
+    /// Bytes of a body that may be kept: LIMIT_REPLAY.
+    package static let greatestRetryBody = 262_144
+
     /// Reports every rule that the destination of requests with this path breaks.
     package func validate(path: PathMatch?, _ checks: inout FieldChecks) {
         if let prefixRewrite { validateRewrite(prefixRewrite, path, &checks) }
@@ -176,6 +183,11 @@ extension ServiceRouter.Destination {
                 "write a status of 100 to 599")
         }
         validatePauses(&checks)
+        if let retryBodyBytes {
+            checks.require(
+                (0...Self.greatestRetryBody).contains(retryBodyBytes), ["retry_body_bytes"],
+                "write a number of bytes, 0 to \(Self.greatestRetryBody)")
+        }
         checks.rates(rateLimits ?? [])
         for (key, bytes) in [
             ("max_request_bytes", maxRequestBytes), ("max_header_bytes", maxHeaderBytes),

@@ -103,6 +103,8 @@ extension LayoutTable {
         ("abi_traffic.rates", MemoryLayout<abi_traffic>.offset(of: \.rates)),
         ("abi_traffic.mirror_target", MemoryLayout<abi_traffic>.offset(of: \.mirror_target)),
         ("abi_traffic.mirror_share", MemoryLayout<abi_traffic>.offset(of: \.mirror_share)),
+        ("abi_traffic.idle_timeout_ms", MemoryLayout<abi_traffic>.offset(of: \.idle_timeout_ms)),
+        ("abi_traffic.max_replay", MemoryLayout<abi_traffic>.offset(of: \.max_replay)),
         // abi_rate
         ("abi_rate.key", MemoryLayout<abi_rate>.offset(of: \.key)),
         ("abi_rate.interval_ns", MemoryLayout<abi_rate>.offset(of: \.interval_ns)),
@@ -131,6 +133,7 @@ extension LayoutTable {
         // abi_split
         ("abi_split.weight", MemoryLayout<abi_split>.offset(of: \.weight)),
         ("abi_split.target", MemoryLayout<abi_split>.offset(of: \.target)),
+        ("abi_split.header_ops", MemoryLayout<abi_split>.offset(of: \.header_ops)),
         // abi_target
         ("abi_target.key", MemoryLayout<abi_target>.offset(of: \.key)),
         ("abi_target.name", MemoryLayout<abi_target>.offset(of: \.name)),

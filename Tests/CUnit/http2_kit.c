@@ -65,6 +65,7 @@ static void on_data(void *context, void *user, struct bytes bytes)
 
     memcpy(stream->body + stream->body_length, bytes.ptr, count);
     stream->body_length += count;
+    stream->received += bytes.len;
     h2_consume(side->session, stream->id, bytes.len);
 }
 

@@ -20,7 +20,8 @@ struct kit_stream {
     char head[H2_MAX_HEAD + 512]; /* the newest */
     char trailers[2048];
     char body[4096];
-    size_t body_length;
+    size_t body_length; /* at most what `body` holds */
+    size_t received;
     const char *send; /* body of our message */
     size_t sent;
     const char *send_trailers;

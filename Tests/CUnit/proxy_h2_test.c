@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -259,6 +260,28 @@ PROXY_TEST(requests_share_one_connection_to_an_upstream)
     proxy_kit_free(kit);
 }
 
+PROXY_TEST(a_call_is_told_of_a_failure_by_a_head_alone)
+{
+    struct proxy_kit *kit = started(ABI_PROTOCOL_HTTP2);
+    struct far client = far_of(proxy_kit_client(kit, 0), false);
+    struct kit_stream *stream;
+
+    abi_overlay_set(kit->overlay, 0, ABI_OVERLAY_DOWN);
+    stream = far_ask(&client,
+                     BYTES_LITERAL("POST /a.B/C HTTP/1.1\r\nhost: a\r\nte: trailers\r\n"
+                                   "content-type: application/grpc+proto\r\n\r\n"),
+                     "hello");
+    FAR_UNTIL(kit, &client, stream->closed);
+    CHECK(strstr(stream->head, "grpc-status: 14\r\n") != NULL);
+    CHECK(strstr(stream->head, "grpc-message: no healthy upstream\r\n") != NULL);
+    CHECK(strstr(stream->head, "content-length") == NULL);
+    CHECK(strncmp(stream->head, "HTTP/1.1 200", 12) == 0);
+    CHECK_UINT(stream->heads, 1);
+    CHECK_UINT(stream->received, 0);
+    far_end(&client);
+    proxy_kit_free(kit);
+}
+
 /* A request is refused once and asked again, with its body; or it is not and gets 502. */
 static void check_refused(const char *body, size_t padding, bool again)
 {
@@ -278,7 +301,9 @@ static void check_refused(const char *body, size_t padding, bool again)
     h2_reset(up.side->session, up.side->streams[0].id, H2_REFUSED_STREAM);
     if (again) {
         FAR_UNTIL(kit, &up, up.side->opened == 2 && up.side->streams[1].ended);
-        CHECK_TEXT(bytes_of(up.side->streams[1].body, up.side->streams[1].body_length), body);
+        CHECK_BYTES(bytes_of(up.side->streams[1].body, up.side->streams[1].body_length),
+                    bytes_of(up.side->streams[0].body, up.side->streams[0].body_length));
+        CHECK_UINT(up.side->streams[1].received, strlen(body));
         CHECK(h2_answer(up.side->session, up.side->streams[1].id,
                         BYTES_LITERAL("HTTP/1.1 204 No Content\r\n\r\n"), true));
         FAR_UNTIL(kit, &up, up.side->streams[1].closed);
@@ -296,15 +321,18 @@ static void check_refused(const char *body, size_t padding, bool again)
 
 PROXY_TEST(what_an_upstream_did_not_look_at_is_asked_of_it_again)
 {
-    static char body[2048];
+    static char body[LIMIT_REPLAY_DEFAULT + 2];
 
     check_refused("", 1, true);
     check_refused("once", 1, true);
     memset(body, 'b', 1000);
     body[1000] = '\0';
     check_refused(body, 1, true);
-    check_refused(body, 1100, false); /* no room for both */
-    memset(body, 'b', sizeof(body) - 1);
+    check_refused(body, 1100, true);
+    memset(body, 'b', LIMIT_REPLAY_DEFAULT);
+    body[LIMIT_REPLAY_DEFAULT] = '\0';
+    check_refused(body, 1, true);
+    body[LIMIT_REPLAY_DEFAULT] = 'b';
     check_refused(body, 1, false);
     check_refused("once", 2000, false); /* the head is kept elsewhere */
 }

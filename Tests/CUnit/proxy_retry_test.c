@@ -4,83 +4,27 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "proxy_kit.h"
+#include "retry_kit.h"
 
 #define GET  "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 #define POST "POST / HTTP/1.1\r\nHost: a\r\ncontent-length: 0\r\n\r\n"
 #define BUSY "HTTP/1.1 503 Busy\r\ncontent-length: 4\r\n\r\nbusy"
 #define OK   "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
-static struct proxy_kit *started(uint32_t retry_on, uint32_t retries, struct abi_traffic traffic)
-{
-    struct proxy_kit *kit = proxy_kit_new();
-    struct abi_route route =
-        snapshot_builder_forward(kit->builder, proxy_kit_target(kit, "web", 2));
-
-    route.retries = retries;
-    route.retry_on = retry_on;
-    route.traffic = snapshot_builder_add(kit->builder, ABI_SECTION_TRAFFIC, &traffic);
-    proxy_kit_l7(kit, route);
-    proxy_kit_start(kit);
-    return kit;
-}
-
-/* The upstream that is connected to next, whichever it is. */
-static int next_upstream(struct proxy_kit *kit)
-{
-    for (int turns = 0; turns < 60000; turns++) {
-        for (uint32_t i = 0; i < kit->upstream_count; i++) {
-            int fd = accept4(kit->upstreams[i], NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-            if (fd >= 0) {
-                return fd;
-            }
-        }
-        (void)proxy_kit_turn(kit, KIT_MS);
-    }
-    CHECK(false);
-    return -1;
-}
-
-static bool nobody_asks(struct proxy_kit *kit)
-{
-    return proxy_kit_is_alone(kit, 0) && proxy_kit_is_alone(kit, 1);
-}
-
-/* One try that is answered so. */
-static void answer(struct proxy_kit *kit, const char *text)
-{
-    int up = next_upstream(kit);
-
-    (void)proxy_kit_until(kit, up, "\r\n\r\n");
-    proxy_kit_send(up, text);
-    proxy_kit_settle(kit);
-    close(up);
-}
-
 static uint64_t target_stat(const struct proxy_kit *kit, enum abi_target_stat stat)
 {
     return abi_stats_target(kit->stats, 0)->counters[stat];
 }
 
-static void check_status(struct proxy_kit *kit, int client, const char *status)
-{
-    char start[32];
-    struct bytes head = proxy_kit_until(kit, client, "\r\n\r\n");
-
-    snprintf(start, sizeof(start), "HTTP/1.1 %s ", status);
-    CHECK(bytes_has_prefix(head, bytes_of(start, strlen(start))));
-}
-
 TEST(an_answer_is_dropped_for_a_better_one)
 {
-    struct proxy_kit *kit = started(ABI_RETRY_5XX, 1, (struct abi_traffic){0});
+    struct proxy_kit *kit = retry_kit_of(ABI_RETRY_5XX, 1, (struct abi_traffic){0});
     int client = proxy_kit_client(kit, 0);
 
     proxy_kit_send(client, GET);
-    answer(kit, BUSY);
-    answer(kit, OK);
-    check_status(kit, client, "200");
+    retry_kit_answer(kit, BUSY);
+    retry_kit_answer(kit, OK);
+    retry_kit_status(kit, client, "200");
     CHECK_UINT(target_stat(kit, ABI_TARGET_RETRIES), 1);
     CHECK_UINT(target_stat(kit, ABI_TARGET_REQUESTS), 2);
     CHECK_UINT(target_stat(kit, ABI_TARGET_CODE_5XX), 1);
@@ -92,16 +36,16 @@ TEST(an_answer_is_dropped_for_a_better_one)
 
 TEST(the_last_answer_is_passed_on)
 {
-    struct proxy_kit *kit = started(ABI_RETRY_GATEWAY, 2, (struct abi_traffic){0});
+    struct proxy_kit *kit = retry_kit_of(ABI_RETRY_GATEWAY, 2, (struct abi_traffic){0});
     int client = proxy_kit_client(kit, 0);
 
     proxy_kit_send(client, GET);
     for (int i = 0; i < 3; i++) { /* both endpoints, and the first one again */
-        answer(kit, BUSY);
+        retry_kit_answer(kit, BUSY);
     }
-    check_status(kit, client, "503");
+    retry_kit_status(kit, client, "503");
     proxy_kit_expect(kit, client, "busy");
-    CHECK(nobody_asks(kit));
+    CHECK(retry_kit_is_alone(kit));
     close(client);
     proxy_kit_free(kit);
 }
@@ -109,7 +53,7 @@ TEST(the_last_answer_is_passed_on)
 TEST(only_the_listed_statuses_are_a_reason)
 {
     struct abi_traffic traffic = {.retry_codes = {404, 425}};
-    struct proxy_kit *kit = started(ABI_RETRY_CONFLICT, 3, traffic);
+    struct proxy_kit *kit = retry_kit_of(ABI_RETRY_CONFLICT, 3, traffic);
     const struct {
         const char *status;
         bool again;
@@ -123,12 +67,12 @@ TEST(only_the_listed_statuses_are_a_reason)
         cunit_context("%s", cases[i].status);
         snprintf(text, sizeof(text), "HTTP/1.1 %s X\r\ncontent-length: 0\r\n\r\n", cases[i].status);
         proxy_kit_send(client, GET);
-        answer(kit, text);
+        retry_kit_answer(kit, text);
         if (cases[i].again) {
-            answer(kit, OK);
+            retry_kit_answer(kit, OK);
         }
-        check_status(kit, client, cases[i].again ? "200" : cases[i].status);
-        CHECK(nobody_asks(kit));
+        retry_kit_status(kit, client, cases[i].again ? "200" : cases[i].status);
+        CHECK(retry_kit_is_alone(kit));
         close(client);
         proxy_kit_settle(kit);
     }
@@ -140,47 +84,104 @@ TEST(post_is_tried_again_only_when_asked)
     const uint32_t asked[] = {0, ABI_RETRY_ANY_METHOD};
 
     for (int i = 0; i < 2; i++) {
-        struct proxy_kit *kit = started(ABI_RETRY_5XX | asked[i], 1, (struct abi_traffic){0});
+        struct proxy_kit *kit = retry_kit_of(ABI_RETRY_5XX | asked[i], 1, (struct abi_traffic){0});
         int client = proxy_kit_client(kit, 0);
 
         proxy_kit_send(client, POST);
-        answer(kit, BUSY);
+        retry_kit_answer(kit, BUSY);
         if (i == 1) {
-            answer(kit, OK);
+            retry_kit_answer(kit, OK);
         }
-        check_status(kit, client, i == 1 ? "200" : "503");
-        CHECK(nobody_asks(kit));
+        retry_kit_status(kit, client, i == 1 ? "200" : "503");
+        CHECK(retry_kit_is_alone(kit));
         close(client);
         proxy_kit_free(kit);
     }
 }
 
-TEST(a_body_is_never_sent_twice)
+/* A body that comes in two pieces, to an upstream that has no time. */
+static void check_body(struct abi_traffic traffic, const char *head, const char *body, bool again)
 {
-    struct proxy_kit *kit =
-        started(ABI_RETRY_5XX | ABI_RETRY_ANY_METHOD, 1, (struct abi_traffic){0});
+    struct proxy_kit *kit = retry_kit_of(ABI_RETRY_5XX, 1, traffic);
     int client = proxy_kit_client(kit, 0);
+    const char *end = strstr(body, "\r\n0\r\n\r\n") == NULL ? body + strlen(body) - 4 : "0\r\n\r\n";
+    struct bytes first, second;
+    int up;
 
-    proxy_kit_send(client, "PUT / HTTP/1.1\r\nHost: a\r\ncontent-length: 4\r\n\r\nbody");
-    answer(kit, BUSY);
-    check_status(kit, client, "503");
-    CHECK(nobody_asks(kit));
+    proxy_kit_send(client, head);
+    up = retry_kit_next(kit);
+    first = proxy_kit_until(kit, up, "\r\n\r\n");
+    proxy_kit_send(client, body);
+    (void)proxy_kit_until(kit, up, end);
+    proxy_kit_send(up, BUSY);
+    proxy_kit_settle(kit);
+    close(up);
+    if (again) {
+        up = retry_kit_next(kit);
+        second = proxy_kit_until(kit, up, "\r\n\r\n");
+        CHECK_UINT(second.len, first.len);
+        (void)proxy_kit_until(kit, up, end);
+        proxy_kit_send(up, OK);
+    }
+    retry_kit_status(kit, client, again ? "200" : "503");
+    if (again) {
+        close(up);
+    }
+    CHECK(retry_kit_is_alone(kit));
     close(client);
     proxy_kit_free(kit);
+}
+
+static const char *body_of(size_t length)
+{
+    static char body[LIMIT_REPLAY + 2];
+
+    memset(body, 'b', length);
+    memcpy(body + length - 4, "last", 5);
+    return body;
+}
+
+TEST(a_body_that_is_kept_is_sent_again)
+{
+    static const size_t lengths[] = {4, 1900, 2047, 2048, 16384, 16385, 40000, 65536};
+    char head[128];
+
+    for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+        for (int more = 0; more < 2; more++) {
+            struct abi_traffic traffic = {.max_replay = (uint32_t)lengths[i] - (more == 1)};
+
+            cunit_context("%zu bytes, %u kept", lengths[i], traffic.max_replay);
+            snprintf(head, sizeof(head), "PUT / HTTP/1.1\r\nHost: a\r\ncontent-length: %zu\r\n\r\n",
+                     lengths[i]);
+            check_body(traffic, head, body_of(lengths[i]), more == 0);
+        }
+    }
+}
+
+#define CHUNKED "PUT / HTTP/1.1\r\nHost: a\r\ntransfer-encoding: chunked\r\n\r\n"
+
+TEST(a_body_in_chunks_is_sent_again_without_trailers)
+{
+    const struct abi_traffic traffic = {.max_replay = 100};
+    const struct abi_traffic little = {.max_replay = 7};
+
+    check_body(traffic, CHUNKED, "3\r\nabc\r\n5\r\ndefgh\r\n0\r\n\r\n", true);
+    check_body(little, CHUNKED, "3\r\nabc\r\n5\r\ndefgh\r\n0\r\n\r\n", false);
+    check_body(traffic, CHUNKED, "3\r\nabc\r\n0\r\nx-sum: 1\r\n\r\n", false);
 }
 
 TEST(a_silent_try_ends_in_another)
 {
     struct abi_traffic traffic = {.try_timeout_ms = 1000};
-    struct proxy_kit *kit = started(ABI_RETRY_TIMEOUT, 1, traffic);
+    struct proxy_kit *kit = retry_kit_of(ABI_RETRY_TIMEOUT, 1, traffic);
     int client = proxy_kit_client(kit, 0);
     int first, second;
 
     proxy_kit_send(client, GET);
-    first = next_upstream(kit);
-    second = next_upstream(kit);
+    first = retry_kit_next(kit);
+    second = retry_kit_next(kit);
     proxy_kit_send(second, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n");
-    check_status(kit, client, "200");
+    retry_kit_status(kit, client, "200");
     for (int i = 0; i < 110; i++) { /* the time is the head's, not the body's */
         usleep(10000);
         proxy_kit_settle(kit);
@@ -196,14 +197,14 @@ TEST(a_silent_try_ends_in_another)
 TEST(silence_without_tries_left_is_504)
 {
     struct abi_traffic traffic = {.try_timeout_ms = 30};
-    struct proxy_kit *kit = started(ABI_RETRY_TIMEOUT, 1, traffic);
+    struct proxy_kit *kit = retry_kit_of(ABI_RETRY_TIMEOUT, 1, traffic);
     int client = proxy_kit_client(kit, 0);
     int first, second;
 
     proxy_kit_send(client, GET);
-    first = next_upstream(kit);
-    second = next_upstream(kit);
-    check_status(kit, client, "504");
+    first = retry_kit_next(kit);
+    second = retry_kit_next(kit);
+    retry_kit_status(kit, client, "504");
     CHECK_UINT(proxy_kit_outcome(kit, 0, ABI_OUTCOME_REQUEST_TIMEOUT), 1);
     close(first);
     close(second);
@@ -214,17 +215,17 @@ TEST(silence_without_tries_left_is_504)
 TEST(a_pause_stands_before_the_next_try)
 {
     struct abi_traffic traffic = {.backoff_ms = 60, .backoff_max_ms = 1000};
-    struct proxy_kit *kit = started(ABI_RETRY_5XX, 1, traffic);
+    struct proxy_kit *kit = retry_kit_of(ABI_RETRY_5XX, 1, traffic);
     int client = proxy_kit_client(kit, 0);
     uint64_t from, after;
 
     proxy_kit_send(client, GET);
-    answer(kit, BUSY);
+    retry_kit_answer(kit, BUSY);
     from = ring_now_ns(kit->ring);
-    answer(kit, OK);
+    retry_kit_answer(kit, OK);
     after = ring_now_ns(kit->ring);
     CHECK(after - from >= 10 * 1000000u);
-    check_status(kit, client, "200");
+    retry_kit_status(kit, client, "200");
     close(client);
     proxy_kit_free(kit);
 }
@@ -232,12 +233,12 @@ TEST(a_pause_stands_before_the_next_try)
 TEST(a_client_that_leaves_in_the_pause_leaves_nothing)
 {
     struct abi_traffic traffic = {.backoff_ms = 60000, .backoff_max_ms = 60000};
-    struct proxy_kit *kit = started(ABI_RETRY_5XX, 1, traffic);
+    struct proxy_kit *kit = retry_kit_of(ABI_RETRY_5XX, 1, traffic);
     int client = proxy_kit_client(kit, 0);
     const struct linger cut = {.l_onoff = 1};
 
     proxy_kit_send(client, GET);
-    answer(kit, BUSY);
+    retry_kit_answer(kit, BUSY);
     CHECK(setsockopt(client, SOL_SOCKET, SO_LINGER, &cut, sizeof(cut)) == 0);
     close(client);
     proxy_kit_settle(kit);
@@ -247,7 +248,7 @@ TEST(a_client_that_leaves_in_the_pause_leaves_nothing)
 
 TEST(tries_after_answers_are_paid_for_by_answers)
 {
-    struct proxy_kit *kit = started(ABI_RETRY_5XX, LIMIT_RETRIES, (struct abi_traffic){0});
+    struct proxy_kit *kit = retry_kit_of(ABI_RETRY_5XX, LIMIT_RETRIES, (struct abi_traffic){0});
 
     for (int i = 0; i < 100; i++) {
         int client = proxy_kit_client(kit, 0);
@@ -255,9 +256,9 @@ TEST(tries_after_answers_are_paid_for_by_answers)
 
         proxy_kit_send(client, GET);
         do {
-            answer(kit, BUSY);
+            retry_kit_answer(kit, BUSY);
         } while (recv(client, &first, 1, MSG_PEEK | MSG_DONTWAIT) != 1);
-        check_status(kit, client, "503");
+        retry_kit_status(kit, client, "503");
         close(client);
         proxy_kit_settle(kit);
     }
@@ -265,4 +266,43 @@ TEST(tries_after_answers_are_paid_for_by_answers)
     CHECK(target_stat(kit, ABI_TARGET_REQUESTS) <= 100 + 10 + 100 / 5);
     CHECK(target_stat(kit, ABI_TARGET_REQUESTS) >= 100 + 100 / 5);
     proxy_kit_free(kit);
+}
+
+/* 503 with such a Retry-After where pauses are of 0 to 3 s at most: whether, and after how long, it
+ * is tried again. 0: it is not. */
+static uint64_t waited_ns(const char *retry_after)
+{
+    const struct abi_traffic traffic = {.backoff_ms = 0, .backoff_max_ms = 3000};
+    struct proxy_kit *kit = retry_kit_of(ABI_RETRY_5XX, 1, traffic);
+    int client = proxy_kit_client(kit, 0);
+    uint64_t from = 0;
+    char text[128];
+
+    snprintf(text, sizeof(text),
+             "HTTP/1.1 503 Busy\r\nretry-after: %s\r\ncontent-length: 0\r\n\r\n", retry_after);
+    proxy_kit_send(client, GET);
+    from = ring_now_ns(kit->ring);
+    retry_kit_answer(kit, text);
+    if (target_stat(kit, ABI_TARGET_RETRIES) == 0) {
+        retry_kit_status(kit, client, "503");
+        from = 0;
+    } else {
+        retry_kit_answer(kit, OK);
+        from = ring_now_ns(kit->ring) - from;
+        retry_kit_status(kit, client, "200");
+    }
+    close(client);
+    proxy_kit_free(kit);
+    return from;
+}
+
+TEST(an_upstream_says_how_long_it_wants_to_be_left_alone)
+{
+    CHECK(waited_ns("1") >= 1000 * 1000000ull);
+    CHECK(waited_ns("0") > 0);
+    CHECK(waited_ns("soon") > 0);
+    CHECK(waited_ns("Sun, 06 Nov 1994 08:49:37 GMT") > 0);
+    CHECK_UINT(waited_ns("4"), 0);
+    CHECK_UINT(waited_ns("99999999999999999999"), 0);
+    CHECK_UINT(waited_ns("Fri, 31 Dec 9999 23:59:59 GMT"), 0);
 }

@@ -318,6 +318,7 @@ PROXY_TEST(a_hashed_request_whose_body_is_not_kept_is_sent_once)
     uint32_t web = proxy_kit_target(kit, "web", ENDPOINTS);
     struct abi_balancer balancer = {.spill = 70, .choices = 2, .hashes.count = 1};
     struct abi_route route = snapshot_builder_forward(kit->builder, web);
+    const struct abi_traffic traffic = {.max_replay = 0};
     uint32_t upstream;
     int client, up;
 
@@ -325,6 +326,7 @@ PROXY_TEST(a_hashed_request_whose_body_is_not_kept_is_sent_once)
     balance_kit_target(kit->builder, web, ABI_BALANCE_MAGLEV, &balancer, (uint32_t[]){ENDPOINTS},
                        1);
     route.retries = 1;
+    route.traffic = snapshot_builder_add(kit->builder, ABI_SECTION_TRAFFIC, &traffic);
     route.retry_on = ABI_RETRY_CONNECT | ABI_RETRY_RESET;
     proxy_kit_l7(kit, route);
     proxy_kit_start(kit);

@@ -138,7 +138,7 @@ struct abi_listener snapshot_builder_listener(struct snapshot_builder *b, const 
 
 struct abi_ref snapshot_builder_split(struct snapshot_builder *b, uint32_t target)
 {
-    struct abi_split split = {ABI_SPLIT_TOTAL, target};
+    struct abi_split split = {.weight = ABI_SPLIT_TOTAL, .target = target};
 
     return (struct abi_ref){snapshot_builder_add(b, ABI_SECTION_SPLIT, &split), 1};
 }

@@ -316,7 +316,7 @@ TEST(splits_divide_all_numbers)
     struct view view;
 
     for (uint32_t i = 0; i < 3; i++) {
-        struct abi_split split = {weights[i], 0};
+        struct abi_split split = {.weight = weights[i]};
 
         snapshot_builder_add(b, ABI_SECTION_SPLIT, &split);
     }

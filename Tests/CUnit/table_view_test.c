@@ -223,7 +223,7 @@ static const struct table_fault faults[] = {
      1u << ABI_METHOD_COUNT, ABI_REFUSAL_VALUE},
     {"retries", ABI_SECTION_ROUTE, 0, FIELD(abi_route, retries), LIMIT_RETRIES + 1,
      ABI_REFUSAL_LIMIT},
-    {"retry conditions", ABI_SECTION_ROUTE, 0, FIELD(abi_route, retry_on), 256, ABI_REFUSAL_VALUE},
+    {"retry conditions", ABI_SECTION_ROUTE, 0, FIELD(abi_route, retry_on), 8192, ABI_REFUSAL_VALUE},
     {"rewrite of any path", ABI_SECTION_ROUTE, 0, FIELD(abi_route, rewrites), 1, ABI_REFUSAL_VALUE},
     {"end padding of a route", ABI_SECTION_ROUTE, 0, offsetof(struct abi_route, _pad1), 1, 1,
      ABI_REFUSAL_PADDING},

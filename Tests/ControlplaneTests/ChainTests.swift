@@ -105,19 +105,41 @@ import Testing
             .init(
                 numRetries: 2, retryOn: ["gateway-error", "retriable-4xx"],
                 retryOnStatusCodes: [503, 425, 503], tryTimeout: .milliseconds(700),
-                retryBackoff: .milliseconds(40), retryNonIdempotent: true))
+                retryBackoff: .milliseconds(40), retryNonIdempotent: true,
+                retryBodyBytes: 65536))
         let route = try #require(try routes(try world([entry])).first)
         #expect(route.retries == 2)
         #expect(
             route.retryOn == [
                 .connect, .reset, .gatewayErrors, .conflict, .timeout, .anyMethod,
             ])
-        #expect(
-            route.traffic
-                == TrafficPlan(
-                    retryCodes: [425, 503], tryTimeout: 700, backoff: 40, backoffMax: 400))
+        var traffic = TrafficPlan(
+            retryCodes: [425, 503], tryTimeout: 700, backoff: 40, backoffMax: 400)
+        traffic.maxReplay = 65536
+        #expect(route.traffic == traffic)
         let usual = try #require(try routes(try world([])).first)
         #expect(usual.traffic == nil && usual.retryOn == PartCompiler.retryOn)
+    }
+
+    @Test func statusesOfCallsAndIdleTimesReachTheRoute() throws {
+        let entry = try router(
+            HTTPMatch(),
+            .init(
+                idleTimeout: .seconds(7),
+                retryOn: [
+                    "cancelled", "deadline-exceeded", "internal", "resource-exhausted",
+                    "unavailable",
+                ]))
+        let world = try world([entry])
+        #expect(try world.plan().problems.isEmpty)
+        let route = try #require(try routes(world).first)
+        #expect(
+            route.retryOn == [
+                .cancelled, .deadlineExceeded, .failedInside, .exhausted, .unavailable,
+            ])
+        #expect(route.retries == 1)
+        #expect(route.traffic?.idleTimeout == 7000 && route.traffic?.backoff == 25)
+        #expect(route.traffic?.maxReplay == TrafficPlan.standardReplay)
     }
 
     @Test func aListenersRouteHasThePolicyOfARouter() throws {
@@ -325,6 +347,33 @@ import Testing
                     SplitPlan(weight: 9000, target: "web.default.dc1"),
                     SplitPlan(weight: 1000, target: "web2.default.dc1"),
                 ]))
+    }
+
+    @Test func aLegsRulesStandBeforeThoseOfItsRoute() throws {
+        let splitter = ConfigEntry.serviceSplitter(
+            ServiceSplitter(
+                name: try name("web"),
+                splits: [
+                    .init(weight: 90),
+                    .init(
+                        weight: 10, service: try name("web2"),
+                        requestHeaders: HeaderModifiers(set: ["x-leg": "2", "x-way": "leg"]),
+                        responseHeaders: HeaderModifiers(remove: ["server"])),
+                ]))
+        let router = try router(
+            HTTPMatch(), .init(requestHeaders: HeaderModifiers(set: ["x-way": "route"])))
+        let plan = try world([splitter, router])
+        #expect(try plan.plan().problems.isEmpty)
+        let first = try #require(try routes(plan).first)
+        guard case .forward(let splits) = first.action else {
+            Issue.record("\(first.action)")
+            return
+        }
+        #expect(first.headerOps.map(\.name) == ["x-way"])
+        #expect(splits[0].headerOps.isEmpty)
+        #expect(splits[1].headerOps.map(\.name) == ["x-leg", "x-way", "server", "x-way"])
+        #expect(splits[1].headerOps.map(\.onResponse) == [false, false, true, false])
+        #expect(splits[1].headerOps.last?.kind == .set("route"))
     }
 
     @Test func failoverIsKnownHoweverTheTargetWasMetFirst() throws {

@@ -236,12 +236,12 @@ import Testing
                           [get], header: [ {name: x, suffix: "1", invert: true}, {name: y, contains:
                           z, ignore_case: true} ], query_param: [ {name: q, exact: "#1"} ]}}
                         destination: { service: api, service_subset: v1, request_timeout: 1500ms,
-                          num_retries: 3, retry_on: [5xx], retry_on_status_codes: [503],
-                          try_timeout: 2s, retry_backoff: 10ms, retry_backoff_max: 1s,
-                          retry_non_idempotent: true, max_request_bytes: 9, max_header_bytes: 8,
-                          rate_limits: [ { requests_per_second: 9, requests_max_burst: 2 } ],
-                          mirror: { service: shadow, percent: 2.5 }, request_headers: { add: { a: b
-                          }, set: { c: d }, remove: [e] } }
+                          num_retries: 3, retry_on: [5xx], retry_on_status_codes: [503], try_timeout:
+                          2s, retry_backoff: 10ms, retry_backoff_max: 1s, idle_timeout: 1m,
+                          retry_non_idempotent: true, retry_body_bytes: 7, max_request_bytes: 9,
+                          max_header_bytes: 8, rate_limits: [ { requests_per_second: 9,
+                          requests_max_burst: 2 } ], mirror: { service: shadow, percent: 2.5 },
+                          request_headers: { add: { a: b }, set: { c: d }, remove: [e] } }
                   - { kind: service-splitter, name: full, splits: [ { weight: 0.5 },
                       { weight: 99.5, service: api } ] }
                   - kind: service-resolver

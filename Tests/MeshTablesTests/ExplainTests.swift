@@ -203,6 +203,31 @@ import Testing
         }
     }
 
+    @Test func changesOfALegAndIdleTimesAreExplained() throws {
+        var node = try node()
+        let own = HeaderOpPlan(name: "x-leg", kind: .set("a"), onResponse: false)
+        let routes = HeaderOpPlan(name: "x-route", kind: .set("r"), onResponse: true)
+        var traffic = TrafficPlan()
+        traffic.idleTimeout = 700
+        node.listeners[0].kind = .l7([
+            RoutePlan(
+                action: .forward([
+                    SplitPlan(weight: 1, target: "web.default.dc1", headerOps: [own, routes]),
+                    SplitPlan(weight: 1, target: "web.default.dc1"),
+                ]), headerOps: [routes], traffic: traffic, rule: "route 1", origin: "y:1")
+        ])
+        let phases = try Explainer(try Plans.reader(node)).explain(
+            ExplainedRequest(method: "GET", url: "http://x:8080/")
+        ).phases
+        #expect(
+            phases.filter { $0.phase == .headers }.map(\.detail) == [
+                "answer: sets x-route: r", "web.default.dc1, request: sets x-leg: a",
+            ])
+        let times = try #require(phases.first { $0.phase == .timeout })
+        #expect(times.detail.hasSuffix("700 ms in which nothing of the request moves"))
+        #expect(times.rule == "route 1")
+    }
+
     @Test func copiesAreExplained() throws {
         var node = try node()
         var traffic = TrafficPlan()
@@ -244,6 +269,12 @@ import Testing
         route.retryOn.insert(.anyMethod)
         node.listeners[0].kind = .l7([route])
         #expect(try retry("POST")?.detail == get.detail)
+        route.retryOn = [.connect, .unavailable, .cancelled]
+        route.traffic?.maxReplay = 9
+        node.listeners[0].kind = .l7([route])
+        let call = try #require(try retry("POST")?.detail)
+        #expect(call.contains("reached, grpc-status cancelled, unavailable; 2000 ms"))
+        #expect(call.hasSuffix("; with bodies up to 9 bytes"))
         route.retries = 0
         node.listeners[0].kind = .l7([route])
         #expect(try retry("GET")?.verdict == Explanation.Phase.Verdict.none)

@@ -158,6 +158,11 @@ import Testing
                     HeaderOpPlan(name: "X-B", kind: .remove, onResponse: flip()),
                 ]
             }
+            if flip(), case .forward(var legs) = plan.action {
+                let own = HeaderOpPlan(name: "X-C", kind: .add("\(index)"), onResponse: flip())
+                legs[0].headerOps = [own] + plan.headerOps
+                plan.action = .forward(legs)
+            }
             return plan
         }
 

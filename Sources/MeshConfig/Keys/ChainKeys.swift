@@ -116,7 +116,8 @@ extension EntryKeys {
             "A whole request with its retries; no limit when not given."),
         .optional(
             "idle_timeout", .consulDuration, example: "60s",
-            "A request without traffic."),
+            "How long nothing of a request, its answer or its tunnel may move; no limit when not "
+                + "given, or below 1ms."),
         .key(
             "num_retries", .integer(0...100), default: "0",
             "Further attempts, 3 at most; those after a request was sent are never more than "
@@ -127,7 +128,8 @@ extension EntryKeys {
         .optional(
             "retry_on", .texts, example: "[5xx, reset]",
             "Further reasons: 5xx, gateway-error, reset, connect-failure, retriable-4xx (409), "
-                + "envoy-ratelimited (429), refused-stream."),
+                + "envoy-ratelimited (429), refused-stream, and of gRPC by the status of a call: "
+                + "cancelled, deadline-exceeded, internal, resource-exhausted, unavailable."),
         .optional(
             "retry_on_status_codes", .integers, example: "[503]",
             "Statuses of answers, 200 to 599 and at most 8, that are a reason."),
@@ -141,10 +143,16 @@ extension EntryKeys {
                 + "left out by chance; 25ms when not given, 0s makes none."),
         .optional(
             "retry_backoff_max", .consulDuration, example: "250ms",
-            "The longest pause; ten times the first when not given."),
+            "The longest pause; ten times the first when not given. An answer whose Retry-After is "
+                + "longer goes to the client."),
         .key(
             "retry_non_idempotent", .bool, default: "false",
             "Whether POST and the like are repeated too after they were sent."),
+        .optional(
+            "retry_body_bytes", .integer(0...ServiceRouter.Destination.greatestRetryBody),
+            example: "65536",
+            "Bytes of a request's body that are kept for another try, 16384 when not given; "
+                + "requests with longer ones are sent once. 0 keeps none."),
         .optional(
             "rate_limits", .objects(rateLimit),
             example: "[ { requests_per_second: 10, requests_max_burst: 20, by: client } ]",

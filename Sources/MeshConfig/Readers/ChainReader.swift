@@ -37,6 +37,7 @@ enum ChainReader {
             retryBackoff: fields.duration("retry_backoff"),
             retryBackoffMax: fields.duration("retry_backoff_max"),
             retryNonIdempotent: fields.bool("retry_non_idempotent") ? true : nil,
+            retryBodyBytes: fields.integer("retry_body_bytes"),
             rateLimits: fields.written("rate_limits") == nil ? nil : rateLimits(fields),
             maxRequestBytes: fields.integer("max_request_bytes"),
             maxHeaderBytes: fields.integer("max_header_bytes"),

@@ -161,6 +161,7 @@ extension Rendering {
             ("retry_backoff", value.retryBackoff.map { .duration($0) }),
             ("retry_backoff_max", value.retryBackoffMax.map { .duration($0) }),
             ("retry_non_idempotent", value.retryNonIdempotent.map { .bool($0) }),
+            ("retry_body_bytes", value.retryBodyBytes.map { .number($0) }),
             ("rate_limits", value.rateLimits.flatMap(rateLimits)),
             ("max_request_bytes", value.maxRequestBytes.map { .number($0) }),
             ("max_header_bytes", value.maxHeaderBytes.map { .number($0) }),

@@ -175,6 +175,8 @@ extension SnapshotWriter {
         for at in splits.indices {
             guard let target = index(ofTargetKey: part.targets[at]) else { return false }
             splits[at].target = target
+            splits[at].header_ops = splits[at].header_ops
+                .moved(from: from.headerOps, to: places.headerOps)
         }
         out.splits.append(contentsOf: splits)
         let base = part.textBase
@@ -314,8 +316,7 @@ extension SnapshotWriter {
         }
     }
 
-    private mutating func write(_ ops: [HeaderOpPlan], _ name: @autoclosure () -> String) -> abi_ref
-    {
+    mutating func write(_ ops: [HeaderOpPlan], _ name: @autoclosure () -> String) -> abi_ref {
         if ops.isEmpty { return abi_ref() }
         let at = UInt32(out.headerOps.count)
         for op in ops {

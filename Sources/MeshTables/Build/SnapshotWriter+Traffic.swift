@@ -35,6 +35,13 @@ extension SnapshotWriter {
         record.backoff_max_ms = plan.backoffMax
         record.max_head = plan.maxHead
         record.max_body = plan.maxBody
+        record.idle_timeout_ms = plan.idleTimeout
+        record.max_replay = plan.maxReplay
+        if plan.maxReplay > TrafficPlan.greatestReplay {
+            refuse(
+                "\(name): \(plan.maxReplay) bytes of a body kept for another try; "
+                    + "\(TrafficPlan.greatestReplay) are the limit")
+        }
         if let mirror = plan.mirror {
             record.mirror_target = index(ofTarget: mirror.target, "the mirror of \(name)")
             record.mirror_share = UInt32(clamping: mirror.weight)

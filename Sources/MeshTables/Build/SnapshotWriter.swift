@@ -144,7 +144,10 @@ struct SnapshotWriter {
         if splits.count == 1, (1...Int(ABI_SPLIT_TOTAL)).contains(splits[0].weight) {
             // As most are: all of it goes to one target.
             let target = index(ofTarget: splits[0].target, what())
-            out.splits.append(abi_split(weight: UInt32(ABI_SPLIT_TOTAL), target: target))
+            out.splits.append(
+                abi_split(
+                    weight: UInt32(ABI_SPLIT_TOTAL), target: target,
+                    header_ops: write(splits[0].headerOps, what())))
             return abi_ref(at: UInt32(out.splits.count - 1), count: 1)
         }
         let used = splits.filter { $0.weight > 0 }
@@ -177,7 +180,9 @@ struct SnapshotWriter {
         let at = UInt32(out.splits.count)
         for (split, share) in zip(used, shares) {
             out.splits.append(
-                abi_split(weight: UInt32(share), target: index(ofTarget: split.target, what())))
+                abi_split(
+                    weight: UInt32(share), target: index(ofTarget: split.target, what()),
+                    header_ops: write(split.headerOps, what())))
         }
         return abi_ref(at: at, count: UInt32(used.count))
     }

@@ -7,10 +7,13 @@ package struct SplitPlan: Hashable, Sendable, Codable {
     package var weight: Int
     /// The ``TargetPlan/id`` of the destination.
     package var target: String
+    /// In place of the route's, which are among them; empty: those hold.
+    package var headerOps: [HeaderOpPlan]
 
-    package init(weight: Int, target: String) {
+    package init(weight: Int, target: String, headerOps: [HeaderOpPlan] = []) {
         self.weight = weight
         self.target = target
+        self.headerOps = headerOps
     }
 
     /// All of the traffic.
@@ -72,10 +75,17 @@ package struct RetryConditions: OptionSet, Hashable, Sendable, Codable {
     package static let timeout = RetryConditions(rawValue: 64)
     /// Not only idempotent requests.
     package static let anyMethod = RetryConditions(rawValue: 128)
+    /// Calls of gRPC with such a grpc-status, whatever the method.
+    package static let cancelled = RetryConditions(rawValue: 256)
+    package static let deadlineExceeded = RetryConditions(rawValue: 512)
+    package static let failedInside = RetryConditions(rawValue: 1024)
+    package static let exhausted = RetryConditions(rawValue: 2048)
+    package static let unavailable = RetryConditions(rawValue: 4096)
 
     /// Those that are about the status of an answer.
     package static let answers: RetryConditions = [
-        .serverErrors, .gatewayErrors, .conflict, .limited,
+        .serverErrors, .gatewayErrors, .conflict, .limited, .cancelled, .deadlineExceeded,
+        .failedInside, .exhausted, .unavailable,
     ]
 
     /// The conditions by their names in Consul; those that have none here are left out.
@@ -89,6 +99,11 @@ package struct RetryConditions: OptionSet, Hashable, Sendable, Codable {
             case "gateway-error": formUnion([.gatewayErrors, .reset, .connect, .timeout])
             case "retriable-4xx": insert(.conflict)
             case "envoy-ratelimited": insert(.limited)
+            case "cancelled": insert(.cancelled)
+            case "deadline-exceeded": insert(.deadlineExceeded)
+            case "internal": insert(.failedInside)
+            case "resource-exhausted": insert(.exhausted)
+            case "unavailable": insert(.unavailable)
             default: break
             }
         }

@@ -12,6 +12,10 @@ package struct TrafficPlan: Hashable, Sendable, Codable {
     package var maxHead: UInt32 = 0
     /// Bytes of a request's body; 0 = no bound.
     package var maxBody: UInt64 = 0
+    /// Milliseconds in which nothing moves before a request is given up; 0 = none.
+    package var idleTimeout: UInt32 = 0
+    /// Bytes of a request's body that are kept for another try.
+    package var maxReplay: UInt32 = TrafficPlan.standardReplay
     /// All must admit a request.
     package var rates: [RatePlan] = []
     /// Who gets copies, and of how many ten-thousandths of the requests.

@@ -33,7 +33,14 @@ extension Explainer {
             note(
                 .rewrite, .matched, "the path becomes \(to)\(rest)", rule: rule, origin: origin)
         }
-        for index in route.header_ops.at..<route.header_ops.at + route.header_ops.count {
+        explainChanges(route.header_ops, rule: rule, origin: origin)
+    }
+
+    /// Each change of a list, the same words for a route's and for a leg's.
+    mutating func explainChanges(
+        _ ops: abi_ref, on leg: String = "", rule: String, origin: String = ""
+    ) {
+        for index in ops.at..<ops.at + ops.count {
             let op = reader.headerOps[Int(index)]
             let name = reader.text(op.name)
             let value = HeaderTemplate.written(reader.text(op.value))
@@ -44,7 +51,7 @@ extension Explainer {
                 default: "removes \(name)"
                 }
             note(
-                .headers, .matched, "\(op.response == 0 ? "request" : "answer"): \(change)",
+                .headers, .matched, "\(leg)\(op.response == 0 ? "request" : "answer"): \(change)",
                 rule: rule, origin: origin)
         }
     }
@@ -57,8 +64,11 @@ extension Explainer {
         if listener.idle_timeout_ms > 0 {
             parts.append("\(listener.idle_timeout_ms) ms in which nothing moves")
         }
+        let idle =
+            route.traffic == ABI_NONE ? 0 : reader.traffic[Int(route.traffic)].idle_timeout_ms
+        if idle > 0 { parts.append("\(idle) ms in which nothing of the request moves") }
         let text = parts.joined(separator: "; ")
-        if isOwn {
+        if isOwn || idle > 0 {
             note(
                 .timeout, .matched, text, rule: reader.text(route.rule),
                 origin: reader.text(route.origin))

@@ -15,9 +15,11 @@ extension Explainer {
         let afterSending = isSafe || conditions.contains(.anyMethod)
         var reasons = ["an instance that cannot be reached"]
         if afterSending { reasons += Self.reasons(conditions, traffic) }
+        let calls = Self.calls(conditions)
+        if !calls.isEmpty { reasons.append("grpc-status " + calls.joined(separator: ", ")) }
         var detail =
             "at most \(route.retries) further tries after " + reasons.joined(separator: ", ")
-        if let traffic, afterSending {
+        if let traffic, afterSending || !calls.isEmpty {
             if traffic.try_timeout_ms > 0 {
                 detail += "; \(traffic.try_timeout_ms) ms for each try"
             }
@@ -25,7 +27,11 @@ extension Explainer {
                 detail += "; pauses of \(traffic.backoff_ms) to \(traffic.backoff_max_ms) ms"
             }
         }
-        if !afterSending { detail += "; \(method) is not repeated once it was sent" }
+        if !afterSending, calls.isEmpty {
+            detail += "; \(method) is not repeated once it was sent"
+        }
+        let kept = traffic?.max_replay ?? TrafficPlan.standardReplay
+        if kept != TrafficPlan.standardReplay { detail += "; with bodies up to \(kept) bytes" }
         note(
             .retry, .matched, detail, rule: reader.text(route.rule),
             origin: reader.text(route.origin))
@@ -49,6 +55,16 @@ extension Explainer {
         }
         if traffic.try_timeout_ms > 0, conditions.contains(.timeout) { reasons.append("silence") }
         return reasons
+    }
+
+    /// The statuses of gRPC that are reasons, by their names in Consul.
+    private static func calls(_ conditions: RetryConditions) -> [String] {
+        let named: [(RetryConditions, String)] = [
+            (.cancelled, "cancelled"), (.deadlineExceeded, "deadline-exceeded"),
+            (.failedInside, "internal"), (.exhausted, "resource-exhausted"),
+            (.unavailable, "unavailable"),
+        ]
+        return named.filter { conditions.contains($0.0) }.map(\.1)
     }
 
     /// What bounds the traffic to a target, and when its endpoints are left out.

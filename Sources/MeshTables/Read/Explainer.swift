@@ -76,7 +76,8 @@ package struct Explainer {
             explainRetries(route, request.method)
             explainMirror(route)
             return explainSplits(
-                route.splits, reader.text(route.rule), source, listener, input)
+                route.splits, reader.text(route.rule), source, listener, input,
+                inherited: route.header_ops.count)
         }
     }
 
@@ -313,7 +314,7 @@ package struct Explainer {
     /// Every target that the splits lead to; the outcome, for the most of the traffic.
     private mutating func explainSplits(
         _ splits: abi_ref, _ what: String, _ source: String, _ listener: abi_listener,
-        _ input: RequestInput?
+        _ input: RequestInput?, inherited: UInt32 = 0
     ) -> String {
         let records = (splits.at..<splits.at + splits.count).map { reader.splits[Int($0)] }
         var outcomes: [(weight: UInt32, outcome: String)] = []
@@ -322,6 +323,11 @@ package struct Explainer {
             let name = reader.text(target.name)
             let share = Double(split.weight) * 100 / Double(ABI_SPLIT_TOTAL)
             note(.split, .matched, "\(share) % of the traffic goes to \(name)", rule: what)
+            if split.header_ops.count > inherited {
+                let own = split.header_ops.count - inherited
+                explainChanges(
+                    abi_ref(at: split.header_ops.at, count: own), on: "\(name), ", rule: what)
+            }
             let outbound = listener.flags & UInt8(ABI_LISTENER_MESH_OUTBOUND.rawValue) != 0
             if outbound, let refusal = authorize(target.policy, source, input, "calls of \(name)") {
                 outcomes.append((split.weight, refusal))

@@ -63,12 +63,26 @@ extension PartCompiler {
                     return nil
                 }
                 if let destination = route.destination { apply(destination, &plan) }
+                Self.applyLegs(route.shares, &plan)
                 if let mirror = route.destination?.mirror ?? policy.mirror {
                     apply(mirror, reach, &plan)
                 }
                 return plan
             }
         }
+    }
+
+    /// A leg's header rules go first: the route's, which are less exact, have the last word, as in
+    /// Consul's proxies.
+    private static func applyLegs(_ shares: [ChainTraffic.Share], _ plan: inout RoutePlan) {
+        guard case .forward(var splits) = plan.action else { return }
+        for (index, share) in shares.enumerated() {
+            let own =
+                changes(share.requestHeaders, onResponse: false)
+                + changes(share.responseHeaders, onResponse: true)
+            if !own.isEmpty { splits[index].headerOps = own + plan.headerOps }
+        }
+        plan.action = .forward(splits)
     }
 
     /// Where a route of a config entry was written; nil when nobody wrote one.
@@ -97,6 +111,14 @@ extension PartCompiler {
         if let bytes = destination.maxRequestBytes {
             plan.traffic = plan.traffic ?? TrafficPlan()
             plan.traffic?.maxBody = UInt64(clamping: bytes)
+        }
+        if let idle = destination.idleTimeout, idle > .zero {
+            plan.traffic = plan.traffic ?? TrafficPlan()
+            plan.traffic?.idleTimeout = milliseconds(idle)
+        }
+        if let bytes = destination.retryBodyBytes {
+            plan.traffic = plan.traffic ?? TrafficPlan()
+            plan.traffic?.maxReplay = UInt32(clamping: bytes)
         }
         Self.add(destination.rateLimits ?? [], of: plan.rule, to: &plan)
     }

@@ -109,6 +109,7 @@ struct GenerationDiff: Sendable, Equatable {
         if route.retries != 0 {
             parts.append("\(route.retries) retries on \(route.retryOn.rawValue)")
         }
+        if let traffic = route.traffic { parts.append("traffic \(traffic)") }
         parts.append("by \(route.origin)")
         return parts.joined(separator: ", ")
     }
@@ -126,7 +127,10 @@ struct GenerationDiff: Sendable, Equatable {
     private static func words(_ splits: [SplitPlan]) -> String {
         splits.count == 1 && splits[0].weight > 0
             ? splits[0].target
-            : splits.map { "\($0.target) \($0.weight)" }.joined(separator: " + ")
+            : splits.map {
+                "\($0.target) \($0.weight)"
+                    + ($0.headerOps.isEmpty ? "" : " headers \($0.headerOps)")
+            }.joined(separator: " + ")
     }
 
     private static func words(_ listener: ListenerPlan, _ node: CompiledNode) -> String {

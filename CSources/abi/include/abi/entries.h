@@ -239,21 +239,31 @@ enum abi_retry {
     ABI_RETRY_LIMITED = 32,     /* 429 */
     ABI_RETRY_TIMEOUT = 64,     /* no answer within `try_timeout_ms` of `traffic` */
     ABI_RETRY_ANY_METHOD = 128, /* also of methods that are not idempotent */
-    ABI_RETRY_FLAGS = 255
+    /* Answers of gRPC whose head says so, whatever the method. */
+    ABI_RETRY_GRPC_CANCELLED = 256,
+    ABI_RETRY_GRPC_DEADLINE = 512,
+    ABI_RETRY_GRPC_INTERNAL = 1024,
+    ABI_RETRY_GRPC_EXHAUSTED = 2048,
+    ABI_RETRY_GRPC_UNAVAILABLE = 4096,
+    ABI_RETRY_GRPC = 7936,
+    ABI_RETRY_FLAGS = 8191
 };
 
 /* What a route asks for beyond a destination. */
 struct abi_traffic {
     uint16_t retry_codes[LIMIT_RETRY_CODES]; /* further statuses to be tried again; growing, those
                                                 behind the last are 0 */
-    uint32_t try_timeout_ms; /* from a request's head sent to an answer's head; 0 = none */
-    uint32_t backoff_ms;     /* before the second try after an answer, doubled for each further */
-    uint32_t backoff_max_ms; /* one; not less than backoff_ms */
-    uint32_t max_head;       /* bytes of a request's head; 0 = the protocol's bound */
-    uint64_t max_body;       /* bytes of a request's body; 0 = none */
-    struct abi_ref rates;    /* RATE section: all must admit a request */
-    uint32_t mirror_target;  /* TARGET section: gets copies; 0 without a share */
-    uint32_t mirror_share;   /* of ABI_SPLIT_TOTAL requests; 0 = none */
+    uint32_t try_timeout_ms;  /* from a request's head sent to an answer's head; 0 = none */
+    uint32_t backoff_ms;      /* before the second try after an answer, doubled for each further */
+    uint32_t backoff_max_ms;  /* one; not less than backoff_ms */
+    uint32_t max_head;        /* bytes of a request's head; 0 = the protocol's bound */
+    uint64_t max_body;        /* bytes of a request's body; 0 = none */
+    struct abi_ref rates;     /* RATE section: all must admit a request */
+    uint32_t mirror_target;   /* TARGET section: gets copies; 0 without a share */
+    uint32_t mirror_share;    /* of ABI_SPLIT_TOTAL requests; 0 = none */
+    uint32_t idle_timeout_ms; /* nothing of an exchange moves; 0 = none */
+    uint32_t max_replay;      /* bytes of a request's body that are kept for another try, <=
+                                 LIMIT_REPLAY; LIMIT_REPLAY_DEFAULT without a record */
 };
 
 enum abi_rate_by { /* whose requests share a bucket */
@@ -358,6 +368,8 @@ struct abi_dfa {
 struct abi_split {   /* weights of one list add up to ABI_SPLIT_TOTAL; <= LIMIT_SPLITS of them */
     uint32_t weight; /* 1 ... ABI_SPLIT_TOTAL */
     uint32_t target; /* TARGET section */
+    struct abi_ref header_ops; /* HEADER_OP section: in place of the route's, which are among them;
+                                  empty: those hold */
 };
 
 enum abi_protocol {
@@ -558,12 +570,12 @@ _Static_assert(sizeof(struct abi_compression) == 20, "layout");
 _Static_assert(sizeof(struct abi_host) == 16, "layout");
 _Static_assert(sizeof(struct abi_route_table) == 16, "layout");
 _Static_assert(sizeof(struct abi_route) == 128, "layout");
-_Static_assert(sizeof(struct abi_traffic) == 56, "layout");
+_Static_assert(sizeof(struct abi_traffic) == 64, "layout");
 _Static_assert(sizeof(struct abi_rate) == 24, "layout");
 _Static_assert(sizeof(struct abi_match) == 24, "layout");
 _Static_assert(sizeof(struct abi_header_op) == 24, "layout");
 _Static_assert(sizeof(struct abi_dfa) == 16, "layout");
-_Static_assert(sizeof(struct abi_split) == 8, "layout");
+_Static_assert(sizeof(struct abi_split) == 16, "layout");
 _Static_assert(sizeof(struct abi_target) == 96, "layout");
 _Static_assert(sizeof(struct abi_guard) == 40, "layout");
 _Static_assert(sizeof(struct abi_endpoint) == 72, "layout");

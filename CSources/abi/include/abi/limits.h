@@ -67,11 +67,13 @@
 #define LIMIT_MIRRORS            1024u /* copies of requests under way */
 
 /* --- one connection --- */
-#define LIMIT_SPILL_HIGH  262144u /* unsent bytes above which the source is not read */
-#define LIMIT_SPILL_LOW   65536u  /* below which it is read again */
-#define LIMIT_PIPELINE    64u    /* requests read ahead of their answers, by bytes held: one head */
-#define LIMIT_RETRIES     3u     /* endpoints tried after the first */
-#define LIMIT_MIRROR_HELD 65536u /* bytes of a copy's body that wait for its connection */
+#define LIMIT_SPILL_HIGH     262144u /* unsent bytes above which the source is not read */
+#define LIMIT_SPILL_LOW      65536u  /* below which it is read again */
+#define LIMIT_PIPELINE       64u /* requests read ahead of their answers, by bytes held: one head */
+#define LIMIT_RETRIES        3u  /* endpoints tried after the first */
+#define LIMIT_REPLAY         262144u /* bytes of a request's body kept for another try */
+#define LIMIT_REPLAY_DEFAULT 16384u  /* ... where a route does not say */
+#define LIMIT_MIRROR_HELD    65536u  /* bytes of a copy's body that wait for its connection */
 
 /* --- HTTP/2 --- */
 #define LIMIT_H2_MEMORY          268435456u /* bytes of all sessions of a worker */
@@ -116,6 +118,8 @@ _Static_assert(LIMIT_CONNECTIONS <= 1u << 24, "a slot has 24 bits in a ring toke
 _Static_assert(LIMIT_REQUESTS <= LIMIT_CONNECTIONS, "every request has a connection");
 _Static_assert(LIMIT_MIRRORS <= LIMIT_REQUESTS / 8, "copies take no place from requests");
 _Static_assert(LIMIT_SPILL_LOW < LIMIT_SPILL_HIGH, "reading must be able to start again");
+_Static_assert(LIMIT_REPLAY <= LIMIT_SPILL_HIGH, "a body that is sent again does not overfill");
+_Static_assert(LIMIT_REPLAY_DEFAULT <= LIMIT_REPLAY, "what is kept is bounded");
 _Static_assert(LIMIT_SPILL_HIGH / 16384u < LIMIT_SPILL_BLOCKS / 64u,
                "sixty-four stalled connections do not empty the pool");
 _Static_assert(LIMIT_H2_STREAM_LOW < LIMIT_H2_STREAM_HIGH, "reading must be able to start again");
