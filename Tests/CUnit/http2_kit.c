@@ -5,19 +5,11 @@
 #include <string.h>
 
 #include "cunit.h"
+#include "http2_peer.h"
 
 #define KIT_ARENA (64u * H2_SLAB_SIZE)
 
-const struct h2_limits kit_limits = {
-    .streams = 16,
-    .head = 20480,
-    .fields = 100,
-    .block = 32768,
-    .stream_window = 65536,
-    .window = 131072,
-    .calm = 200,
-    .calm_per_second = 100,
-};
+const struct h2_limits kit_limits = HTTP2_PEER_LIMITS(16, 200, 100);
 
 static void *on_opened(void *context, int32_t id)
 {
@@ -123,11 +115,6 @@ static void on_finished(void *context, void *user)
     ((struct kit_stream *)user)->finished = true;
 }
 
-static void on_settled(void *context)
-{
-    (void)context;
-}
-
 static void on_answered(void *context)
 {
     ((struct kit_side *)context)->pings++;
@@ -148,7 +135,7 @@ static const struct h2_owner owner = {
     .emit_data = on_emit_data,
     .finished = on_finished,
     .emit = on_emit,
-    .settled = on_settled,
+    .settled = http2_peer_ignores,
     .answered = on_answered,
     .leaving = on_leaving,
 };

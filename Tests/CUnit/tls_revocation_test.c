@@ -144,57 +144,75 @@ TEST(without_a_good_list_of_its_issuer_a_client_is_refused)
     tls_kit_free(&foreign);
 }
 
+/* A client's certificate with one authority between it and the root. */
+struct line {
+    const struct tls_kit_cert *root;
+    struct tls_kit_cert middle;
+    struct tls_kit_cert leaf;
+    struct bytes of_root; /* lists without anybody in them */
+    struct bytes of_middle;
+};
+
+static void line_make(struct line *line)
+{
+    struct tls_kit_spec middle = {.name = "middle", .issuer = &tls_kit_world()->ca, .ca = true};
+    struct tls_kit_spec leaf = {.name = "api", .issuer = &line->middle, .san = "URI:spiffe://a/b"};
+
+    line->root = middle.issuer;
+    line->middle = tls_kit_issue(&middle);
+    line->leaf = tls_kit_issue(&leaf);
+    line->of_root = list_of(line->root, NULL, 3600);
+    line->of_middle = list_of(&line->middle, NULL, 3600);
+}
+
+static void line_free(struct line *line)
+{
+    free_list(line->of_root);
+    free_list(line->of_middle);
+    tls_kit_free(&line->leaf);
+    tls_kit_free(&line->middle);
+}
+
 /* Each certificate below the trusted one needs a list: of the root and of the one between. */
 TEST(authorities_between_are_looked_up)
 {
-    const struct tls_kit_cert *root = &tls_kit_world()->ca;
-    struct tls_kit_spec middle_spec = {.name = "middle", .issuer = root, .ca = true};
-    struct tls_kit_cert middle = tls_kit_issue(&middle_spec);
-    struct tls_kit_spec spec = {.name = "api", .issuer = &middle, .san = "URI:spiffe://a/b"};
-    struct tls_kit_cert leaf = tls_kit_issue(&spec);
-    struct bytes of_root = list_of(root, NULL, 3600);
-    struct bytes of_middle = list_of(&middle, NULL, 3600);
-    struct bytes without_middle = list_of(root, &middle, 3600);
-    struct shown shown = {&leaf, &middle, {root->der, of_root, of_middle}};
+    struct line line;
+    struct bytes without_middle;
+    struct shown shown;
 
+    line_make(&line);
+    without_middle = list_of(line.root, &line.middle, 3600);
+    shown =
+        (struct shown){&line.leaf, &line.middle, {line.root->der, line.of_root, line.of_middle}};
     check_shown(&shown, "no error");
     shown.trust[1] = without_middle;
     check_shown(&shown, "certificate revoked");
     shown.trust[1] = (struct bytes){0};
     check_shown(&shown, "unable to get certificate CRL");
-    shown.trust[1] = of_root;
+    shown.trust[1] = line.of_root;
     shown.trust[2] = (struct bytes){0};
     check_shown(&shown, "unable to get certificate CRL");
-    free_list(of_root);
-    free_list(of_middle);
     free_list(without_middle);
-    tls_kit_free(&leaf);
-    tls_kit_free(&middle);
+    line_free(&line);
 }
 
 /* A trusted intermediate needs no list about itself, whether there is one or not. */
 TEST(what_is_trusted_needs_no_list)
 {
-    const struct tls_kit_cert *root = &tls_kit_world()->ca;
-    struct tls_kit_spec middle_spec = {.name = "middle", .issuer = root, .ca = true};
-    struct tls_kit_cert middle = tls_kit_issue(&middle_spec);
-    struct tls_kit_spec spec = {.name = "api", .issuer = &middle, .san = "URI:spiffe://a/b"};
-    struct tls_kit_cert leaf = tls_kit_issue(&spec);
-    struct bytes of_root = list_of(root, NULL, 3600);
-    struct bytes of_middle = list_of(&middle, NULL, 3600);
-    struct bytes without_leaf = list_of(&middle, &leaf, 3600);
-    struct shown shown = {&leaf, NULL, {middle.der, of_middle}};
+    struct line line;
+    struct bytes without_leaf;
+    struct shown shown;
 
+    line_make(&line);
+    without_leaf = list_of(&line.middle, &line.leaf, 3600);
+    shown = (struct shown){&line.leaf, NULL, {line.middle.der, line.of_middle}};
     check_shown(&shown, "no error");
-    shown.trust[2] = of_root; /* whose issuer is not known here */
+    shown.trust[2] = line.of_root; /* whose issuer is not known here */
     check_shown(&shown, "no error");
     shown.trust[1] = without_leaf;
     check_shown(&shown, "certificate revoked");
-    free_list(of_root);
-    free_list(of_middle);
     free_list(without_leaf);
-    tls_kit_free(&leaf);
-    tls_kit_free(&middle);
+    line_free(&line);
 }
 
 /* Every truncation of a list, and a list in the place of all authorities. */

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/num.h"
-#include "http2/h2.h"
+#include "http2_peer.h"
 #include "http_world.h"
 #include "proxy_world.h"
 
@@ -231,11 +231,6 @@ static void on_emit_data(void *context, void *user, size_t count)
     }
 }
 
-static void on_nothing(void *context)
-{
-    (void)context;
-}
-
 static void on_finished(void *context, void *user)
 {
     (void)context;
@@ -252,9 +247,9 @@ static const struct h2_owner owner = {
     .emit_data = on_emit_data,
     .finished = on_finished,
     .emit = on_emit,
-    .settled = on_nothing,
-    .answered = on_nothing,
-    .leaving = on_nothing,
+    .settled = http2_peer_ignores,
+    .answered = http2_peer_ignores,
+    .leaving = http2_peer_ignores,
 };
 
 /* --- the run --- */
@@ -369,19 +364,12 @@ static void client_is_rude(void *context)
 
 void http2_client_start(uint16_t port, struct h2_memory *memory)
 {
-    static const struct h2_limits limits = {
-        .streams = 100,
-        .head = 20480,
-        .fields = 100,
-        .block = 32768,
-        .stream_window = 65536,
-        .window = 131072,
-        .calm = 100000,
-        .calm_per_second = 1000,
-    };
     struct http2_client *client = sim_alloc(sizeof(*client));
-    struct h2_config config = {
-        .limits = limits, .memory = memory, .owner = &owner, .context = client, .seed = 1};
+    struct h2_config config = {.limits = HTTP2_PEER_LIMITS(100, 100000, 1000),
+                               .memory = memory,
+                               .owner = &owner,
+                               .context = client,
+                               .seed = 1};
     uint32_t wanted = 1 + sim_random_below(CLIENT_STREAMS);
 
     while (client->count < wanted) {
