@@ -86,15 +86,14 @@ func closedPort() async throws -> UInt16 {
         #expect(response.isCut == (limit < 100))
     }
 
-    @Test(arguments: [true, false])
+    /// The rest of the answer never comes: it is the timeout that ends the request.
+    @Test(.timeLimit(.minutes(30)), arguments: [true, false])
     func theTimeoutCoversTheHeadAndTheBody(head: Bool) async throws {
-        let started = ContinuousClock.now
         let refusal = await failure {
             try await ask(head ? .silence : .halfBody) { $0.timeout = .milliseconds(200) }
         }
         #expect(refusal?.code == .timeout)
         #expect(refusal?.message.contains("did not answer within 0.2 seconds") == true)
-        #expect(ContinuousClock.now - started < .seconds(30))
     }
 
     @Test func cancellingTheTaskEndsTheRequest() async throws {
@@ -118,18 +117,17 @@ func closedPort() async throws -> UInt16 {
         #expect(refusal?.message.contains("closed the connection") == true)
     }
 
-    @Test func nobodyListeningIsToldAtOnce() async throws {
+    /// The refusal itself is told, long before the time for an answer is over.
+    @Test(.timeLimit(.minutes(30))) func nobodyListeningIsToldAtOnce() async throws {
         let port = try await closedPort()
-        let started = ContinuousClock.now
         let refusal = await failure {
             try await OutboundHTTP.withClient { http in
                 try await http.send(
-                    OutboundRequest(url: "http://127.0.0.1:\(port)/", timeout: .seconds(30)))
+                    OutboundRequest(url: "http://127.0.0.1:\(port)/", timeout: .seconds(3600)))
             }
         }
         #expect(refusal?.code == .unavailable)
         #expect(refusal?.message == "connection refused at http://127.0.0.1:\(port)/")
-        #expect(ContinuousClock.now - started < .seconds(25))
     }
 
     @Test(arguments: [

@@ -7,7 +7,7 @@ import Testing
 @testable import MeshWorkers
 
 /// The control channel against the real data plane: what must survive, survives.
-@Suite(.serialized, .timeLimit(.minutes(5)))
+@Suite(.serialized, .timeLimit(.minutes(1)))
 struct DataPlaneTests {
     private static func files(_ generation: UInt64, _ port: UInt16, _ body: String) throws
         -> DataPlaneLink.Files
@@ -143,7 +143,7 @@ struct DataPlaneTests {
                 let took = ContinuousClock.now - start
                 kill(pid_t(stopped.pid), SIGCONT)
                 #expect(outcome == .partial(laggards: [stopped.id]))
-                #expect(took > .seconds(2) && took < .seconds(30))
+                #expect(took > .seconds(2))
                 // It catches up once it runs again.
                 _ = try await events.first { event -> Bool? in
                     guard case .worker(let status) = event else { return nil }
