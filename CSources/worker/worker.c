@@ -283,6 +283,7 @@ static int worker_turn(struct worker *worker)
         return -count;
     }
     for (int i = 0; i < count; i++) {
+        proxy_foresee(worker->proxy, &worker->batch[i], (uint32_t)(count - i));
         worker_run_event(worker, &worker->batch[i]);
     }
     proxy_turn(worker->proxy);

@@ -85,6 +85,10 @@ void proxy_commit(struct proxy *proxy);
 /* Drops the prepared generation (it is released at once) and the sockets only it would use. */
 void proxy_abort(struct proxy *proxy);
 
+/* Some of the `count` completions that are run next, in this order: what they will ask for first is
+ * brought near meanwhile. Only ever a hint. */
+void proxy_foresee(const struct proxy *proxy, const struct ring_event *next, uint32_t count);
+
 /* Runs one completion whose token's kind is the proxy's. */
 void proxy_event(struct proxy *proxy, const struct ring_event *event);
 
