@@ -31,17 +31,63 @@ package struct Lanes: Sendable {
     package func map<Result: Sendable>(
         _ total: Int, grain: Int, _ body: @Sendable (Range<Int>) -> Result
     ) -> [Result] {
-        // A few pieces for each lane: one that is held up holds up little.
-        let pieces = count == 1 ? 1 : max(1, min(total / self.grain(grain), count * 3))
+        let pieces = pieces(total, grain)
         guard pieces > 1 else { return total > 0 ? [body(0..<total)] : [] }
+        return perform(pieces) { body(Self.range($0, of: pieces, total)) }
+    }
+
+    /// Does something else beside such work: what cannot be cut goes on in one lane while the
+    /// others take pieces. It may change what its caller has: it is done once, is begun before the
+    /// pieces, and is over when this returns.
+    package func map<First: Sendable, Result: Sendable>(
+        _ total: Int, grain: Int, beside first: () -> First,
+        _ body: @Sendable (Range<Int>) -> Result
+    ) -> (First, [Result]) {
+        if count == 1 { return (first(), map(total, grain: grain, body)) }
+        let pieces = total > 0 ? pieces(total, grain) : 0
+        return withoutActuallyEscaping(first) { first in
+            // One lane calls it, once, while the caller waits here: nobody else has what it has.
+            nonisolated(unsafe) let first = first
+            let done = Mutex<First?>(nil)
+            let results = perform(pieces + 1) { number -> Result? in
+                if number > 0 { return body(Self.range(number - 1, of: pieces, total)) }
+                let result = first()
+                done.withLock { $0 = result }
+                return nil
+            }
+            guard let result = done.withLock({ $0 }) else { fatalError("one thing was done") }
+            return (result, results.compactMap { $0 })
+        }
+    }
+
+    /// Does two different things at a time. The first may change what its caller has, as above.
+    package func both<First: Sendable, Second: Sendable>(
+        _ first: () -> First, _ second: @Sendable () -> Second
+    ) -> (First, Second) {
+        let (first, results) = map(1, grain: 1, beside: first) { _ in second() }
+        return (first, results[0])
+    }
+
+    /// How many pieces work is cut into. A few for each lane: one that is held up holds up little.
+    private func pieces(_ total: Int, _ grain: Int) -> Int {
+        count == 1 ? 1 : max(1, min(total / self.grain(grain), count * 3))
+    }
+
+    private static func range(_ piece: Int, of pieces: Int, _ total: Int) -> Range<Int> {
+        total * piece / pieces..<total * (piece + 1) / pieces
+    }
+
+    /// Calls `body` with every number below `pieces`, the lowest ones first.
+    private func perform<Result: Sendable>(
+        _ pieces: Int, _ body: @Sendable (Int) -> Result
+    ) -> [Result] {
         let results = Mutex([Result?](repeating: nil, count: pieces))
         let next = Atomic(0)
         DispatchQueue.concurrentPerform(iterations: min(count, pieces)) { _ in
             while true {
                 let piece = next.add(1, ordering: .relaxed).oldValue
                 if piece >= pieces { return }
-                let range = total * piece / pieces..<total * (piece + 1) / pieces
-                let result = body(range)
+                let result = body(piece)
                 results.withLock { $0[piece] = result }
             }
         }
@@ -51,37 +97,5 @@ package struct Lanes: Sendable {
                 return result
             }
         }
-    }
-
-    /// Does two different things at a time. The first may change what its caller has: it is done
-    /// once, and is over when this returns.
-    package func both<First: Sendable, Second: Sendable>(
-        _ first: () -> First, _ second: @Sendable () -> Second
-    ) -> (First, Second) {
-        withoutActuallyEscaping(first) { first in
-            // One lane calls it, once, while the caller waits here: nobody else has what it has.
-            nonisolated(unsafe) let first = first
-            return bothSendable({ first() }, second)
-        }
-    }
-
-    private func bothSendable<First: Sendable, Second: Sendable>(
-        _ first: @Sendable () -> First, _ second: @Sendable () -> Second
-    ) -> (First, Second) {
-        if count == 1 { return (first(), second()) }
-        let results = Mutex<(First?, Second?)>((nil, nil))
-        DispatchQueue.concurrentPerform(iterations: 2) { number in
-            if number == 0 {
-                let result = first()
-                results.withLock { $0.0 = result }
-            } else {
-                let result = second()
-                results.withLock { $0.1 = result }
-            }
-        }
-        guard case (let first?, let second?) = results.withLock({ $0 }) else {
-            fatalError("two things were done")
-        }
-        return (first, second)
     }
 }

@@ -29,6 +29,20 @@ import Testing
         #expect(first == 1 && second == "two")
     }
 
+    @Test(arguments: [1, 2, 4, 9], [0, 1, 7, 8, 1000])
+    func oneThingIsDoneBesidePieces(count: Int, total: Int) {
+        var changed = 0
+        let (first, pieces) = Lanes(count).map(total, grain: 8) {
+            changed += 1
+            return "first"
+        } _: {
+            Array($0)
+        }
+        #expect(first == "first" && changed == 1)
+        #expect(pieces.flatMap { $0 } == Array(0..<total))
+        #expect(pieces.allSatisfy { !$0.isEmpty })
+    }
+
     /// Work may be cut again within a piece.
     @Test func lanesNest() {
         let lanes = Lanes(4)

@@ -265,7 +265,7 @@ import Testing
         try compareBuilds(seed: seed, .machine)
     }
 
-    /// Routes that are written aside, however few they are, say the same.
+    /// Targets and routes that are written aside, however few they are, say the same.
     @Test(arguments: [1, 2, 4], UInt64(100)..<120)
     func randomPlansAreTheSameInEveryNumberOfLanes(lanes: Int, seed: UInt64) throws {
         try compareBuilds(seed: seed, Lanes(lanes, greatestGrain: 1))
@@ -296,20 +296,26 @@ import Testing
             let stamp = Plans.stamp(UInt64(generation))
             let image = try builder.build(node, stamp: stamp, slots: &slots)
             let reader = try SnapshotReader(image)
-            // A builder without memory, with the same slots, makes what says the same.
-            var fresh = SnapshotBuilder(lanes: Lanes(1))
-            var sameSlots = slots
-            let other = try SnapshotReader(
-                fresh.build(node, stamp: stamp, slots: &sameSlots))
-            #expect(SnapshotDump(reader) == SnapshotDump(other))
-            #expect(Self.slots(reader) == Self.slots(other))
-            #expect(Self.policies(reader) == Self.policies(other))
-            #expect(Self.targets(reader) == Self.targets(other))
-            #expect(Self.balancers(reader) == Self.balancers(other))
-            #expect(reader.intentions.count == other.intentions.count)
-            #expect(reader.permissions.count == other.permissions.count)
+            // Builders without memory, with the same slots, make what says the same.
+            for others in Set([1, lanes.count]) {
+                var fresh = SnapshotBuilder(lanes: Lanes(others, greatestGrain: 1))
+                var sameSlots = slots
+                let other = try SnapshotReader(
+                    fresh.build(node, stamp: stamp, slots: &sameSlots))
+                Self.compare(reader, other)
+            }
             try plans.change(&node)
         }
+    }
+
+    private static func compare(_ reader: SnapshotReader, _ other: SnapshotReader) {
+        #expect(SnapshotDump(reader) == SnapshotDump(other))
+        #expect(slots(reader) == slots(other))
+        #expect(policies(reader) == policies(other))
+        #expect(targets(reader) == targets(other))
+        #expect(balancers(reader) == balancers(other))
+        #expect(reader.intentions.count == other.intentions.count)
+        #expect(reader.permissions.count == other.permissions.count)
     }
 
     private static func slots(_ reader: SnapshotReader) -> [UInt64: UInt32] {

@@ -33,22 +33,9 @@ struct RouteDraft: Sendable {
         return count < lanes.grain(fewestRoutes) ? [] : wanted
     }
 
-    /// Drafts by the keys of their listeners. Where there is something to say about routes, or they
-    /// need automata, which are numbered over the whole snapshot, there is no draft.
-    static func of(
-        _ wanted: [Wanted], targetKeys: [UInt64], _ stamp: SnapshotBuilder.Stamp, _ lanes: Lanes
-    ) -> [UInt64: RouteDraft] {
-        let made = lanes.map(wanted.count, grain: 1) { range in
-            range.map { (wanted[$0].key, draft(of: wanted[$0], targetKeys, stamp)) }
-        }
-        var drafts: [UInt64: RouteDraft] = [:]
-        for (key, draft) in made.joined() { drafts[key] = draft }
-        return drafts
-    }
-
-    private static func draft(
-        of wanted: Wanted, _ targetKeys: [UInt64], _ stamp: SnapshotBuilder.Stamp
-    ) -> RouteDraft? {
+    /// nil where there is something to say about routes, or they need automata, which are numbered
+    /// over the whole snapshot.
+    init?(_ wanted: Wanted, targetKeys: [UInt64], _ stamp: SnapshotBuilder.Stamp) {
         let routes = wanted.routes
         if routes.contains(where: \.needsAutomata) { return nil }
         var memory = SnapshotBuilder.Memory()
@@ -61,11 +48,11 @@ struct RouteDraft: Sendable {
             SlotTables.key(ofRoute: $0.rule, $0.origin, of: wanted.listener)
         }
         let table = writer.write(routes, nil)  // slots are given when the draft is moved
-        let part = RoutePart(
+        part = RoutePart(
             plans: routes, slotKeys: slotKeys, places: RoutePart.Places(), table: table,
             out: writer.out, targetKeys: targetKeys)
+        text = writer.memory.text
         guard writer.problems.isEmpty, !part.hasAutomata else { return nil }
-        return RouteDraft(part: part, text: writer.memory.text)
     }
 }
 

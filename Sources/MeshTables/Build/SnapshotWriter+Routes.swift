@@ -250,8 +250,9 @@ extension SnapshotWriter {
     // MARK: - routes
 
     private mutating func write(_ plan: RoutePlan) -> UInt32 {
-        // Only for who has something to say about it.
-        func name() -> String { "\(plan.rule) (\(plan.origin))" }
+        // Only for who has something to say about it, and without a copy of the plan.
+        let (rule, origin) = (plan.rule, plan.origin)
+        func name() -> String { "\(rule) (\(origin))" }
         var record = abi_route()
         let path = path(of: plan.match, name())
         record.path_kind = path.kind
@@ -259,7 +260,7 @@ extension SnapshotWriter {
         record.path_dfa = path.automaton
         record.methods = methods(plan.match.methods, name())
         record.matches = matches(of: plan.match, name())
-        writeAction(plan, name(), &record)
+        write(plan.action, name(), &record)
         if let rewrite = plan.prefixRewrite {
             let text = UInt8(ABI_PATH_EXACT.rawValue)...UInt8(ABI_PATH_PREFIX.rawValue)
             if !text.contains(record.path_kind) {
@@ -285,10 +286,10 @@ extension SnapshotWriter {
         return UInt32(out.routes.count - 1)
     }
 
-    private mutating func writeAction(
-        _ plan: RoutePlan, _ name: @autoclosure () -> String, _ record: inout abi_route
+    private mutating func write(
+        _ action: RoutePlan.Action, _ name: @autoclosure () -> String, _ record: inout abi_route
     ) {
-        switch plan.action {
+        switch action {
         case .forward(let splits):
             record.action = UInt8(ABI_ACTION_FORWARD.rawValue)
             record.splits = write(splits, name())

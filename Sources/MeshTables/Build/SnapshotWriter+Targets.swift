@@ -6,10 +6,8 @@ extension SnapshotWriter {
     /// when slots are no longer theirs.
     mutating func takeOverTargets(_ changed: [Int]) -> Bool {
         for place in changed {
-            let plan = node.targets[place]
-            var record = self.record(of: plan, key: StableHash.of(plan.id))
-            let endpoints = self.endpoints(of: plan, maxWeight: &record.max_weight)
-            memory.targets.replace(place, plan, record, endpoints: endpoints)
+            let (record, endpoints) = written(place)
+            memory.targets.replace(place, node.targets[place], record, endpoints: endpoints)
         }
         return keepSlots(memory.targets.records[...], memory.targets.endpoints[...])
     }
@@ -20,13 +18,11 @@ extension SnapshotWriter {
         let isSame = before.shapes == section.shapes
         let endpoints = node.targets.reduce(0) { $0 + $1.endpoints.count }
         section.reserve(endpoints: endpoints)
-        if before.records.isEmpty { slots.overlay.reserve(endpoints) }
+        if slots.overlay.count == 0 { slots.overlay.reserve(endpoints) }
         for (number, place) in section.order.enumerated() {
-            let plan = node.targets[place]
-            let id = plan.id
-            let failover = plan.failover.map { index(ofTarget: $0, "the failover of \(id)") }
+            let failover = failover(of: node.targets[place])
             if isSame, let known = before.number(ofKey: section.keys[number]),
-                before.plans[before.order[known]] == plan,
+                before.plans[before.order[known]] == node.targets[place],
                 keepSlots(before.records[known...known], before.endpoints(of: known))
             {
                 section.append(
@@ -34,11 +30,77 @@ extension SnapshotWriter {
                     failover: failover)
                 continue
             }
-            var record = self.record(of: plan, key: section.keys[number])
-            let endpoints = self.endpoints(of: plan, maxWeight: &record.max_weight)
+            let (record, endpoints) = written(place)
             section.append(record, endpoints: endpoints, failover: failover)
         }
         memory.targets = section
+    }
+
+    /// Moves drafts of all targets, which are taken, to their places.
+    mutating func moveTargets(_ section: TargetSection, _ drafts: inout [TargetDraft]) {
+        var section = section
+        section.reserve(endpoints: drafts.reduce(0) { $0 + $1.endpoints.count })
+        slots.overlay.reserve(drafts.reduce(0) { $0 + $1.newEndpoints })
+        drafts.reverse()
+        while var draft = drafts.popLast() {
+            draft.moveTexts(by: memory.text.append(draft.text))
+            for entry in draft.guarded {
+                let plan = node.targets[entry.place]
+                draft.records[entry.record].guard = index(of: plan.guarded, "target \(plan.id)")
+            }
+            var endpoint = 0
+            for at in draft.records.indices {
+                let place = section.order[section.records.count + at]
+                giveSlot(to: &draft.records[at], place)
+                for _ in 0..<draft.records[at].endpoints.count {
+                    giveSlot(to: &draft.endpoints[endpoint], ofTarget: place)
+                    endpoint += 1
+                }
+            }
+            section.append(draft)
+        }
+        memory.targets = section
+    }
+
+    /// The slot that a record has already, or another one.
+    private mutating func giveSlot(to record: inout abi_target, _ place: Int) {
+        if slots.targets.keep(
+            record.stats_slot, for: record.key, generation: stamp.generation)
+        {
+            return
+        }
+        if let slot = slots.targets.slot(for: record.key, generation: stamp.generation) {
+            record.stats_slot = slot
+        } else {
+            refuse(
+                "target \(node.targets[place].id): all \(LIMIT_TARGETS) statistics slots are taken")
+        }
+    }
+
+    private mutating func giveSlot(to record: inout abi_endpoint, ofTarget place: Int) {
+        if slots.overlay.keep(
+            record.overlay_slot, for: record.key, generation: stamp.generation)
+        {
+            return
+        }
+        if let slot = slots.overlay.slot(for: record.key, generation: stamp.generation) {
+            record.overlay_slot = slot
+        } else {
+            refuse(
+                "target \(node.targets[place].id): all \(LIMIT_ENDPOINTS) overlay slots are taken")
+        }
+    }
+
+    /// The target at a place of the plan, with all slots.
+    private mutating func written(_ place: Int) -> (abi_target, [abi_endpoint]) {
+        let plan = node.targets[place]
+        var record = record(of: plan, key: StableHash.of(plan.id))
+        var endpoints: [abi_endpoint] = []
+        endpoints.reserveCapacity(plan.endpoints.count)
+        giveSlot(to: &record, place)
+        write(plan, to: &endpoints, maxWeight: &record.max_weight)
+        for at in endpoints.indices { giveSlot(to: &endpoints[at], ofTarget: place) }
+        return (record, endpoints)
     }
 
     /// Notes that this generation uses the slots of records; false when they are no longer theirs.
@@ -66,7 +128,13 @@ extension SnapshotWriter {
         memory.targets.setPolicies { service in policies?.index(of: service) ?? UInt32.max }
     }
 
-    private mutating func record(of plan: TargetPlan, key: UInt64) -> abi_target {
+    /// The records of the targets that a target fails over to.
+    mutating func failover(of plan: TargetPlan) -> [UInt32] {
+        plan.failover.map { index(ofTarget: $0, "the failover of \(plan.id)") }
+    }
+
+    /// Without a slot in the statistics.
+    mutating func record(of plan: TargetPlan, key: UInt64) -> abi_target {
         let id = plan.id
         var record = abi_target()
         record.key = key
@@ -77,11 +145,7 @@ extension SnapshotWriter {
                 "target \(plan.id) has \(plan.failover.count) failover targets; "
                     + "\(LIMIT_FAILOVERS) are the limit")
         }
-        if let slot = slots.targets.slot(for: key, generation: stamp.generation) {
-            record.stats_slot = slot
-        } else {
-            refuse("target \(plan.id): all \(LIMIT_TARGETS) statistics slots are taken")
-        }
+        record.stats_slot = ABI_NONE
         record.sni = line(plan.sni, "the server name of target \(id)")
         record.expected_id = line(plan.expectedID, "the identity of target \(id)")
         record.balance =
@@ -116,14 +180,13 @@ extension SnapshotWriter {
         return record
     }
 
-    private mutating func endpoints(
-        of target: TargetPlan, maxWeight: inout UInt32
-    ) -> [abi_endpoint] {
+    /// Adds the endpoints of a target, without slots in the overlay.
+    mutating func write(
+        _ target: TargetPlan, to records: inout [abi_endpoint], maxWeight: inout UInt32
+    ) {
         // What messages are made of, so that they hold no copy of the plan.
         let id = target.id
         let isMesh = !target.expectedID.isEmpty
-        var records: [abi_endpoint] = []
-        records.reserveCapacity(target.endpoints.count)
         for endpoint in target.endpoints {
             guard (1...65535).contains(endpoint.weight) else {
                 refuse(
@@ -143,14 +206,9 @@ extension SnapshotWriter {
             maxWeight = max(maxWeight, record.weight)
             record.instance = place(endpoint.instance, "an instance of \(id)")
             record.node = place(endpoint.node, "the node of an instance of \(id)")
-            if let slot = slots.overlay.slot(for: record.key, generation: stamp.generation) {
-                record.overlay_slot = slot
-            } else {
-                refuse("target \(id): all \(LIMIT_ENDPOINTS) overlay slots are taken")
-            }
+            record.overlay_slot = ABI_NONE
             records.append(record)
         }
-        return records
     }
 
     mutating func congestion(_ name: String, _ what: @autoclosure () -> String) -> abi_text {

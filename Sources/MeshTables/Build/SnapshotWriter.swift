@@ -209,7 +209,7 @@ struct SnapshotWriter {
     }
 
     /// TLS settings, targets, and before all the policies: these are at the beginning of the
-    /// sections that they share.
+    /// sections that they share. What is new and there in great number is written aside.
     private mutating func writeTargetsAndPolicies() {
         let shapes = node.tls.map { TLSShape(server: $0.server, mesh: $0.mesh) }
         var before = memory.targets
@@ -217,44 +217,59 @@ struct SnapshotWriter {
         let changed = before.changes(to: node.targets, shapes)
         let section = changed == nil ? newSection(shapes) : nil
         targetKeys = section?.keys ?? before.keys
-        let wanted = RouteDraft.wanted(node.listeners, but: memory.routes, lanes)
-        if wanted.isEmpty {
-            writePoliciesAndTargets(shapes, changed, section, &before)
-            return
+        let needed = PolicyPart.Needed(
+            byTargets: (changed == nil ? nil : memory.policies?.needed.byTargets)
+                ?? servicesOfTargets(section?.order ?? before.order),
+            byListeners: node.listeners.compactMap { $0.intentionsOf?.folded })
+        let isDrafted = before.records.isEmpty && isWorthDrafts(section)
+        var (areSame, aside) = WrittenAside.write(aside(isDrafted ? section : nil), lanes) {
+            let areInPlace = writePolicies(for: needed)
+            writeTLS()
+            if isDrafted { return false }
+            return writeTargets(shapes, changed, section, before: &before) && areInPlace
         }
-        let (keys, stamp, lanes) = (targetKeys, stamp, lanes)
-        drafts =
-            lanes.both {
-                writePoliciesAndTargets(shapes, changed, section, &before)
-            } _: {
-                RouteDraft.of(wanted, targetKeys: keys, stamp, lanes)
-            }.1
-    }
-
-    /// `before` are the targets of the build before, which are taken.
-    private mutating func writePoliciesAndTargets(
-        _ shapes: [TLSShape], _ changed: [Int]?, _ section: TargetSection?,
-        _ before: inout TargetSection
-    ) {
-        let byListeners = node.listeners.compactMap { $0.intentionsOf?.folded }
-        let byTargets =
-            (changed == nil ? nil : memory.policies?.needed.byTargets)
-            ?? servicesOfTargets(section?.order ?? before.order)
-        let areInPlace = writePolicies(
-            for: PolicyPart.Needed(byTargets: byTargets, byListeners: byListeners))
-        writeTLS()
-        var isTakenOver = false
-        if let changed {
-            memory.targets = before
-            before = TargetSection()  // the only copy is written on
-            isTakenOver = takeOverTargets(changed)
+        drafts = aside.routes
+        if isDrafted, let section {
+            if aside.targets.isEmpty {
+                writeTargets(section, before: before)
+            } else {
+                moveTargets(section, &aside.targets)
+            }
         }
-        if !isTakenOver { writeTargets(section ?? newSection(shapes), before: before) }
-        if !isTakenOver || !areInPlace { setPolicies() }
+        if !areSame { setPolicies() }
         out.targets = memory.targets.records
         out.endpoints = memory.targets.endpoints
         out.targetList = memory.targets.failover
         writeBalancers()
+    }
+
+    /// What is worth being written aside. It holds what it is written from: not for longer.
+    private func aside(_ targets: TargetSection?) -> WrittenAside.Source {
+        WrittenAside.Source(
+            targets: targets.map {
+                TargetDraft.Source(node: node, section: $0, stamp: stamp, slots: slots)
+            }, routes: RouteDraft.wanted(node.listeners, but: memory.routes, lanes),
+            targetKeys: targetKeys, stamp: stamp)
+    }
+
+    private func isWorthDrafts(_ section: TargetSection?) -> Bool {
+        guard let section, lanes.count > 1 else { return false }
+        return section.order.count >= lanes.grain(TargetDraft.fewest)
+    }
+
+    /// `before` are the targets of the build before, which are taken. Says whether they stand as
+    /// they did.
+    private mutating func writeTargets(
+        _ shapes: [TLSShape], _ changed: [Int]?, _ section: TargetSection?,
+        before: inout TargetSection
+    ) -> Bool {
+        if let changed {
+            memory.targets = before
+            before = TargetSection()  // the only copy is written on
+            if takeOverTargets(changed) { return true }
+        }
+        writeTargets(section ?? newSection(shapes), before: before)
+        return false
     }
 
     private mutating func newSection(_ shapes: [TLSShape]) -> TargetSection {

@@ -78,6 +78,20 @@ struct TargetSection: Sendable {
         records.append(record)
     }
 
+    /// Adds the next records, which were written aside.
+    mutating func append(_ draft: TargetDraft) {
+        var (endpoint, other) = (endpoints.count, failover.count)
+        for var record in draft.records {
+            let counts = (Int(record.endpoints.count), Int(record.failover.count))
+            record.endpoints = Self.place(counts.0, at: endpoint)
+            record.failover = Self.place(counts.1, at: other)
+            (endpoint, other) = (endpoint + counts.0, other + counts.1)
+            records.append(record)
+        }
+        endpoints.append(contentsOf: draft.endpoints)
+        failover.append(contentsOf: draft.failover)
+    }
+
     /// Puts another plan, with its record and endpoints, in the place of one that has the same
     /// relations.
     mutating func replace(
