@@ -33,10 +33,17 @@ package struct CheckBook: Sendable {
         case removal
     }
 
+    /// What is to be looked at when its time has come.
+    private struct Waiting: Sendable {
+        let id: String
+        let epoch: UInt64
+        let what: Due
+    }
+
     private var entries: [String: Entry] = [:]
     /// The ids of each service's checks.
     private var ids: [ServiceID: [String]] = [:]
-    private var queue = DueQueue<(id: String, epoch: UInt64, what: Due)>()
+    private var queue = DueQueue<Waiting>()
     private var lastEpoch: UInt64 = 0
 
     package init() {}
@@ -71,9 +78,12 @@ package struct CheckBook: Sendable {
     var standings: [ServiceID: HealthStanding] {
         var all: [ServiceID: HealthStanding] = [:]
         all.reserveCapacity(ids.count)
-        for entry in entries.values where entry.machine.status != .passing || !entry.isProven {
-            all[entry.spec.service, default: .unchecked]
-                .take(entry.machine.status, isProven: entry.isProven)
+        // By index: an entry is large, and is not copied to be looked at.
+        let values = entries.values
+        for at in values.indices {
+            let (status, isProven) = (values[at].machine.status, values[at].isProven)
+            if status == .passing, isProven { continue }
+            all[values[at].spec.service, default: .unchecked].take(status, isProven: isProven)
         }
         return all
     }
@@ -84,11 +94,21 @@ package struct CheckBook: Sendable {
         _ specs: [CheckSpec], now: ContinuousClock.Instant,
         using generator: inout some RandomNumberGenerator
     ) {
+        configure(pieces: [specs], now: now, using: &generator)
+    }
+
+    /// Makes those of all pieces the checks.
+    package mutating func configure(
+        pieces: [[CheckSpec]], now: ContinuousClock.Instant,
+        using generator: inout some RandomNumberGenerator
+    ) {
+        let count = pieces.reduce(0) { $0 + $1.count }
         let stale = entries.isEmpty ? [] : Set(entries.keys)
         ids = [:]
-        ids.reserveCapacity(specs.count)
-        entries.reserveCapacity(specs.count)
-        configure(specs, insteadOf: stale, now: now, using: &generator)
+        ids.reserveCapacity(count)
+        entries.reserveCapacity(count)
+        if stale.isEmpty { queue.reserve(count) }
+        configure(pieces, insteadOf: stale, now: now, using: &generator)
     }
 
     /// Makes these the checks of some services, and leaves those of others alone.
@@ -98,16 +118,16 @@ package struct CheckBook: Sendable {
     ) {
         var stale: Set<String> = []
         for service in services { stale.formUnion(ids.removeValue(forKey: service) ?? []) }
-        configure(specs, insteadOf: stale, now: now, using: &generator)
+        configure([specs], insteadOf: stale, now: now, using: &generator)
     }
 
     /// `stale` are checks that nobody has any more, unless they are among the new ones.
     private mutating func configure(
-        _ specs: [CheckSpec], insteadOf stale: Set<String>, now: ContinuousClock.Instant,
+        _ pieces: [[CheckSpec]], insteadOf stale: Set<String>, now: ContinuousClock.Instant,
         using generator: inout some RandomNumberGenerator
     ) {
         var stale = stale
-        for spec in specs {
+        for spec in pieces.joined() {
             let before = entries[spec.id]
             // An id that two services claim is the later one's.
             if let owner = before?.spec.service, owner != spec.service {
@@ -150,7 +170,7 @@ package struct CheckBook: Sendable {
     }
 
     private mutating func schedule(_ entry: Entry, _ what: Due, at due: ContinuousClock.Instant) {
-        queue.insert((entry.spec.id, entry.epoch, what), due: due)
+        queue.insert(Waiting(id: entry.spec.id, epoch: entry.epoch, what: what), due: due)
     }
 
     private mutating func scheduleRemoval(_ entry: Entry) {
@@ -166,11 +186,12 @@ package struct CheckBook: Sendable {
     ) -> (attempts: [Attempt], events: [HealthEvent]) {
         var attempts: [Attempt] = []
         var events: [HealthEvent] = []
-        while attempts.count < room, let (id, epoch, what) = queue.take(now: now) {
-            guard var entry = entries[id], entry.epoch == epoch else { continue }
-            switch what {
+        while attempts.count < room, let waiting = queue.take(now: now) {
+            let id = waiting.id
+            guard var entry = entries[id], entry.epoch == waiting.epoch else { continue }
+            switch waiting.what {
             case .attempt:
-                attempts.append(Attempt(spec: entry.spec, epoch: epoch))
+                attempts.append(Attempt(spec: entry.spec, epoch: entry.epoch))
                 continue
             case .ttl:
                 guard let deadline = entry.deadline else { continue }

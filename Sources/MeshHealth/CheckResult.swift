@@ -25,32 +25,39 @@ package struct CheckResult: Sendable, Equatable {
 ///
 /// Definitions are large and many: copies share one.
 package struct CheckSpec: Sendable, Equatable {
-    private final class Content: Sendable {
-        let definition: CheckDefinition
-
-        init(_ definition: CheckDefinition) { self.definition = definition }
-    }
-
     /// Unique on the node.
     package let id: String
     package let service: ServiceID
-    private let content: Content
+    /// Shared with whoever has them: definitions are large, and there are many.
+    private let definitions: [CheckDefinition]
+    private let place: Int
 
     package init(id: String, service: ServiceID, definition: CheckDefinition) {
+        self.init(id: id, service: service, definitions: [definition], place: 0)
+    }
+
+    /// The check at a place among definitions.
+    package init(
+        id: String, service: ServiceID, definitions: [CheckDefinition], place: Int
+    ) {
+        precondition(definitions.indices.contains(place), "a check has a definition")
         self.id = id
         self.service = service
-        content = Content(definition)
+        self.definitions = definitions
+        self.place = place
     }
 
     /// Lent, not copied.
     package var definition: CheckDefinition {
-        _read { yield content.definition }
+        _read { yield definitions[place] }
     }
-    var ttl: MeshDuration? { content.definition.ttl }
+    var ttl: MeshDuration? { definitions[place].ttl }
 
     package static func == (left: Self, right: Self) -> Bool {
+        // The same list is seen at once.
         left.id == right.id && left.service == right.service
-            && (left.content === right.content || left.definition == right.definition)
+            && ((left.place == right.place && left.definitions == right.definitions)
+                || left.definition == right.definition)
     }
 }
 

@@ -1,12 +1,20 @@
 /// Things that are due at instants, the earliest first: a binary heap.
 struct DueQueue<Item: Sendable>: Sendable {
-    private var heap: [(due: ContinuousClock.Instant, item: Item)] = []
+    private struct Entry: Sendable {
+        let due: ContinuousClock.Instant
+        let item: Item
+    }
+
+    private var heap: [Entry] = []
 
     var next: ContinuousClock.Instant? { heap.first?.due }
     var count: Int { heap.count }
 
+    /// Makes room for items that are about to come.
+    mutating func reserve(_ count: Int) { heap.reserveCapacity(heap.count + count) }
+
     mutating func insert(_ item: Item, due: ContinuousClock.Instant) {
-        heap.append((due, item))
+        heap.append(Entry(due: due, item: item))
         var child = heap.count - 1
         while child > 0 {
             let parent = (child - 1) / 2

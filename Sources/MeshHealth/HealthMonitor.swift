@@ -24,8 +24,11 @@ package actor HealthMonitor {
     }
 
     /// Makes these the node's checks; those that stay the same go on undisturbed.
-    package func configure(_ specs: [CheckSpec]) {
-        book.configure(specs, now: clock.now, using: &generator)
+    package func configure(_ specs: [CheckSpec]) { configure(pieces: [specs]) }
+
+    /// Makes those of all pieces the node's checks.
+    package func configure(pieces specs: [[CheckSpec]]) {
+        book.configure(pieces: specs, now: clock.now, using: &generator)
         standings.replace(book.standings)
         signal.wake()
     }

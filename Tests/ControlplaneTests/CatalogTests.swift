@@ -68,7 +68,7 @@ import Testing
         ]
         var world = World()
         world.services = [web]
-        let checks = world.inventory.checks
+        let checks = Array(world.inventory.checks.joined())
         #expect(checks.map(\.id) == ["service:web", "service:web-sidecar-proxy"])
         #expect(checks.map(\.service.text) == ["web", "web"])
     }

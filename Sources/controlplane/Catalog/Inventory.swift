@@ -21,79 +21,128 @@ struct Inventory: Sendable, Equatable {
 
     init() {}
 
+    /// A service with its id: many are sorted, and definitions are a way off.
+    private struct Named: Sendable {
+        let id: String
+        let service: LocalService
+    }
+
     /// What a piece of the records amounts to.
     private struct Piece: Sendable {
         /// By id.
-        var services: [(id: String, service: LocalService)] = []
+        var services: [Named] = []
         var claims = Tally<UInt16>()
         var names = Tally<String>()
-        /// Those with proxies, by id.
-        var proxied: [LocalService] = []
 
         init(_ records: ArraySlice<ServiceRecord>, _ ports: SidecarPorts) {
             services.reserveCapacity(records.count)
             for record in records {
                 let service = LocalService(record, ports: ports)
-                services.append((service.id.text, service))
+                services.append(Named(id: service.id.text, service: service))
                 service.addClaims(to: &claims)
                 names.add(service.hostNames)
             }
             services.sort { $0.id < $1.id }
-            proxied = services.lazy.map(\.service).filter(\.concernsProxies)
         }
 
-        /// Two pieces in one.
-        static func merged(_ left: Piece, _ right: Piece) -> Piece {
-            var all = left
-            all.services = []
-            all.services.reserveCapacity(left.services.count + right.services.count)
-            var (at, end) = (0, right.services.count)
-            for entry in left.services {
-                while at < end, right.services[at].id < entry.id {
-                    all.services.append(right.services[at])
-                    at += 1
-                }
-                all.services.append(entry)
+        /// The services from one id on, up to another one; nil: from the first, to the last.
+        func services(from low: String?, to high: String?) -> ArraySlice<Named> {
+            services[(low.map(place) ?? 0)..<(high.map(place) ?? services.count)]
+        }
+
+        private func place(of id: String) -> Int {
+            var (low, high) = (0, services.count)
+            while low < high {
+                let middle = (low + high) / 2
+                if services[middle].id < id { low = middle + 1 } else { high = middle }
             }
-            all.services.append(contentsOf: right.services[at...])
-            all.claims.add(right.claims)
-            all.names.add(right.names)
-            all.proxied = (left.proxied + right.proxied).sorted { $0.id < $1.id }
-            return all
+            return low
+        }
+    }
+
+    /// The services of all pieces between two ids.
+    private struct Stretch: Sendable {
+        /// By id.
+        var services: [LocalService]
+        var byName: [ServiceName: [LocalService]] = [:]
+        /// Those with proxies, by id.
+        var proxied: [LocalService]
+
+        init(_ pieces: [Piece], from low: String?, to high: String?) {
+            var named: [Named] = []
+            let slices = pieces.map { $0.services(from: low, to: high) }
+            named.reserveCapacity(slices.reduce(0) { $0 + $1.count })
+            for slice in slices { named += slice }
+            named.sort { $0.id < $1.id }  // of sorted runs
+            services = named.map(\.service)
+            proxied = services.filter(\.concernsProxies)
+            groupByName()
+        }
+
+        /// Instances of one service mostly stand side by side.
+        private mutating func groupByName() {
+            byName.reserveCapacity(services.count / 4)
+            var from = services.startIndex
+            while from < services.endIndex {
+                let name = services[from].definition.name
+                var end = from + 1
+                while end < services.endIndex, services[end].definition.name == name { end += 1 }
+                let instances = services[from..<end].filter(\.isInstance)
+                if !instances.isEmpty { byName[name, default: []] += instances }
+                from = end
+            }
         }
     }
 
     /// Takes all records, and the ports of sidecars that name none.
     init(_ records: [ServiceRecord], ports: SidecarPorts, lanes: Lanes = .machine) {
-        var pieces = lanes.map(records.count, grain: 1024) { Piece(records[$0], ports) }
-        while pieces.count > 1 {
-            let before = pieces
-            pieces = lanes.map((before.count + 1) / 2, grain: 1) { range in
-                range.map { pair in
-                    pair * 2 + 1 < before.count
-                        ? Piece.merged(before[pair * 2], before[pair * 2 + 1]) : before[pair * 2]
-                }
-            }.flatMap { $0 }
-        }
-        guard let all = pieces.first else { return }
-        services = all.services.map(\.service)
-        (claims, names) = (all.claims, all.names)
-        groupByName()
-        for service in all.proxied { add(service) }
+        self = Self.made(of: records, ports: ports, lanes: lanes, beside: {}).0
     }
 
-    /// Instances of one service mostly stand side by side.
-    private mutating func groupByName() {
-        byName.reserveCapacity(services.count / 4)
-        var from = services.startIndex
-        while from < services.endIndex {
-            let name = services[from].definition.name
-            var end = from + 1
-            while end < services.endIndex, services[end].definition.name == name { end += 1 }
-            let instances = services[from..<end].filter(\.isInstance)
-            if !instances.isEmpty { byName[name, default: []] += instances }
-            from = end
+    /// The inventory of all records, and what is done at the same time.
+    static func made<Other: Sendable>(
+        of records: [ServiceRecord], ports: SidecarPorts, lanes: Lanes, beside other: () -> Other
+    ) -> (Inventory, Other) {
+        let (other, pieces) = lanes.map(records.count, grain: 1024, beside: other) {
+            Piece(records[$0], ports)
         }
+        var inventory = Inventory()
+        inventory.take(pieces, lanes)
+        return (inventory, other)
+    }
+
+    private mutating func take(_ pieces: [Piece], _ lanes: Lanes) {
+        if pieces.isEmpty { return }
+        let bounds = Self.bounds(of: pieces, lanes)
+        let stretches = lanes.map(bounds.count + 1, grain: 1) { range in
+            range.map { number in
+                Stretch(
+                    pieces, from: number > 0 ? bounds[number - 1] : nil,
+                    to: number < bounds.count ? bounds[number] : nil)
+            }
+        }
+        services.reserveCapacity(pieces.reduce(0) { $0 + $1.services.count })
+        byName.reserveCapacity(stretches.joined().reduce(0) { $0 + $1.byName.count })
+        for stretch in stretches.joined() {
+            services += stretch.services
+            byName.merge(stretch.byName, uniquingKeysWith: +)
+        }
+        for piece in pieces {
+            claims.add(piece.claims)
+            names.add(piece.names)
+        }
+        for service in stretches.joined().flatMap(\.proxied) { add(service) }
+    }
+
+    /// Ids that cut all services into about equal parts.
+    private static func bounds(of pieces: [Piece], _ lanes: Lanes) -> [String] {
+        let parts = pieces.count == 1 ? 1 : lanes.count * 2
+        var samples: [String] = []
+        for piece in pieces {
+            samples += (1..<parts).map { piece.services[piece.services.count * $0 / parts].id }
+        }
+        samples.sort()
+        return (1..<parts).map { samples[samples.count * $0 / parts] }
     }
 
     static func == (left: Inventory, right: Inventory) -> Bool {
@@ -208,17 +257,16 @@ struct Inventory: Sendable, Equatable {
     /// The hosts that are dialled and are no addresses.
     var hostNames: Set<String> { Set(names.values) }
 
-    /// Every check of the node.
-    var checks: [CheckSpec] { checks(Lanes.machine) }
+    /// Every check of the node, in pieces.
+    var checks: [[CheckSpec]] { checks(Lanes.machine) }
 
-    private func checks(_ lanes: Lanes) -> [CheckSpec] {
-        let pieces = lanes.map(services.count, grain: 2048) { range in
+    private func checks(_ lanes: Lanes) -> [[CheckSpec]] {
+        lanes.map(services.count, grain: 2048) { range in
             var piece: [CheckSpec] = []
             piece.reserveCapacity(range.count)
             for service in services[range] { service.addChecks(to: &piece) }
             return piece
         }
-        return pieces.count == 1 ? pieces[0] : pieces.flatMap { $0 }
     }
 }
 

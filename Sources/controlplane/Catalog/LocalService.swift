@@ -131,7 +131,7 @@ final class LocalService: Sendable {
                 CheckSpec(
                     id: checks[index].identifier(
                         service: named, index: index, count: checks.count),
-                    service: service, definition: checks[index]))
+                    service: service, definitions: checks, place: index))
         }
     }
 }

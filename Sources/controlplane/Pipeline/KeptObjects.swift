@@ -59,10 +59,7 @@ struct KeptObjects {
 
     /// Takes all of a state; `records` are its services.
     mutating func take(_ records: [ServiceRecord], of stored: StoreState, ports: SidecarPorts) {
-        let lanes = Lanes.machine
-        (inventory, intentions) = lanes.both {
-            Inventory(records, ports: ports, lanes: lanes)
-        } _: {
+        (inventory, intentions) = Inventory.made(of: records, ports: ports, lanes: .machine) {
             stored.intentions
         }
         entries = stored.plainEntries

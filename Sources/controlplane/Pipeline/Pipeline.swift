@@ -245,7 +245,7 @@ actor Pipeline {
             let specs = change.services.flatMap { state.inventory[$0]?.checks ?? [] }
             await health.configure(specs, of: change.services)
         } else {
-            await health.configure(state.inventory.checks)
+            await health.configure(pieces: state.inventory.checks)
         }
     }
 
