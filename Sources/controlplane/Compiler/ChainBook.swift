@@ -15,11 +15,18 @@ struct ChainBook: Sendable {
         case all
     }
 
-    private struct Chain: Sendable {
+    /// Shared, never changed: branches hand many of them on.
+    private final class Chain: Sendable {
         /// nil: it cannot be had.
-        var traffic: ChainTraffic?
-        var problems: [Problem]
-        var asked: Set<ServiceName>
+        let traffic: ChainTraffic?
+        let problems: [Problem]
+        let asked: Set<ServiceName>
+
+        init(traffic: ChainTraffic?, problems: [Problem], asked: Set<ServiceName>) {
+            self.traffic = traffic
+            self.problems = problems
+            self.asked = asked
+        }
     }
 
     private let datacenter: DatacenterName

@@ -23,42 +23,85 @@ struct NodePart: Sendable {
 
     func contains(_ target: String) -> Bool { places[target] != nil }
 
-    mutating func add(_ target: TargetShape) {
-        guard places[target.plan.id] == nil else { return }
-        places[target.plan.id] = targets.count
-        targets.append(target)
+    /// Whether nothing more can be said about a target.
+    func hasSettled(_ target: String) -> Bool {
+        places[target].map { targets[$0].isSettled } ?? false
     }
 
-    /// Says what only the way that leads to a target itself knows. One that was met as the failover
-    /// of another learns it later.
-    mutating func settle(
-        _ id: String, balance: TargetPlan.Balance, balancing: BalancingPlan?, failover: [String]
-    ) {
-        guard let place = places[id] else { return }
-        targets[place].settle(balance: balance, balancing: balancing, failover: failover)
+    /// Adds a target. What only the way that leads to a target itself knows may be told later, of
+    /// one that was met as the failover of another.
+    mutating func add(_ target: TargetShape) {
+        guard let place = places[target.plan.id] else {
+            places[target.plan.id] = targets.count
+            targets.append(target)
+            return
+        }
+        targets[place].settle(as: target)
     }
 }
 
-/// A target as listeners ask for it: all of it but the endpoints that instances make.
+/// A target as listeners ask for it: all of it but the endpoints that instances make. It is large
+/// and goes through many hands: copies share what never changes.
 struct TargetShape: Equatable, Sendable {
-    var plan: TargetPlan
-    /// The service whose instances are its endpoints; nil: none but those of the plan.
-    var instancesOf: ServiceName?
-    /// Which of them.
-    var subset = ServiceResolver.Subset()
-    /// How the proxies of instances are dialled; nil: the instances themselves are.
-    var tls: TLSPlan?
-    /// Whether a way leads to the target itself, not only as the failover of another one.
-    var isSettled = false
+    private final class Content: Sendable {
+        let plan: TargetPlan
+        let instancesOf: ServiceName?
+        let subset: ServiceResolver.Subset
+        let tls: TLSPlan?
 
-    mutating func settle(
-        balance: TargetPlan.Balance, balancing: BalancingPlan?, failover: [String]
+        init(
+            _ plan: TargetPlan, _ instancesOf: ServiceName?, _ subset: ServiceResolver.Subset,
+            _ tls: TLSPlan?
+        ) {
+            self.plan = plan
+            self.instancesOf = instancesOf
+            self.subset = subset
+            self.tls = tls
+        }
+    }
+
+    private var content: Content
+    /// Whether a way leads to the target itself, not only as the failover of another one.
+    private(set) var isSettled: Bool
+
+    init(
+        plan: TargetPlan, instancesOf: ServiceName? = nil,
+        subset: ServiceResolver.Subset = ServiceResolver.Subset(), tls: TLSPlan? = nil,
+        isSettled: Bool = false
     ) {
-        if isSettled { return }
+        content = Content(plan, instancesOf, subset, tls)
+        self.isSettled = isSettled
+    }
+
+    /// Lent, not copied.
+    var plan: TargetPlan {
+        _read { yield content.plan }
+    }
+    /// The service whose instances are its endpoints; nil: none but those of the plan.
+    var instancesOf: ServiceName? { content.instancesOf }
+    /// Which of them.
+    var subset: ServiceResolver.Subset { content.subset }
+    /// How the proxies of instances are dialled; nil: the instances themselves are.
+    var tls: TLSPlan? { content.tls }
+    /// Whether the near endpoints come first.
+    var isByDistance: Bool { content.plan.balancing?.healthyShare != nil }
+
+    /// Takes what the way to the target itself says, unless one has said it.
+    mutating func settle(as other: TargetShape) {
+        guard !isSettled, other.isSettled else { return }
         isSettled = true
-        plan.balance = balance
-        plan.balancing = balancing
-        plan.failover = failover
+        var plan = content.plan
+        plan.balance = other.plan.balance
+        plan.balancing = other.plan.balancing
+        plan.failover = other.plan.failover
+        content = Content(plan, instancesOf, subset, tls)
+    }
+
+    static func == (left: TargetShape, right: TargetShape) -> Bool {
+        left.isSettled == right.isSettled
+            && (left.content === right.content
+                || (left.plan == right.plan && left.instancesOf == right.instancesOf
+                    && left.subset == right.subset && left.tls == right.tls))
     }
 }
 

@@ -99,11 +99,7 @@ struct PlanAssembly {
     /// Parts that reach a service in the same way share the target.
     private mutating func add(_ shape: TargetShape) {
         if let place = places[shape.plan.id] {
-            if shape.isSettled {
-                targets[place].shape.settle(
-                    balance: shape.plan.balance, balancing: shape.plan.balancing,
-                    failover: shape.plan.failover)
-            }
+            targets[place].shape.settle(as: shape)
             return
         }
         places[shape.plan.id] = targets.count

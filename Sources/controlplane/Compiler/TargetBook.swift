@@ -34,15 +34,15 @@ struct TargetBook: Sendable {
         change inventory: InventoryChange?, readdressed: Set<String>, lanes: Lanes
     ) {
         var touched: Set<ServiceName> = []
-        if inventory == nil { touched.reserveCapacity(shapes?.count ?? places.count) }
         if let shapes { arrange(shapes, isAll: inventory == nil, &touched) }
         if let inventory {
             touched.formUnion(inventory.names.filter { places[$0] != nil })
             if !readdressed.isEmpty { touch(readdressed, &touched) }
-        } else {
+        } else if !touched.isEmpty {
             touched.formUnion(places.keys)
         }
-        apply(worked(Array(touched), compiler, lanes))
+        let isFirst = inventory == nil && touched.isEmpty
+        apply(worked(isFirst ? Array(places.keys) : Array(touched), compiler, lanes))
     }
 
     /// Takes other shapes. Services that lose a target, or have one that is not the same as before,
@@ -94,7 +94,9 @@ struct TargetBook: Sendable {
     /// What a service amounts to now.
     private struct Work: Sendable {
         var service: ServiceName
-        /// Of each of its targets.
+        /// Those of its targets.
+        var places: [Int]
+        /// Of each of them.
         var results: [EndpointCompiler.Result]
         var group: [InstanceEndpoints]
     }
@@ -102,32 +104,34 @@ struct TargetBook: Sendable {
     /// Finds out what services amount to. It follows from the targets of each alone.
     private func worked(
         _ services: [ServiceName], _ compiler: EndpointCompiler, _ lanes: Lanes
-    ) -> [Work] {
+    ) -> [[Work]] {
         lanes.map(services.count, grain: 64) { range in
             range.map { number in
                 let service = services[number]
-                let results = (places[service] ?? []).map { place in
-                    let shape = made[place].target.shape
-                    return compiler.endpoints(
-                        of: service, tls: made[place].target.tls, shape.subset,
-                        byDistance: shape.plan.balancing?.healthyShare != nil)
+                let places = self.places[service] ?? []
+                let results = places.map { place in
+                    compiler.endpoints(
+                        of: service, tls: made[place].target.tls,
+                        made[place].target.shape.subset,
+                        byDistance: made[place].target.shape.isByDistance)
                 }
                 return Work(
-                    service: service, results: results, group: Self.group(of: results))
+                    service: service, places: places, results: results,
+                    group: Self.group(of: results))
             }
-        }.flatMap { $0 }
+        }
     }
 
     /// Takes what services amount to now, and finds out what of it is another than before.
-    private mutating func apply(_ works: [Work]) {
+    private mutating func apply(_ pieces: [[Work]]) {
         change = EndpointChange()
         let isFirst = groups.isEmpty
         if isFirst {
-            groups.reserveCapacity(works.count)
-            change.present.reserveCapacity(works.reduce(0) { $0 + $1.group.count })
+            groups.reserveCapacity(pieces.reduce(0) { $0 + $1.count })
+            change.present.reserveCapacity(pieces.joined().reduce(0) { $0 + $1.group.count })
         }
-        for work in works {
-            for (place, result) in zip(places[work.service] ?? [], work.results) {
+        for work in pieces.joined() {
+            for (place, result) in zip(work.places, work.results) {
                 plans[place].endpoints = result.plans
                 made[place].hosts = result.hosts
                 made[place].problems = result.problems

@@ -52,12 +52,24 @@ struct Reach: Hashable, Sendable {
 extension PartCompiler {
     /// The id of the target of a share, made with those it fails over to.
     mutating func target(_ share: ChainTraffic.Share, _ reach: Reach) -> String {
-        let id = add(share.target, reach)
-        let failover = share.failover.map { add($0, reach) }
-        let choice = Balancing(share.resolver)
-        part.settle(
-            id, balance: choice.balance, balancing: choice.plan, failover: failover)
+        let failover = share.failover.map { self.id(of: $0, reach) }
+        let id = self.id(of: share.target, reach)
+        if !part.hasSettled(id) {
+            let choice = Balancing(share.resolver)
+            var plan = self.plan(of: share.target, id, reach)
+            plan.balance = choice.balance
+            plan.balancing = choice.plan
+            plan.failover = failover
+            part.add(shape(of: share.target, plan, reach, isSettled: true))
+        }
+        for (target, id) in zip(share.failover, failover) where !part.contains(id) {
+            part.add(shape(of: target, plan(of: target, id, reach), reach, isSettled: false))
+        }
         return id
+    }
+
+    private func id(of target: DiscoveryChain.Target, _ reach: Reach) -> String {
+        target.id.lowercased() + reach.suffix
     }
 
     /// A target without endpoints, for a service whose chain cannot be had: it answers 503.
@@ -71,9 +83,9 @@ extension PartCompiler {
         return id
     }
 
-    private mutating func add(_ target: DiscoveryChain.Target, _ reach: Reach) -> String {
-        let id = target.id.lowercased() + reach.suffix
-        guard !part.contains(id) else { return id }
+    private mutating func plan(
+        of target: DiscoveryChain.Target, _ id: String, _ reach: Reach
+    ) -> TargetPlan {
         let timeout = reach.connectTimeout ?? target.connectTimeout
         var plan = TargetPlan(
             id: id, service: target.service,
@@ -86,14 +98,20 @@ extension PartCompiler {
             plan.sni = target.sni(in: frame.trustDomain)
             plan.expectedID = spiffeID(of: target.service)
         }
-        var shape = TargetShape(
-            plan: plan, instancesOf: instances(of: target), subset: target.subset)
+        return plan
+    }
+
+    private mutating func shape(
+        of target: DiscoveryChain.Target, _ plan: TargetPlan, _ reach: Reach, isSettled: Bool
+    ) -> TargetShape {
+        var tls: TLSPlan?
         if case .sidecar(let caller, let version) = reach.caller {
-            shape.tls = meshTLS(
+            tls = meshTLS(
                 server: false, as: caller, leafVersion: version, alpn: alpn(of: plan))
         }
-        part.add(shape)
-        return id
+        return TargetShape(
+            plan: plan, instancesOf: instances(of: target), subset: target.subset, tls: tls,
+            isSettled: isSettled)
     }
 
     func alpn(of target: TargetPlan) -> [String] {
