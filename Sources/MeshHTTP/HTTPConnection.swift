@@ -17,9 +17,22 @@ final class HTTPConnection: ChannelInboundHandler {
         /// The body is too large; what still comes of it is dropped until the answer is out.
         case refusing
         /// Somebody works on the answer.
-        case answering(HTTPRequestHead, Task<Void, Never>)
+        case answering(Framing, Task<Void, Never>)
         /// The last answer is written, or there will be none.
         case closing
+    }
+
+    /// What of a request its answer depends on: many are held for long.
+    private struct Framing {
+        let version: HTTPVersion
+        let isKeepAlive: Bool
+        let isHead: Bool
+
+        init(_ head: HTTPRequestHead) {
+            version = head.version
+            isKeepAlive = head.isKeepAlive
+            isHead = head.method == .HEAD
+        }
     }
 
     private let responder: any Responder
@@ -125,7 +138,7 @@ final class HTTPConnection: ChannelInboundHandler {
         var response = responder.refusal(of: head.uri, limit: limit)
         response.closes = true
         state = .refusing
-        write(response, to: head, context)
+        write(response, to: Framing(head), context)
     }
 
     private func answer(
@@ -134,7 +147,8 @@ final class HTTPConnection: ChannelInboundHandler {
         deadline?.cancel()
         deadline = nil
         let request = ServerRequest(
-            method: head.method.rawValue, target: head.uri, headers: ServerHeaders(head.headers),
+            method: head.method.rawValue, target: head.uri,
+            headers: ServerHeaders(compacting: head.headers),
             body: body.map { Array($0.readableBytesView) } ?? [], peer: peer)
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         let loop = context.eventLoop
@@ -147,7 +161,7 @@ final class HTTPConnection: ChannelInboundHandler {
                 connection.finish(response, context)
             }
         }
-        state = .answering(head, task)
+        state = .answering(Framing(head), task)
         if isDraining { task.cancel() }
     }
 
@@ -155,12 +169,12 @@ final class HTTPConnection: ChannelInboundHandler {
 
     private func finish(_ response: ServerResponse, _ context: ChannelHandlerContext) {
         // The client may have left meanwhile.
-        guard case .answering(let head, _) = state else { return }
-        write(response, to: head, context)
+        guard case .answering(let request, _) = state else { return }
+        write(response, to: request, context)
     }
 
     private func write(
-        _ response: ServerResponse, to request: HTTPRequestHead, _ context: ChannelHandlerContext
+        _ response: ServerResponse, to request: Framing, _ context: ChannelHandlerContext
     ) {
         let isLast = response.closes || isDraining || !request.isKeepAlive
         var headers = response.headers.fields
@@ -173,7 +187,7 @@ final class HTTPConnection: ChannelInboundHandler {
         let head = HTTPResponseHead(
             version: request.version, status: .init(statusCode: response.status), headers: headers)
         context.write(wrapOutboundOut(.head(head)), promise: nil)
-        if request.method != .HEAD, !response.body.isEmpty {
+        if !request.isHead, !response.body.isEmpty {
             let body = context.channel.allocator.buffer(bytes: response.body)
             context.write(wrapOutboundOut(.body(.byteBuffer(body))), promise: nil)
         }

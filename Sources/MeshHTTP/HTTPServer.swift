@@ -55,6 +55,12 @@ package struct HTTPServer: Sendable {
             .serverChannelOption(.backlog, value: 1024)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.maxMessagesPerRead, value: 4)
+            // A connection keeps its buffer while a request is held; most requests are short.
+            .childChannelOption(
+                .recvAllocator,
+                value: AdaptiveRecvByteBufferAllocator(
+                    minimum: 512, initial: 512, maximum: 65_536)
+            )
             .childChannelInitializer { channel in
                 guard connections.add(channel) else { return connections.refuse(channel) }
                 return channel.eventLoop.makeCompletedFuture {

@@ -36,7 +36,8 @@ package struct ServerHeaders: Sendable, ExpressibleByDictionaryLiteral {
         fields = HTTPHeaders(elements)
     }
 
-    init(_ fields: HTTPHeaders) { self.fields = fields }
+    /// Takes no more memory than there are fields: decoders make room for more.
+    init(compacting fields: HTTPHeaders) { self.fields = HTTPHeaders(Array(fields)) }
 
     /// The value of the first field of this name; setting replaces all of them.
     package subscript(name: String) -> String? {
