@@ -24,8 +24,13 @@ package protocol ConsulBackend: Sendable {
     func connectLeaf(of service: ServiceName) async throws -> ConnectLeaf
     /// Whether there is one already.
     func hasLeaf(of service: ServiceName) async throws -> Bool
-    /// How long certificates of services are good.
+    /// How long certificates of services are good, unless something else was set.
     var leafTTL: MeshDuration { get }
+    /// What was set of the authority.
+    func authoritySettings() async -> AuthoritySettings
+    /// Takes other settings of the authority; with a key, its root takes over and the data plane
+    /// knows it when this returns. Throws, and nothing is changed, when the key is none.
+    func configureAuthority(_ settings: AuthoritySettings, key: AuthorityKey?) async throws
     /// What holds where no intention covers a call.
     func intentionsDefault() async -> IntentionAction
     /// Reads a config entry; throws ``EntryFailure``.

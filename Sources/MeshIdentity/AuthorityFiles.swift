@@ -1,5 +1,5 @@
 import Crypto
-import Foundation
+package import Foundation
 package import MeshModel
 import SwiftASN1
 import X509
@@ -30,6 +30,19 @@ package enum AuthorityFiles {
         return try root(
             in: try documents(certificatePEM, "RootCert"), named: "RootCert",
             key: try documents(keyPEM, "PrivateKey"), named: "PrivateKey", trustDomain)
+    }
+
+    /// A new root with a key that somebody has sent.
+    package static func madeRoot(
+        keyPEM: String, trustDomain: TrustDomain, now: Date, lifetime: TimeInterval,
+        using generator: inout some RandomNumberGenerator
+    ) throws -> AuthorityRoot {
+        guard let key = try? P256.Signing.PrivateKey(pemRepresentation: keyPEM) else {
+            throw MeshError(
+                .invalid, "PrivateKey is no P-256 key in PEM form, without a passphrase")
+        }
+        return try .make(
+            key, trustDomain: trustDomain, now: now, lifetime: lifetime, using: &generator)
     }
 
     private static func root(

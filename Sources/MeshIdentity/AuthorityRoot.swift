@@ -49,7 +49,16 @@ extension AuthorityRoot {
         trustDomain: TrustDomain, now: Date, lifetime: TimeInterval = lifetime,
         using generator: inout some RandomNumberGenerator
     ) throws -> AuthorityRoot {
-        let key = P256.Signing.PrivateKey()
+        try make(
+            P256.Signing.PrivateKey(), trustDomain: trustDomain, now: now, lifetime: lifetime,
+            using: &generator)
+    }
+
+    /// A new root of the domain with this key.
+    static func make(
+        _ key: P256.Signing.PrivateKey, trustDomain: TrustDomain, now: Date,
+        lifetime: TimeInterval, using generator: inout some RandomNumberGenerator
+    ) throws -> AuthorityRoot {
         let keyID = CertificateProfile.keyIdentifier(of: key.publicKey)
         let name = try CertificateProfile.rootName(trustDomain: trustDomain, using: &generator)
         let serial = UInt64.random(in: 1...UInt64(Int64.max), using: &generator)

@@ -19,6 +19,8 @@ package struct MeshError: Error, Sendable {
         package static let denied = Code(rawValue: "denied")
         /// Something this operation needs is not there at the moment; trying again may help.
         package static let unavailable = Code(rawValue: "unavailable")
+        /// Too many ask at once.
+        package static let rateLimited = Code(rawValue: "rate_limited")
         /// The deadline passed.
         package static let timeout = Code(rawValue: "timeout")
         /// An operating system call failed.

@@ -89,6 +89,61 @@ import Testing
         #expect(await keeper.materials(for: names).leaves.count == 40)
     }
 
+    /// A key that no root has.
+    private func newKey() async throws -> String {
+        try await keeper(SQLiteStore.inMemory()).connectLeaf(of: ServiceName("key")).privateKeyPEM
+    }
+
+    @Test func settingsOverTheAPIHoldOverTheFile() async throws {
+        let store = try await SQLiteStore.inMemory()
+        let keeper = try await keeper(store)
+        let web = try ServiceName("web")
+        func lifetime(_ leaf: ConnectLeaf) -> TimeInterval {
+            leaf.validBefore.timeIntervalSince(leaf.validAfter)
+        }
+        #expect(lifetime(try await keeper.connectLeaf(of: web)) == 72 * 3600)
+        try await keeper.configure(
+            AuthoritySettings(document: "{}", leafTTL: .hours(2)), key: nil)
+        #expect(await keeper.authority.roots.count == 1)
+        #expect(lifetime(try await keeper.connectLeaf(of: ServiceName("db"))) == 2 * 3600)
+        // It is kept; what is sent without it takes it back.
+        let again = try await self.keeper(store)
+        #expect(lifetime(try await again.connectLeaf(of: ServiceName("api"))) == 2 * 3600)
+        let first = try #require(await again.told)
+        try await again.configure(AuthoritySettings(), key: nil)
+        let second = try #require(await again.told)
+        #expect(second.createIndex == first.createIndex)
+        #expect(second.modifyIndex > first.modifyIndex)
+        #expect(lifetime(try await again.connectLeaf(of: ServiceName("far"))) == 72 * 3600)
+    }
+
+    /// Another key is another root, signed by the one before; the same key is none.
+    @Test func aKeyOverTheAPIRotatesOnce() async throws {
+        let store = try await SQLiteStore.inMemory()
+        let keeper = try await keeper(store)
+        let web = try ServiceName("web")
+        let before = try await keeper.connectLeaf(of: web)
+        let key = AuthorityKey(privateKeyPEM: try await newKey(), rootPEM: "")
+        for _ in 0..<2 { try await keeper.configure(AuthoritySettings(), key: key) }
+        let roots = await keeper.connectRoots
+        #expect(roots.roots.count == 2)
+        #expect(roots.roots.map(\.active) == [true, false])
+        #expect(roots.roots[0].intermediateCerts.count == 1)
+        let after = try await keeper.connectLeaf(of: web)
+        #expect(after.serialNumber != before.serialNumber)
+        #expect(after.certPEM.components(separatedBy: "BEGIN CERTIFICATE").count == 3)
+        // Whoever gives no key keeps the root.
+        try await keeper.configure(AuthoritySettings(), key: nil)
+        #expect(await keeper.connectRoots == roots)
+        await #expect(throws: MeshError.self) {
+            try await keeper.configure(
+                AuthoritySettings(leafTTL: .hours(5)),
+                key: AuthorityKey(privateKeyPEM: "none", rootPEM: ""))
+        }
+        #expect(await keeper.told?.leafTTL == nil)
+        #expect(await keeper.connectRoots == roots)
+    }
+
     @Test func rootsAreGivenUpWhenNoLeafIsLeft() async throws {
         let store = try await SQLiteStore.inMemory()
         let keeper = try await keeper(store)

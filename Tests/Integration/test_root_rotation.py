@@ -7,10 +7,12 @@ own does: OpenSSL as a peer is let in with the right certificate, and not with a
 expired one, or one of another trust domain.
 """
 
+import json
 import threading
 
 import pytest
-from certificates import authority, leaf, s_client
+from certificates import authority, leaf, openssl, s_client
+from consul_samples import send
 from load import Load
 from wire import get, wait_for
 
@@ -87,6 +89,59 @@ def test_two_rotations_under_load_fail_nobody(mesh, tmp_path):
     assert [f for tally in tallies for f in tally.failures] == []
     assert all(tally.ok > 0 for tally in tallies)
     print(f"{fresh.count} new connections, {sum(t.ok for t in tallies)} requests on live ones")
+    good, text = believed(pair.web_sidecar, first)
+    assert good, text
+
+
+@pytest.mark.timeout(300)
+def test_a_key_over_the_api_rotates_under_load(mesh, ports, tmp_path):
+    """As a client of Consul rotates: proxies keep working, reads that wait are woken."""
+    port = ports.take()
+    pair = mesh(protocol="tcp", api={"bind_addr": f"127.0.0.1:{port}"})
+    base = f"http://127.0.0.1:{port}"
+    key = tmp_path / "next.key"
+    openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", key)
+
+    def ask(method, path, body=None):
+        status, headers, text = send(base, {"method": method, "path": path, "body": body})
+        assert status == 200, text
+        return int(headers.get("x-consul-index", 0)), json.loads(text or b"null")
+
+    paths = ["/v1/agent/connect/ca/roots", "/v1/agent/connect/ca/leaf/web"]
+    known = {path: ask("GET", path) for path in paths}
+    woken = {}
+    waiting = [
+        threading.Thread(
+            target=lambda p=path: woken.update(
+                {p: ask("GET", f"{p}?index={known[p][0]}&wait=120s")}
+            )
+        )
+        for path in paths
+    ]
+    first = tmp_path / "first.pem"
+    first.write_text(pair.node.meshctl("cert", "roots", "--pem").stdout, encoding="ascii")
+    assert wait_for(lambda: followed(pair.node), 10, "three leaves are there")
+    with Load(pair.local, connections=4, host="web") as live, FreshConnections(pair.local) as fresh:
+        for thread in waiting:
+            thread.start()
+        config = {"LeafCertTTL": "24h", "PrivateKey": key.read_text(encoding="ascii")}
+        ask("PUT", "/v1/connect/ca/configuration", {"Provider": "consul", "Config": config})
+        counted = fresh.count
+        assert wait_for(lambda: followed(pair.node), FOLLOWED, "leaves follow the root")
+        assert wait_for(lambda: fresh.count > counted + 100, 30, "load goes on")
+        for thread in waiting:
+            thread.join(120)
+    assert fresh.failures == []
+    assert [f for tally in live.tallies for f in tally.failures] == []
+    (_, before), (_, after) = known[paths[0]], woken[paths[0]]
+    assert [root["Active"] for root in after["Roots"]] == [True, False]
+    assert after["Roots"][1]["ID"] == before["ActiveRootID"]
+    assert len(after["Roots"][0]["IntermediateCerts"]) == 1
+    (_, old), (_, new) = known[paths[1]], woken[paths[1]]
+    assert new["SerialNumber"] != old["SerialNumber"]
+    _, shown = ask("GET", "/v1/connect/ca/configuration")
+    assert shown["Config"] == {"LeafCertTTL": "24h"}
+    # Who knows only the first root believes what is signed now.
     good, text = believed(pair.web_sidecar, first)
     assert good, text
 

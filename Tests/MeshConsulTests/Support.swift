@@ -13,16 +13,20 @@ import Testing
 /// A node without a control plane.
 struct TestBackend: ConsulBackend {
     private let statuses = Statuses()
+    private let told = Told()
     let store: any StateStore
     let node: NodeInfo
     private let signer: MeshAuthority
     private let defaultAction: IntentionAction
 
-    init(defaultAction: IntentionAction = .allow) async throws {
+    init(
+        defaultAction: IntentionAction = .allow, trustDomain: TrustDomain? = nil
+    ) async throws {
         var generator = SystemRandomNumberGenerator()
         self.defaultAction = defaultAction
         signer = try MeshAuthority.make(
-            trustDomain: TrustDomain("11111111-2222-3333-4444-555555555555.consul"), now: Date(),
+            trustDomain: try trustDomain
+                ?? TrustDomain("11111111-2222-3333-4444-555555555555.consul"), now: Date(),
             using: &generator)
         store = try await SQLiteStore.inMemory()
         let signer = signer
@@ -88,6 +92,17 @@ struct TestBackend: ConsulBackend {
 
     var leafTTL: MeshDuration { .hours(72) }
 
+    func authoritySettings() async -> AuthoritySettings { told.value }
+
+    func configureAuthority(_ settings: AuthoritySettings, key: AuthorityKey?) async throws {
+        if let key {
+            _ = try AuthorityFiles.root(
+                certificatePEM: key.rootPEM, keyPEM: key.privateKeyPEM,
+                trustDomain: signer.trustDomain)
+        }
+        told.set(settings)
+    }
+
     func intentionsDefault() async -> IntentionAction { defaultAction }
 
     func configEntry(_ document: [UInt8]) throws -> ConfigEntry {
@@ -106,6 +121,14 @@ struct TestBackend: ConsulBackend {
     func removeNodeCheck(_ id: String) async throws -> Bool { false }
 }
 
+private final class Told: Sendable {
+    private let settings = Mutex(AuthoritySettings())
+
+    var value: AuthoritySettings { settings.withLock { $0 } }
+
+    func set(_ new: AuthoritySettings) { settings.withLock { $0 = new } }
+}
+
 private final class Statuses: Sendable {
     private let values = Mutex<[String: CheckStatus]>([:])
 
@@ -121,9 +144,11 @@ struct TestAPI {
 
     init(
         access: any AccessPolicy = OpenAccess(), defaultAction: IntentionAction = .allow,
+        trustDomain: TrustDomain? = nil,
         groups: (TestBackend) -> [any EndpointGroup] = { _ in [] }
     ) async throws {
-        backend = try await TestBackend(defaultAction: defaultAction)
+        backend = try await TestBackend(
+            defaultAction: defaultAction, trustDomain: trustDomain)
         let queries = Queries(store: backend.store, datacenter: "dc1")
         let logger = LogSystem(sink: LogSink { _ in }).logger("consul")
         api = ConsulAPI(

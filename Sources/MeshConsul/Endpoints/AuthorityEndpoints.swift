@@ -22,7 +22,7 @@ package struct AuthorityEndpoints: EndpointGroup {
             Endpoint(
                 "/v1/agent/connect/ca/roots", ["GET": { try await roots($0, isCached: true) }]),
             Endpoint("/v1/agent/connect/ca/leaf/", ["GET": leaf]),
-            Endpoint("/v1/connect/ca/configuration", ["GET": configuration]),
+            Endpoint("/v1/connect/ca/configuration", ["GET": configuration, "PUT": configure]),
         ]
     }
 
@@ -77,21 +77,6 @@ package struct AuthorityEndpoints: EndpointGroup {
         response.headers["X-Cache"] = isHit ? "HIT" : "MISS"
         if isHit { response.headers["Age"] = "\(max(0, Int(-leaf.madeAt.timeIntervalSinceNow)))" }
         return response
-    }
-
-    // MARK: - configuration
-
-    @concurrent private func configuration(_ request: APIRequest) async throws -> APIResponse {
-        try await access.authority(of: request.token).require(Access(.read, .operator))
-        let index = backend.store.index(of: Watch(.roots))
-        return .json([
-            "Provider": "consul",
-            "Config": [
-                "IntermediateCertTTL": "8760h", "LeafCertTTL": .string("\(backend.leafTTL)"),
-                "RotationPeriod": "2160h",
-            ], "State": .null, "ForceWithoutCrossSigning": false,
-            "CreateIndex": .number(index.value), "ModifyIndex": .number(index.value),
-        ])
     }
 }
 

@@ -85,6 +85,21 @@ final class Fields {
         }
     }
 
+    func number(_ key: String) throws(BodyFailure) -> Double? {
+        switch value(key) {
+        case nil: return nil
+        case .int(let number): return Double(number)
+        case .unsigned(let number): return Double(number)
+        case .double(let number): return number
+        case .some(let other): throw mismatch(key, other, "float64")
+        }
+    }
+
+    /// The object as it was sent, but for one member.
+    func json(without key: String) -> JSON {
+        .object(members.filter { FoldedKey($0.name) != FoldedKey(key) })
+    }
+
     /// The bytes of a text in base64.
     func base64(_ key: String) throws(BodyFailure) -> [UInt8] {
         if let bytes = Base64.decoded(try text(key)) { return bytes }

@@ -4,6 +4,8 @@ package import MeshModel
 /// A request to one endpoint.
 package struct APIRequest: Sendable {
     package let method: String
+    /// The path as it was sent.
+    package let path: String
     /// What stands behind the endpoint's path, escapes taken away: the name, id or key.
     package let tail: String
     package let query: QueryItems
@@ -14,6 +16,7 @@ package struct APIRequest: Sendable {
 
     package init(_ request: ServerRequest, tail: String) {
         method = request.method
+        path = String(request.path)
         self.tail = tail
         query = QueryItems(request.query)
         headers = request.headers
@@ -91,6 +94,7 @@ package struct APIError: Error, Sendable, Equatable {
             case .notFound: 404
             case .conflict, .ownedByFile: 409
             case .unavailable: 503
+            case .rateLimited: 429
             default: 500
             }
         self.init(status, error.description)

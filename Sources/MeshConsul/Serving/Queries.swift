@@ -24,6 +24,7 @@ package struct Queries: Sendable {
     /// The datacenter of this node; every other is unknown.
     package let datacenter: String
     private let cache = CacheNotes()
+    private let shared = SharedAnswers()
 
     package init(store: any StateStore, datacenter: String) {
         self.store = store
@@ -40,11 +41,18 @@ package struct Queries: Sendable {
     ) async throws -> APIResponse {
         let options = try QueryOptions(request)
         guard knows(options.datacenter) else { return foreign() }
-        let index = await held(options, watch)
-        var response = try await body(store.snapshot, options)
+        let key = shared.key(of: request, store)
+        let (index, wasWoken) = await held(options, watch)
+        var response: APIResponse
+        if let key, wasWoken, let made = shared.answer(key, at: index) {
+            response = made
+        } else {
+            response = try await body(store.snapshot, options)
+            if let key, wasWoken { response = shared.keep(response, key, at: index) }
+        }
         addMeta(index, options, shape, to: &response)
         if options.isCached {
-            let age = cache.age(of: "\(request.method) \(request.tail) \(request.query.items)")
+            let age = cache.age(of: "\(request.method) \(request.path) \(request.query.items)")
             response.headers["X-Cache"] = age == nil ? "MISS" : "HIT"
             if let age { response.headers["Age"] = "\(age)" }
         }
@@ -80,14 +88,17 @@ package struct Queries: Sendable {
         }
     }
 
-    /// Waits as asked; gives the index of what is watched.
-    private func held(_ options: QueryOptions, _ watch: Watch) async -> Index {
-        guard options.index > .zero else { return store.index(of: watch) }
+    /// Waits as asked; gives the index of what is watched, and whether a change has
+    /// ended the wait.
+    private func held(_ options: QueryOptions, _ watch: Watch) async -> (Index, wasWoken: Bool) {
+        let present = store.index(of: watch)
+        guard options.index > .zero, present <= options.index else { return (present, false) }
         var generator = SystemRandomNumberGenerator()
         let limit = options.heldFor(using: &generator)
         // Cancelled: the client is gone, or the server ends and answers with what there is.
         let found = try? await store.wait(after: options.index, on: watch, upTo: limit)
-        return found ?? store.index(of: watch)
+        let index = found ?? store.index(of: watch)
+        return (index, index > options.index)
     }
 
     /// Whether a request may name this datacenter.

@@ -10,7 +10,7 @@ extension NodeBackend {
         return AuthorityReport(
             provider: identity.settings.files == nil ? "builtin" : "file",
             trustDomain: authority.trustDomain.text,
-            leafTtlSeconds: Int(identity.settings.leafTTL),
+            leafTtlSeconds: Int(await identity.leafLifetime),
             roots: authority.roots.map { root in
                 AuthorityReport.Root(
                     id: root.id, active: root.id == authority.active.id,

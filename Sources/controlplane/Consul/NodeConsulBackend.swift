@@ -63,6 +63,15 @@ struct NodeConsulBackend: ConsulBackend {
         await identity.hasLeaf(of: service)
     }
 
+    func authoritySettings() async -> AuthoritySettings {
+        await identity.told ?? AuthoritySettings()
+    }
+
+    func configureAuthority(_ settings: AuthoritySettings, key: AuthorityKey?) async throws {
+        try await identity.configure(settings, key: key)
+        if key != nil { await settle("the mesh's root was set over the API") }
+    }
+
     func intentionsDefault() async -> IntentionAction { await source.intentionsDefault }
 
     func configEntry(_ document: [UInt8]) throws -> ConfigEntry {

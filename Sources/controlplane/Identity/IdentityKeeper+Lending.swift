@@ -86,8 +86,3 @@ extension IdentityKeeper {
         for (service, _) in oldest.prefix(lent.count - Self.lentLimit) { held[service] = nil }
     }
 }
-
-extension MeshError.Code {
-    /// Too many ask at once.
-    static let rateLimited = MeshError.Code(rawValue: "rate_limited")
-}

@@ -27,18 +27,18 @@ extension IdentityKeeper {
         return try await takeOver(next)
     }
 
-    /// Another root with its key takes over, as the API hands it over.
-    func rotate(to root: AuthorityRoot) async throws -> AuthorityRoot {
-        try await takeOver(try authority.rotated(to: root, now: Date(), using: &generator))
-    }
-
-    private func takeOver(_ next: MeshAuthority) async throws -> AuthorityRoot {
+    /// `also` is written with it.
+    func takeOver(
+        _ next: MeshAuthority,
+        also: @escaping @Sendable (inout StoreDraft) throws -> Void = { _ in }
+    ) async throws -> AuthorityRoot {
         let before = authority
         try await store.write { draft in
             guard try draft.state.authority()?.active.id == before.active.id else {
                 throw MeshError(.conflict, "the root is being changed by somebody else: try again")
             }
             try draft.putAuthority(next)
+            try also(&draft)
         }
         authority = next
         let now = Date()
@@ -54,7 +54,7 @@ extension IdentityKeeper {
 
     /// Gives up roots under which no leaf can be left; says whether there was one.
     func pruneRoots(now: Date) async -> Bool {
-        let kept = authority.pruned(now: now, leafLifetime: settings.leafTTL)
+        let kept = authority.pruned(now: now, leafLifetime: leafLifetime)
         guard kept != authority else { return false }
         do {
             try await store.write { try $0.putAuthority(kept) }

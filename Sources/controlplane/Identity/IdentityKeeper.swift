@@ -31,6 +31,8 @@ actor IdentityKeeper {
     var held: [ServiceName: Held] = [:]
     var authority: MeshAuthority
     var budget: SigningBudget
+    /// What was set over the API.
+    var told: AuthoritySettings?
     private var tickets: TicketKeyRing
 
     /// What the configuration says about the authority.
@@ -106,17 +108,19 @@ actor IdentityKeeper {
             ?? TicketKeyRing(now: now, period: period, using: &generator)
         return IdentityKeeper(
             store: store, configuration: configuration, settings, authority, tickets,
-            board: board, log: log)
+            told: try record.load(stored), board: board, log: log)
     }
 
     private init(
         store: any StateStore, configuration: Configuration, _ settings: Settings,
-        _ authority: MeshAuthority, _ tickets: TicketKeyRing, board: ProblemBoard, log: Logger
+        _ authority: MeshAuthority, _ tickets: TicketKeyRing, told: AuthoritySettings?,
+        board: ProblemBoard, log: Logger
     ) {
         self.store = store
         self.settings = settings
         self.datacenter = configuration.node.datacenter
-        self.budget = SigningBudget(perSecond: Double(settings.signingsPerSecond))
+        self.told = told
+        self.budget = Self.budget(told, settings)
         self.authority = authority
         self.tickets = tickets
         self.board = board
@@ -174,7 +178,7 @@ actor IdentityKeeper {
 
     func issue(_ service: ServiceName) async throws {
         let leaf = try authority.issue(
-            spiffeID(service), now: Date(), lifetime: settings.leafTTL, using: &generator)
+            spiffeID(service), now: Date(), lifetime: leafLifetime, using: &generator)
         held[service] = Held(
             leaf: leaf, schedule: LeafSchedule(leaf, using: &generator),
             asked: held[service]?.asked, isLocal: held[service]?.isLocal ?? false)
