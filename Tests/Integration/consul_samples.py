@@ -15,7 +15,8 @@ FOLDER = Path(__file__).resolve().parents[1] / "Vectors" / "consul" / "samples"
 
 # Members whose values differ from one installation, or one moment, to the next.
 VOLATILE = {
-    "CreateIndex", "ModifyIndex", "ContentHash", "Hash", "NodeID", "Output", "Addr", "build",
+    "CreateIndex", "ModifyIndex", "CreateTime", "ContentHash", "Hash", "NodeID", "Output", "Addr",
+    "build",
     "id", "CreatedAt", "UpdatedAt", "leader_addr", "port", "wan_join_port", "ActiveRootID",
     "CertPEM", "PrivateKeyPEM", "RootCert", "SerialNumber", "SigningKeyID", "NotBefore",
     "NotAfter", "ValidAfter", "ValidBefore", "CustomizationHash",

@@ -5,6 +5,7 @@
 Prints one line per call that went as it should and ends with 0, or with a traceback.
 """
 
+import base64
 import sys
 import threading
 
@@ -13,7 +14,8 @@ import consul
 
 def main(host, port):
     client = consul.Consul(host=host, port=int(port))
-    for call in (agent, checks, blocking, catalog, health, policy):
+    calls = (agent, checks, blocking, catalog, health, policy, pairs, locks, several, told)
+    for call in calls:
         call(client)
         print(call.__name__)
 
@@ -96,6 +98,55 @@ def policy(client):
         assert client.connect.ca.roots()["Roots"][0]["Active"]
         config = client.connect.ca.configuration()
         assert config["Provider"] == "consul"
+
+
+def pairs(client):
+    assert client.kv.put("dir/a", "1", flags=7) is True
+    assert client.kv.put("dir/b", "2") is True
+    _, pair = client.kv.get("dir/a")
+    assert (pair["Value"], pair["Flags"]) == (b"1", 7)
+    assert client.kv.put("dir/a", "no", cas=pair["ModifyIndex"] - 1) is False
+    assert client.kv.put("dir/a", "3", cas=pair["ModifyIndex"]) is True
+    _, found = client.kv.get("dir/", recurse=True)
+    assert [(pair["Key"], pair["Value"]) for pair in found] == [("dir/a", b"3"), ("dir/b", b"2")]
+    assert client.kv.get("dir/", keys=True)[1] == ["dir/a", "dir/b"]
+    assert client.kv.delete("dir/", recurse=True) is True
+    assert client.kv.get("dir/a")[1] is None
+
+
+def locks(client):
+    first, second = client.session.create("first"), client.session.create("second", ttl=20)
+    assert client.kv.put("lock", "1", acquire=first) is True
+    assert client.kv.put("lock", "2", acquire=second) is False
+    assert client.kv.get("lock")[1]["Session"] == first
+    assert client.kv.put("lock", "1", release=first) is True
+    assert client.session.renew(second)["TTL"] == "20s"
+    assert client.session.info(first)[1]["Name"] == "first"
+    assert {session["ID"] for session in client.session.list()[1]} == {first, second}
+    for session in (first, second):
+        assert client.session.destroy(session) is True
+
+
+def several(client):
+    value = base64.b64encode(b"1").decode()
+    done = client.txn.put([{"KV": {"Verb": "set", "Key": "a", "Value": value}}])
+    assert done["Errors"] is None
+    node = {"Node": {"Verb": "set", "Node": {"Node": "ext-2", "Address": "192.0.2.12"}}}
+    done = client.txn.put([node, {"KV": {"Verb": "get", "Key": "a"}}])
+    assert done["Results"][0]["Node"]["Node"] == "ext-2"
+    assert done["Results"][1]["KV"]["Value"] == value
+    _, nodes = client.catalog.nodes()
+    assert "ext-2" in [node["Node"] for node in nodes]
+
+
+def told(client):
+    assert client.event.fire("deploy", "now")["Name"] == "deploy"
+    assert [event["Name"] for event in client.event.list(name="deploy")[1]] == ["deploy"]
+    assert client.event.list(name="other")[1] == []
+    made = client.query.create("web", "webs")
+    assert [query["ID"] for query in client.query.list()] == [made["ID"]]
+    assert client.query.delete(made["ID"])
+    assert client.coordinate.nodes()[1][0]["Coord"]["Vec"] == [0] * 8
 
 
 if __name__ == "__main__":

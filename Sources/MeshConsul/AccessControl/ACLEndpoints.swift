@@ -35,7 +35,7 @@ package struct ACLEndpoints: EndpointGroup {
             Endpoint("/v1/acl/token/self", ["GET": ownToken]),
             Endpoint(
                 "/v1/acl/token/", ["GET": token, "PUT": updateToken, "DELETE": removeToken]),
-        ]
+        ] + absent
     }
 
     var store: any StateStore { queries.store }
@@ -73,14 +73,18 @@ package struct NoACLEndpoints: EndpointGroup {
 
     package var endpoints: [Endpoint] {
         let answer: Endpoint.Handler = { _ in throw APIError(401, "ACL support disabled") }
-        return [
+        var endpoints = [
             Endpoint("/v1/acl/bootstrap", ["PUT": answer]),
-            Endpoint("/v1/acl/policies", ["GET": answer]),
-            Endpoint("/v1/acl/policy", ["PUT": answer]),
-            Endpoint("/v1/acl/policy/", ["GET": answer, "PUT": answer, "DELETE": answer]),
-            Endpoint("/v1/acl/tokens", ["GET": answer]),
-            Endpoint("/v1/acl/token", ["PUT": answer]),
-            Endpoint("/v1/acl/token/", ["GET": answer, "PUT": answer, "DELETE": answer]),
+            Endpoint("/v1/acl/login", ["POST": answer]),
+            Endpoint("/v1/acl/logout", ["POST": answer]),
         ]
+        for (list, single) in ACLEndpoints.kinds {
+            endpoints += [
+                Endpoint("/v1/acl/\(list)", ["GET": answer]),
+                Endpoint("/v1/acl/\(single)", ["PUT": answer]),
+                Endpoint("/v1/acl/\(single)/", ["GET": answer, "PUT": answer, "DELETE": answer]),
+            ]
+        }
+        return endpoints
     }
 }

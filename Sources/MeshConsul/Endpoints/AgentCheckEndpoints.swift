@@ -52,14 +52,14 @@ package struct AgentCheckEndpoints: EndpointGroup {
         let authority = try await access.authority(of: request.token)
         let (check, serviceID) = try Self.check(request)
         guard !serviceID.isEmpty else {
-            try authority.require(Access(.write, .node, backend.node.name.text))
+            try authority.requireAtAgent(Access(.write, .node, backend.node.name.text))
             try await backend.putNodeCheck(check)
             return .done
         }
         guard let id = try? ServiceID(serviceID),
             let record = backend.store.snapshot.service(id)
         else { throw APIError(500, "ServiceID \"\(serviceID)\" does not exist") }
-        try authority.require(Access(.write, .service, record.definition.name.text))
+        try authority.requireAtAgent(Access(.write, .service, record.definition.name.text))
         try await change(id, "check of service \(id) registered over Consul's API") { definition in
             definition.checks.removeAll { $0.id == check.id }
             definition.checks.append(check)
@@ -107,11 +107,11 @@ package struct AgentCheckEndpoints: EndpointGroup {
             instance.parent == nil && instance.checks.contains { $0.id == id }
         }
         guard let owner else {
-            try authority.require(Access(.write, .node, backend.node.name.text))
+            try authority.requireAtAgent(Access(.write, .node, backend.node.name.text))
             _ = try await backend.removeNodeCheck(id)
             return .done
         }
-        try authority.require(Access(.write, .service, owner.definition.name.text))
+        try authority.requireAtAgent(Access(.write, .service, owner.definition.name.text))
         try await change(owner.definition.id, "check \(id) deregistered over Consul's API") {
             let (service, count) = ($0.id, $0.checks.count)
             $0.checks = $0.checks.enumerated().filter { index, check in
@@ -133,9 +133,9 @@ package struct AgentCheckEndpoints: EndpointGroup {
             instance.checks.contains { $0.id == id }
         }
         if let owner {
-            try authority.require(Access(.write, .service, owner.definition.name.text))
+            try authority.requireAtAgent(Access(.write, .service, owner.definition.name.text))
         } else {
-            try authority.require(Access(.write, .node, backend.node.name.text))
+            try authority.requireAtAgent(Access(.write, .node, backend.node.name.text))
         }
         do {
             try await backend.report(check: id, status, output ?? request.query["note"] ?? "")

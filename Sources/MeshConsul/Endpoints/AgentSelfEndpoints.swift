@@ -14,6 +14,7 @@ package struct AgentSelfEndpoints: EndpointGroup {
         [
             Endpoint("/v1/agent/self", ["GET": own]),
             Endpoint("/v1/agent/members", ["GET": members]),
+            Endpoint("/v1/agent/metrics", ["GET": metrics]),
         ]
     }
 

@@ -147,7 +147,7 @@ package struct AgentServiceEndpoints: EndpointGroup {
     @concurrent private func register(_ request: APIRequest) async throws -> APIResponse {
         let authority = try await access.authority(of: request.token)
         let definition = try ServiceDecoding.service(request)
-        try authority.require(Access(.write, .service, definition.name.text))
+        try authority.requireAtAgent(Access(.write, .service, definition.name.text))
         let replaces = request.query["replace-existing-checks"].map { $0 != "false" } ?? false
         try await backend.store.write { draft in
             var definition = definition
@@ -168,7 +168,7 @@ package struct AgentServiceEndpoints: EndpointGroup {
         guard let id = try? ServiceID(request.tail),
             let record = backend.store.snapshot.service(id)
         else { return .done }
-        try authority.require(Access(.write, .service, record.definition.name.text))
+        try authority.requireAtAgent(Access(.write, .service, record.definition.name.text))
         try await backend.store.write { try $0.removeService(id) }
         await backend.settle("service \(id) deregistered over Consul's API")
         return .done
@@ -186,7 +186,7 @@ package struct AgentServiceEndpoints: EndpointGroup {
         guard let id = try? ServiceID(request.tail),
             let record = backend.store.snapshot.service(id)
         else { throw APIError(404, "No service registered with ID \"\(request.tail)\"") }
-        try authority.require(Access(.write, .service, record.definition.name.text))
+        try authority.requireAtAgent(Access(.write, .service, record.definition.name.text))
         let reason = request.query["reason"].nonEmpty ?? Self.usualReason
         try await backend.store.write { draft in
             guard var definition = draft.state.service(id)?.definition else { return }

@@ -192,7 +192,8 @@ struct ChainOverrides: Sendable {
                         .init($0.key, $0.value.json($0.key))
                     }
                 ),
-                "Targets": .map(chain.targets.mapValues { $0.json(in: domain) }),
+                "Targets": .map(
+                    chain.targets.mapValues { $0.json(in: domain, seenFrom: chain.datacenter) }),
             ])
         }
     }
@@ -258,12 +259,13 @@ extension ServiceRouter.Route {
 }
 
 extension DiscoveryChain.Target {
-    fileprivate func json(in domain: TrustDomain) -> JSON {
+    /// Only ways to other datacenters lead through gateways, so only they name one.
+    fileprivate func json(in domain: TrustDomain, seenFrom own: DatacenterName) -> JSON {
         .members([
             "ID": .string(id), "Service": .string(service.text),
             "ServiceSubset": subsetName.map { .string($0.text) }, "Namespace": "default",
             "Datacenter": .string(datacenter.text),
-            "MeshGateway": meshGateway == .inherit
+            "MeshGateway": meshGateway == .inherit || datacenter == own
                 ? [:] : ["Mode": .string(meshGateway.rawValue)],
             "Subset": subset.json, "External": externalSNI.isEmpty ? nil : true,
             "SNI": .string(sni(in: domain)), "Name": .string(name(in: domain)),

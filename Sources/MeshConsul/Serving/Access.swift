@@ -40,6 +40,13 @@ extension Authority {
     package func require(_ access: Access) throws {
         guard allows(access) else { throw APIError.permissionDenied }
     }
+
+    /// The same where the agent itself looks: it says what is missing.
+    func requireAtAgent(_ access: Access) throws {
+        guard !allows(access) else { return }
+        throw APIError(
+            403, "Permission denied: Missing \(access.resource):\(access.kind) on \(access.name)")
+    }
 }
 
 /// Everything is allowed, with any token: how a node is without access control.
