@@ -21,7 +21,7 @@ enum request_flag {
     REQUEST_L4 = 1,
     REQUEST_REUSED = 2,        /* its upstream connection came from the pool */
     REQUEST_SENT = 4,          /* the head went to the upstream */
-    REQUEST_BODY_SENT = 8,     /* so did some of the body */
+    REQUEST_BODY_SENT = 8,     /* so did some of the body: see REQUEST_BODY_KEPT */
     REQUEST_BODY_DONE = 16,    /* the request body is complete */
     REQUEST_ANSWERED = 32,     /* a final response head went to the client */
     REQUEST_ANSWER_DONE = 64,  /* the response is complete */
@@ -49,6 +49,18 @@ enum request_flag {
     REQUEST_GRPC = 268435456,     /* its client speaks gRPC */
     REQUEST_IDLES = 536870912,    /* it ends when nothing moves for so long: `idle` */
 };
+
+/* The sum is that of 30 bits only where no two are the same. */
+_Static_assert((uint64_t)REQUEST_L4 + REQUEST_REUSED + REQUEST_SENT + REQUEST_BODY_SENT +
+                       REQUEST_BODY_DONE + REQUEST_ANSWERED + REQUEST_ANSWER_DONE +
+                       REQUEST_CLOSE_DOWN + REQUEST_CLOSE_UP + REQUEST_HTTP10 + REQUEST_CHUNK_DOWN +
+                       REQUEST_UPGRADE + REQUEST_TUNNEL + REQUEST_CHUNK_UP + REQUEST_TIMED_OUT +
+                       REQUEST_INTERIM + REQUEST_CLIENT + REQUEST_TRACED + REQUEST_TRACE_BEGUN +
+                       REQUEST_RETRIES + REQUEST_QUEUED + REQUEST_WATCHED + REQUEST_BODY_BOUND +
+                       REQUEST_SPARED + REQUEST_SPANS + REQUEST_BODY_KEPT + REQUEST_MIRROR +
+                       REQUEST_HASHED ==
+                   (1u << 28) - 1,
+               "every flag has a bit of its own");
 
 struct record;
 
