@@ -280,6 +280,14 @@ bool h2_block_add(struct h2_session *session, nghttp2_rcbuf *name, nghttp2_rcbuf
     return true;
 }
 
+/* An answer before the answer: it has no body (RFC 9110 15.2), whatever follows it. */
+static bool is_interim(const struct h2_block *block)
+{
+    struct bytes status = pseudo(block, H2_PSEUDO_STATUS);
+
+    return status.len > 0 && status.ptr[0] == '1';
+}
+
 struct h2_message h2_block_close(struct h2_session *session, bool end)
 {
     struct h2_block *block = session->block;
@@ -296,7 +304,7 @@ struct h2_message h2_block_close(struct h2_session *session, bool end)
     }
     if (block->part == H2_HEAD) {
         message.empty = !end && block->empty;
-        message.chunked = !end && !block->length && !block->connects;
+        message.chunked = !end && !block->length && !block->connects && !is_interim(block);
         if (message.chunked) {
             PUT(block, "transfer-encoding: chunked\r\n");
         }

@@ -157,6 +157,7 @@ static void mux_message(void *context, void *user, const struct h2_message *mess
         conn_close(proxy, conn, true);
         return;
     } else if (message->part == H2_HEAD) {
+        stream->flags &= ~(uint32_t)STREAM_CHUNKED; /* as an interim head may have left it */
         stream->flags |= message->chunked ? (uint32_t)STREAM_CHUNKED : 0;
         stream->flags |= message->end ? (uint32_t)STREAM_WHOLE : 0;
         if (message->empty) {

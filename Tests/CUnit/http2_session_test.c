@@ -203,6 +203,29 @@ TEST(h2_names_that_most_heads_have_and_those_beside_them)
     }
 }
 
+/* What the head before says of a body would be believed of the one that has it. */
+TEST(h2_interim_heads_have_no_body)
+{
+    struct pair pair = pair_open();
+    struct kit_stream *client = ask(&pair, TEXT("GET / HTTP/1.1\r\nhost: a\r\n\r\n"), NULL);
+    struct kit_stream *server = &pair.server->streams[0];
+
+    kit_exchange(pair.client, pair.server, SIZE_MAX);
+    CHECK(h2_answer(pair.server->session, server->id,
+                    TEXT("HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n"), false));
+    kit_exchange(pair.client, pair.server, SIZE_MAX);
+    CHECK_STRING(client->head, "HTTP/1.1 103 \r\nlink: x\r\n\r\n");
+    CHECK(!client->chunked);
+    server->send = "answer";
+    CHECK(h2_answer(pair.server->session, server->id,
+                    TEXT("HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\n"), false));
+    kit_exchange(pair.client, pair.server, SIZE_MAX);
+    CHECK_STRING(client->head, "HTTP/1.1 200 \r\ncontent-length: 6\r\n\r\n");
+    CHECK(!client->chunked);
+    CHECK_STRING(client->body, "answer");
+    pair_close(&pair);
+}
+
 TEST(h2_reset_is_told_with_its_code)
 {
     struct pair pair = pair_open();
