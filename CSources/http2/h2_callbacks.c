@@ -131,7 +131,11 @@ static int on_headers(struct h2_session *session, const nghttp2_frame *frame)
     if (session->block == NULL || session->block->stream != id) {
         return 0;
     }
-    stream = opens ? session->owner->opened(session->context, id) : stream_of(session, id);
+    if (opens && session->said_last && id > session->said) {
+        stream = NULL; /* GOAWAY, which is on its way, says that it was not looked at */
+    } else {
+        stream = opens ? session->owner->opened(session->context, id) : stream_of(session, id);
+    }
     if (opens && stream == NULL) {
         h2_block_drop(session);
         h2_reset(session, id, H2_REFUSED_STREAM);

@@ -80,11 +80,13 @@ struct h2_session {
     size_t emitted; /* in this h2_send() */
     bool server;
     bool secure;
-    bool settled;     /* the peer's settings came */
-    bool angry;       /* the guard has had enough */
-    bool finished;    /* nothing that comes is looked at any more */
-    bool ended;       /* ... and the peer was told so */
-    bool left;        /* the peer was told which stream was the last */
+    bool settled;   /* the peer's settings came */
+    bool angry;     /* the guard has had enough */
+    bool finished;  /* nothing that comes is looked at any more */
+    bool ended;     /* ... and the peer was told so */
+    bool left;      /* the peer was told which stream was the last */
+    bool said_last; /* GOAWAY was submitted: `said` is the last stream that is served */
+    int32_t said;
     uint8_t fault;    /* enum h2_code: why a callback stopped the library */
     int32_t known_id; /* a stream that is open, 0: none is kept in mind ... */
     void *known;      /* ... and what its owner attached */

@@ -304,8 +304,9 @@ void h2_leave(struct h2_session *session, bool final)
     if (!final && session->server) {
         (void)nghttp2_submit_shutdown_notice(session->library);
     } else {
-        (void)nghttp2_submit_goaway(session->library, NGHTTP2_FLAG_NONE,
-                                    nghttp2_session_get_last_proc_stream_id(session->library),
+        session->said = nghttp2_session_get_last_proc_stream_id(session->library);
+        session->said_last = true;
+        (void)nghttp2_submit_goaway(session->library, NGHTTP2_FLAG_NONE, session->said,
                                     NGHTTP2_NO_ERROR, NULL, 0);
     }
 }

@@ -258,6 +258,28 @@ TEST(h2_leave_serves_what_is_on_its_way)
     pair_close(&pair);
 }
 
+/* What comes between the decision and its frame was not looked at, as the frame will say. */
+TEST(h2_streams_behind_the_last_are_refused)
+{
+    struct pair pair = pair_open();
+    struct kit_stream *first = ask(&pair, TEXT("GET /1 HTTP/1.1\r\nhost: a\r\n\r\n"), NULL);
+    struct kit_stream *second;
+
+    kit_exchange(pair.client, pair.server, SIZE_MAX);
+    second = ask(&pair, TEXT("POST /2 HTTP/1.1\r\nhost: a\r\n\r\n"), NULL);
+    h2_leave(pair.server->session, true);
+    CHECK(h2_answer(pair.server->session, first->id, TEXT("HTTP/1.1 204 \r\n\r\n"), true));
+    (void)h2_send(pair.client->session, SIZE_MAX);
+    kit_feed(pair.server, bytes_of(pair.client->out, pair.client->out_length));
+    pair.client->out_length = 0;
+    CHECK_UINT(pair.server->opened, 1);
+    kit_exchange(pair.client, pair.server, SIZE_MAX);
+    CHECK_STRING(first->head, "HTTP/1.1 204 \r\n\r\n");
+    CHECK(second->closed && second->code == H2_REFUSED_STREAM);
+    CHECK_UINT(pair.server->opened, 1);
+    pair_close(&pair);
+}
+
 /* --- limits --- */
 
 static uint16_t refusal_of(uint32_t fields, size_t value)
