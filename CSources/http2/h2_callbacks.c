@@ -233,6 +233,8 @@ static int on_sent(nghttp2_session *library, const nghttp2_frame *frame, void *c
         break;
     case NGHTTP2_HEADERS:
         h2_guard_repay(&session->guard, &session->limits, end ? 1 : 0);
+        session->asked =
+            frame->hd.stream_id > session->asked ? frame->hd.stream_id : session->asked;
         break;
     case NGHTTP2_RST_STREAM:
         session->reset[session->resets % H2_RESETS] = frame->hd.stream_id;

@@ -87,6 +87,7 @@ struct h2_session {
     bool left;      /* the peer was told which stream was the last */
     bool said_last; /* GOAWAY was submitted: `said` is the last stream that is served */
     int32_t said;
+    int32_t asked;    /* client: the last request that was sent; others wait for their turn */
     uint8_t fault;    /* enum h2_code: why a callback stopped the library */
     int32_t known_id; /* a stream that is open, 0: none is kept in mind ... */
     void *known;      /* ... and what its owner attached */

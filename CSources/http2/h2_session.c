@@ -155,13 +155,15 @@ bool h2_receive(struct h2_session *session, struct bytes in, uint64_t now_ms)
     return !session->finished && !session->ended;
 }
 
-/* Streams that nobody wants any more, unless they have ended by themselves in the meantime. */
+/* Streams that nobody wants any more, unless they have ended by themselves in the meantime. What
+ * still waits for its turn is no stream yet, and would be asked with a body that is no more. */
 static void h2_give_up(struct h2_session *session)
 {
     for (uint32_t i = 0; i < session->abandoned_count; i++) {
         int32_t id = session->abandoned[i].id;
 
-        if (nghttp2_session_find_stream(session->library, id) != NULL) {
+        if ((!session->server && id > session->asked) ||
+            nghttp2_session_find_stream(session->library, id) != NULL) {
             h2_reset(session, id, (enum h2_code)session->abandoned[i].code);
         }
     }

@@ -280,6 +280,28 @@ TEST(h2_streams_behind_the_last_are_refused)
     pair_close(&pair);
 }
 
+/* Until the peer's settings come one request is sent; whoever gives another up must not be asked
+ * for its body later. */
+TEST(h2_requests_that_wait_can_be_given_up)
+{
+    struct pair pair = {side_of(false), side_of(true)};
+    struct kit_stream *first = ask(&pair, TEXT("GET /1 HTTP/1.1\r\nhost: a\r\n\r\n"), NULL);
+    struct kit_stream *second = ask(&pair, TEXT("POST /2 HTTP/1.1\r\nhost: a\r\n\r\n"), "question");
+    struct kit_stream *third = ask(&pair, TEXT("GET /3 HTTP/1.1\r\nhost: a\r\n\r\n"), NULL);
+
+    (void)h2_send(pair.client->session, SIZE_MAX);
+    kit_feed(pair.server, bytes_of(pair.client->out, pair.client->out_length));
+    h2_abandon(pair.client->session, second->id, H2_CANCEL);
+    second->send = NULL; /* whoever asks for it crashes */
+    kit_exchange(pair.client, pair.server, SIZE_MAX);
+    CHECK_UINT(pair.server->opened, 2);
+    CHECK_STRING(pair.server->streams[0].head, "GET /1 HTTP/1.1\r\nhost: a\r\n\r\n");
+    CHECK_STRING(pair.server->streams[1].head, "GET /3 HTTP/1.1\r\nhost: a\r\n\r\n");
+    CHECK(!second->closed && second->sent == 0);
+    CHECK(first->id > 0 && third->id > second->id);
+    pair_close(&pair);
+}
+
 /* --- limits --- */
 
 static uint16_t refusal_of(uint32_t fields, size_t value)
