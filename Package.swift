@@ -170,6 +170,12 @@ let swiftTargets: [Target] = [
             .product(name: "NIOSSL", package: "swift-nio-ssl"),
         ]),
     swiftRoom("MeshHealth", ["MeshModel", "MeshTelemetry", "MeshClient"]),
+    swiftRoom(
+        "MeshSidecar",
+        [
+            "MeshModel", "MeshConfig", "MeshDiscovery", "MeshIdentity", "MeshClient", "MeshHealth",
+            "MeshTelemetry",
+        ]),
     swiftRoom("MeshProcess", ["MeshModel", "MeshTelemetry", "CMeshShm"]),
     swiftRoom(
         "MeshHTTP",
@@ -193,7 +199,7 @@ let swiftTargets: [Target] = [
             "MeshModel", "MeshConfig", "MeshTelemetry", "MeshAuthz", "MeshDiscovery",
             "MeshIdentity", "MeshStore", "MeshTables", "MeshWorkers", "MeshClient", "MeshHealth",
             "MeshProcess", "MeshAdmin", "MeshAdminAPI", "MeshHTTP", "MeshRegex", "MeshFilter",
-            "MeshLanes", "MeshConsul", "MeshDNS", argumentParser,
+            "MeshLanes", "MeshConsul", "MeshDNS", "MeshSidecar", argumentParser,
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             .product(name: "UnixSignals", package: "swift-service-lifecycle"),
         ],
@@ -238,13 +244,16 @@ let swiftTargets: [Target] = [
         dependencies: ["meshctl", "MeshAdmin", "MeshAdminAPI", "MeshClient", "MeshModel"],
         swiftSettings: swiftSettings),
     swiftTests("MeshModel"),
+    swiftTests(
+        "MeshSidecar",
+        ["MeshModel", "MeshDiscovery", "MeshIdentity", "MeshClient", "MeshTelemetry"]),
     swiftTests("MeshHealth", ["MeshModel", "MeshTelemetry"]),
     .testTarget(
         name: "ControlplaneTests",
         dependencies: [
             "controlplane", "MeshModel", "MeshConfig", "MeshIdentity", "MeshStore", "MeshTables",
-            "MeshHealth", "MeshWorkers", "MeshTelemetry", "MeshAdminAPI",
-            "CMeshABI", "CMeshShm",
+            "MeshHealth", "MeshWorkers", "MeshTelemetry", "MeshAdminAPI", "MeshSidecar",
+            "MeshDiscovery", "CMeshABI", "CMeshShm",
         ], swiftSettings: swiftSettings),
     swiftTests("MeshConfig", ["MeshModel"]),
     swiftTests("MeshAuthz", ["MeshModel"]),

@@ -23,10 +23,21 @@ package struct OutboundRequest: Sendable {
     /// How a server's certificate is judged.
     package enum Trust: Sendable, Equatable {
         case system
-        /// By the roots in this PEM file only.
+        /// By the roots in this PEM file, or in the files of this folder, only.
         case roots(file: String)
         /// Not at all: for health checks that say so.
         case none
+    }
+
+    /// What proves to a server who asks: PEM files.
+    package struct ClientCertificate: Sendable, Equatable {
+        package var certificateFile: String
+        package var keyFile: String
+
+        package init(certificateFile: String, keyFile: String) {
+            self.certificateFile = certificateFile
+            self.keyFile = keyFile
+        }
     }
 
     package var method: String
@@ -42,6 +53,7 @@ package struct OutboundRequest: Sendable {
     package var trust: Trust
     /// The name that the server's certificate must carry, when it is not the URL's host.
     package var tlsServerName: String?
+    package var clientCertificate: ClientCertificate?
 
     package init(
         _ method: String = "GET", url: String, headers: [(String, String)] = [],

@@ -12,8 +12,11 @@ import NIOSSL
 package final class OutboundHTTP: Sendable {
     private let client: HTTPClient
 
-    package init() {
-        client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: Self.configuration())
+    /// `connectionsPerHost` are kept to one host at a time; further requests wait for one of them.
+    package init(connectionsPerHost: Int = 8) {
+        var configuration = Self.configuration()
+        configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = connectionsPerHost
+        client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
     }
 
     /// Closes idle connections and fails requests under way.
@@ -96,16 +99,38 @@ package final class OutboundHTTP: Sendable {
         prepared.method = HTTPMethod(rawValue: request.method)
         for (name, value) in request.headers { prepared.headers.add(name: name, value: value) }
         if let body = request.body { prepared.body = .bytes(ByteBuffer(bytes: body)) }
-        if request.trust != .system {
+        if request.trust != .system || request.clientCertificate != nil {
             var tls = TLSConfiguration.makeClientConfiguration()
             switch request.trust {
             case .system: break
             case .roots(let file): tls.trustRoots = .file(file)
             case .none: tls.certificateVerification = .none
             }
+            if let files = request.clientCertificate { try present(files, &tls) }
             prepared.tlsConfiguration = tls
         }
         return prepared
+    }
+
+    /// The files are read for every request, so that one that was replaced counts from the next.
+    private static func present(
+        _ files: OutboundRequest.ClientCertificate, _ tls: inout TLSConfiguration
+    ) throws {
+        do {
+            tls.certificateChain = try NIOSSLCertificate.fromPEMFile(files.certificateFile)
+                .map { .certificate($0) }
+        } catch {
+            throw MeshError(
+                .invalid, "the client certificate \(files.certificateFile) cannot be read",
+                cause: error)
+        }
+        do {
+            tls.privateKey = .privateKey(try NIOSSLPrivateKey(file: files.keyFile, format: .pem))
+        } catch {
+            throw MeshError(
+                .invalid, "the key \(files.keyFile) of the client certificate cannot be read",
+                cause: error)
+        }
     }
 
     /// RFC 9110 §5.6.2.

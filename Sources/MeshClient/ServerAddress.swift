@@ -37,7 +37,7 @@ package enum ServerAddress: Sendable, Equatable {
     }
 
     /// The URL of a path, which begins with a slash and is encoded already.
-    func url(path: String) throws -> String {
+    package func url(path: String) throws -> String {
         guard path.hasPrefix("/") else {
             throw MeshError(.invalid, "\(path) is not a path: it begins with a slash")
         }
@@ -72,7 +72,7 @@ package enum URLPath {
     }
 
     /// Everything but the unreserved characters of RFC 3986 as percent escapes.
-    static func encoded(_ text: String) -> String {
+    package static func encoded(_ text: String) -> String {
         let digits = Array("0123456789ABCDEF".utf8)
         var out: [UInt8] = []
         for byte in text.utf8 {

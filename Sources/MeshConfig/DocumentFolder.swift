@@ -6,6 +6,11 @@ package struct Documents<Value: Sendable & Hashable>: Sendable {
     package var values: [Owned<Value>]
     package var problems: [Problem]
 
+    package init(values: [Owned<Value>], problems: [Problem]) {
+        self.values = values
+        self.problems = problems
+    }
+
     /// Whether everything that was read is sound.
     package var isSound: Bool { !problems.contains { $0.severity == .error } }
 

@@ -3,7 +3,9 @@ package import MeshModel
 /// What config entries can say and the data plane of this version cannot do. It is refused with the
 /// entry's name, never left out silently.
 package enum ChainSupport {
-    static func problems(of chain: DiscoveryChain) -> [Problem] {
+    static func problems(
+        of chain: DiscoveryChain, reachesDatacenters: Bool = false
+    ) -> [Problem] {
         var found: [String] = []
         for (_, node) in chain.nodes.sorted(by: { $0.key < $1.key }) {
             switch node {
@@ -17,7 +19,7 @@ package enum ChainSupport {
             }
         }
         for (_, target) in chain.targets.sorted(by: { $0.key < $1.key }) {
-            found += problems(of: target, chain)
+            found += problems(of: target, chain, reachesDatacenters: reachesDatacenters)
         }
         return found.map(problem)
     }
@@ -83,10 +85,10 @@ package enum ChainSupport {
     }
 
     private static func problems(
-        of target: DiscoveryChain.Target, _ chain: DiscoveryChain
+        of target: DiscoveryChain.Target, _ chain: DiscoveryChain, reachesDatacenters: Bool
     ) -> [String] {
         var found: [String] = []
-        if target.datacenter != chain.datacenter {
+        if target.datacenter != chain.datacenter, !reachesDatacenters {
             found.append(
                 "the chain of \"\(chain.service)\" leads to datacenter \"\(target.datacenter)\"")
         }

@@ -69,7 +69,8 @@ package struct ChainTraffic: Hashable, Sendable {
         problems = ChainSupport.problems(ofPlain: target)
     }
 
-    package init(_ chain: DiscoveryChain) {
+    /// `reachesDatacenters`: whoever runs the chain knows instances in other ones.
+    package init(_ chain: DiscoveryChain, reachesDatacenters: Bool = false) {
         serviceProtocol = chain.serviceProtocol
         routes = []
         problems = []
@@ -101,7 +102,7 @@ package struct ChainTraffic: Hashable, Sendable {
                     number: 0)
             ]
         }
-        problems = ChainSupport.problems(of: chain)
+        problems = ChainSupport.problems(of: chain, reachesDatacenters: reachesDatacenters)
     }
 
     private static func shares(of key: String, _ chain: DiscoveryChain) -> [Share] {

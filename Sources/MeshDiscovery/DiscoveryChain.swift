@@ -22,10 +22,29 @@ package struct DiscoveryChain: Hashable, Sendable {
         case resolver(Resolver)
     }
 
+    package init(
+        service: ServiceName, datacenter: DatacenterName, serviceProtocol: ServiceProtocol,
+        start: String, nodes: [String: Node], targets: [String: Target],
+        meta: [String: String] = [:]
+    ) {
+        self.service = service
+        self.datacenter = datacenter
+        self.serviceProtocol = serviceProtocol
+        self.start = start
+        self.nodes = nodes
+        self.targets = targets
+        self.meta = meta
+    }
+
     /// A route of a router. The last one, without a definition of anybody's, takes what is left.
     package struct Route: Hashable, Sendable {
         package var definition: ServiceRouter.Route
         package var next: String
+
+        package init(definition: ServiceRouter.Route, next: String) {
+            self.definition = definition
+            self.next = next
+        }
     }
 
     /// A part of the traffic of a splitter.
@@ -34,6 +53,12 @@ package struct DiscoveryChain: Hashable, Sendable {
         package var weight: Int
         package var definition: ServiceSplitter.Split
         package var next: String
+
+        package init(weight: Int, definition: ServiceSplitter.Split, next: String) {
+            self.weight = weight
+            self.definition = definition
+            self.next = next
+        }
     }
 
     package struct Resolver: Hashable, Sendable {
@@ -47,6 +72,22 @@ package struct DiscoveryChain: Hashable, Sendable {
         package var failover: [String]
         package var failoverPolicy: FailoverPolicy?
         package var prioritizeByLocality: LocalityPriority?
+
+        package init(
+            target: String, isDefault: Bool, connectTimeout: MeshDuration,
+            requestTimeout: MeshDuration? = nil, loadBalancer: LoadBalancer? = nil,
+            failover: [String] = [], failoverPolicy: FailoverPolicy? = nil,
+            prioritizeByLocality: LocalityPriority? = nil
+        ) {
+            self.target = target
+            self.isDefault = isDefault
+            self.connectTimeout = connectTimeout
+            self.requestTimeout = requestTimeout
+            self.loadBalancer = loadBalancer
+            self.failover = failover
+            self.failoverPolicy = failoverPolicy
+            self.prioritizeByLocality = prioritizeByLocality
+        }
     }
 
     /// Instances of one service, all or a subset, in one datacenter.
@@ -60,6 +101,22 @@ package struct DiscoveryChain: Hashable, Sendable {
         package var meshGateway: MeshGatewayMode
         /// The server name of a service outside the mesh; empty for services of the mesh.
         package var externalSNI: String
+
+        package init(
+            id: String, service: ServiceName, subsetName: SubsetName? = nil,
+            subset: ServiceResolver.Subset = ServiceResolver.Subset(), datacenter: DatacenterName,
+            connectTimeout: MeshDuration, meshGateway: MeshGatewayMode = .inherit,
+            externalSNI: String = ""
+        ) {
+            self.id = id
+            self.service = service
+            self.subsetName = subsetName
+            self.subset = subset
+            self.datacenter = datacenter
+            self.connectTimeout = connectTimeout
+            self.meshGateway = meshGateway
+            self.externalSNI = externalSNI
+        }
 
         /// `[<subset>.]<service>.default.<datacenter>`.
         static func id(
@@ -76,7 +133,7 @@ package struct DiscoveryChain: Hashable, Sendable {
 
         /// `[<subset>.]<service>.default.<datacenter>.internal.<trust domain>`.
         package func name(in trustDomain: TrustDomain) -> String {
-            "\(id).internal.\(trustDomain.text)"
+            "\(Self.id(of: service, subsetName, in: datacenter)).internal.\(trustDomain.text)"
         }
     }
 

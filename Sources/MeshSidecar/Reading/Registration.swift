@@ -1,0 +1,107 @@
+package import MeshModel
+
+/// What an agent knows about the proxy that this process is.
+package struct Registration: Sendable, Equatable {
+    /// The proxy as it listens: its address is what is bound, not what others dial.
+    package var definition: ServiceDefinition
+    /// The service that the proxy stands in front of.
+    package var service: ServiceName
+    /// What the service speaks, where the agent has put that into the proxy's options.
+    package var protocolName: ServiceProtocol?
+    /// What is wrong with parts of it: these are left out.
+    package var problems: [String] = []
+
+    package init(
+        definition: ServiceDefinition, service: ServiceName,
+        protocolName: ServiceProtocol? = nil
+    ) {
+        self.definition = definition
+        self.service = service
+        self.protocolName = protocolName
+    }
+
+    package var upstreams: [UpstreamDefinition] { definition.proxy?.upstreams ?? [] }
+
+    /// Reads `/v1/agent/service/<id>`.
+    package init(_ json: AgentJSON) throws {
+        let id = try ServiceID(try json.need("ID"))
+        let kind = json.text("Kind") ?? ""
+        guard kind == ServiceKind.connectProxy.rawValue, let proxy = json["Proxy"] else {
+            throw MeshError(
+                .invalid,
+                "\(id) is no proxy but a \(kind.isEmpty ? "service" : kind): give the id of a "
+                    + "service of kind connect-proxy, or --sidecar-for \(id)")
+        }
+        let service = try ServiceName(try proxy.need("DestinationServiceName"))
+        let config = proxy["Config"]
+        // The built-in proxy listens where it is registered; Envoy's options say otherwise.
+        let host = config?.text("bind_address") ?? json.text("Address") ?? "0.0.0.0"
+        let port = try config?.port("bind_port") ?? json.port("Port") ?? 0
+        self.init(
+            definition: ServiceDefinition(
+                name: try ServiceName(try json.need("Service")), id: id, kind: .connectProxy,
+                address: host, port: port,
+                tags: json.items("Tags").compactMap(\.value.string), meta: json.texts("Meta")),
+            service: service,
+            protocolName: config?.text("protocol").map { ServiceProtocol(consul: $0) })
+        definition.proxy = try read(proxy)
+    }
+
+    private mutating func read(_ proxy: AgentJSON) throws -> ProxyDefinition {
+        var definition = ProxyDefinition(
+            destinationServiceName: service,
+            destinationServiceID: try proxy.text("DestinationServiceID").map { try ServiceID($0) },
+            localServiceAddress: proxy.text("LocalServiceAddress") ?? "127.0.0.1",
+            localServicePort: try proxy.port("LocalServicePort"),
+            localServiceSocketPath: proxy.text("LocalServiceSocketPath"))
+        if case .object(let members)? = proxy["Config"]?.value { definition.config = members }
+        if let mode = proxy.text("Mode"), mode != "direct" {
+            problems.append("proxy mode \(mode) is not done: the proxy is a direct one")
+        }
+        for upstream in proxy.items("Upstreams") {
+            do {
+                definition.upstreams.append(try Self.upstream(upstream))
+            } catch {
+                problems.append("\(upstream.subject): \(error)")
+            }
+        }
+        return definition
+    }
+
+    private static func upstream(_ json: AgentJSON) throws -> UpstreamDefinition {
+        if let peer = json.text("DestinationPeer") {
+            throw MeshError(.invalid, "peer \(peer) is not connected")
+        }
+        for key in ["DestinationNamespace", "DestinationPartition"] {
+            guard let name = json.text(key), name != "default" else { continue }
+            throw MeshError(.invalid, "\(key) \(name): only default is known")
+        }
+        let type = json.text("DestinationType") ?? "service"
+        guard let type = UpstreamDefinition.DestinationType(rawValue: type) else {
+            throw MeshError(.invalid, "DestinationType \(type) is not known")
+        }
+        var config: [String: DataValue] = [:]
+        if case .object(let members)? = json["Config"]?.value { config = members }
+        let upstream = UpstreamDefinition(
+            destinationName: try ServiceName(try json.need("DestinationName")),
+            destinationType: type,
+            datacenter: try json.text("Datacenter").map { try DatacenterName($0) },
+            localBindAddress: json.text("LocalBindAddress") ?? "127.0.0.1",
+            localBindPort: try json.port("LocalBindPort") ?? 0,
+            localBindSocketPath: json.text("LocalBindSocketPath"),
+            localBindSocketMode: json.text("LocalBindSocketMode"),
+            meshGatewayMode: json["MeshGateway"]?.text("Mode"), config: config)
+        // A newer Consul has upstreams without a listener of their own, as defaults of others.
+        if let problem = upstream.problems().first {
+            throw MeshError(.invalid, problem.message)
+        }
+        return upstream
+    }
+}
+
+extension ServiceProtocol {
+    /// What Consul writes; anything but the HTTP ones is bytes to a proxy.
+    package init(consul text: String) {
+        self = ServiceProtocol(rawValue: text.lowercased()) ?? .tcp
+    }
+}

@@ -1,0 +1,341 @@
+import MeshDiscovery
+import MeshModel
+import MeshSidecar
+import Testing
+
+/// The mirror against an agent that says what the test wants.
+@Suite(.timeLimit(.minutes(5))) struct MirrorTests {
+    private struct Stuck: Error {}
+
+    private func pauses() -> AgentMirror.Pauses {
+        var pauses = AgentMirror.Pauses()
+        pauses.presence = .milliseconds(20)
+        pauses.query = .milliseconds(20)
+        pauses.policy = .milliseconds(50)
+        return pauses
+    }
+
+    /// Runs a mirror of `web-sidecar-proxy` while `body` looks at it.
+    private func mirror(
+        _ agent: FakeAgent, isL4: Bool = false, as proxy: MirrorState.Proxy? = nil,
+        _ body: (AgentMirror) async throws -> Void
+    ) async throws {
+        let mirror = AgentMirror(agent, isL4: isL4, pauses: pauses(), log: silent)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                await mirror.run(as: proxy ?? .registered("web-sidecar-proxy")) {}
+            }
+            try await body(mirror)
+            group.cancelAll()
+        }
+    }
+
+    private func wait(
+        _ mirror: AgentMirror, _ condition: (MeshView?, [String]) -> Bool
+    ) async throws {
+        for _ in 0..<12_000 {
+            if condition(await mirror.view, await mirror.problems) { return }
+            try await Task.sleep(for: .milliseconds(5))
+        }
+        Issue.record("it never came to that: \(String(describing: await mirror.problems))")
+        throw Stuck()
+    }
+
+    private func ports(_ view: MeshView?) -> [UInt16] {
+        view?.ways.first??.endpoints.values.flatMap { $0 }.map(\.port) ?? []
+    }
+
+    @Test func everythingIsGathered() async throws {
+        let mesh = try FakeMesh()
+        try await mirror(mesh.agent) { mirror in
+            try await wait(mirror) { view, _ in view != nil }
+            let view = try #require(await mirror.view)
+            #expect(view.service.text == "web")
+            #expect(view.datacenter.text == "dc1")
+            #expect(view.serviceProtocol == .tcp)
+            #expect(view.intentionsDefault == .allow)
+            #expect(ports(view) == [21000])
+            #expect(await mirror.problems.isEmpty)
+        }
+    }
+
+    @Test func changesAreTakenAndNothingIsAskedTwice() async throws {
+        let mesh = try FakeMesh()
+        try await mirror(mesh.agent) { mirror in
+            try await wait(mirror) { view, _ in ports(view) == [21000] }
+            mesh.tellInstances("db", ports: [21000, 21001], index: 7)
+            try await wait(mirror) { view, _ in ports(view) == [21000, 21001] }
+            mesh.tellInstances("db", ports: [], index: 9)
+            try await wait(mirror) { view, _ in ports(view).isEmpty }
+            let asked = mesh.agent.asked.filter { $0.contains("health/connect/db") }
+            #expect(asked.contains { $0.contains("index=1") })
+            #expect(asked.contains { $0.contains("index=7") })
+            #expect(!asked.contains { $0.contains("index=0") })
+            // The first, and after each index one that blocks.
+            #expect(asked.count <= 5)
+        }
+    }
+
+    @Test func anIndexThatGoesBackIsFollowed() async throws {
+        let mesh = try FakeMesh()
+        mesh.tellInstances("db", ports: [21000], index: 500)
+        try await mirror(mesh.agent) { mirror in
+            try await wait(mirror) { view, _ in ports(view) == [21000] }
+            mesh.tellInstances("db", ports: [21009], index: 2)
+            try await wait(mirror) { view, _ in ports(view) == [21009] }
+            mesh.tellInstances("db", ports: [21010], index: 3)
+            try await wait(mirror) { view, _ in ports(view) == [21010] }
+        }
+    }
+
+    @Test func listenersFollowTheRegistration() async throws {
+        let mesh = try FakeMesh()
+        try mesh.tellChain("cache")
+        mesh.tellInstances("cache", ports: [22000])
+        try await mirror(mesh.agent) { mirror in
+            try await wait(mirror) { view, _ in view?.ways.count == 1 }
+            mesh.agent.tell(
+                "/v1/agent/service/web-sidecar-proxy",
+                try FakeMesh.proxy(["cache": 9000, "db": 9191]), index: 2)
+            try await wait(mirror) { view, _ in
+                view?.ways.count == 2 && view?.ways.allSatisfy { $0 != nil } == true
+            }
+            mesh.agent.tell(
+                "/v1/agent/service/web-sidecar-proxy", try FakeMesh.proxy(["cache": 9000]),
+                index: 3)
+            try await wait(mirror) { view, _ in
+                view?.registration.upstreams.map(\.destinationName.text) == ["cache"]
+            }
+        }
+    }
+
+    @Test func anAgentThatIsAwayTakesNothingAway() async throws {
+        let mesh = try FakeMesh()
+        try await mirror(mesh.agent) { mirror in
+            try await wait(mirror) { view, _ in view != nil }
+            mesh.agent.goAway()
+            try await wait(mirror) { _, problems in !problems.isEmpty }
+            let told = try #require(await mirror.problems.first)
+            #expect(told.contains("http://fake:8500"))
+            #expect(told.contains("connection refused"))
+            #expect(told.contains("traffic goes on"))
+            #expect(ports(await mirror.view) == [21000])
+            mesh.tellInstances("db", ports: [21005], index: 3)
+            mesh.agent.comeBack()
+            try await wait(mirror) { view, problems in
+                ports(view) == [21005] && problems.isEmpty
+            }
+        }
+    }
+
+    @Test func anAgentThatIsAwayFromTheStartIsWaitedFor() async throws {
+        let mesh = try FakeMesh()
+        mesh.agent.goAway()
+        try await mirror(mesh.agent) { mirror in
+            try await wait(mirror) { _, problems in
+                problems.first?.contains("nothing is served yet") == true
+            }
+            #expect(await mirror.view == nil)
+            mesh.agent.comeBack()
+            try await wait(mirror) { view, _ in view != nil }
+        }
+    }
+
+    @Test func whatIsRefusedLeavesTheRest() async throws {
+        let mesh = try FakeMesh()
+        mesh.agent.tell(
+            "/v1/discovery-chain/db", .string("Permission denied"), status: 403)
+        try await mirror(mesh.agent) { mirror in
+            try await wait(mirror) { view, problems in
+                view != nil && problems.contains { $0.contains("chain of db") }
+            }
+            #expect(await mirror.view?.ways == [nil])
+        }
+    }
+
+    /// Nobody comes in while the rules are not known, whatever holds without one.
+    @Test func withoutIntentionsNobodyComesIn() async throws {
+        let mesh = try FakeMesh()
+        mesh.agent.tell("/v1/connect/intentions/match", .string("Permission denied"), status: 403)
+        mesh.agent.setPolicy("allow")
+        try await mirror(mesh.agent) { mirror in
+            try await wait(mirror) { view, _ in view != nil }
+            #expect(await mirror.view?.intentionsDefault == .deny)
+        }
+    }
+
+    @Test func nonsenseKeepsWhatWasKnown() async throws {
+        let mesh = try FakeMesh()
+        try await mirror(mesh.agent) { mirror in
+            try await wait(mirror) { view, _ in view != nil }
+            mesh.agent.tell("/v1/health/connect/db", .object(["no": .string("list")]), index: 4)
+            try await wait(mirror) { _, problems in
+                problems.contains { $0.contains("instances of db") }
+            }
+            #expect(ports(await mirror.view) == [21000])
+            mesh.tellInstances("db", ports: [21001], index: 5)
+            try await wait(mirror) { view, problems in
+                ports(view) == [21001] && problems.isEmpty
+            }
+        }
+    }
+
+    @Test func aConsulWithoutChainsHasPlainOnes() async throws {
+        let mesh = try FakeMesh()
+        for name in ["web", "db"] { mesh.agent.forget("/v1/discovery-chain/\(name)") }
+        try await mirror(mesh.agent) { mirror in
+            try await wait(mirror) { view, _ in ports(view) == [21000] }
+        }
+    }
+
+    @Test func l4AsksForChainsOfBytes() async throws {
+        let mesh = try FakeMesh()
+        try mesh.tellChain("web", protocol: "http")
+        try await mirror(mesh.agent, isL4: true) { mirror in
+            try await wait(mirror) { view, _ in view != nil }
+            #expect(mesh.agent.asked.contains("POST /v1/discovery-chain/db"))
+            #expect(await mirror.view?.serviceProtocol == .tcp)
+        }
+    }
+
+    @Test func aGivenProxyNeedsNoRegistration() async throws {
+        let mesh = try FakeMesh()
+        let registration = try Registration(
+            AgentJSON(try FakeMesh.proxy(["db": 9191]), "given"))
+        mesh.agent.forget("/v1/agent/service/web-sidecar-proxy")
+        try await mirror(mesh.agent, as: .given(registration)) { mirror in
+            try await wait(mirror) { view, _ in ports(view) == [21000] }
+            #expect(!mesh.agent.asked.contains { $0.contains("/v1/agent/service/") })
+        }
+    }
+
+    @Test func preparedQueriesArePolled() async throws {
+        let mesh = try FakeMesh()
+        guard case .object(var proxy) = try FakeMesh.proxy([:]),
+            case .object(var inner)? = proxy["Proxy"]
+        else { return }
+        inner["Upstreams"] = .array([
+            .object([
+                "DestinationType": .string("prepared_query"), "DestinationName": .string("near"),
+                "LocalBindPort": .int(9000),
+            ])
+        ])
+        proxy["Proxy"] = .object(inner)
+        mesh.agent.tell("/v1/agent/service/web-sidecar-proxy", .object(proxy))
+        func tell(_ port: Int64) {
+            mesh.agent.tell(
+                "/v1/query/near/execute",
+                .object([
+                    "Service": .string("db"), "Datacenter": .string("dc2"),
+                    "Nodes": .array([
+                        .object([
+                            "Node": .object(["Node": .string("n"), "Address": .string("10.1.1.1")]),
+                            "Service": .object(["ID": .string("db"), "Port": .int(port)]),
+                        ])
+                    ]),
+                ]))
+        }
+        tell(7000)
+        try await mirror(mesh.agent) { mirror in
+            try await wait(mirror) { view, _ in ports(view) == [7000] }
+            let way = await mirror.view?.ways.first
+            #expect(way??.chain.targets.values.map(\.datacenter.text) == ["dc2"])
+            tell(7001)
+            try await wait(mirror) { view, _ in ports(view) == [7001] }
+        }
+    }
+}
+
+/// What holds where no intention covers a call.
+@Suite struct PolicyTests {
+    private func state(
+        intentions: String = "[]", probe: Bool?, policy: String?
+    ) throws -> IntentionAction {
+        let mesh = try FakeMesh()
+        let web = try ServiceName("web")
+        var state = MirrorState()
+        state.start(
+            .given(try Registration(AgentJSON(try FakeMesh.proxy([:]), "given"))))
+        try state.take(
+            .intentions(web),
+            answer(try JSONReader.read(Array("{\"web\":\(intentions)}".utf8)), policy: policy))
+        try state.take(
+            .policy(web),
+            probe.map { answer(.object(["Authorized": .bool($0)])) }
+                ?? answer(.string("Permission denied"), status: 403))
+        _ = mesh
+        return state.intentionsDefault
+    }
+
+    @Test func theProbeDecides() throws {
+        #expect(try state(probe: true, policy: "deny") == .allow)
+        #expect(try state(probe: false, policy: "allow") == .deny)
+    }
+
+    @Test func theHeaderStandsIn() throws {
+        #expect(try state(probe: nil, policy: "allow") == .allow)
+        #expect(try state(probe: nil, policy: nil) == .deny)
+    }
+
+    @Test func permissionsForAllHideIt() throws {
+        let all = """
+            [{"SourceName":"*","DestinationName":"web",
+              "Permissions":[{"Action":"allow","HTTP":{"PathPrefix":"/"}}]}]
+            """
+        #expect(try state(intentions: all, probe: false, policy: "allow") == .allow)
+        #expect(try state(intentions: all, probe: true, policy: "deny") == .deny)
+    }
+}
+
+/// Which proxy stands in front of a service.
+@Suite struct SearchTests {
+    private func agent(_ services: DataValue) -> FakeAgent {
+        let agent = FakeAgent()
+        agent.tell("/v1/agent/services", services)
+        return agent
+    }
+
+    private func proxy(_ id: String, of name: String, _ service: String) -> (String, DataValue) {
+        (
+            id,
+            .object([
+                "ID": .string(id), "Kind": .string("connect-proxy"),
+                "Proxy": .object([
+                    "DestinationServiceName": .string(name),
+                    "DestinationServiceID": .string(service),
+                ]),
+            ])
+        )
+    }
+
+    private func services(_ list: (String, DataValue)...) -> DataValue {
+        .object(Dictionary(uniqueKeysWithValues: list))
+    }
+
+    @Test func byIDBeforeName() async throws {
+        let agent = agent(
+            services(proxy("a", of: "web", "web-1"), proxy("b", of: "other", "web")))
+        #expect(try await SidecarSearch.find("WEB", agent) == "b")
+        #expect(try await SidecarSearch.find("web-1", agent) == "a")
+        #expect(try await SidecarSearch.find("other", agent) == "b")
+    }
+
+    @Test func severalAreToldApart() async throws {
+        let agent = agent(services(proxy("a", of: "web", "w1"), proxy("b", of: "web", "w2")))
+        let error = await #expect(throws: SidecarSearch.Ambiguous.self) {
+            try await SidecarSearch.find("web", agent)
+        }
+        #expect(error?.description.contains("a, b") == true)
+    }
+
+    @Test func nobody() async throws {
+        await #expect(throws: MeshError.self) {
+            try await SidecarSearch.find("web", agent(.object([:])))
+        }
+    }
+
+    @Test func recordedServices() async throws {
+        let agent = agent(try Recorded.json("agent", "agent/services").value)
+        #expect(try await SidecarSearch.find("web-1", agent) == "web-1-sidecar-proxy")
+    }
+}
