@@ -199,7 +199,8 @@ package struct StoreReport: Codable, Sendable, Equatable {
 /// Something that an operator should know and that has not been mended.
 package struct ProblemReport: Codable, Sendable, Equatable {
     package var since: Date
-    /// The part that reports it: `store`, `pipeline`, `dataplane`, `config`, `identity`.
+    /// The part that reports it: `store`, `pipeline`, `dataplane`, `config`, `identity`,
+    /// `agent`.
     package var subsystem: String
     package var message: String
 

@@ -61,6 +61,13 @@ package struct ConfigEntryRecord: Sendable, Hashable {
     package var origin: Origin
     package var createIndex: Index
     package var modifyIndex: Index
+
+    package init(entry: ConfigEntry, origin: Origin, createIndex: Index, modifyIndex: Index) {
+        self.entry = entry
+        self.origin = origin
+        self.createIndex = createIndex
+        self.modifyIndex = modifyIndex
+    }
 }
 
 /// What names an intention: there is at most one for a source and a destination.

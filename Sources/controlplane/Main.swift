@@ -16,7 +16,9 @@ struct ControlPlane: AsyncParsableCommand {
             started; 1 for everything else, with the reason on standard error.
             """,
         version: Version.text,
-        subcommands: [ServerCommand.self, DevCommand.self, ValidateCommand.self],
+        subcommands: [
+            ServerCommand.self, DevCommand.self, SidecarCommand.self, ValidateCommand.self,
+        ],
         defaultSubcommand: ServerCommand.self)
 }
 

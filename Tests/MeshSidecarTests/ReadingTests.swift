@@ -18,7 +18,7 @@ import Testing
         #expect(proxy.config["handshake_timeout_ms"]?.int == 5000)
         #expect(proxy.upstreams.map(\.destinationName.text) == ["db", "nearest-db"])
         #expect(proxy.upstreams.map(\.destinationType) == [.service, .preparedQuery])
-        #expect(proxy.upstreams[0].connectTimeout == .seconds(3))
+        #expect(proxy.upstreams[0].options.connectTimeout == .seconds(3))
     }
 
     @Test func aServiceIsNoProxy() throws {

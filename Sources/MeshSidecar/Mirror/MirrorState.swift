@@ -71,7 +71,7 @@ package struct MirrorState: Sendable {
             upstream.destinationName,
             datacenter: upstream.datacenter == home ? nil : upstream.datacenter,
             overrideProtocol: isL4 ? "tcp" : own?.lowercased(),
-            connectTimeout: upstream.connectTimeout)
+            connectTimeout: upstream.options.connectTimeout)
     }
 
     private func query(_ upstream: UpstreamDefinition) -> Subject.QueryKey {
@@ -226,7 +226,8 @@ package struct MirrorState: Sendable {
     private func queryWay(_ upstream: UpstreamDefinition) -> MeshView.Way? {
         guard let result = queries[query(upstream)] else { return nil }
         let chain = Chains.plain(
-            result.service, in: result.datacenter, timeout: upstream.connectTimeout ?? .seconds(5),
+            result.service, in: result.datacenter,
+            timeout: upstream.options.connectTimeout ?? .seconds(5),
             id: "\(upstream.destinationName.folded).query")
         let endpoints = Dictionary(
             chain.targets.keys.map { ($0, result.endpoints) }

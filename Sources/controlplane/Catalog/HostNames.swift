@@ -10,7 +10,12 @@ actor HostNames {
 
     /// What is known now of the names in an inventory.
     func addresses(of inventory: Inventory) -> [String: String] {
-        wanted = inventory.hostNames
+        addresses(of: inventory.hostNames)
+    }
+
+    /// What is known now of these names.
+    func addresses(of names: Set<String>) -> [String: String] {
+        wanted = names
         return known
     }
 

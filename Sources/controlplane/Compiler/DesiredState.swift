@@ -65,6 +65,8 @@ struct DesiredState: Sendable {
     var addresses: [String: String]
     /// Named questions that upstreams may lead to.
     var queries: [PreparedQuery] = []
+    /// What an agent has told about the mesh; nil: this node knows it by itself.
+    var told: ToldMesh?
 
     /// The services whose certificates this node needs.
     var identities: Set<ServiceName> {

@@ -9,13 +9,14 @@ extension PartCompiler {
     static let retryOn: RetryConditions = [.connect, .reset]
 
     /// The chain of a service; nil, and reported, when it cannot be had: it leads nowhere.
-    private mutating func chain(of service: ServiceName) -> ChainTraffic? {
-        chains.traffic(to: service, &part.asked, &part.problems)
+    private mutating func chain(of service: ServiceName, _ reach: Reach) -> ChainTraffic? {
+        if let way = reach.way { return traffic(of: way) }
+        return chains.traffic(to: service, &part.asked, &part.problems)
     }
 
     /// Where streams to a service go: what a chain says about requests does not concern them.
     mutating func splits(to service: ServiceName, _ reach: Reach) -> [SplitPlan] {
-        guard let rest = chain(of: service)?.routes.last else {
+        guard let rest = chain(of: service, reach)?.routes.last else {
             return SplitPlan.all(to: nowhere(service, reach))
         }
         return rest.shares.map { SplitPlan(weight: $0.weight, target: target($0, reach)) }
@@ -28,7 +29,7 @@ extension PartCompiler {
         policy: ServiceRouter.Destination = ServiceRouter.Destination(), rule: String,
         origin: String
     ) -> [RoutePlan] {
-        guard let chain = chain(of: service) else {
+        guard let chain = chain(of: service, reach) else {
             let splits = SplitPlan.all(to: nowhere(service, reach))
             return [
                 RoutePlan(
@@ -125,6 +126,10 @@ extension PartCompiler {
 
     /// Copies go where streams to the service would.
     private mutating func apply(_ mirror: RequestMirror, _ reach: Reach, _ plan: inout RoutePlan) {
+        guard reach.way == nil else {
+            refuse("\(plan.rule): the way to its mirror \(mirror.service) is not known here", nil)
+            return
+        }
         let shares = splits(to: mirror.service, reach)
         if defaults(of: mirror.service)?.proxyProtocol != nil {
             refuse(

@@ -18,12 +18,14 @@ struct PartCompiler: Sendable {
         var trust: [UInt8]
         /// Seconds that a session may be resumed for.
         var ticketLifetime: UInt32
+        var told: ToldMesh?
 
         init(_ state: DesiredState) {
             settings = state.settings
             trustDomain = state.mesh.trustDomain
             trust = state.mesh.trust
             ticketLifetime = state.mesh.ticketLifetime
+            told = state.told
         }
     }
 

@@ -103,6 +103,13 @@ struct PlanAssembly {
             return
         }
         places[shape.plan.id] = targets.count
-        targets.append(Target(shape: shape, tls: shape.tls.map { node.intern($0) }))
+        var target = Target(shape: shape, tls: shape.tls.map { node.intern($0) })
+        if shape.instancesOf == nil, let tls = target.tls, !shape.plan.endpoints.isEmpty {
+            var plan = shape.plan
+            for place in plan.endpoints.indices { plan.endpoints[place].tls = tls }
+            target.shape = TargetShape(
+                plan: plan, subset: shape.subset, tls: shape.tls, isSettled: shape.isSettled)
+        }
+        targets.append(target)
     }
 }

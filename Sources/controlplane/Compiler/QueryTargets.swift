@@ -31,13 +31,10 @@ extension PartCompiler {
             guarded: guarded(service, reach), congestion: settings.congestion,
             proxyHeader: defaults(of: service)?.proxyProtocol)
         if let timeout = reach.connectTimeout { plan.connectTimeout = milliseconds(timeout) }
-        var shape = TargetShape(
-            plan: plan, instancesOf: service, subset: subset, isSettled: true)
-        if case .sidecar(let caller, let version) = reach.caller {
-            shape.tls = meshTLS(
-                server: false, as: caller, leafVersion: version, alpn: alpn(of: plan))
-        }
-        part.add(shape)
+        part.add(
+            TargetShape(
+                plan: plan, instancesOf: service, subset: subset, tls: dialling(plan, reach),
+                isSettled: true))
         return id
     }
 

@@ -1,6 +1,7 @@
 import MeshDiscovery
 import MeshFilter
 import MeshModel
+import MeshSidecar
 import MeshStore
 import MeshTables
 
@@ -25,6 +26,8 @@ struct Reach: Hashable, Sendable {
     let passiveHealthCheck: PassiveHealthCheck?
     /// What distinguishes the targets of this reach from those of others, for people and for keys.
     let suffix: String
+    /// What an agent has told about the way to the service; nil: this node's own entries say it.
+    var way: MeshView.Way?
 
     /// `place` distinguishes an upstream with options of its own from others to the same service.
     init(
@@ -79,7 +82,7 @@ extension PartCompiler {
             TargetShape(
                 plan: TargetPlan(
                     id: id, service: service,
-                    wireProtocol: wireProtocol(of: service, http: reach.http))))
+                    wireProtocol: wireProtocol(of: service, reach))))
         return id
     }
 
@@ -89,14 +92,19 @@ extension PartCompiler {
         let timeout = reach.connectTimeout ?? target.connectTimeout
         var plan = TargetPlan(
             id: id, service: target.service,
-            wireProtocol: wireProtocol(of: target.service, http: reach.http),
+            wireProtocol: wireProtocol(of: target.service, reach),
             connectTimeout: milliseconds(timeout), guarded: guarded(target.service, reach),
             congestion: settings.congestion,
             proxyHeader: defaults(of: target.service)?.proxyProtocol)
         if reach.caller != .plain {
             plan.checksIntentions = true
             plan.sni = target.sni(in: frame.trustDomain)
-            plan.expectedID = spiffeID(of: target.service)
+            plan.expectedID = spiffeID(of: target.service, in: target.datacenter)
+        }
+        if let way = reach.way {
+            // Of a mesh whose intentions are elsewhere, only the target's own side can decide.
+            plan.checksIntentions = false
+            plan.endpoints = endpoints(of: target, way)
         }
         return plan
     }
@@ -104,17 +112,18 @@ extension PartCompiler {
     private mutating func shape(
         of target: DiscoveryChain.Target, _ plan: TargetPlan, _ reach: Reach, isSettled: Bool
     ) -> TargetShape {
-        var tls: TLSPlan?
-        if case .sidecar(let caller, let version) = reach.caller {
-            tls = meshTLS(
-                server: false, as: caller, leafVersion: version, alpn: alpn(of: plan))
-        }
-        return TargetShape(
-            plan: plan, instancesOf: instances(of: target), subset: target.subset, tls: tls,
-            isSettled: isSettled)
+        TargetShape(
+            plan: plan, instancesOf: reach.way == nil ? instances(of: target) : nil,
+            subset: target.subset, tls: dialling(plan, reach), isSettled: isSettled)
     }
 
-    func alpn(of target: TargetPlan) -> [String] {
+    /// How proxies of instances are dialled; nil: nobody dials them.
+    func dialling(_ plan: TargetPlan, _ reach: Reach) -> TLSPlan? {
+        guard case .sidecar(let caller, let version) = reach.caller else { return nil }
+        return meshTLS(server: false, as: caller, leafVersion: version, alpn: alpn(of: plan))
+    }
+
+    private func alpn(of target: TargetPlan) -> [String] {
         switch target.wireProtocol {
         case .tcp: []
         case .http1: ["http/1.1"]
@@ -142,9 +151,9 @@ extension PartCompiler {
     }
 
     /// Who a service proves to be.
-    func spiffeID(of service: ServiceName) -> String {
+    func spiffeID(of service: ServiceName, in datacenter: DatacenterName? = nil) -> String {
         SpiffeID(
-            trustDomain: frame.trustDomain, datacenter: settings.node.datacenter,
+            trustDomain: frame.trustDomain, datacenter: datacenter ?? settings.node.datacenter,
             service: service
         ).uri
     }

@@ -9,12 +9,19 @@ extension PartCompiler {
         guard let proxy = sidecar.proxy, let service = proxy.destinationServiceName else { return }
         let options = options(of: proxy, service)
         // Who registers a proxy by hand runs it, unless he says otherwise.
-        if options.external ?? source.isHandmade { return }
+        if frame.told == nil, options.external ?? source.isHandmade { return }
         guard let leaf = source.leafVersion else {
             refuse("\(sidecar.id): there is no certificate of \(service) yet", source.origin)
             return
         }
-        addInbound(source, proxy, options, leaf)
+        // Without a port it only calls others.
+        if (options.bindPort ?? sidecar.port) != 0 { addInbound(source, proxy, options, leaf) }
+        if let told = frame.told {
+            for (upstream, way) in zip(proxy.upstreams, told.ways) {
+                addUpstream(upstream, way, of: source, service, leaf)
+            }
+            return
+        }
         for upstream in proxy.upstreams { addUpstream(upstream, of: source, service, leaf) }
     }
 
@@ -186,42 +193,73 @@ extension PartCompiler {
     ) {
         let (sidecar, origin) = (source.definition, source.origin)
         let destination = upstream.destinationName
-        let name = "\(sidecar.id):\(destination.folded):\(upstream.localBindPort)"
+        let name = Self.name(of: upstream, of: sidecar)
         if let other = upstream.datacenter, other != settings.node.datacenter {
             refuse("\(name): datacenter \(other) is not connected", origin)
             return
         }
-        guard let address = localEnd(of: upstream, name, origin) else { return }
         let options = options(of: upstream, service)
         let query = upstream.destinationType == .preparedQuery ? source.queries[destination] : nil
         if upstream.destinationType == .preparedQuery, query == nil {
             refuse("\(name): there is no prepared query \(destination) yet", origin)
         }
         let spoken = (query?.service.service).flatMap { try? ServiceName($0) } ?? destination
-        let http = options.serviceProtocol != .tcp && speaksHTTP(spoken)
         let reach = Reach(
-            caller: .sidecar(service, leafVersion: leaf), http: http,
+            caller: .sidecar(service, leafVersion: leaf),
+            http: options.serviceProtocol != .tcp && speaksHTTP(spoken),
             connectTimeout: options.connectTimeout, options: upstream.options,
             place: upstream.localBind)
-        let rule = "upstream \(destination) of \(service)"
-        let kind: ListenerPlan.Kind
-        if upstream.destinationType == .preparedQuery {
-            let splits = SplitPlan.all(
-                to: query.map { self.target(of: $0, spoken, reach, name, origin) }
-                    ?? nowhere(destination, reach))
-            kind =
-                http
+        let rule = Self.rule(upstream, service)
+        guard upstream.destinationType == .preparedQuery else {
+            addUpstream(upstream, of: source, service, reach)
+            return
+        }
+        let splits = SplitPlan.all(
+            to: query.map { self.target(of: $0, spoken, reach, name, origin) }
+                ?? nowhere(destination, reach))
+        add(
+            upstream, of: source, service,
+            reach.http
                 ? .l7([
                     RoutePlan(
                         action: .forward(splits), retries: Self.retries, retryOn: Self.retryOn,
                         rule: rule, origin: text(origin))
-                ]) : .l4(splits)
-        } else {
-            kind =
-                http
-                ? .l7(routes(to: destination, reach, rule: rule, origin: text(origin)))
-                : .l4(splits(to: destination, reach))
-        }
+                ]) : .l4(splits))
+    }
+
+    static func name(of upstream: UpstreamDefinition, of sidecar: ServiceDefinition) -> String {
+        "\(sidecar.id):\(upstream.destinationName.folded):\(upstream.localBindPort)"
+    }
+
+    private static func rule(_ upstream: UpstreamDefinition, _ service: ServiceName) -> String {
+        "upstream \(upstream.destinationName) of \(service)"
+    }
+
+    /// The listener that leads to the service of an upstream.
+    mutating func addUpstream(
+        _ upstream: UpstreamDefinition, of source: SidecarSource, _ service: ServiceName,
+        _ reach: Reach
+    ) {
+        let destination = upstream.destinationName
+        add(
+            upstream, of: source, service,
+            reach.http
+                ? .l7(
+                    routes(
+                        to: destination, reach, rule: Self.rule(upstream, service),
+                        origin: text(source.origin)))
+                : .l4(splits(to: destination, reach)))
+    }
+
+    private mutating func add(
+        _ upstream: UpstreamDefinition, of source: SidecarSource, _ service: ServiceName,
+        _ kind: ListenerPlan.Kind
+    ) {
+        let (sidecar, origin) = (source.definition, source.origin)
+        let name = Self.name(of: upstream, of: sidecar)
+        guard let address = localEnd(of: upstream, name, origin) else { return }
+        var http = false
+        if case .l7 = kind { http = true }
         add(
             ListenerPlan(
                 name: name, address: address, kind: kind, role: .outbound, identity: service,

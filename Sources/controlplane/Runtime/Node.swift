@@ -8,6 +8,7 @@ import MeshHealth
 import MeshIdentity
 import MeshModel
 import MeshProcess
+import MeshSidecar
 import MeshStore
 import MeshTelemetry
 import MeshWorkers
@@ -20,12 +21,15 @@ struct Node: Sendable {
     private let configuration: Configuration
     private let folders: FolderContents
     private let logs: LogSystem
+    /// nil: a node of our own mesh.
+    private let sidecar: SidecarRole?
     private let board = ProblemBoard()
     private let registry = MetricsRegistry()
 
     /// Runs a node until SIGTERM or SIGINT; `ready` is told once when every worker serves.
     static func run(
-        _ origin: ConfigurationSource, ready: (@Sendable (Configuration) async -> Void)? = nil
+        _ origin: ConfigurationSource, sidecar: SidecarRole? = nil,
+        ready: (@Sendable (Configuration) async -> Void)? = nil
     ) async throws {
         let (loaded, folders) = try origin.load()
         let configuration = loaded.configuration
@@ -34,7 +38,8 @@ struct Node: Sendable {
         let log = logs.logger("node")
         for warning in loaded.warnings + folders.problems { log.warning("\(warning)") }
         let node = Node(
-            origin: origin, configuration: configuration, folders: folders, logs: logs)
+            origin: origin, configuration: configuration, folders: folders, logs: logs,
+            sidecar: sidecar)
         try await node.run(ready: ready)
     }
 
@@ -109,8 +114,11 @@ struct Node: Sendable {
             path: configuration.dataplane.controlSocket,
             installation: try Self.installation(store), log: logs.logger("dataplane"))
         let archive = try GenerationArchive(store: store, board: board)
+        let agent = sidecar.map {
+            AgentParts($0, own: source, board: board, log: logs.logger("agent"))
+        }
         let pipeline = try Pipeline(
-            publisher: link, source: source, health: health,
+            publisher: link, source: agent?.states ?? source, health: health,
             generations: try GenerationKeeper(store: store, board: board), board: board,
             metrics: PipelineMetrics(registry), pins: PinKeeper(store: store),
             archive: archive,
@@ -127,7 +135,10 @@ struct Node: Sendable {
             store: store, node: configuration.node, source: source, health: health,
             nodeHealth: nodeHealth, pipeline: pipeline, identity: identity,
             leafTTL: configuration.mesh.leafTTL)
-        let api = try consulServers(consul, try await ConsulAccess.open(configuration, store))
+        let api =
+            agent == nil
+            ? try consulServers(consul, try await ConsulAccess.open(configuration, store)) : []
+        let admin: any AdminBackend = agent?.backend(backend) ?? backend
         try await run(
             tracing(link) + [
                 dataPlane(keeper),
@@ -136,7 +147,11 @@ struct Node: Sendable {
                 } finish: { _ in
                     await archive.flush()
                 },
-                NodeService(name: "pipeline") { await pipeline.run() },
+                NodeService(name: "pipeline") {
+                    // What an adopted data plane runs stays until there is something better.
+                    await agent?.mirror.waitForView()
+                    await pipeline.run()
+                },
                 NodeService(name: "identity") {
                     await identity.run { await pipeline.invalidate() }
                 },
@@ -144,8 +159,8 @@ struct Node: Sendable {
                 NodeService(name: "prepared queries") { await Self.follow(store, pipeline) },
                 NodeService(name: "names") { await names.run { await pipeline.invalidate() } },
             ] + healthServices(health, http, pipeline, store) + watcherServices(source, pipeline)
-                + adminServers(backend) + api + readiness(pipeline, ready)
-                + serviceManager(pipeline))
+                + adminServers(admin) + api + (agent?.services(pipeline) ?? [])
+                + readiness(pipeline, ready) + serviceManager(pipeline))
     }
 
     /// First of all, so that it ends last: what workers did in the end is sent too.
@@ -231,7 +246,7 @@ struct Node: Sendable {
         }
     }
 
-    private func adminServers(_ backend: NodeBackend) throws -> [NodeService] {
+    private func adminServers(_ backend: any AdminBackend) throws -> [NodeService] {
         let log = logs.logger("admin")
         let token = try configuration.admin.tokenFile.map { path in
             try String(contentsOfFile: path, encoding: .utf8)
