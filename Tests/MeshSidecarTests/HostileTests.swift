@@ -35,11 +35,10 @@ import Testing
         for (file, name) in names {
             let body = try Recorded.answer(file, name).body
             _ = try JSONReader.read(body)
-            for length in 0..<body.count {
-                #expect(throws: JSONReader.Mistake.self, "\(name) at \(length)") {
-                    try JSONReader.read(Array(body[..<length]))
-                }
+            let taken = (0..<body.count).filter { length in
+                (try? JSONReader.read(Array(body[..<length]))) != nil
             }
+            #expect(taken.isEmpty, "\(name)")
         }
     }
 
