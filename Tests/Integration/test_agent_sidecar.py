@@ -242,7 +242,7 @@ def test_restarted_while_the_agent_is_away(world, sidecars, ports):
 
 
 def test_chains_are_followed(world, sidecars, ports, recorders):
-    """Routes, redirects and failover of the first node are done by the second one."""
+    """Routes, subsets and failover of the first node are done by the second one."""
     world.agent.intention("*", "*", "allow")
     _, local = caller(world, sidecars, ports)
     eventually(local)
@@ -257,18 +257,20 @@ def test_chains_are_followed(world, sidecars, ports, recorders):
     world.agent.entry(Kind="service-defaults", Name="spare", Protocol="http")
     world.agent.entry(
         Kind="service-resolver", Name="web", ConnectTimeout="3s",
-        Failover={"*": {"Service": "spare"}},
+        Subsets={"none": {"Filter": "Service.Meta.version == none"}},
+        Failover={"none": {"Service": "spare"}},
     )  # fmt: skip
     world.agent.entry(
         Kind="service-router", Name="web",
-        Routes=[{"Match": {"HTTP": {"PathPrefix": "/tea"}}, "Destination": {"Service": "spare"}}],
+        Routes=[
+            {"Match": {"HTTP": {"PathPrefix": "/tea"}}, "Destination": {"Service": "spare"}},
+            {"Match": {"HTTP": {"PathPrefix": "/gone"}},
+             "Destination": {"Service": "web", "ServiceSubset": "none"}},
+        ],
     )  # fmt: skip
     wait_for(lambda: answers(local, 418, target="/tea"), WAIT, "the route", 0.1)
     assert answers(local, 200, target="/else")
-    world.agent.put("/v1/agent/service/maintenance/web", enable="true")
-    wait_for(lambda: answers(local, 418, target="/else"), WAIT, "the failover", 0.1)
-    world.agent.put("/v1/agent/service/maintenance/web", enable="false")
-    wait_for(lambda: answers(local, 200, target="/else"), WAIT, "the return", 0.1)
+    wait_for(lambda: answers(local, 418, target="/gone"), WAIT, "the failover", 0.1)
 
 
 def test_what_cannot_be_is_told(world, sidecars, ports):
