@@ -181,35 +181,6 @@ static bool l7_normalize(struct proxy *proxy, struct conn *down, struct l7_view 
     return true;
 }
 
-/* Our own pseudonym in Via: the request has been here (RFC 9110 7.6.3). */
-static bool l7_is_loop(struct proxy *proxy, struct conn *down, const uint8_t *start)
-{
-    const struct abi_listener *entry = listener_entry(proxy, listener_of(proxy, down));
-    struct bytes own = view_text(&proxy->current->view, entry->via);
-
-    for (uint32_t i = 0; own.len > 0 && i < proxy->head.field_count; i++) {
-        const struct h1_field *field = &proxy->head.fields[i];
-        struct bytes rest = h1_value(start, field);
-        struct bytes hop;
-
-        while (field->id == HDR_VIA && hdr_next_element(&rest, &hop)) {
-            size_t at = 0;
-
-            while (at < hop.len && hop.ptr[at] != ' ') {
-                at++;
-            }
-            while (at < hop.len && hop.ptr[at] == ' ') {
-                at++;
-            }
-            hop = bytes_from(hop, at);
-            if (bytes_has_prefix(hop, own) && (hop.len == own.len || hop.ptr[own.len] == ' ')) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
 static void l7_redirect(struct proxy *proxy, struct request *request, const struct l7_view *view,
                         const struct abi_route *route)
 {
@@ -327,7 +298,10 @@ static void l7_begin_tries(struct proxy *proxy, struct request *request,
     }
     traffic = &proxy->current->view.traffic[route->traffic];
     request->max_replay = traffic->max_replay;
-    retry_begin(proxy, request, traffic);
+    if ((route->retry_on & ~(uint32_t)(ABI_RETRY_CONNECT | ABI_RETRY_RESET)) != 0 ||
+        (traffic->try_timeout_ms | traffic->backoff_ms | traffic->retry_codes[0]) != 0) {
+        retry_begin(request, traffic);
+    }
     if (traffic->idle_timeout_ms != 0) {
         l7idle_begin(proxy, request, traffic->idle_timeout_ms);
     }
@@ -405,16 +379,30 @@ static void l7_misdirect(struct proxy *proxy, struct request *request)
     l7_answer(proxy, request, &answer, ABI_OUTCOME_NO_ROUTE);
 }
 
+/* Apart, since an answer is much to clear for those that need none. */
+[[gnu::noinline]] static void l7_over_rate(struct proxy *proxy, struct request *request,
+                                           uint32_t wait_s)
+{
+    struct answer answer = {
+        .status = 429,
+        .content_type = BYTES_LITERAL("text/plain"),
+        .body = answer_text(ABI_OUTCOME_RATE_LIMITED, 429),
+        .retry_after = wait_s,
+    };
+
+    l7_answer(proxy, request, &answer, ABI_OUTCOME_RATE_LIMITED);
+}
+
 /* Whether the route takes the request: its length, its rate. false: it is over. */
 static bool l7_admit(struct proxy *proxy, struct request *request,
                      const struct abi_traffic *traffic)
 {
     const struct h1_head *head = &proxy->head;
-    struct answer answer = {.status = 429, .content_type = BYTES_LITERAL("text/plain")};
+    uint32_t wait_s;
 
-    if (!rates_admit(proxy, request, &proxy->current->view, traffic->rates, &answer.retry_after)) {
-        answer.body = answer_text(ABI_OUTCOME_RATE_LIMITED, 429);
-        l7_answer(proxy, request, &answer, ABI_OUTCOME_RATE_LIMITED);
+    if (traffic->rates.count > 0 &&
+        !rates_admit(proxy, request, &proxy->current->view, traffic->rates, &wait_s)) {
+        l7_over_rate(proxy, request, wait_s);
         return false;
     }
     if (traffic->max_head != 0 && head->length > traffic->max_head) {
@@ -565,7 +553,7 @@ void l7_begin(struct proxy *proxy, struct conn *down, const uint8_t *start)
     if (head->method == H1_METHOD_POST && l7grpc_asks(head, start)) {
         request->flags |= REQUEST_GRPC;
     }
-    if (l7_is_loop(proxy, down, start)) {
+    if (l7hops_is_loop(proxy, down, start)) {
         l7_fail(proxy, request, ABI_OUTCOME_LOOP);
         return;
     }

@@ -1,7 +1,7 @@
 /* HTTP/1.1 exchanges; private to the room. The files in the order of a request's life:
  *   l7_client.c  client side: heads and bodies as they arrive, time limits
  *   l7.c         phases route - authorize - choose - connect, and the ends
- *   l7hops.c     Max-Forwards
+ *   l7hops.c     Max-Forwards, loops
  *   l7grpc.c     what is different for clients of gRPC
  *   l7idle.c     exchanges in which nothing moves
  *   l7keep.c     bodies kept for another try
@@ -153,6 +153,8 @@ struct bytes l7head_date(struct proxy *proxy);
 void l7_begin(struct proxy *proxy, struct conn *down, const uint8_t *start);
 /* Counts Max-Forwards down; at 0 the request is ours to answer. false: it is over. */
 bool l7hops_count(struct proxy *proxy, struct request *request, struct l7_view *view);
+/* Whether Via says that the request has been here (RFC 9110 7.6.3). */
+bool l7hops_is_loop(struct proxy *proxy, const struct conn *down, const uint8_t *start);
 /* A head that cannot be read: answered without a request of its own. */
 void l7_refuse(struct proxy *proxy, struct conn *down, uint16_t status, enum abi_outcome outcome);
 /* The exchange goes on once its upstream is connected. */

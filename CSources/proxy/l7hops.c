@@ -1,4 +1,5 @@
-/* Max-Forwards of OPTIONS and TRACE (RFC 9110 7.6.2): counted down at every hop. */
+/* Max-Forwards of OPTIONS and TRACE (RFC 9110 7.6.2), counted down at every hop; requests that have
+ * been here. */
 #include "l7.h"
 
 #define L7HOPS_METHODS "GET, HEAD, POST, PUT, DELETE, CONNECT, OPTIONS, PATCH"
@@ -49,4 +50,33 @@ bool l7hops_count(struct proxy *proxy, struct request *request, struct l7_view *
         field->flags |= H1_FIELD_NOMINATED; /* written anew */
     }
     return true;
+}
+
+/* Our own pseudonym in Via: the request has been here (RFC 9110 7.6.3). */
+bool l7hops_is_loop(struct proxy *proxy, const struct conn *down, const uint8_t *start)
+{
+    const struct abi_listener *entry = listener_entry(proxy, listener_of(proxy, down));
+    struct bytes own = view_text(&proxy->current->view, entry->via);
+
+    for (uint32_t i = 0; own.len > 0 && i < proxy->head.field_count; i++) {
+        const struct h1_field *field = &proxy->head.fields[i];
+        struct bytes rest = h1_value(start, field);
+        struct bytes hop;
+
+        while (field->id == HDR_VIA && hdr_next_element(&rest, &hop)) {
+            size_t at = 0;
+
+            while (at < hop.len && hop.ptr[at] != ' ') {
+                at++;
+            }
+            while (at < hop.len && hop.ptr[at] == ' ') {
+                at++;
+            }
+            hop = bytes_from(hop, at);
+            if (bytes_has_prefix(hop, own) && (hop.len == own.len || hop.ptr[own.len] == ' ')) {
+                return true;
+            }
+        }
+    }
+    return false;
 }

@@ -3,9 +3,7 @@
 
 void l7idle_begin(struct proxy *proxy, struct request *request, uint32_t idle_ms)
 {
-    wheel_timer_init(&request->idle,
-                     ring_token(PROXY_KIND_IDLE_TIMER, pool_slot(&proxy->requests, request),
-                                pool_generation(&proxy->requests, request)));
+    wheel_timer_init(&request->idle, ring_token_as(request->timer.token, PROXY_KIND_IDLE_TIMER));
     request->idle_ms = idle_ms;
     request->flags |= REQUEST_IDLES;
     wheel_arm(&proxy->wheel, &request->idle, proxy->now_ms, idle_ms);

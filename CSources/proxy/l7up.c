@@ -141,7 +141,8 @@ static bool l7up_on_head(struct proxy *proxy, struct request *request, const uin
     }
     if (!interim) {
         if (request_has(request, REQUEST_RETRIES)) {
-            if (retry_after_answer(proxy, request, start)) {
+            if (head->status >= request->retry.from_status &&
+                retry_after_answer(proxy, request, start)) {
                 return false;
             }
             retry_settled(proxy, request);

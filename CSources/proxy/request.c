@@ -55,6 +55,17 @@ static void request_count_route(struct proxy *proxy, const struct request *reque
     }
 }
 
+/* What few have. */
+static void request_let_go(struct proxy *proxy, struct request *request)
+{
+    if (request_has(request, REQUEST_IDLES)) {
+        wheel_cancel(&proxy->wheel, &request->idle);
+    }
+    if (request_has(request, REQUEST_BODY_KEPT)) {
+        spill_clear(&request->kept_more, &proxy->blocks);
+    }
+}
+
 void request_end(struct proxy *proxy, struct request *request, enum abi_outcome outcome)
 {
     struct abi_listener_stats *stats = listener_of(proxy, request->down)->stats;
@@ -77,11 +88,8 @@ void request_end(struct proxy *proxy, struct request *request, enum abi_outcome 
     if (request_has(request, REQUEST_RETRIES)) {
         retry_settled(proxy, request);
     }
-    if (request_has(request, REQUEST_IDLES)) {
-        wheel_cancel(&proxy->wheel, &request->idle);
-    }
-    if (request_has(request, REQUEST_BODY_KEPT)) {
-        spill_clear(&request->kept_more, &proxy->blocks);
+    if (request_has(request, REQUEST_IDLES | REQUEST_BODY_KEPT)) {
+        request_let_go(proxy, request);
     }
     if (request->held != 0) {
         limits_leave(proxy, request);

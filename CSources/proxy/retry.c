@@ -18,6 +18,8 @@
 #define RETRY_COST  5u
 #define RETRY_DEBTS 10u
 
+#define RETRY_LEAST_STATUS 409u /* that a condition without a list is about */
+
 static bool retry_may_owe(const struct request *request)
 {
     return __atomic_load_n(&request->target_tally->retries_owed, __ATOMIC_RELAXED) <=
@@ -34,18 +36,22 @@ void retry_pay(const struct request *request)
     }
 }
 
-void retry_begin(struct proxy *proxy, struct request *request, const struct abi_traffic *traffic)
+void retry_begin(struct request *request, const struct abi_traffic *traffic)
 {
     struct retry *retry = &request->retry;
 
-    wheel_timer_init(&retry->timer,
-                     ring_token(PROXY_KIND_RETRY_TIMER, pool_slot(&proxy->requests, request),
-                                pool_generation(&proxy->requests, request)));
+    wheel_timer_init(&retry->timer, ring_token_as(request->timer.token, PROXY_KIND_RETRY_TIMER));
     retry->generation = request->generation->view.head->generation;
     memcpy(retry->codes, traffic->retry_codes, sizeof(retry->codes));
     retry->try_timeout_ms = traffic->try_timeout_ms;
     retry->backoff_ms = traffic->backoff_ms;
     retry->backoff_max_ms = traffic->backoff_max_ms;
+    retry->from_status = RETRY_LEAST_STATUS;
+    if ((request->retry_on & ABI_RETRY_GRPC) != 0) {
+        retry->from_status = 200;
+    } else if (retry->codes[0] != 0 && retry->codes[0] < RETRY_LEAST_STATUS) {
+        retry->from_status = retry->codes[0];
+    }
     request->flags |= REQUEST_RETRIES;
 }
 

@@ -19,10 +19,11 @@ struct retry {
     uint32_t try_timeout_ms;
     uint32_t backoff_ms; /* of the next pause */
     uint32_t backoff_max_ms;
+    uint16_t from_status; /* answers with a status below it are no reason for another try */
 };
 
 /* The route has `traffic`. */
-void retry_begin(struct proxy *proxy, struct request *request, const struct abi_traffic *traffic);
+void retry_begin(struct request *request, const struct abi_traffic *traffic);
 /* Its head has been sent: the try's time runs. */
 void retry_sent(struct proxy *proxy, struct request *request);
 /* The upstream was lost before its answer. true: there is another try; false: it is over. */

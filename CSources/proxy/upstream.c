@@ -82,9 +82,28 @@ static uint32_t upstream_load(const void *context, uint32_t endpoint)
     return proxy->loads[proxy->current->view.endpoints[endpoint].overlay_slot];
 }
 
+/* What a balancer has to know besides. */
+[[gnu::noinline]] static uint32_t upstream_pick_more(struct proxy *proxy, struct request *request,
+                                                     const struct abi_target *target,
+                                                     struct balance_input *input)
+{
+    const struct balance_more more = {
+        .now_ms = proxy->now_ms,
+        .hash = request->hash,
+        .hashed = request_has(request, REQUEST_HASHED),
+        .latencies = proxy->latencies,
+        .shares = &proxy->shares[target->stats_slot],
+    };
+
+    input->more = &more;
+    return balance_pick(&request->generation->view, target, input);
+}
+
 /* `ejected`: also those that are left out because they failed. */
-static uint32_t upstream_pick_from(struct proxy *proxy, struct request *request,
-                                   const struct abi_target *target, bool ejected)
+[[gnu::always_inline]] static inline uint32_t upstream_pick_from(struct proxy *proxy,
+                                                                 struct request *request,
+                                                                 const struct abi_target *target,
+                                                                 bool ejected)
 {
     struct balance_input input = {
         .overlay = proxy->config.overlay,
@@ -98,31 +117,20 @@ static uint32_t upstream_pick_from(struct proxy *proxy, struct request *request,
         .tried = request->tried,
         .tried_count = request->tried_count,
     };
-    struct balance_more more;
 
-    if (target->balancer != ABI_NONE) {
-        more = (struct balance_more){
-            .now_ms = proxy->now_ms,
-            .hash = request->hash,
-            .hashed = request_has(request, REQUEST_HASHED),
-            .latencies = proxy->latencies,
-            .shares = &proxy->shares[target->stats_slot],
-        };
-        input.more = &more;
-    }
-    return balance_pick(&request->generation->view, target, &input);
+    return target->balancer == ABI_NONE ? balance_pick(&request->generation->view, target, &input)
+                                        : upstream_pick_more(proxy, request, target, &input);
 }
 
-/* An untried healthy endpoint of the target or of the first failover target that has one. Where
- * there is none, one that failed too often is better than nothing. */
-static uint32_t upstream_pick(struct proxy *proxy, struct request *request,
-                              const struct abi_target **chosen)
+/* Of the first failover target that has one. Where there is none, one that failed too often is
+ * better than nothing. */
+[[gnu::noinline]] static uint32_t upstream_pick_else(struct proxy *proxy, struct request *request,
+                                                     const struct abi_target *target,
+                                                     const struct abi_target **chosen)
 {
     const struct view *view = &request->generation->view;
-    const struct abi_target *target = &view->targets[request->target];
-    uint32_t endpoint = upstream_pick_from(proxy, request, target, false);
+    uint32_t endpoint = ABI_NONE;
 
-    *chosen = target;
     for (uint32_t i = 0; endpoint == ABI_NONE && i < target->failover.count; i++) {
         *chosen = &view->targets[view->target_list[target->failover.at + i]];
         endpoint = upstream_pick_from(proxy, request, *chosen, false);
@@ -132,6 +140,17 @@ static uint32_t upstream_pick(struct proxy *proxy, struct request *request,
         endpoint = upstream_pick_from(proxy, request, target, true);
     }
     return endpoint;
+}
+
+/* An untried healthy endpoint of the target, or of those that stand in for it. */
+static uint32_t upstream_pick(struct proxy *proxy, struct request *request,
+                              const struct abi_target **chosen)
+{
+    const struct abi_target *target = &request->generation->view.targets[request->target];
+    uint32_t endpoint = upstream_pick_from(proxy, request, target, false);
+
+    *chosen = target;
+    return endpoint != ABI_NONE ? endpoint : upstream_pick_else(proxy, request, target, chosen);
 }
 
 /* The congestion control of a target, NUL-terminated in `out`, or NULL for the system's. */
@@ -200,16 +219,24 @@ static void upstream_note_unanswered(struct proxy *proxy, struct request *reques
     request->decay_ms = 0;
 }
 
+/* The end of a try that was not answered, or whose answer is not noted. */
+[[gnu::noinline]] static void upstream_note_end(struct proxy *proxy, struct request *request)
+{
+    if (request->decay_ms != 0) {
+        upstream_note_unanswered(proxy, request);
+    }
+    if (!request->answered && !request_has(request, REQUEST_L4)) {
+        upstream_count_answer(proxy, request, 0);
+    }
+}
+
 static void upstream_detach(struct proxy *proxy, struct request *request)
 {
     if (request->overlay_slot != ABI_NONE) {
-        if (request->decay_ms != 0) {
-            upstream_note_unanswered(proxy, request);
+        if (!request->answered || request->decay_ms != 0) {
+            upstream_note_end(proxy, request);
         }
         proxy->loads[request->overlay_slot]--;
-        if (!request->answered && !request_has(request, REQUEST_L4)) {
-            upstream_count_answer(proxy, request, 0);
-        }
         request->overlay_slot = ABI_NONE;
     }
     if (request->up != NULL) {
@@ -456,6 +483,17 @@ static bool upstream_may_wait(struct proxy *proxy, struct request *request, cons
     return false;
 }
 
+/* Most guards bound no requests: those hold no place. */
+static bool upstream_admits(struct proxy *proxy, struct request *request,
+                            const struct abi_target *target)
+{
+    if (request->held == 0 && request->generation->view.guards[target->guard].max_requests == 0) {
+        request->held_slot = target->stats_slot;
+        return true;
+    }
+    return limits_admit(proxy, request, target);
+}
+
 enum upstream_result upstream_start(struct proxy *proxy, struct request *request,
                                     const struct conn_ops *ops)
 {
@@ -469,7 +507,7 @@ enum upstream_result upstream_start(struct proxy *proxy, struct request *request
         if (endpoint == ABI_NONE) {
             return UPSTREAM_FAILED;
         }
-        if (target->guard != ABI_NONE && !limits_admit(proxy, request, target)) {
+        if (target->guard != ABI_NONE && !upstream_admits(proxy, request, target)) {
             request->outcome = ABI_OUTCOME_UPSTREAM_LIMIT;
             return UPSTREAM_FAILED;
         }

@@ -35,6 +35,12 @@ static inline uint64_t ring_token(uint8_t kind, uint32_t slot, uint32_t generati
     return (uint64_t)kind << 56 | (uint64_t)slot << 32 | generation;
 }
 
+/* The same slot and generation, for another kind of operation. */
+static inline uint64_t ring_token_as(uint64_t token, uint8_t kind)
+{
+    return (token & (UINT64_MAX >> 8)) | (uint64_t)kind << 56;
+}
+
 static inline uint8_t ring_token_kind(uint64_t token)
 {
     return (uint8_t)(token >> 56);
