@@ -40,7 +40,7 @@ def test_copies_are_as_their_originals(nodes, ports, recorders):
             b"5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n"
         )
         assert read_response(client.stream).status == 200
-    wait_for(lambda: len(shadow.requests) == 3, 5, "the copies arrive")
+    wait_for(lambda: len(shadow.complete()) == 3, 30, "the copies arrive")
     for original, copy in zip(web.requests, shadow.requests, strict=True):
         assert (copy.method, copy.target, copy.body) == (
             original.method,
