@@ -11,6 +11,9 @@ extension StoreState {
     package var allCatalogNodes: [Stored<CatalogNode>] {
         catalogNodes.sorted { $0.key < $1.key }.map(\.value)
     }
+
+    /// The index of the last change of any of them, or of the start.
+    package var catalogNodesIndex: Index { recent.lastNode }
 }
 
 extension StoreDraft {

@@ -10,6 +10,8 @@ struct RecentChanges: Sendable {
     private var floor: Index
     /// The last change of a config entry that is not made of intentions.
     private(set) var lastEntry: Index
+    /// The last change of a node that others speak for.
+    private(set) var lastNode: Index
     private var changes: [(index: Index, what: What)] = []
 
     private enum What: Sendable {
@@ -20,6 +22,7 @@ struct RecentChanges: Sendable {
     init(start: Index) {
         floor = start
         lastEntry = start
+        lastNode = start
     }
 
     mutating func note(_ change: Change, at index: Index) {
@@ -31,7 +34,8 @@ struct RecentChanges: Sendable {
             floor = index
             lastEntry = index
         case .entry: lastEntry = index
-        case .keyValue, .session, .catalogNode, .lockDelay, .query, .policy, .token, .root, .leaf,
+        case .catalogNode: lastNode = index
+        case .keyValue, .session, .lockDelay, .query, .policy, .token, .root, .leaf,
             .secret, .fact, .note:
             return
         }

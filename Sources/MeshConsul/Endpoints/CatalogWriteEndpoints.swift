@@ -33,9 +33,10 @@ package struct CatalogWriteEndpoints: EndpointGroup {
         if registration.isAboutNode {
             try authority.require(Access(.write, .node, name))
         }
-        _ = try await backend.store.write { draft in
+        let isAnother = try await backend.store.write { draft in
             try draft.changeCatalogNode(name) { try registration.applied(to: $0, at: $1) }
         }
+        if isAnother { await backend.settle("node \(name) registered in the catalog") }
         return .json(true)
     }
 
@@ -88,7 +89,7 @@ package struct CatalogWriteEndpoints: EndpointGroup {
                 owner.map { Access(.write, .service, $0.definition.name.text) }
                     ?? Access(.write, .node, name))
         }
-        _ = try await backend.store.write { draft in
+        let isAnother = try await backend.store.write { draft in
             draft.changeCatalogNode(name) { old, _ in
                 guard var node = old, !service.isEmpty || !check.isEmpty else { return nil }
                 if !service.isEmpty {
@@ -99,6 +100,7 @@ package struct CatalogWriteEndpoints: EndpointGroup {
                 return node
             }
         }
+        if isAnother { await backend.settle("taken out of node \(name) of the catalog") }
         return .json(true)
     }
 }

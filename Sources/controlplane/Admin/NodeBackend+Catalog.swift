@@ -43,7 +43,8 @@ extension NodeBackend {
             let proxy = inventory.proxy(of: definition)
             return InstanceReport(
                 id: definition.id.text, service: definition.name.text,
-                node: configuration.node.name.text, address: address(of: definition),
+                node: (inventory.node(of: instance) ?? configuration.node).name.text,
+                address: address(of: definition),
                 status: overlay[definition.id].status.rawValue,
                 sidecar: proxy.map { address(of: $0) }, tags: definition.tags,
                 meta: definition.meta,

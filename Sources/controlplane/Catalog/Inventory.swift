@@ -18,6 +18,11 @@ struct Inventory: Sendable, Equatable {
     private var proxyByName: [ServiceName: ServiceDefinition] = [:]
     private var proxyOrigins: [ServiceID: Origin] = [:]
     private(set) var problems: [Problem] = []
+    /// Nodes that others speak for, by name in lower case.
+    private var nodes: [String: NodeInfo] = [:]
+
+    /// Whether there are services of other nodes.
+    var reachesFar: Bool { !nodes.isEmpty }
 
     init() {}
 
@@ -39,7 +44,7 @@ struct Inventory: Sendable, Equatable {
             for record in records {
                 let service = LocalService(record, ports: ports)
                 services.append(Named(id: service.id.text, service: service))
-                service.addClaims(to: &claims)
+                if !service.isRemote { service.addClaims(to: &claims) }
                 names.add(service.hostNames)
             }
             services.sort { $0.id < $1.id }
@@ -95,18 +100,26 @@ struct Inventory: Sendable, Equatable {
     }
 
     /// Takes all records, and the ports of sidecars that name none.
-    init(_ records: [ServiceRecord], ports: SidecarPorts, lanes: Lanes = .machine) {
-        self = Self.made(of: records, ports: ports, lanes: lanes, beside: {}).0
+    /// `nodes` are those that others speak for.
+    init(
+        _ records: [ServiceRecord], ports: SidecarPorts, nodes: [NodeInfo] = [],
+        lanes: Lanes = .machine
+    ) {
+        self =
+            Self.made(of: records, ports: ports, nodes: nodes, lanes: lanes, beside: {}).0
     }
 
     /// The inventory of all records, and what is done at the same time.
     static func made<Other: Sendable>(
-        of records: [ServiceRecord], ports: SidecarPorts, lanes: Lanes, beside other: () -> Other
+        of records: [ServiceRecord], ports: SidecarPorts, nodes: [NodeInfo], lanes: Lanes,
+        beside other: () -> Other
     ) -> (Inventory, Other) {
         let (other, pieces) = lanes.map(records.count, grain: 1024, beside: other) {
             Piece(records[$0], ports)
         }
         var inventory = Inventory()
+        inventory.nodes = Dictionary(
+            nodes.map { ($0.name.text.lowercased(), $0) }, uniquingKeysWith: { $1 })
         inventory.take(pieces, lanes)
         return (inventory, other)
     }
@@ -153,11 +166,11 @@ struct Inventory: Sendable, Equatable {
         if let problem = service.problem { problems.append(problem) }
         let own = service.definition.kind == .connectProxy ? service.definition : nil
         for proxy in [service.sidecar, own].compactMap({ $0 }) {
-            proxies.append(proxy)
+            if !service.isRemote { proxies.append(proxy) }
             proxyOrigins[proxy.id] = proxyOrigins[proxy.id] ?? service.origin
             if let id = proxy.proxy?.destinationServiceID {
                 proxyByID[id] = proxyByID[id] ?? proxy
-            } else if let name = proxy.proxy?.destinationServiceName {
+            } else if !service.isRemote, let name = proxy.proxy?.destinationServiceName {
                 proxyByName[name] = proxyByName[name] ?? proxy
             }
         }
@@ -238,6 +251,11 @@ struct Inventory: Sendable, Equatable {
         return place < services.count && services[place].id == id ? services[place] : nil
     }
 
+    /// Where an instance runs, if not here.
+    func node(of instance: LocalService) -> NodeInfo? {
+        instance.isRemote ? nodes[String(RemoteServices.node(of: instance.id))] : nil
+    }
+
     /// The proxy in front of an instance.
     func proxy(of instance: ServiceDefinition) -> ServiceDefinition? {
         proxy(of: instance.id, instance.name)
@@ -245,7 +263,10 @@ struct Inventory: Sendable, Equatable {
 
     /// The proxy in front of the instance with this id, of the service with this name.
     func proxy(of id: ServiceID, _ name: ServiceName) -> ServiceDefinition? {
-        proxyByID[id] ?? proxyByName[name]
+        if let proxy = proxyByID[id] { return proxy }
+        // What stands for a service by its name does so on this node.
+        let isRemote = !nodes.isEmpty && self[id]?.isRemote == true
+        return isRemote ? nil : proxyByName[name]
     }
 
     /// Who owns the definition that a service or a sidecar follows from.

@@ -65,6 +65,9 @@ final class LocalService: Sendable {
         definition.kind == .connectProxy || definition.connect.sidecarService != nil
     }
 
+    /// Whether it runs on a node that others speak for.
+    var isRemote: Bool { content.origin == RemoteServices.origin }
+
     /// Whether callers look for it: everything but proxies.
     var isInstance: Bool { !content.isProxy }
 

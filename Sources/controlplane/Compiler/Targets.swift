@@ -190,7 +190,9 @@ struct EndpointCompiler: Sendable {
         result.instances.reserveCapacity(instances.count)
         for instance in instances
         where subset.filter.isEmpty
-            || filter.chooses(FilteredInstance(instance.definition, on: node))
+            || filter.chooses(
+                FilteredInstance(
+                    instance.definition, on: inventory.node(of: instance) ?? node))
         {
             add(instance, tls, takesWarnings: !subset.onlyPassing, &result)
         }
@@ -232,7 +234,8 @@ struct EndpointCompiler: Sendable {
         let usesTLS = proxy != nil || instance.definition.connect.native
         result.plans.append(
             EndpointPlan(
-                address: address, instance: instance.id.text, node: node.name.text,
+                address: address, instance: instance.id.text,
+                node: (inventory.node(of: instance) ?? node).name.text,
                 weight: instance.definition.weights.passing, tls: usesTLS ? tls : nil,
                 takesWarnings: takesWarnings))
         result.instances.append(instance)

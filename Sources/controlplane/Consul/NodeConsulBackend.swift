@@ -22,7 +22,7 @@ struct NodeConsulBackend: ConsulBackend {
         let state = store.snapshot
         let inventory = await source.inventory(state)
         var found: [LocalInstance] = []
-        for service in inventory.candidates(selection) {
+        for service in inventory.candidates(selection) where !service.isRemote {
             let record = state.service(service.definition.id)
             let created = record?.createIndex ?? .zero
             let modified = record?.modifyIndex ?? .zero

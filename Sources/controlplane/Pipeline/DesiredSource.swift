@@ -118,12 +118,18 @@ actor DesiredSource {
         if let change = kept.take(stored, ports: ports) {
             changed?.formUnion(change)
         } else {
-            let records = stored.unorderedServices
-            let wanting = Inventory.withoutPort(records)
+            let local = stored.unorderedServices
+            let nodes = stored.allCatalogNodes
+            let records = local + RemoteServices.records(nodes)
+            let wanting = Inventory.withoutPort(local)
             _ = ports.assign(
                 wanting, range: configuration.mesh.sidecarPorts,
-                taken: wanting.isEmpty ? [] : taken(records), isFree: FreePorts.isFree)
-            kept.take(records, of: stored, ports: ports)
+                taken: wanting.isEmpty ? [] : taken(local), isFree: FreePorts.isFree)
+            kept.take(
+                records, of: stored, ports: ports,
+                nodes: nodes.map {
+                    RemoteServices.info($0.value, datacenter: configuration.node.datacenter)
+                })
             changed = nil
         }
         if ports != before { await keepPorts() }

@@ -35,6 +35,8 @@ struct KeptObjects {
         guard let index else { return nil }
         // A reader may come late with an older state.
         guard stored.index > index else { return InventoryChange() }
+        // Those who speak for other nodes speak seldom.
+        guard stored.catalogNodesIndex <= index else { return nil }
         guard let services = stored.services(changedAfter: index),
             let pairs = stored.intentions(changedAfter: index)
         else { return nil }
@@ -57,9 +59,14 @@ struct KeptObjects {
         return change
     }
 
-    /// Takes all of a state; `records` are its services.
-    mutating func take(_ records: [ServiceRecord], of stored: StoreState, ports: SidecarPorts) {
-        (inventory, intentions) = Inventory.made(of: records, ports: ports, lanes: .machine) {
+    /// Takes all of a state; `records` are its services, those of other `nodes` too.
+    mutating func take(
+        _ records: [ServiceRecord], of stored: StoreState, ports: SidecarPorts,
+        nodes: [NodeInfo] = []
+    ) {
+        (inventory, intentions) = Inventory.made(
+            of: records, ports: ports, nodes: nodes, lanes: .machine
+        ) {
             stored.intentions
         }
         entries = stored.plainEntries

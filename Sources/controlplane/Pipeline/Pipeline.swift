@@ -245,7 +245,15 @@ actor Pipeline {
             let specs = change.services.flatMap { state.inventory[$0]?.checks ?? [] }
             await health.configure(specs, of: change.services)
         } else {
+            let before = state.inventory.reachesFar ? health.standings.all : [:]
             await health.configure(pieces: state.inventory.checks)
+            guard state.inventory.reachesFar else { return }
+            // What is said of far instances has no event of its own.
+            let after = health.standings.all
+            for id in Set(before.keys).union(after.keys)
+            where before[id] != after[id] && state.inventory[id]?.isRemote == true {
+                await healthChanged(id)
+            }
         }
     }
 
