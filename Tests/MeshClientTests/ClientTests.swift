@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import MeshModel
 import NIOHTTP1
 import NIOPosix
@@ -17,11 +18,21 @@ func failure(_ body: () async throws -> some Any) async -> MeshError? {
     }
 }
 
-/// A port on which nobody listens: it was the kernel's choice a moment ago.
-func closedPort() async throws -> UInt16 {
-    let server = try await TestServer.start { _ in .silence }
-    try await server.stop()
-    return server.port
+/// Runs a body with a port on which nobody listens, nor can: it is bound all the while.
+func withClosedPort(_ body: (UInt16) async throws -> Void) async throws {
+    let descriptor = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    defer { close(descriptor) }
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    let isBound = withUnsafeMutablePointer(to: &address) { pointer in
+        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+            bind(descriptor, $0, length) == 0 && getsockname(descriptor, $0, &length) == 0
+        }
+    }
+    try #require(isBound)
+    try await body(UInt16(bigEndian: address.sin_port))
 }
 
 @Suite struct OutboundHTTPTests {
@@ -119,15 +130,17 @@ func closedPort() async throws -> UInt16 {
 
     /// The refusal itself is told, long before the time for an answer is over.
     @Test(.timeLimit(.minutes(30))) func nobodyListeningIsToldAtOnce() async throws {
-        let port = try await closedPort()
-        let refusal = await failure {
-            try await OutboundHTTP.withClient { http in
-                try await http.send(
-                    OutboundRequest(url: "http://127.0.0.1:\(port)/", timeout: .seconds(3600)))
+        try await withClosedPort { port in
+            let refusal = await failure {
+                try await OutboundHTTP.withClient { http in
+                    try await http.send(
+                        OutboundRequest(
+                            url: "http://127.0.0.1:\(port)/", timeout: .seconds(3600)))
+                }
             }
+            #expect(refusal?.code == .unavailable)
+            #expect(refusal?.message == "connection refused at http://127.0.0.1:\(port)/")
         }
-        #expect(refusal?.code == .unavailable)
-        #expect(refusal?.message == "connection refused at http://127.0.0.1:\(port)/")
     }
 
     @Test(arguments: [
@@ -318,18 +331,20 @@ func closedPort() async throws -> UInt16 {
 
     @Test func aMissingControlPlaneIsNamed() async throws {
         let socket = "/tmp/no-such-\(UUID().uuidString).sock"
-        let port = try await closedPort()
-        for (address, expected) in [
-            ("unix://\(socket)", "there is no socket at unix://\(socket)"),
-            ("http://127.0.0.1:\(port)", "connection refused at http://127.0.0.1:\(port)"),
-        ] {
-            let refusal = await failure {
-                try await OutboundHTTP.withClient { http in
-                    try await APIClient(ServerAddress(address), http: http).request("GET", "/")
+        try await withClosedPort { port in
+            for (address, expected) in [
+                ("unix://\(socket)", "there is no socket at unix://\(socket)"),
+                ("http://127.0.0.1:\(port)", "connection refused at http://127.0.0.1:\(port)"),
+            ] {
+                let refusal = await failure {
+                    try await OutboundHTTP.withClient { http in
+                        try await APIClient(ServerAddress(address), http: http)
+                            .request("GET", "/")
+                    }
                 }
+                #expect(refusal?.code == .unavailable)
+                #expect(refusal?.message == expected + ": is the control plane running?")
             }
-            #expect(refusal?.code == .unavailable)
-            #expect(refusal?.message == expected + ": is the control plane running?")
         }
     }
 }
