@@ -139,7 +139,7 @@ struct http_exchange *http_exchange_new(void)
     if (sim_chance(100)) {
         exchange->kind = HTTP_LOCAL;
     } else if (exchange->request_framing == H1_FRAMING_NONE && !exchange->minor0 &&
-               exchange->method == H1_METHOD_GET && sim_chance(100)) {
+               exchange->method == H1_METHOD_GET && !http_world.no_tunnels && sim_chance(100)) {
         exchange->kind = HTTP_TUNNEL;
         exchange->tunnel_size = draw_size();
     }

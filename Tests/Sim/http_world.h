@@ -60,6 +60,7 @@ struct http_world {
     bool has_timeout;  /* requests end by themselves after HTTP_WORLD_TIMEOUT_MS: a service may stay
                           silent */
     bool clients_wait; /* half-closed peers get their answers (not so through every hop) */
+    bool no_tunnels;   /* no exchange asks for another protocol */
     uint32_t ends[HTTP_GIVEN_UP + 1];
 };
 

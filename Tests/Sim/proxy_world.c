@@ -122,6 +122,7 @@ bool proxy_world_turn(void)
 
     MUST(count >= 0);
     for (int i = 0; i < count; i++) {
+        proxy_foresee(proxy_world.proxy, &events[i], (uint32_t)(count - i));
         proxy_event(proxy_world.proxy, &events[i]);
     }
     proxy_turn(proxy_world.proxy);

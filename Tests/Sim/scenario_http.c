@@ -1,12 +1,13 @@
 /* HTTP through a plain L7 listener: everything that clients and services do to each other, with
  * every fault of the network, and nobody gets a byte that is not his. */
 #include "http2_client.h"
+#include "http2_service.h"
 #include "http_world.h"
 #include "proxy_world.h"
 
 #define HTTP_PORT     80
 #define HTTP_SERVICES 3
-#define HTTP2_ARENA   (64u * H2_SLAB_SIZE)
+#define HTTP2_ARENA   (256u * H2_SLAB_SIZE)
 
 static uint32_t local_route(struct snapshot_builder *b)
 {
@@ -25,7 +26,7 @@ static uint32_t local_route(struct snapshot_builder *b)
     return snapshot_builder_add(b, ABI_SECTION_ROUTE, &route);
 }
 
-static struct snapshot_builder *http_snapshot(uint64_t *key)
+static struct snapshot_builder *http_snapshot(enum abi_protocol upstream, uint64_t *key)
 {
     /* Nobody serves the last one. */
     static const uint16_t ports[HTTP_SERVICES + 1] = {8000, 8001, 8002, 8099};
@@ -37,6 +38,8 @@ static struct snapshot_builder *http_snapshot(uint64_t *key)
     uint32_t route;
     struct abi_route_table table;
 
+    ((struct abi_target *)snapshot_builder_record(b, ABI_SECTION_TARGET, web))->protocol =
+        (uint8_t)upstream;
     forward.retries = sim_random_below(3);
     forward.retry_on = sim_random_below(4);
     route = snapshot_builder_add(b, ABI_SECTION_ROUTE, &forward);
@@ -52,15 +55,30 @@ static struct snapshot_builder *http_snapshot(uint64_t *key)
     return b;
 }
 
-static void http_run(void (*start_client)(void))
+static struct h2_memory http2_memory;   /* of all clients of a run */
+static struct h2_memory http2_services; /* ... of all services */
+
+static void http2_arena(struct h2_memory *memory)
+{
+    uint8_t *arena = sim_alloc(HTTP2_ARENA + H2_SLAB_SIZE);
+
+    arena += H2_SLAB_SIZE - (uintptr_t)arena % H2_SLAB_SIZE;
+    h2_memory_init(memory, arena, HTTP2_ARENA);
+}
+
+static void http_run(void (*start_client)(void), enum abi_protocol upstream)
 {
     uint32_t clients = 1 + sim_random_below(20);
     uint64_t key;
 
-    proxy_world_start(http_snapshot(&key));
+    proxy_world_start(http_snapshot(upstream, &key));
     proxy_world_listen(key, HTTP_PORT);
     for (uint16_t i = 0; i < HTTP_SERVICES; i++) {
-        http_service_start(8000 + i);
+        if (upstream == ABI_PROTOCOL_HTTP2) {
+            http2_service_start(8000 + i, &http2_services);
+        } else {
+            http_service_start(8000 + i);
+        }
     }
     for (uint32_t i = 0; i < clients; i++) {
         start_client();
@@ -84,10 +102,8 @@ SIM_SCENARIO(http)
 {
     http_world_start();
     http_world.clients_wait = true;
-    http_run(http1_client);
+    http_run(http1_client, ABI_PROTOCOL_HTTP1);
 }
-
-static struct h2_memory http2_memory; /* of all clients of a run */
 
 /* Now and then one of the other version beside. */
 static void http2_client(void)
@@ -101,11 +117,21 @@ static void http2_client(void)
 
 SIM_SCENARIO(http2)
 {
-    uint8_t *arena = sim_alloc(HTTP2_ARENA + H2_SLAB_SIZE);
-
-    arena += H2_SLAB_SIZE - (uintptr_t)arena % H2_SLAB_SIZE;
-    h2_memory_init(&http2_memory, arena, HTTP2_ARENA);
+    http2_arena(&http2_memory);
     http_world_start();
     http_world.clients_wait = true;
-    http_run(http2_client);
+    http_run(http2_client, ABI_PROTOCOL_HTTP1);
+}
+
+/* Clients of both versions share connections to services of HTTP/2. */
+SIM_SCENARIO(http2_upstream)
+{
+    http2_arena(&http2_memory);
+    http2_arena(&http2_services);
+    http_world_start();
+    http_world.clients_wait = true;
+    http_world.no_tunnels = true;
+    /* No run is calm: a service that leaves or asks for less may cost a request its answer. */
+    http_world.hostile += http_world.hostile == 0;
+    http_run(http2_client, ABI_PROTOCOL_HTTP2);
 }
