@@ -2,6 +2,7 @@
 that is not as the backend sent it: a proxy that loses or mixes up bytes must not look fast.
 """
 
+import gzip
 import json
 import shutil
 import socket
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -110,6 +112,47 @@ def test_h2load_errors_are_seen(right, wrong, error, count):
     assert {name: number for name, number in found.items() if number} == {error: count}
 
 
+class Coder(BaseHTTPRequestHandler):
+    """Answers with `answer`: the coding it claims and the body."""
+
+    answer = ("gzip", b"")
+
+    def do_GET(self):
+        coding, body = self.answer
+        self.send_response(200)
+        if coding:
+            self.send_header("Content-Encoding", coding)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("coding", "body", "wrong"),
+    [
+        ("gzip", gzip.compress(b"x" * 128), None),
+        ("gzip", gzip.compress(b"x" * 127), "another length"),
+        (None, b"x" * 128, "coded by identity"),
+        ("br", b"x", "coded by br"),
+    ],
+)
+def test_answers_that_nobody_coded_are_seen(monkeypatch, coding, body, wrong):
+    monkeypatch.setattr(Coder, "answer", (coding, body))
+    with HTTPServer(("127.0.0.1", 0), Coder) as server:
+        thread = threading.Thread(target=server.handle_request, daemon=True)
+        thread.start()
+        load = {"down": 128, "coding": "gzip"}
+        if wrong is None:
+            assert h2load.coded_length(server.server_address[1], load) == len(body)
+        else:
+            with pytest.raises(Void, match=wrong):
+                h2load.coded_length(server.server_address[1], load)
+        thread.join(10)
+
+
 def test_an_h2load_that_says_something_else_is_void():
     with pytest.raises(Void, match="succeeded"):
         h2load.errors("usage: h2load", 128)
@@ -165,6 +208,15 @@ def test_a_written_result_is_read_back(tmp_path):
 def test_joined_runs_stand_in_the_order_of_the_rows():
     whole = report.join([result_of("l4-64"), result_of("h1-64")])
     assert [row.name for row, _ in whole.rows] == ["h1-64", "l4-64"]
+
+
+def test_what_was_joined_can_be_joined_again():
+    runs = [result_of(name) for name in ("h1-64", "l4-64", "h1-512")]
+    for run, seconds in zip(runs, (0.5, 2.0, 1.0), strict=True):
+        run.settings["seconds"] = seconds
+    whole = report.join([report.join(runs[:2]), runs[2]])
+    assert whole.settings["seconds"] == "0.5 to 2"
+    assert whole.settings["rounds"] == 1
 
 
 def test_joined_runs_may_have_other_sides_but_no_other_versions():

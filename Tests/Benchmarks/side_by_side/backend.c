@@ -3,8 +3,9 @@
  *
  *   backend --http PORT --exchange PORT --grpc PORT [--cpu N] [--congestion NAME] [--spin]
  *
- * HTTP: `GET /b/BYTES/SEQ` is answered with BYTES of body(SEQ); anything else closes. Requests may
- * be pipelined; no body is accepted. gRPC: backend_h2.h. Ends with SIGTERM. */
+ * HTTP: `GET /b/BYTES/SEQ` is answered with BYTES of body(SEQ), `GET /t/BYTES/SEQ` with text, as
+ * text/html; anything else closes. Requests may be pipelined; no body is accepted. gRPC:
+ * backend_h2.h. Ends with SIGTERM. */
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -102,32 +103,36 @@ static bool digits(const uint8_t **at, const uint8_t *end, uint64_t *value)
  */
 static int take_request(struct conn *conn)
 {
-    static const char prefix[] = "GET /b/";
+    static const char prefix[] = "GET /b/", text[] = "GET /t/";
     static uint64_t known = UINT64_MAX;
+    static bool known_text;
     static char answer[ANSWER_MAX];
     static uint32_t answer_len;
     const uint8_t *end = memmem(conn->in, conn->have, "\r\n\r\n", 4);
     const uint8_t *at = conn->in + sizeof(prefix) - 1;
+    bool is_text = memcmp(conn->in, text, sizeof(text) - 1) == 0;
     uint64_t bytes, seq;
 
     if (end == NULL) {
         return conn->have == HEAD_MAX ? -1 : 0;
     }
-    if (memcmp(conn->in, prefix, sizeof(prefix) - 1) != 0 || !digits(&at, end, &bytes) ||
-        *at++ != '/' || !digits(&at, end, &seq) || *at != ' ' || bytes > KIT_BODY_MAX) {
+    if ((!is_text && memcmp(conn->in, prefix, sizeof(prefix) - 1) != 0) ||
+        !digits(&at, end, &bytes) || *at++ != '/' || !digits(&at, end, &seq) || *at != ' ' ||
+        bytes > KIT_BODY_MAX) {
         return -1;
     }
-    if (bytes != known) {
+    if (bytes != known || is_text != known_text) {
         known = bytes;
-        answer_len = (uint32_t)snprintf(
-            answer, sizeof(answer),
-            "HTTP/1.1 200 OK\r\nServer: backend\r\nContent-Type: application/octet-stream\r\n"
-            "Cache-Control: no-store\r\nContent-Length: %llu\r\n\r\n",
-            (unsigned long long)bytes);
+        known_text = is_text;
+        answer_len = (uint32_t)snprintf(answer, sizeof(answer),
+                                        "HTTP/1.1 200 OK\r\nServer: backend\r\nContent-Type: %s\r\n"
+                                        "Cache-Control: no-store\r\nContent-Length: %llu\r\n\r\n",
+                                        is_text ? "text/html" : "application/octet-stream",
+                                        (unsigned long long)bytes);
     }
     memcpy(conn->head, answer, answer_len);
     conn->out_head = conn->out_head_len = answer_len;
-    conn->out_body = kit_body(seq);
+    conn->out_body = is_text ? kit_text(seq) : kit_body(seq);
     conn->out_body_len = bytes;
     conn->have -= (uint32_t)(end + 4 - conn->in);
     memmove(conn->in, end + 4, conn->have);

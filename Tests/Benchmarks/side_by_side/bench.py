@@ -37,8 +37,8 @@ def arguments():
     )
     parser.add_argument(
         "--sides",
-        default="direct,forward,forward-splice,ringmesh,ringmesh-epoll,haproxy,haproxy-splice,"
-        "nginx,envoy",
+        default="direct,forward,forward-splice,ringmesh,ringmesh-epoll,haproxy,"
+        "haproxy-splice,nginx,envoy",
         help="some of the sides above; each row takes those it is meant for (all)",
     )
     parser.add_argument("--rounds", type=int, default=10, help="interleaved rounds (10)")
@@ -131,7 +131,7 @@ class Bench:
         with self.started(name) as side:
             if kind == "base":
                 return measure.rss(side.worker())
-            entry = {"idle-plain": "h1", "idle-tls": "tls"}[kind]
+            entry = {"idle-plain": "h1", "idle-tls": "tls", "idle-h2": "h2"}[kind]
             return measure.idle_memory(self.rig, side, entry, counts)
 
     # --- speed ---

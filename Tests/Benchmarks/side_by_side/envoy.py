@@ -86,7 +86,29 @@ def cluster(name, port, tls=None, http2=False):
     return found
 
 
-def http(port, target, tls=None, codec="HTTP1"):
+def coder(name, library, **settings):
+    """A filter that compresses text for who asks for it."""
+    return {
+        "name": name,
+        "typed_config": typed(
+            "filters.http.compressor.v3.Compressor",
+            response_direction_config={"common_config": {"content_type": ["text/html"]}},
+            compressor_library={
+                "name": name,
+                "typed_config": typed(f"compression.{library}", **settings),
+            },
+        ),
+    }
+
+
+CODERS = (
+    coder("gzip", "gzip.compressor.v3.Gzip", compression_level="COMPRESSION_LEVEL_1"),
+    coder("br", "brotli.compressor.v3.Brotli", quality=3),
+    coder("zstd", "zstd.compressor.v3.Zstd", compression_level=3),
+)
+
+
+def http(port, target, tls=None, codec="HTTP1", coders=()):
     route = {"match": {"prefix": "/"}, "route": {"cluster": target, "timeout": "0s"}}
     manager = typed(
         "filters.network.http_connection_manager.v3.HttpConnectionManager",
@@ -102,6 +124,7 @@ def http(port, target, tls=None, codec="HTTP1"):
             "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [route]}],
         },
         http_filters=[
+            *coders,
             {"name": "router", "typed_config": typed("filters.http.router.v3.Router")},
         ],
     )
@@ -165,6 +188,7 @@ class Envoy(Side):
                     stream(entries["l4"], "l4"),
                     http(entries["h2"], "h1", server_tls(pair, alpn=["h2"]), codec="HTTP2"),
                     http(entries["grpc"], "grpc", codec="HTTP2"),
+                    http(entries["text"], "h1", coders=CODERS),
                 ],
                 "clusters": [
                     cluster("h1", plan.backend["h1"]),

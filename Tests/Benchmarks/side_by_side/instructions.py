@@ -4,10 +4,13 @@ Two runs of different length; their difference leaves out start and end. Nothing
 load is in the figure, and nothing of the kernel: it is for comparing a program with itself.
 """
 
+import contextlib
 import os
 import re
 import stat
 import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import h2load
 import measure
@@ -56,31 +59,75 @@ def answered(side, entry):
     return int(found.group(1)) / (64 if entry == "l4" else 1)
 
 
-def one_run(rig, entry, seconds):
-    """(instructions, requests) of a worker's whole life."""
-    side = sides.Ringmesh(rig.plan)
+class Collector(BaseHTTPRequestHandler):
+    """Takes every span, so that none waits."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+@contextlib.contextmanager
+def collecting(sampled):
+    """The section `tracing` of a configuration; None where nothing is sampled."""
+    if sampled is None:
+        yield None
+        return
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Collector)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        side.start()
-        pid = side.worker()
-        options = {**COUNTED[entry][1], "connections": 64, "seconds": seconds, "warmup": 0}
-        if entry in h2load.ENTRIES:  # it cannot begin to measure before all are connected
-            options["count"] = round(COUNT * seconds)
-        command = rig.command(side, entry, options)
-        subprocess.run(command, check=True, capture_output=True, timeout=seconds + PATIENCE)
-        requests = answered(side, entry)
+        endpoint = f"http://127.0.0.1:{server.server_address[1]}"
+        yield {"otlp": {"endpoint": endpoint}, "sample": sampled}
     finally:
-        side.stop()
+        server.shutdown()
+        server.server_close()
+
+
+def load(rig, side, what, seconds):
+    """Requests that were answered."""
+    options = {**what.load, "connections": 64, "seconds": seconds, "warmup": 0}
+    if h2load.takes(what.entry, what.load):
+        options["count"] = round(COUNT * seconds)  # it cannot begin before all are connected
+    words = rig.command(side, what.entry, options)
+    subprocess.run(words, check=True, capture_output=True, timeout=seconds + PATIENCE)
+    if what.sampled is not None and re.search(
+        r"^\w*spans_dropped\w*\{.*\} [1-9]", side.node.metrics()
+    ):
+        raise measure.Void("spans found no room: fewer were made than were asked for")
+    return answered(side, what.entry)
+
+
+def one_run(rig, name, seconds):
+    """(instructions, requests) of a worker's whole life."""
+    what = COUNTED[name]
+    with collecting(what.sampled) as tracing:
+        side = sides.kinds()[what.side](rig.plan)
+        side.tracing = tracing
+        try:
+            side.start()
+            pid = side.worker()
+            requests = load(rig, side, what, seconds)
+        finally:
+            side.stop()
     return counted(rig.plan.directory, pid), requests
 
 
-def measured(rig):
-    """{entry: instructions per request}."""
+def measured(rig, names=tuple(COUNTED)):
+    """{name: instructions per request}."""
     os.environ["RINGMESH_DATAPLANE"] = str(wrapper(rig.plan.directory))
     try:
         found = {}
-        for entry in COUNTED:
-            (few, short), (many, long) = (one_run(rig, entry, seconds) for seconds in SECONDS)
-            found[entry] = round((many - few) / (long - short))
+        for name in names:
+            (few, short), (many, long) = (one_run(rig, name, seconds) for seconds in SECONDS)
+            found[name] = round((many - few) / (long - short))
         return found
     finally:
         del os.environ["RINGMESH_DATAPLANE"]

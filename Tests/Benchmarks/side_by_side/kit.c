@@ -14,25 +14,92 @@
 #include <time.h>
 
 static uint8_t pattern[KIT_PERIOD + KIT_BODY_MAX];
+static uint8_t page[KIT_PERIOD + KIT_BODY_MAX];
+
+static uint64_t next(uint64_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return *state >> 32;
+}
+
+/* Words in the order of chance, between marks and numbers as a page has them. */
+static void fill_page(uint64_t *state)
+{
+    static const char *const words[] = {
+        "request ",
+        "answer ",
+        "the ",
+        "of ",
+        "<div class=\"row\">",
+        "</div>\n",
+        "connection ",
+        "a ",
+        "stream ",
+        "and ",
+        "<td>",
+        "</td>",
+        "between ",
+        "worker ",
+        "listener ",
+        "header ",
+        "is ",
+        "service ",
+        "which ",
+        "endpoint ",
+        "<a href=\"/docs/",
+        "\">",
+        "</a> ",
+        "window ",
+        "certificate ",
+        "to ",
+        "frame ",
+        "body ",
+        "length ",
+        "timeout ",
+        "in ",
+        "proxy ",
+    };
+    size_t at = 0;
+
+    while (at < KIT_PERIOD) {
+        char number[16];
+        uint64_t chance = next(state);
+        const char *word = words[chance % 32];
+
+        if (chance % 5 == 0) {
+            (void)snprintf(number, sizeof(number), "%u ", (unsigned)(chance >> 8 & 0xffff));
+            word = number;
+        }
+        for (; *word != '\0' && at < KIT_PERIOD; word++) {
+            page[at++] = (uint8_t)*word;
+        }
+    }
+}
 
 void kit_init(void)
 {
     uint64_t state = 0x9e3779b97f4a7c15;
 
     for (size_t i = 0; i < KIT_PERIOD; i++) {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        pattern[i] = (uint8_t)(state >> 32);
+        pattern[i] = (uint8_t)next(&state);
     }
+    fill_page(&state);
     for (size_t i = KIT_PERIOD; i < sizeof(pattern); i++) {
         pattern[i] = pattern[i - KIT_PERIOD];
+        page[i] = page[i - KIT_PERIOD];
     }
 }
 
 const uint8_t *kit_body(uint64_t seq)
 {
     return pattern + seq * 40503 % KIT_PERIOD;
+}
+
+const uint8_t *kit_text(uint64_t seq)
+{
+    return page + seq * 40503 % KIT_PERIOD;
 }
 
 uint64_t kit_now_ns(void)

@@ -3,6 +3,8 @@
  * Body number `seq` is a window into one pattern whose period is a prime, so that a chunk that was
  * lost, repeated, or given to another connection cannot look right.
  *
+ * Text for coders is cut from a page of words whose period is the same prime.
+ *
  * Exchange protocol (for L4 rows), little endian, any number of messages per connection:
  *   request   up u32 | down u32 | seq u64 | `up` bytes of body(seq)
  *   answer    seq u64 | `down` - 8 bytes of body(seq + 1)
@@ -27,11 +29,13 @@ struct kit_exchange {
 
 _Static_assert(sizeof(struct kit_exchange) == KIT_EXCHANGE_HEAD, "sent as it lies in memory");
 
-/* Fills the pattern; once, before any kit_body(). */
+/* Fills the patterns; once, before any kit_body(). */
 void kit_init(void);
 
 /* At least KIT_BODY_MAX readable bytes. */
 const uint8_t *kit_body(uint64_t seq);
+/* As above, of text: gzip makes a fifth of it. */
+const uint8_t *kit_text(uint64_t seq);
 
 uint64_t kit_now_ns(void);
 

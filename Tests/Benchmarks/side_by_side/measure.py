@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import h2load
+import idle_h2
 import machine
 from void import Disturbed, Void
 
@@ -36,7 +37,7 @@ class Rig:
     def command(self, side, entry, options):
         """The loader's command line; an option that is True stands alone."""
         plan = self.plan
-        if entry in h2load.ENTRIES:
+        if h2load.takes(entry, options):
             return h2load.command(plan, entry, side.entries[entry], options)
         words = [self.programs / "load", "--port", side.entries[entry]]
         if plan.congestion:
@@ -64,10 +65,13 @@ class Rig:
         if self.spin:
             options["spin"] = True
         command = self.command(side, row.entry, options)
-        if row.entry in h2load.ENTRIES:
+        if h2load.takes(row.entry, row.load):
+            coded = {}
+            if "coding" in row.load:
+                coded["body_bytes"] = h2load.coded_length(side.entries[row.entry], row.load)
             before = machine.cpu_times()
-            said = h2load.run(command, self.watched(side), seconds, row.load["down"])
-            return self.figures(said, row, rate, busy(before, machine.cpu_times()))
+            said = h2load.run(command, self.watched(side), seconds, row.load)
+            return {**self.figures(said, row, rate, busy(before, machine.cpu_times())), **coded}
         for name, pid in self.watched(side).items():
             command += ["--watch", f"{name}={pid}"]
         before = machine.cpu_times()
@@ -153,7 +157,7 @@ class Crowd:
 def idle_memory(rig, side, entry, counts):
     """Bytes per idle connection between two crowds, one request done by each connection."""
     few, many = counts
-    crowd = Crowd(rig, side, entry, many)
+    crowd = (idle_h2.Crowd if entry == "h2" else Crowd)(rig, side, entry, many)
     try:
         crowd.say(few)
         low = rss(side.worker())

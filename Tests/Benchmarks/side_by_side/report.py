@@ -41,8 +41,8 @@ class Result:
 
     def key(self, row, samples):
         """The figure to judge by: processor time where our worker was not what gave way first."""
-        if row.key in ("per_second", "gb_per_second") and OURS in samples:
-            busy = Spread(figures["proxy_busy"] for figures in samples[OURS]).median
+        if row.key in ("per_second", "gb_per_second") and row.ours in samples:
+            busy = Spread(figures["proxy_busy"] for figures in samples[row.ours]).median
             if busy < BUSY:
                 return "cpu_ns"
         return row.key
@@ -52,7 +52,7 @@ class Result:
         found = [
             (Spread(figures[key] for figures in samples[name]).median, name)
             for name in self.peers
-            if name in samples and (not row.beside or name in row.beside)
+            if name in samples and name != row.ours and (not row.beside or name in row.beside)
         ]
         if not found:
             return None
@@ -62,9 +62,9 @@ class Result:
         """(the other side, our Ratio against it), or (None, None); the other is the best peer."""
         key = key or self.key(row, samples)
         other = other or self.best_peer(row, samples, key)
-        if other not in samples or OURS not in samples:
+        if other not in samples or row.ours not in samples:
             return None, None
-        ours, theirs = ([figures[key] for figures in samples[name]] for name in (OURS, other))
+        ours, theirs = ([figures[key] for figures in samples[name]] for name in (row.ours, other))
         return other, Ratio(ours, theirs, smaller_is_better=smaller_is_better(key))
 
     def memory_verdicts(self):
@@ -102,6 +102,11 @@ def read(directory):
     return result
 
 
+def ends(value):
+    """The numbers of a setting; what was joined before has two."""
+    return [float(part) for part in value.split(" to ")] if isinstance(value, str) else [value]
+
+
 def join(results):
     """One result of several runs on one machine, each of other rows; raises ValueError when they
     do not belong together.
@@ -126,8 +131,8 @@ def join(results):
     if len(set(names)) != len(names):
         raise ValueError("a row stands in two of the runs")
     for key in ("seconds", "rounds", "rate", "half_rate"):
-        found = sorted({result.settings[key] for result in results if result.rows})
-        whole.settings[key] = found[0] if len(found) == 1 else f"{found[0]} to {found[-1]}"
+        found = sorted({v for result in results if result.rows for v in ends(result.settings[key])})
+        whole.settings[key] = found[0] if len(found) == 1 else f"{found[0]:g} to {found[-1]:g}"
     order = [row.name for row in ROWS]
     whole.rows.sort(key=lambda pair: order.index(pair[0].name))
     return whole
@@ -232,7 +237,7 @@ def detail_table(result):
 
 def memory_table(result):
     lines = []
-    names = [name for name in result.proxies if name != "haproxy-splice"]
+    names = [n for n in result.proxies if n != "haproxy-splice"]
     for kind, samples in result.memory.items():
         title, limit = LIMITS[kind]
         cells = [size(samples[name]) if name in samples else "–" for name in names]
@@ -277,7 +282,7 @@ def markdown(result):
     if result.instructions:
         yield from table(
             ["instructions per request, by callgrind", OURS],
-            [[COUNTED[entry][0], f"{count}"] for entry, count in result.instructions.items()],
+            [[COUNTED[entry].title, f"{count}"] for entry, count in result.instructions.items()],
         )
     for what, side, reason in result.voids:
         yield f"- void: {what}, {side}: {reason}"

@@ -9,7 +9,7 @@ class Row:
 
     name: str
     title: str
-    entry: str  # which port of a side: h1, l4, tls, resume, mesh, h2, grpc
+    entry: str  # which port of a side: h1, l4, tls, resume, mesh, h2, grpc, text, routes
     load: dict = field(default_factory=dict)  # options of the loader
     fixed_rate: bool = False  # at one rate, judged by processor time per request
     half: bool = False  # at half of the best peer's saturation, judged by p99
@@ -19,6 +19,7 @@ class Row:
     floor_target: float | None = None
     default_congestion: bool = False  # with the system's congestion control
     beside: tuple = ()  # the peers that count as the best one; empty: all
+    ours: str = "ringmesh"  # the side that is judged
     needs_cores: int = 4
 
     @property
@@ -58,6 +59,7 @@ H1, TLS, L4 = "HTTP/1.1 keep-alive", "TLS 1.3 keep-alive", "L4 64 B ping-pong"
 OPENSSL = ("haproxy", "nginx")  # envoy has BoringSSL
 EXACTLY = {"fixed_rate": True, "needs_cores": 2}
 H2, GRPC = "HTTP/2 over TLS 1.3", "gRPC unary, HTTP/2 to HTTP/2"
+TEXT = {"down": 65536, "connections": 16}
 UNARY = {"down": 133, "up": 133}  # a message of 128 bytes behind its length
 
 
@@ -243,6 +245,21 @@ ROWS = [
         beside=("envoy",),
     ),
     Row(
+        "text-64k",
+        "HTTP/1.1, 64 KiB of text as it is, 16 connections",
+        "text",
+        {**TEXT, "coding": "identity"},
+    ),
+    *(
+        Row(
+            f"{name}-64k",
+            f"HTTP/1.1, 64 KiB of text coded by {coding} {level}, 16 connections",
+            "text",
+            {**TEXT, "coding": name},
+        )
+        for name, coding, level in (("gzip", "gzip", 1), ("br", "brotli", 3), ("zstd", "zstd", 3))
+    ),
+    Row(
         "l4-up-default",
         "L4 bulk to the backend, the system's congestion control",
         "l4",
@@ -261,15 +278,34 @@ KIB = 1024
 LIMITS = {
     "idle-plain": ("memory per idle plain connection", 1 * KIB),
     "idle-tls": ("memory per idle TLS connection", 15 * KIB),
+    "idle-h2": ("memory per idle connection of HTTP/2 over TLS", 32 * KIB),
     "base": ("resident memory of an unused worker", 8 * KIB * KIB),
     "size": ("program, stripped", 2 * KIB * KIB),
 }
 
-# Whose instructions are counted: entry -> title, options of the loader.
+
+@dataclass(frozen=True)
+class Counted:
+    """What instructions are counted of."""
+
+    title: str
+    entry: str
+    load: dict
+    side: str = "ringmesh"
+    sampled: float | None = None  # the share of requests that become spans; None: no tracing
+
+
+CALM = {**SMALL, "rate": 1500}  # what the control plane can take spans of
+
 COUNTED = {
-    "h1": (f"{H1}, 128 B", SMALL),
-    "tls": (f"{TLS}, 128 B", SMALL),
-    "l4": (L4, PING),
-    "h2": (f"{H2}, 128 B", {**SMALL, "streams": 10}),
-    "grpc": (f"{GRPC}, 128 B", {**UNARY, "streams": 10}),
+    "h1": Counted(f"{H1}, 128 B", "h1", SMALL),
+    "tls": Counted(f"{TLS}, 128 B", "tls", SMALL),
+    "l4": Counted(L4, "l4", PING),
+    "h2": Counted(f"{H2}, 128 B", "h2", {**SMALL, "streams": 10}),
+    "grpc": Counted(f"{GRPC}, 128 B", "grpc", {**UNARY, "streams": 10}),
+    "h1-untraced": Counted(f"{H1}, 128 B, 1,500/s", "h1", CALM),
+    "h1-traced-1": Counted(f"{H1}, 128 B, 1,500/s, 1 % sampled", "h1", CALM, sampled=0.01),
+    "h1-traced": Counted(f"{H1}, 128 B, 1,500/s, all sampled", "h1", CALM, sampled=1.0),
+    "h1-uncoded": Counted(f"{H1}, 128 B, compression that no client wants", "text", SMALL),
+    "h1-route": Counted(f"{H1}, 128 B, one route by host and path", "routes", SMALL),
 }

@@ -2,7 +2,8 @@
 
 Entries, which a row names: h1, l4, tls (no resumption), resume (session tickets), mesh (plain HTTP
 into a pair of proxies with mutual TLS between them, both in the one worker, as in one node),
-h2 (TLS with ALPN, to HTTP/1.1), grpc (HTTP/2 without TLS on both sides).
+h2 (TLS with ALPN, to HTTP/1.1), grpc (HTTP/2 without TLS on both sides), text (answers of text are
+compressed for who asks), routes (chosen by host and path; ours only).
 """
 
 import contextlib
@@ -45,7 +46,7 @@ class Side:
 
     name = ""
     floor = False  # not a proxy that anybody could choose, but what its kind of row costs at least
-    kinds = ("h1", "l4", "tls", "resume", "mesh", "inbound", "h2", "grpc")
+    kinds = ("h1", "l4", "tls", "resume", "mesh", "inbound", "h2", "grpc", "text")
     entries: dict
 
     def __init__(self, plan):
@@ -181,6 +182,13 @@ frontend h1
   bind 127.0.0.1:{self.entries["resume"]} ssl crt {bundle}
   bind 127.0.0.1:{self.entries["inbound"]} ssl crt {bundle} ca-file {plan.ca} verify required
   default_backend h1
+frontend text
+  mode http
+  option forwardfor
+  compression algo gzip
+  compression type text/html
+  bind 127.0.0.1:{self.entries["text"]}
+  default_backend h1
 frontend h2
   mode http
   option forwardfor
@@ -217,6 +225,9 @@ listen l4
             encoding="ascii",
         )
         self.launch([self.program("haproxy"), "-db", "-f", config])
+
+    def takes(self, row):
+        return super().takes(row) and row.load.get("coding") in (None, "identity", "gzip")
 
 
 class HaproxySplice(Haproxy):
@@ -281,6 +292,12 @@ http {{
     ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256;
     ssl_session_tickets off;
     ssl_session_cache off;
+    location / {{ proxy_pass http://h1; }}
+  }}
+  server {{
+    listen 127.0.0.1:{self.entries["text"]} backlog=4096;
+    gzip on;
+    gzip_comp_level 1;
     location / {{ proxy_pass http://h1; }}
   }}
   server {{
@@ -362,6 +379,9 @@ stream {{
         )
         self.launch([self.program(), "-e", "stderr", "-c", config])
 
+    def takes(self, row):
+        return super().takes(row) and row.load.get("coding") in (None, "identity", "gzip")
+
     def worker(self):
         return processes.children(self.child.pid)[0]
 
@@ -369,11 +389,21 @@ stream {{
         return [self.child.pid]
 
 
+def route(host, path):
+    return {"match": {"host": host, "path_prefix": path}, "service": "web"}
+
+
 class Ringmesh(Side):
     """Control plane and data plane as a user starts them: one file of configuration."""
 
     name = "ringmesh"
+    kinds = (*Side.kinds, "routes")
     engine = "io_uring"
+    tracing = None  # a section of the configuration
+
+    def routes(self):
+        """The last of them is the loader's."""
+        return [route("bench.test", "/b")]
 
     def program(self):
         return str(ringmesh.binary("dataplane"))
@@ -410,6 +440,7 @@ class Ringmesh(Side):
                 ringmesh.defaults("calls", "grpc"),
                 ringmesh.intentions("web", api="allow"),
             ],
+            tracing=self.tracing or {},
             listeners=[
                 ringmesh.listener("h1", self.entries["h1"], "web", timeouts=timeouts),
                 ringmesh.listener("tls", self.entries["tls"], "web", timeouts=timeouts, tls=full),
@@ -419,6 +450,16 @@ class Ringmesh(Side):
                 ringmesh.listener("l4", self.entries["l4"], "raw", kind="l4"),
                 ringmesh.listener("h2", self.entries["h2"], "web", timeouts=timeouts, tls=tls),
                 ringmesh.listener("grpc", self.entries["grpc"], "calls", timeouts=timeouts),
+                ringmesh.listener(
+                    "text",
+                    self.entries["text"],
+                    "web",
+                    timeouts=timeouts,
+                    compression={"levels": {"gzip": 1, "br": 3, "zstd": 3}},
+                ),
+                ringmesh.listener(
+                    "routes", self.entries["routes"], timeouts=timeouts, routes=self.routes()
+                ),
             ],
         )
         self.node.start()
@@ -442,6 +483,9 @@ class RingmeshEpoll(Ringmesh):
 
     name = "ringmesh-epoll"
     engine = "epoll"
+
+    def takes(self, row):
+        return super().takes(row) and row.entry != "routes"
 
 
 def kinds():
