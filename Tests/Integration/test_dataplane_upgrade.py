@@ -469,10 +469,6 @@ def test_at_most_two_drain(edge):
     assert lanes.failures == []
 
 
-def heirs(node, old):
-    return [pid for pid in children(old) if pid not in node.worker_pids()]
-
-
 def test_the_new_one_is_killed_before_it_serves(edge, tmp_path):
     """SIGKILL while it is being given what there is: the old one goes on."""
     made = edge()
@@ -518,12 +514,14 @@ def test_the_old_one_is_killed_before_the_new_one_serves(edge, tmp_path):
     """Either the new one takes its place, or the control plane starts another: it comes back."""
     made = edge()
     node = made.node
-    slow = wrapper(tmp_path / "slow", "sleep 1")
+    began, go = tmp_path / "began", tmp_path / "go"
+    slow = wrapper(tmp_path / "slow", f"touch {began}; until [ -e {go} ]; do sleep 0.05; done")
     old = node.supervisor()
     caller = threading.Thread(target=lambda: made.upgrade(slow, check=False))
     caller.start()
-    wait_for(lambda: heirs(node, old), what="the new process")
+    wait_for(began.exists, what="the new process")
     os.kill(old, signal.SIGKILL)
+    go.touch()
     caller.join(60)
     node.wait_ready()
     assert node.supervisor() != old
