@@ -285,7 +285,8 @@ def judge_proxy_headers_kept(case, seen, lane):
     name = nominated.lower()
     recorder = lane.recorder
     recorder.reset()
-    get(lane.port, "/p")
+    usually = get(lane.port, "/p")
+    need(usually.status == 200, f"without the nomination {usually.status}")
     usual = values(recorder.complete()[-1].headers, name)
     got = values(seen.complete[0].headers, name)
     need(bool(got) == bool(usual), f"{name} is {got}, without the nomination {usual}")

@@ -466,10 +466,11 @@ def test_row_28_nothing_is_taken_for_a_length_that_was_claimed(front):
     block = frames.block(
         frames.request("POST", fields=[("content-type", "application/grpc"), ("te", "trailers")])
     )
+    clients = []
     with bounded(front, memory_mib=8) as cost:
-        clients = list(attackers(front, 10))
-        for client in clients:
+        for client in attackers(front, 10):
             client.send(frames.headers(1, block, end_stream=False), frames.data(1, claim, False))
+            clients.append(client)
             cost.units += 1
         wait_for(lambda: len(recorder.requests) == 10, 3, "the heads go on")
     close(clients)
