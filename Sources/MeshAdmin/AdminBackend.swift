@@ -15,6 +15,11 @@ package protocol AdminBackend: Sendable {
     func checks() async throws -> [CheckStateReport]
     func intentions() async throws -> [IntentionReport]
     func checkIntention(source: String, destination: String) async throws -> IntentionCheckReport
+    func proxies() async throws -> [ProxyReport]
+    /// A piece of a managed proxy's log: behind `from`, nil: its end.
+    func proxyLog(
+        id: String, errors: Bool, from: UInt64?, bytes: Int
+    ) async throws -> ProxyLogReport
     func routes() async throws -> RoutesReport
     func stats() async throws -> StatsReport
     func certificates() async throws -> [CertificateReport]

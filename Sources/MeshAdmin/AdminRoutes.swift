@@ -18,6 +18,7 @@ struct AdminRoutes: Sendable {
         let guards = guards
         return Self.routes(probes()) { _ in }
             + Self.routes(reads()) { try guards.checkRead($0) }
+            + Self.routes(proxies()) { try guards.checkRead($0) }
             + Self.routes(writes()) { try guards.checkWrite($0) }
             + Self.routes(orders()) { try guards.checkWrite($0) }
     }
@@ -96,6 +97,34 @@ struct AdminRoutes: Sendable {
                 "POST": { request in
                     let asked: ExplainRequest = try Self.decoded(request)
                     return AdminErrors.json(try await backend.explain(asked))
+                }
+            ],
+        ]
+    }
+
+    /// Proxies, and what managed ones write.
+    private func proxies() -> [String: Methods] {
+        let backend = backend
+        return [
+            "status/proxies": Self.read { try await backend.proxies() },
+            "status/proxies/:id/log": [
+                "GET": { request in
+                    let stream = request.query["stream"] ?? "stderr"
+                    guard stream == "stdout" || stream == "stderr" else {
+                        throw MeshError(.invalid, "write ?stream=stdout or ?stream=stderr")
+                    }
+                    let bytes = request.query["bytes"].flatMap { Int($0) } ?? 65536
+                    guard (1...(512 << 10)).contains(bytes) else {
+                        throw MeshError(.invalid, "write ?bytes= with a number of 1 to 524288")
+                    }
+                    let from = request.query["from"]
+                    guard from == nil || from.flatMap({ UInt64($0) }) != nil else {
+                        throw MeshError(.invalid, "from=\(from ?? "") is no place in a log")
+                    }
+                    return AdminErrors.json(
+                        try await backend.proxyLog(
+                            id: Self.id(in: request), errors: stream == "stderr",
+                            from: from.flatMap { UInt64($0) }, bytes: bytes))
                 }
             ],
         ]

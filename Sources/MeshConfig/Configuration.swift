@@ -112,6 +112,13 @@ package struct Configuration: Sendable, Hashable {
         package var sidecarPorts: ClosedRange<UInt16>
     }
 
+    /// Proxies that the node manages.
+    package struct ManagedProxies: Sendable, Hashable {
+        package var allowRoot: Bool
+        package var defaults: ManagedProxyDefaults
+        package var ports: ClosedRange<UInt16>
+    }
+
     package struct TLS: Sendable, Hashable {
         /// How long a key makes session tickets.
         package var ticketRotation: MeshDuration
@@ -140,6 +147,7 @@ package struct Configuration: Sendable, Hashable {
     package var store: Store
     package var dataplane: Dataplane
     package var mesh: Mesh
+    package var managedProxies: ManagedProxies
     package var tls: TLS
     package var server: Server
     package var log: Log

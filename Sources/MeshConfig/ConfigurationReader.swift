@@ -14,7 +14,8 @@ struct ConfigurationReader {
             api: api(root.section("api")), acl: acl(root.section("acl")),
             dns: dns(root.section("dns")),
             store: store(root.section("store")), dataplane: dataplane(root.section("dataplane")),
-            mesh: mesh(root.section("mesh")),
+            mesh: mesh(root.section("mesh"), root.section("ports")),
+            managedProxies: managedProxies(root.section("connect"), root.section("ports")),
             tls: Configuration.TLS(
                 ticketRotation: root.section("tls").duration("ticket_rotation") ?? .hours(12)),
             server: Configuration.Server(
@@ -112,9 +113,29 @@ struct ConfigurationReader {
             logFile: optional(fields.path("log_file")))
     }
 
-    private func mesh(_ fields: Fields) -> Configuration.Mesh {
-        let low = fields.port("sidecar_min_port") ?? 21000
-        let high = fields.port("sidecar_max_port") ?? 21255
+    private func managedProxies(
+        _ fields: Fields, _ ports: Fields
+    ) -> Configuration.ManagedProxies {
+        let (low, high) = (
+            ports.port("proxy_min_port") ?? 20000, ports.port("proxy_max_port") ?? 20255
+        )
+        let defaults = fields.section("proxy_defaults")
+        let config = defaults.dataMap("config")
+        var checks = FieldChecks()
+        _ = ProxyOptions(config, &checks)
+        sink.report(
+            checks.problems, in: defaults.node, defaults.schema, ["connect", "proxy_defaults"])
+        return Configuration.ManagedProxies(
+            allowRoot: fields.section("proxy").bool("allow_managed_root"),
+            defaults: ManagedProxyDefaults(command: defaults.texts("command"), config: config),
+            ports: min(low, high)...max(low, high))
+    }
+
+    private func mesh(_ fields: Fields, _ ports: Fields) -> Configuration.Mesh {
+        func port(_ key: String) -> UInt16? {
+            (ports.written(key) == nil ? fields : ports).port(key)
+        }
+        let (low, high) = (port("sidecar_min_port") ?? 21000, port("sidecar_max_port") ?? 21255)
         return Configuration.Mesh(
             trustDomain: fields.name("trust_domain", TrustDomain.self),
             intentionsDefault: fields.choice("intentions_default", IntentionAction.self) ?? .deny,

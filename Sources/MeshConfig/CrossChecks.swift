@@ -36,6 +36,16 @@ struct CrossChecks {
                 "\(low) is above sidecar_max_port \(high): write a lower number",
                 at: place?.location ?? mesh.node.location, ["mesh", "sidecar_min_port"])
         }
+        let ports = root.section("ports")
+        for kind in ["proxy", "sidecar"] {
+            let (low, high) = ("\(kind)_min_port", "\(kind)_max_port")
+            if let first = ports.port(low), let last = ports.port(high), first > last {
+                sink.error(
+                    "\(first) is above \(high) \(last): write a lower number",
+                    at: (ports.written(low) ?? ports.written(high) ?? ports.node).location,
+                    ["ports", .key(low)])
+            }
+        }
         if (configuration.mesh.authorityCertificate == nil)
             != (configuration.mesh.authorityKey == nil)
         {

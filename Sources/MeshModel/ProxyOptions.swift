@@ -15,6 +15,9 @@ package struct ProxyOptions: Hashable, Sendable {
     package var maxInboundConnections: Int?
     /// Whether its operator runs the proxy: then the data plane does not listen for it.
     package var external: Bool?
+    /// Of a proxy that is dialled to see whether it listens: where, or not at all.
+    package var tcpCheckAddress: HostPort?
+    package var disableTCPCheck: Bool?
 
     package init() {}
 
@@ -56,6 +59,8 @@ package struct ProxyOptions: Hashable, Sendable {
         handshakeTimeout = reader.milliseconds("handshake_timeout_ms")
         maxInboundConnections = reader.whole("max_inbound_connections", 0...1_000_000)
         external = reader.bool("external")
+        tcpCheckAddress = reader.hostPort("tcp_check_address")
+        disableTCPCheck = reader.bool("disable_tcp_check")
         checks = reader.checks
     }
 }

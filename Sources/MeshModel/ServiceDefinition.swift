@@ -24,15 +24,22 @@ package enum ServiceKind: String, Sendable, Codable, CaseIterable {
 package struct ConnectDefinition: Hashable, Sendable, Codable {
     package var native: Bool
     package var sidecarService: SidecarDefinition?
+    /// Set where the node manages the proxy that ``sidecarService`` describes.
+    package var managedProxy: ManagedProxy?
 
-    package init(native: Bool = false, sidecarService: SidecarDefinition? = nil) {
+    package init(
+        native: Bool = false, sidecarService: SidecarDefinition? = nil,
+        managedProxy: ManagedProxy? = nil
+    ) {
         self.native = native
         self.sidecarService = sidecarService
+        self.managedProxy = managedProxy
     }
 
     package enum CodingKeys: String, CodingKey {
         case native
         case sidecarService = "sidecar_service"
+        case managedProxy = "proxy"
     }
 }
 
@@ -153,15 +160,20 @@ extension ServiceDefinition {
     private func sidecarChecks(
         _ wanted: SidecarDefinition, _ assigned: UInt16
     ) -> [CheckDefinition] {
-        guard wanted.checks.isEmpty, wanted.proxy.options.external == true else {
-            return wanted.checks
-        }
-        let host = wanted.address ?? address
+        let options = wanted.proxy.options
+        guard wanted.checks.isEmpty, options.external == true, options.disableTCPCheck != true
+        else { return wanted.checks }
+        let host = options.bindAddress ?? wanted.address ?? address
+        let any = ["", "0.0.0.0", "::"].contains(host)
         let place = HostPort(
-            host: host.isEmpty ? "127.0.0.1" : host, port: wanted.port ?? assigned)
+            host: any ? "127.0.0.1" : host,
+            port: options.bindPort ?? wanted.port ?? assigned)
+        let kind = connect.managedProxy == nil ? "Sidecar" : "Proxy"
         return [
             CheckDefinition(
-                name: "Connect Sidecar Listening", tcp: place.description, interval: .seconds(10))
+                name: "Connect \(kind) Listening",
+                tcp: options.tcpCheckAddress?.description ?? place.description,
+                interval: .seconds(10))
         ]
     }
 }

@@ -27,11 +27,15 @@ package enum ProcessEnd: Sendable, Equatable, CustomStringConvertible {
 package struct ChildProcess: Sendable {
     package let pid: Int32
 
+    /// POSIX_SPAWN_SETSID of glibc, which its header shows to GNU sources only.
+    private static let setsid: Int16 = 0x80
+
     /// Starts `program` (a path) with `arguments` behind its name. `errors` is its standard error
-    /// when that is not `output`; a descriptor that is neither 0 nor 1.
+    /// when that is not `output`; a descriptor that is neither 0 nor 1. `isSession`: it leads a
+    /// session of its own, which no signal to ours reaches.
     package init(
         program: String, arguments: [String], environment: [String: String]? = nil,
-        output: Int32 = STDERR_FILENO, errors: Int32? = nil
+        output: Int32 = STDERR_FILENO, errors: Int32? = nil, isSession: Bool = false
     ) throws {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
@@ -53,8 +57,9 @@ package struct ChildProcess: Sendable {
         sigemptyset(&none)
         posix_spawnattr_setsigdefault(&attributes, &all)
         posix_spawnattr_setsigmask(&attributes, &none)
-        posix_spawnattr_setflags(
-            &attributes, Int16(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
+        var flags = Int16(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK)
+        if isSession { flags |= Self.setsid }
+        posix_spawnattr_setflags(&attributes, flags)
 
         var pid: pid_t = 0
         let result = Self.withStrings([program] + arguments) { argv in

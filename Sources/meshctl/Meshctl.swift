@@ -23,7 +23,7 @@ struct Meshctl: AsyncParsableCommand {
             StatusCommand.self, ServicesCommand.self, InstancesCommand.self, ServiceCommand.self,
             CheckCommand.self, IntentionCommand.self, RoutesCommand.self, StatsCommand.self,
             TopCommand.self, CertCommand.self, AuthorityCommand.self, ExplainCommand.self,
-            LogCommand.self,
+            LogCommand.self, ProxyCommand.self,
             DataPlaneCommand.self, GenerationsCommand.self,
         ])
 

@@ -62,7 +62,9 @@ import Testing
 
     @Test func whatIsSaidOfThemIsTheirHealth() throws {
         for status in [CheckStatus.passing, .warning, .critical] {
-            let checks = try inventory(far(status)).checks.filter { $0.service.text == "far/web" }
+            let checks = try inventory(far(status)).checks.joined().filter {
+                $0.service.text == "far/web"
+            }
             #expect(checks.map(\.definition.initialStatus) == [.passing, status])
             // Nobody here makes them.
             #expect(checks.allSatisfy { $0.definition.kind == nil })

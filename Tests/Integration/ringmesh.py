@@ -102,7 +102,7 @@ def dataplane_command(control_socket, workers=2):
 class Node:
     """One node: its configuration, its programs and what they say."""
 
-    def __init__(self, ports, asan=False, workers=2, **config):
+    def __init__(self, ports, /, asan=False, workers=2, **config):
         self.directory = Path(tempfile.mkdtemp(prefix="ringmesh-"))
         self.ports = ports
         self.asan = asan

@@ -25,6 +25,10 @@ import Testing
         #expect(try await read("/status/instances?service=web") == [Sample.instances[0]])
         #expect(try await read("/status/instances?service=none") == [InstanceReport]())
         #expect(try await read("/status/checks") == Sample.checks)
+        #expect(try await read("/status/proxies") == Sample.proxies)
+        #expect(
+            try await read("/status/proxies/web-proxy/log?stream=stdout&from=7&bytes=3")
+                == ProxyLogReport(text: "web-proxy false 3", next: 10))
         #expect(try await read("/status/intentions") == Sample.intentions)
         #expect(
             try await read("/status/intentions/check?source=api&destination=web") == Sample.check)

@@ -21,6 +21,16 @@ struct RestartPolicyTests {
         #expect(policy.ended(after: .milliseconds(9999)) == .milliseconds(100))
     }
 
+    @Test func daemonsAreStartedThreeTimesAtOnce() {
+        var policy = RestartPolicy.daemon
+        let pauses = (0..<9).map { _ in policy.ended(after: .seconds(9)) }
+        #expect(
+            pauses
+                == [.zero, .zero, .zero] + [2, 4, 8, 16, 32, 60].map { Duration.seconds($0) })
+        #expect(policy.ended(after: .seconds(10)) == .zero)
+        #expect(policy.ended(after: .zero) == .zero)
+    }
+
     @Test func pausesStayBoundedForever() {
         var policy = RestartPolicy()
         for _ in 0..<1000 { #expect(policy.ended(after: .zero) <= .seconds(10)) }

@@ -29,6 +29,13 @@ package enum RootKeys {
                 "mesh", .object(mesh), example: "{ intentions_default: deny }",
                 "Identities and who may talk to whom."),
             .optional(
+                "connect", .object(ManagedProxyKeys.connect),
+                example: "{ proxy_defaults: { command: [my-proxy] } }",
+                "Proxies that the node manages."),
+            .optional(
+                "ports", .object(ManagedProxyKeys.ports), example: "{ proxy_min_port: 20000 }",
+                "Ports that are given to proxies, as Consul's agent has them."),
+            .optional(
                 "tls", .object(tls), example: "{ ticket_rotation: 12h }",
                 "TLS of all listeners of the node."),
             .optional(

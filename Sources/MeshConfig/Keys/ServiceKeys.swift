@@ -89,6 +89,10 @@ package enum ServiceKeys {
             .optional(
                 "sidecar_service", .object(sidecar), example: "{}",
                 "Makes a sidecar for the service; `{}` takes all defaults."),
+            .optional(
+                "proxy", .object(ProxyKeys.managed), example: "{}",
+                "A proxy that the node starts, configures and stops. In files only: over the API "
+                    + "it is refused."),
         ])
 
     static let sidecar = ObjectSchema(
@@ -200,6 +204,27 @@ package enum ProxyKeys {
                 "destination_service_id", .text(.name(ServiceID.self, "service id")),
                 example: "web-1", "The instance the proxy stands for."),
         ] + shared)
+
+    /// Of a proxy that the node manages.
+    package static let managed = ObjectSchema(
+        "proxy section",
+        [
+            .key(
+                "exec_mode", .choice(["", "daemon"]), default: "",
+                "How the command is run: as a daemon, the only way there is.", example: "daemon"),
+            .optional(
+                "command", .texts, example: "[/usr/local/bin/my-proxy, --quiet]",
+                "The program and its arguments; `connect.proxy_defaults` when not given; without "
+                    + "any the node's data plane is the proxy."),
+            .optional(
+                "config", .dataMap, example: "{ bind_port: 20001 }",
+                "Options of the proxy as of a sidecar, and `tcp_check_address`, "
+                    + "`disable_tcp_check`; a command reads all of them over the API."),
+            .optional(
+                "upstreams", .objects(upstream),
+                example: "[ { destination_name: db, local_bind_port: 9191 } ]",
+                "Services that the application reaches on local addresses."),
+        ])
 
     private static let shared: [KeySpec] = [
         .key(

@@ -8,8 +8,9 @@ enum ServiceReader {
     {
         guard let name = fields.name("name", ServiceName.self) else { return nil }
         var checks = FieldChecks()
+        let id = fields.name("id", ServiceID.self)
         let service = ServiceDefinition(
-            name: name, id: fields.name("id", ServiceID.self),
+            name: name, id: id,
             kind: fields.choice("kind", ServiceKind.self) ?? .typical,
             address: fields.text("address") ?? "", port: fields.port("port") ?? 0,
             socketPath: socketPath(fields, "socket_path"), tags: fields.texts("tags"),
@@ -17,7 +18,7 @@ enum ServiceReader {
             weights: fields.object("weights").map(weights) ?? ServiceWeights(),
             enableTagOverride: fields.bool("enable_tag_override"),
             checks: self.checks(fields, &checks), proxy: fields.object("proxy").map(proxy),
-            connect: connect(fields.section("connect"), &checks),
+            connect: connect(fields.section("connect"), of: id ?? ServiceID(name), &checks),
             locality: fields.object("locality").map(locality))
         let broken = service.problems().map { spelled($0, fields) }
         sink.report(checks.problems + broken, in: fields.node, fields.schema, path)
@@ -89,11 +90,38 @@ enum ServiceReader {
     }
 
     private static func connect(
-        _ fields: Fields, _ broken: inout FieldChecks
+        _ fields: Fields, of service: ServiceID, _ broken: inout FieldChecks
     ) -> ConnectDefinition {
-        ConnectDefinition(
-            native: fields.bool("native"),
-            sidecarService: fields.object("sidecar_service").map { sidecar($0, &broken) })
+        let native = fields.bool("native")
+        let wanted = fields.object("sidecar_service").map { sidecar($0, &broken) }
+        guard let managed = fields.object("proxy") else {
+            return ConnectDefinition(native: native, sidecarService: wanted)
+        }
+        broken.require(
+            wanted == nil, ["connect"], "write either proxy or sidecar_service, not both")
+        return ConnectDefinition(
+            native: native, sidecarService: managedSidecar(managed, of: service, &broken),
+            managedProxy: ManagedProxy(command: managed.texts("command")))
+    }
+
+    /// What a managed proxy is registered as.
+    private static func managedSidecar(
+        _ fields: Fields, of service: ServiceID, _ broken: inout FieldChecks
+    ) -> SidecarDefinition? {
+        var config = fields.dataMap("config")
+        var inner = FieldChecks()
+        let upstreams =
+            fields.objects("upstreams").compactMap { upstream($0) }
+            + ManagedProxy.upstreams(config, &inner)
+        _ = ProxyOptions(config, &inner)
+        config = config.filter { FoldedKey($0.key).text != "upstreams" }
+        defer { broken.within(["connect", "proxy"]) { $0.take(inner) } }
+        do {
+            return try ManagedProxy.sidecar(of: service, config: config, upstreams: upstreams)
+        } catch {
+            inner.fail([], "the proxy of \(service) cannot be named: \(error)")
+            return nil
+        }
     }
 
     private static func sidecar(

@@ -11,6 +11,7 @@ extension Configuration {
                     ("api", .map([("bind_addr", .text(api.bindAddr?.description ?? ""))])),
                     ("acl", aclValue), ("dns", dnsValue),
                     ("store", storeValue), ("dataplane", dataplaneValue), ("mesh", meshValue),
+                    ("connect", connectValue), ("ports", portsValue),
                     ("tls", .map([("ticket_rotation", .duration(tls.ticketRotation))])),
                     (
                         "server",
@@ -87,6 +88,28 @@ extension Configuration {
         ])
     }
 
+    private var connectValue: YAMLValue {
+        let defaults = managedProxies.defaults
+        return .map([
+            ("proxy", .map([("allow_managed_root", .bool(managedProxies.allowRoot))])),
+            (
+                "proxy_defaults",
+                .map([
+                    ("exec_mode", .text("daemon")),
+                    ("command", .list(defaults.command.map { .text($0) })),
+                    ("config", Rendering.opaque(.object(defaults.config))),
+                ])
+            ),
+        ])
+    }
+
+    private var portsValue: YAMLValue {
+        .map([
+            ("proxy_min_port", .number(managedProxies.ports.lowerBound)),
+            ("proxy_max_port", .number(managedProxies.ports.upperBound)),
+        ])
+    }
+
     private var meshValue: YAMLValue {
         .map([
             ("trust_domain", .text(mesh.trustDomain?.text ?? "")),
@@ -104,6 +127,18 @@ extension Configuration {
 
 /// Objects in the shape of documents.
 enum Rendering {
+    /// A proxy that the node manages.
+    private static func managed(
+        _ managed: ManagedProxy, _ sidecar: SidecarDefinition?
+    ) -> YAMLValue {
+        .section([
+            ("exec_mode", .text("daemon")),
+            ("command", managed.command.isEmpty ? nil : .list(managed.command.map { .text($0) })),
+            ("config", data(sidecar?.proxy.config ?? [:])),
+            ("upstreams", list(sidecar?.proxy.upstreams ?? [], upstream)),
+        ]) ?? .map([])
+    }
+
     /// Names whose values are not shown.
     private static func isSecret(_ name: String) -> Bool {
         let folded = FoldedKey(name).text
@@ -159,7 +194,15 @@ enum Rendering {
     static func service(_ service: ServiceDefinition) -> YAMLValue {
         let connect = YAMLValue.section([
             ("native", service.connect.native ? .bool(true) : nil),
-            ("sidecar_service", service.connect.sidecarService.map(sidecar)),
+            (
+                "sidecar_service",
+                service.connect.managedProxy == nil
+                    ? service.connect.sidecarService.map(sidecar) : nil
+            ),
+            (
+                "proxy",
+                service.connect.managedProxy.map { managed($0, service.connect.sidecarService) }
+            ),
         ])
         return .section([
             ("name", .text(service.name.text)), ("id", .text(service.id.text)),

@@ -128,6 +128,7 @@ private struct TokenAuthority: Authority {
             switch access.kind {
             case .read: .read
             case .list: .list
+            case .identity: .write
             case .write: access.resource == .keyPrefix ? .writeAll : .write
             }
         return authorizer.allows(AccessRequest(kind, subject, access.name))

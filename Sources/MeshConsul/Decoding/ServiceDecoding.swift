@@ -23,7 +23,7 @@ enum ServiceDecoding {
         let sidecar = try fields.object("Connect", "ServiceConnect").flatMap { connect in
             parts.native = try connect.bool("Native")
             if connect.has("Proxy") {
-                throw APIError(400, "Managed proxies are not allowed over the API")
+                throw APIError(400, ManagedProxy.disallowed)
             }
             let sidecar = try connect.object("SidecarService", type)
             try connect.finish()

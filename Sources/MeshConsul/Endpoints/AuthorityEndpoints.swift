@@ -58,7 +58,7 @@ package struct AuthorityEndpoints: EndpointGroup {
         guard !request.tail.isEmpty else { throw APIError(400, "Missing service name") }
         let name: ServiceName
         do { name = try ServiceName(request.tail) } catch { throw APIError(400, "\(error)") }
-        try authority.require(Access(.write, .service, name.text))
+        try authority.require(Access(.identity, .service, name.text))
         let options = try QueryOptions(request)
         let isKnown = try await backend.hasLeaf(of: name)
         // Makes it, so that there is something to wait for.

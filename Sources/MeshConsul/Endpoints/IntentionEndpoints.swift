@@ -114,7 +114,7 @@ package struct IntentionEndpoints: EndpointGroup {
         guard let destination = try? ServiceName(target) else {
             throw APIError(400, "Bad request: Target \"\(target)\" is not the name of a service")
         }
-        try authority.require(Access(.write, .service, target))
+        try authority.require(Access(.identity, .service, target))
         let decision = try await decide(.exact(caller), .exact(destination))
         let isAllowed = decision.verdict == .allow
         var response = APIResponse.json([

@@ -7,6 +7,9 @@ package struct Access: Sendable, Hashable {
 
     package enum Kind: Sendable, Hashable {
         case read, list, write
+        /// To be what is named: a service's certificate, and decisions about its callers. Who may
+        /// write a service may be it.
+        case identity
     }
 
     package let resource: Resource

@@ -105,6 +105,12 @@ extension NodeBackend {
 
     func registerService(document: [UInt8]) async throws -> ChangeReport {
         let definition = try Self.service(document)
+        guard definition.connect.managedProxy == nil else {
+            throw MeshError(
+                .invalid,
+                "\(ManagedProxy.disallowed) Write the service in the configuration file or in "
+                    + "services_dir.")
+        }
         return try await change("service \(definition.name) registered over the API") {
             try $0.putService(definition)
         }

@@ -20,6 +20,7 @@ struct NodeBackend: AdminBackend {
     let link: DataPlaneLink
     let board: ProblemBoard
     let registry: MetricsRegistry
+    let proxies: ProxyKeeper
     let startedAt = Date()
 
     func notReadyReason() async -> String? { await pipeline.notReadyReason }

@@ -147,6 +147,28 @@ struct SidecarBackend: AdminBackend {
             origin: decision.intention == nil ? nil : "agent \(subject)")
     }
 
+    /// The one sidecar that the node is.
+    func proxies() async throws -> [ProxyReport] {
+        let definition = try await view().registration.definition
+        return [
+            ProxyReport(
+                id: definition.id.text,
+                service: definition.proxy?.destinationServiceName?.text ?? "", kind: "sidecar",
+                address: node.place(of: definition),
+                upstreams: (definition.proxy?.upstreams ?? []).map { "\($0.destinationName)" },
+                state: await node.pipeline.silence(of: definition.id.text) ?? "serving",
+                process: nil, origin: "agent \(subject)")
+        ]
+    }
+
+    func proxyLog(
+        id: String, errors: Bool, from: UInt64?, bytes: Int
+    ) async throws -> ProxyLogReport {
+        throw MeshError(
+            .invalid,
+            "the sidecar is no process of its own: what concerns it is in the log of the node")
+    }
+
     func certificates() async throws -> [CertificateReport] {
         let leaf = try await view().leaf
         return [

@@ -227,12 +227,16 @@ struct Inventory: Sendable, Equatable {
 
     // MARK: - questions
 
-    /// The services whose sidecars need a port from the range.
-    static func withoutPort(_ records: [ServiceRecord]) -> [ServiceID] {
+    /// The services whose sidecars need a port from the range; those with managed proxies have
+    /// their own.
+    static func withoutPort(
+        _ records: [ServiceRecord], managed: Bool = false
+    ) -> [ServiceID] {
         var all: [ServiceID] = []
         for record in records
         where record.content.wantsSidecar
             && record.content.definition.connect.sidecarService?.port == nil
+            && (record.content.definition.connect.managedProxy != nil) == managed
         {
             all.append(record.id)
         }

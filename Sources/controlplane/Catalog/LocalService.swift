@@ -31,12 +31,13 @@ final class LocalService: Sendable {
         let (definition, origin) = (record.definition, record.origin)
         let port = definition.connect.sidecarService?.port ?? ports.ports[definition.id]
         guard let port else {
-            return Expansion(
-                problem: Problem(
-                    .error,
-                    "no port is left for the sidecar of \(definition.id): give it a port, or make "
-                        + "mesh.sidecar_min_port … mesh.sidecar_max_port wider",
-                    at: origin.location))
+            let advice =
+                definition.connect.managedProxy == nil
+                ? "no port is left for the sidecar of \(definition.id): give it a port, or make "
+                    + "mesh.sidecar_min_port … mesh.sidecar_max_port wider"
+                : "no port is left for the managed proxy of \(definition.id): write bind_port in "
+                    + "its config, or make ports.proxy_min_port … ports.proxy_max_port wider"
+            return Expansion(problem: Problem(.error, advice, at: origin.location))
         }
         do {
             return Expansion(sidecar: try definition.sidecar(port: port))

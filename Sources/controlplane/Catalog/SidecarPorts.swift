@@ -17,6 +17,12 @@ struct SidecarPorts: Sendable, Equatable {
         Dictionary(uniqueKeysWithValues: ports.map { ($0.key.text, $0.value) })
     }
 
+    /// Those who want a port, and where it is taken from.
+    struct Wanted {
+        var ids: [ServiceID]
+        var range: ClosedRange<UInt16>
+    }
+
     /// Gives ports to `wanted`, forgets those of services that are gone. Returns who got none.
     ///
     /// `taken` are ports that something else on the node claims; `isFree` says of others whether
@@ -25,23 +31,37 @@ struct SidecarPorts: Sendable, Equatable {
         _ wanted: [ServiceID], range: ClosedRange<UInt16>, taken: Set<UInt16>,
         isFree: (UInt16) -> Bool = { _ in true }
     ) -> [ServiceID] {
-        let ids = Set(wanted)
-        ports = ports.filter { id, port in
-            ids.contains(id) && range.contains(port) && !taken.contains(port)
-        }
-        var used = taken.union(ports.values)
-        var next = range.lowerBound
-        var without: [ServiceID] = []
-        for id in ids.sorted() where ports[id] == nil {
-            while next < range.upperBound, used.contains(next) || !isFree(next) {
-                used.insert(next)
-                next += 1
+        assign([Wanted(ids: wanted, range: range)], taken: taken, isFree: isFree)
+    }
+
+    /// The same for several ranges.
+    mutating func assign(
+        _ wanted: [Wanted], taken: Set<UInt16>, isFree: (UInt16) -> Bool = { _ in true }
+    ) -> [ServiceID] {
+        var kept: [ServiceID: UInt16] = [:]
+        for group in wanted {
+            for id in group.ids {
+                guard let port = ports[id], group.range.contains(port), !taken.contains(port)
+                else { continue }
+                kept[id] = port
             }
-            if used.contains(next) || !isFree(next) {
-                without.append(id)
-            } else {
-                ports[id] = next
-                used.insert(next)
+        }
+        ports = kept
+        var used = taken.union(ports.values)
+        var without: [ServiceID] = []
+        for group in wanted {
+            var next = group.range.lowerBound
+            for id in Set(group.ids).sorted() where ports[id] == nil {
+                while next < group.range.upperBound, used.contains(next) || !isFree(next) {
+                    used.insert(next)
+                    next += 1
+                }
+                if used.contains(next) || !isFree(next) {
+                    without.append(id)
+                } else {
+                    ports[id] = next
+                    used.insert(next)
+                }
             }
         }
         return without

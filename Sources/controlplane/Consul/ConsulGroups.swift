@@ -12,6 +12,7 @@ struct ConsulGroups {
     let control: ConsulAccess
     let sessions: SessionKeeper
     let instances: CatalogInstances
+    let proxies: ProxyTokens
     let log: Logger
 
     /// Every group. A new one is added here and nowhere else.
@@ -20,6 +21,7 @@ struct ConsulGroups {
             StatusEndpoints(backend: backend),
             AgentSelfEndpoints(backend: backend, access: access),
             AgentServiceEndpoints(backend: backend, access: access, queries: queries),
+            ManagedProxyEndpoints(backend: backend, access: access, queries: queries),
             AgentCheckEndpoints(backend: backend, access: access),
             CatalogEndpoints(backend: backend, access: access, queries: queries),
             CatalogWriteEndpoints(backend: backend, access: access),
@@ -39,7 +41,9 @@ struct ConsulGroups {
         Queries(store: backend.store, datacenter: backend.node.datacenter.text)
     }
 
-    private var access: any AccessPolicy { control.policy }
+    private var access: any AccessPolicy {
+        ProxyTokenAccess(control.policy, tokens: proxies, isOpen: control.isOpen)
+    }
 
     /// A server for each address of the configuration, with the name that errors call it by.
     func servers() throws -> [(name: String, server: HTTPServer)] {

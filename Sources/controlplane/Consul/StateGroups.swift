@@ -10,6 +10,12 @@ enum ConsulAccess: Sendable {
     case open
     case stored(StoredAccess)
 
+    /// Whether nobody is asked for a token.
+    var isOpen: Bool {
+        if case .open = self { return true }
+        return false
+    }
+
     var policy: any AccessPolicy {
         switch self {
         case .open: OpenAccess()

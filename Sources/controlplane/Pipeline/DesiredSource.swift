@@ -59,7 +59,9 @@ actor DesiredSource {
         _ configuration: Configuration, _ folders: FolderContents
     ) throws -> FileLayer {
         try FileLayer(
-            services: (configuration.services + folders.services).map { ($0.value, $0.origin) },
+            services: (configuration.services + folders.services).map {
+                ($0.value.over(configuration.managedProxies.defaults), $0.origin)
+            },
             entries: (configuration.configEntries + folders.entries).map { ($0.value, $0.origin) })
     }
 
@@ -121,10 +123,16 @@ actor DesiredSource {
             let local = stored.unorderedServices
             let nodes = stored.allCatalogNodes
             let records = local + RemoteServices.records(nodes)
-            let wanting = Inventory.withoutPort(local)
+            let wanting = [
+                SidecarPorts.Wanted(
+                    ids: Inventory.withoutPort(local), range: configuration.mesh.sidecarPorts),
+                SidecarPorts.Wanted(
+                    ids: Inventory.withoutPort(local, managed: true),
+                    range: configuration.managedProxies.ports),
+            ]
             _ = ports.assign(
-                wanting, range: configuration.mesh.sidecarPorts,
-                taken: wanting.isEmpty ? [] : taken(local), isFree: FreePorts.isFree)
+                wanting, taken: wanting.allSatisfy(\.ids.isEmpty) ? [] : taken(local),
+                isFree: FreePorts.isFree)
             kept.take(
                 records, of: stored, ports: ports,
                 nodes: nodes.map {

@@ -6,7 +6,7 @@ import Synchronization
 final class ProblemBoard: Sendable {
     /// The part that reports.
     enum Part: String, Sendable {
-        case store, pipeline, dataplane, config, identity, agent
+        case store, pipeline, dataplane, config, identity, proxies, agent
     }
 
     private struct Key: Hashable {

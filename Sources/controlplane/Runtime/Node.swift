@@ -126,9 +126,14 @@ struct Node: Sendable {
         let keeper = DataPlaneKeeper(
             process: process, isManaged: configuration.dataplane.managed, link: link,
             pipeline: pipeline, board: board, log: logs.logger("dataplane"))
+        let tokens = ProxyTokens(store: store)
+        let proxies = ProxyKeeper(
+            configuration, store: store, source: source, tokens: tokens, board: board,
+            log: logs.logger("proxies"))
         let backend = NodeBackend(
             configuration: configuration, store: store, identity: identity, source: source,
-            health: health, pipeline: pipeline, link: link, board: board, registry: registry)
+            health: health, pipeline: pipeline, link: link, board: board, registry: registry,
+            proxies: proxies)
         let nodeHealth = try NodeHealth(
             store: store, prober: NetworkProber(http: http), log: logs.logger("health"))
         let consul = NodeConsulBackend(
@@ -137,7 +142,8 @@ struct Node: Sendable {
             leafTTL: configuration.mesh.leafTTL)
         let api =
             agent == nil
-            ? try consulServers(consul, try await ConsulAccess.open(configuration, store)) : []
+            ? try consulServers(
+                consul, try await ConsulAccess.open(configuration, store), tokens) : []
         let admin: any AdminBackend = agent?.backend(backend) ?? backend
         try await run(
             tracing(link) + [
@@ -159,7 +165,7 @@ struct Node: Sendable {
                 NodeService(name: "prepared queries") { await Self.follow(store, pipeline) },
                 NodeService(name: "names") { await names.run { await pipeline.invalidate() } },
             ] + healthServices(health, http, pipeline, store) + watcherServices(source, pipeline)
-                + adminServers(admin) + api + (agent?.services(pipeline) ?? [])
+                + adminServers(admin) + api + (agent?.services(pipeline) ?? managedProxies(proxies))
                 + readiness(pipeline, ready) + serviceManager(pipeline))
     }
 
@@ -246,6 +252,17 @@ struct Node: Sendable {
         }
     }
 
+    /// Behind the API, which they ask: so they end before it.
+    private func managedProxies(_ proxies: ProxyKeeper) -> [NodeService] {
+        [
+            NodeService(name: "managed proxies") {
+                await proxies.run()
+            } finish: { end in
+                await proxies.finish(end)
+            }
+        ]
+    }
+
     private func adminServers(_ backend: any AdminBackend) throws -> [NodeService] {
         let log = logs.logger("admin")
         let token = try configuration.admin.tokenFile.map { path in
@@ -276,13 +293,14 @@ struct Node: Sendable {
     }
 
     private func consulServers(
-        _ backend: NodeConsulBackend, _ control: ConsulAccess
+        _ backend: NodeConsulBackend, _ control: ConsulAccess, _ tokens: ProxyTokens
     ) throws -> [NodeService] {
         let sessions = SessionKeeper(store: backend.store)
         let instances = CatalogInstances(backend: backend)
         let groups = ConsulGroups(
             configuration: configuration, backend: backend, control: control,
-            sessions: sessions, instances: instances, log: logs.logger("consul"))
+            sessions: sessions, instances: instances, proxies: tokens,
+            log: logs.logger("consul"))
         let guarding = SessionGuard(store: backend.store, facts: instances)
         let names = NameServer(
             configuration: configuration, store: backend.store, source: instances,

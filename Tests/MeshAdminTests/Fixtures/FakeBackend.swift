@@ -90,6 +90,14 @@ final class FakeBackend: AdminBackend {
         return try orFail(check)
     }
 
+    func proxies() async throws -> [ProxyReport] { try orFail(Sample.proxies) }
+    func proxyLog(
+        id: String, errors: Bool, from: UInt64?, bytes: Int
+    ) async throws -> ProxyLogReport {
+        try orFail(
+            ProxyLogReport(
+                text: "\(id) \(errors) \(bytes)", next: (from ?? 0) + UInt64(bytes)))
+    }
     func routes() async throws -> RoutesReport { try orFail(Sample.routes) }
     func stats() async throws -> StatsReport { try orFail(Sample.stats) }
     func certificates() async throws -> [CertificateReport] { try orFail(Sample.certificates) }

@@ -51,6 +51,15 @@ enum Sample {
             ], origin: "api"),
     ]
 
+    static let proxies = [
+        ProxyReport(
+            id: "web-proxy", service: "web", kind: "command", address: "127.0.0.1:20000",
+            upstreams: ["db"], state: "running",
+            process: ProxyReport.Process(
+                pid: 77, starts: 2, since: nil, adopted: false, end: "ended with status 3"),
+            origin: "node.yaml:3:5")
+    ]
+
     static let checks = [
         CheckStateReport(
             id: "service:web", name: "alive", kind: "ttl", instance: "web-1", service: "web",
