@@ -1,5 +1,6 @@
 """Ports from the kernel that stay ours until a program takes them."""
 
+import random
 import socket
 
 
@@ -26,19 +27,19 @@ class Ports:
         return holder.getsockname()[1]
 
     def block(self, count):
-        """The first of `count` ports in a row."""
-        for _ in range(200):
-            first = self.take()
+        """The first of `count` ports in a row, below those that the kernel gives away."""
+        for _ in range(1000):
+            first = random.randrange(10_000, 19_000)
             made = []
             try:
-                for port in range(first + 1, first + count):
+                for port in range(first, first + count):
                     probe = socket.socket()
                     made.append(probe)
-                    # Without options this fails where anybody holds the port.
+                    # Without options this fails where anybody holds the port, another test too.
                     probe.bind(("127.0.0.1", port))
                     probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                     probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            except (OSError, OverflowError):
+            except OSError:
                 for probe in made:
                     probe.close()
                 continue

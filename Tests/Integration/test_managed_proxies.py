@@ -218,8 +218,8 @@ def test_back_off(managed):
         return log.read_text().count("tried") if log.exists() else 0
 
     wait_for(lambda: tries() >= 4, 60, "the first tries")
-    process = made.listed()["process"]
-    assert process.get("pid") is None and "3" in process["end"], process
+    process = wait_for(lambda: made.pid() is None and made.listed()["process"], 60, "a pause")
+    assert "status 3" in process["end"], process
     # 2 s until the fifth, then 4 s: a loop without pauses would be at hundreds.
     time.sleep(1)
     assert tries() <= 6
