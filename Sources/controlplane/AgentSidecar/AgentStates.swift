@@ -31,7 +31,7 @@ struct AgentStates: DesiredStates {
         state.settings.node.datacenter = view.datacenter
         state.settings.intentionsDefault = view.intentionsDefault
         let record = ServiceRecord(
-            definition: Self.listening(view), origin: .derived, createIndex: Index(1),
+            definition: Self.listening(view), origin: .api, createIndex: Index(1),
             modifyIndex: Index(1))
         state.inventory = Inventory([record], ports: SidecarPorts())
         state.change = nil
