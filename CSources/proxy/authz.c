@@ -63,6 +63,13 @@ bool authz_connection(struct proxy *proxy, struct conn *conn)
     return false;
 }
 
+/* Whether the policies of targets decide: about the listener's identity, or about a caller whom a
+ * gateway serves in their place. */
+static bool authz_asks_targets(const struct abi_listener *entry)
+{
+    return (entry->flags & (ABI_LISTENER_MESH_OUTBOUND | ABI_LISTENER_GATEWAY)) != 0;
+}
+
 /* The verdict of a target's policy on a connection as such; requests are asked one by one. */
 static bool authz_may_use(struct proxy *proxy, struct conn *conn, uint32_t target)
 {
@@ -71,7 +78,7 @@ static bool authz_may_use(struct proxy *proxy, struct conn *conn, uint32_t targe
     uint32_t policy = view->targets[target].policy;
     struct intent_decision decision;
 
-    if (entry == NULL || policy == ABI_NONE || (entry->flags & ABI_LISTENER_MESH_OUTBOUND) == 0) {
+    if (entry == NULL || policy == ABI_NONE || !authz_asks_targets(entry)) {
         return true;
     }
     decision = intent_decide(view, policy, authz_source(proxy, conn));
@@ -108,7 +115,7 @@ bool authz_copy(struct proxy *proxy, struct conn *conn, const struct route_input
 {
     const struct abi_listener *entry = listener_entry(proxy, listener_of(proxy, conn));
     const struct proxy_decided decided = proxy->decided;
-    bool may = (entry->flags & ABI_LISTENER_MESH_OUTBOUND) == 0 ||
+    bool may = !authz_asks_targets(entry) ||
                authz_permits(proxy, proxy->current->view.targets[target].policy,
                              authz_source(proxy, conn), input);
 
@@ -129,7 +136,7 @@ bool authz_request(struct proxy *proxy, struct conn *conn, const struct route_in
     }
     source = authz_source(proxy, conn);
     if (authz_permits(proxy, entry->policy, source, input) &&
-        (target == ABI_NONE || (entry->flags & ABI_LISTENER_MESH_OUTBOUND) == 0 ||
+        (target == ABI_NONE || !authz_asks_targets(entry) ||
          authz_permits(proxy, view->targets[target].policy, source, input))) {
         return true;
     }
@@ -150,25 +157,36 @@ static uint64_t authz_mix_splits(const struct view *view, uint64_t digest, struc
     return digest;
 }
 
+static uint64_t authz_mix_routes(const struct view *view, uint64_t digest,
+                                 const struct abi_route_table *table)
+{
+    if (table->hosts.count > 0) {
+        /* Too many routes to go through them all: any policy may be that of a target. Whoever is
+         * examined in vain stays. */
+        for (uint32_t policy = 0; policy < view->counts[ABI_SECTION_POLICY]; policy++) {
+            digest = authz_mix(view, digest, policy);
+        }
+        return digest;
+    }
+    for (uint32_t i = 0; i < table->routes.count; i++) {
+        const struct abi_route *route = &view->routes[view->route_list[table->routes.at + i]];
+
+        digest = authz_mix_splits(view, digest, route->splits);
+    }
+    return digest;
+}
+
 uint64_t authz_digest(const struct view *view, const struct abi_listener *entry)
 {
     uint64_t digest = authz_mix(view, 1, entry->policy);
 
-    if ((entry->flags & ABI_LISTENER_MESH_OUTBOUND) == 0) {
+    if (!authz_asks_targets(entry)) {
         return digest;
     }
     digest = authz_mix_splits(view, digest, entry->splits);
-    if (entry->route_table != ABI_NONE) {
-        /* A mesh-outbound listener has few routes: those of one upstream's chain. */
-        struct abi_ref list = view->route_tables[entry->route_table].routes;
-
-        for (uint32_t i = 0; i < list.count; i++) {
-            const struct abi_route *route = &view->routes[view->route_list[list.at + i]];
-
-            digest = authz_mix_splits(view, digest, route->splits);
-        }
-    }
-    return digest;
+    return entry->route_table == ABI_NONE
+               ? digest
+               : authz_mix_routes(view, digest, &view->route_tables[entry->route_table]);
 }
 
 /* The request ends with its answer, if that comes soon. */
@@ -183,7 +201,7 @@ static bool authz_still_may(struct proxy *proxy, struct conn *conn, const struct
 {
     uint32_t target;
 
-    if (request == NULL || (entry->flags & ABI_LISTENER_MESH_OUTBOUND) == 0) {
+    if (request == NULL || !authz_asks_targets(entry)) {
         return true;
     }
     target = view_find_target(&proxy->current->view, request->target_key);

@@ -28,10 +28,22 @@ static void l4_refuse(struct proxy *proxy, struct conn *conn, enum abi_outcome o
     conn_close(proxy, conn, true);
 }
 
+struct abi_ref l4_route(const struct view *view, const struct abi_listener *entry,
+                        struct bytes name)
+{
+    const struct route_input input = {.host = name};
+    uint32_t route = name.len == 0 ? ABI_NONE : route_find(view, entry->route_table, &input);
+
+    return route != ABI_NONE && view->routes[route].action == ABI_ACTION_FORWARD
+               ? view->routes[route].splits
+               : entry->splits;
+}
+
 static void l4_opened(struct proxy *proxy, struct conn *conn)
 {
     struct listener *listener = listener_of(proxy, conn);
     const struct abi_listener *entry = listener_entry(proxy, listener);
+    struct abi_ref splits;
 
     if (conn->tls != NULL) {
         abi_stat_add(&listener->stats->counters[ABI_LISTENER_HANDSHAKES], 1);
@@ -42,7 +54,15 @@ static void l4_opened(struct proxy *proxy, struct conn *conn)
         conn_close(proxy, conn, true);
         return;
     }
-    l4_begin(proxy, conn, entry->splits);
+    splits = entry->splits;
+    if ((entry->flags & ABI_LISTENER_GATEWAY) != 0) {
+        splits = l4_route(&proxy->current->view, entry, tls_server_name(conn->tls));
+        if (splits.count == 0) {
+            l4_refuse(proxy, conn, ABI_OUTCOME_NO_ROUTE);
+            return;
+        }
+    }
+    l4_begin(proxy, conn, splits);
 }
 
 void l4_begin(struct proxy *proxy, struct conn *conn, struct abi_ref splits)

@@ -248,6 +248,9 @@ bool authz_reexamine(struct proxy *proxy);
 extern const struct conn_ops l4_ops;
 /* Connects it to one of the destinations; what it has sent so far is held. */
 void l4_begin(struct proxy *proxy, struct conn *conn, struct abi_ref splits);
+/* Where a server name leads, by the routes of a listener; no splits: nowhere. */
+struct abi_ref l4_route(const struct view *view, const struct abi_listener *entry,
+                        struct bytes name);
 
 /* --- sniff.c --- */
 

@@ -38,18 +38,6 @@ static void sniff_refuse(struct proxy *proxy, struct conn *conn, enum abi_outcom
     conn_finish(proxy, conn);
 }
 
-/* Where a server name leads; no splits: nowhere. */
-static struct abi_ref sniff_route(const struct view *view, const struct abi_listener *entry,
-                                  const struct hello *hello)
-{
-    const struct route_input input = {.host = bytes_of(hello->name, hello->name_len)};
-    uint32_t route = hello->name_len == 0 ? ABI_NONE : route_find(view, entry->route_table, &input);
-
-    return route != ABI_NONE && view->routes[route].action == ABI_ACTION_FORWARD
-               ? view->routes[route].splits
-               : entry->splits;
-}
-
 static void sniff_opened(struct proxy *proxy, struct conn *conn)
 {
     (void)proxy;
@@ -66,7 +54,7 @@ static void sniff_decide(struct proxy *proxy, struct conn *conn, const struct he
         sniff_close(proxy, conn, ABI_OUTCOME_NO_ROUTE);
         return;
     }
-    splits = sniff_route(&proxy->current->view, entry, hello);
+    splits = l4_route(&proxy->current->view, entry, bytes_of(hello->name, hello->name_len));
     if (splits.count == 0) {
         sniff_refuse(proxy, conn, ABI_OUTCOME_NO_ROUTE, HELLO_ALERT_UNRECOGNIZED_NAME);
         return;

@@ -10,9 +10,11 @@ static bool check_listener_kind(struct view_walk *walk, const struct abi_listene
 {
     bool l7 = listener->kind == ABI_LISTENER_L7;
     bool sni = (listener->flags & ABI_LISTENER_SNI) != 0;
+    bool gateway = (listener->flags & ABI_LISTENER_GATEWAY) != 0;
 
     if (l7) {
-        return view_rule(walk, !sni, ABI_REFUSAL_VALUE, "an L7 listener by server name") &&
+        return view_rule(walk, !sni && !gateway, ABI_REFUSAL_VALUE,
+                         "an L7 listener by server name") &&
                view_rule(walk, listener->route_table < walk->view->counts[ABI_SECTION_ROUTE_TABLE],
                          ABI_REFUSAL_REFERENCE, "an L7 listener needs a route table") &&
                view_rule(walk, listener->splits.at == 0 && listener->splits.count == 0,
@@ -21,6 +23,13 @@ static bool check_listener_kind(struct view_walk *walk, const struct abi_listene
     }
     if (!view_rule(walk, listener->kind == ABI_LISTENER_L4, ABI_REFUSAL_VALUE, "listener kind")) {
         return false;
+    }
+    if (gateway) {
+        return view_rule(walk, !sni, ABI_REFUSAL_VALUE, "a gateway that does not terminate TLS") &&
+               view_rule(walk, listener->route_table < walk->view->counts[ABI_SECTION_ROUTE_TABLE],
+                         ABI_REFUSAL_REFERENCE, "a gateway needs a route table") &&
+               view_rule(walk, listener->splits.at == 0 && listener->splits.count == 0,
+                         ABI_REFUSAL_VALUE, "a gateway has no splits");
     }
     if (sni) {
         return view_rule(walk, listener->route_table < walk->view->counts[ABI_SECTION_ROUTE_TABLE],
@@ -44,13 +53,18 @@ static bool check_listener_mesh(struct view_walk *walk, const struct abi_listene
     const struct abi_tls *tls;
     bool inbound = (listener->flags & ABI_LISTENER_MESH_INBOUND) != 0;
     bool outbound = (listener->flags & ABI_LISTENER_MESH_OUTBOUND) != 0;
+    bool gateway = (listener->flags & ABI_LISTENER_GATEWAY) != 0;
 
     if (!view_index(walk, listener->tls, ABI_SECTION_TLS, "listener's TLS") ||
         !view_index(walk, listener->identity, ABI_SECTION_IDENTITY, "listener's identity") ||
         !view_index(walk, listener->policy, ABI_SECTION_POLICY, "listener's policy") ||
         !view_rule(walk, !outbound || listener->identity != ABI_NONE, ABI_REFUSAL_VALUE,
                    "a mesh-outbound listener needs an identity") ||
-        !view_rule(walk, !inbound || (listener->tls != ABI_NONE && listener->policy != ABI_NONE),
+        !view_rule(walk, !gateway || (inbound && !outbound && listener->policy == ABI_NONE),
+                   ABI_REFUSAL_VALUE, "a gateway is called by the mesh, for others") ||
+        !view_rule(walk,
+                   !inbound ||
+                       (listener->tls != ABI_NONE && (listener->policy != ABI_NONE || gateway)),
                    ABI_REFUSAL_VALUE, "a mesh-inbound listener needs TLS and a policy")) {
         return false;
     }
@@ -69,7 +83,7 @@ bool view_check_listener(struct view_walk *walk)
 {
     const struct abi_listener *listener = &walk->view->listeners[walk->record];
     const uint8_t known = ABI_LISTENER_MESH_INBOUND | ABI_LISTENER_MESH_OUTBOUND |
-                          ABI_LISTENER_PROXY_IN | ABI_LISTENER_SNI;
+                          ABI_LISTENER_PROXY_IN | ABI_LISTENER_SNI | ABI_LISTENER_GATEWAY;
 
     return view_rule(walk, walk->record == 0 || listener[-1].key < listener->key, ABI_REFUSAL_ORDER,
                      "listeners are sorted by key, no key twice") &&

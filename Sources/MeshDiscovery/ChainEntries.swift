@@ -18,7 +18,7 @@ package struct ChainEntries: Sendable {
             case .serviceResolver(let resolver): resolvers[resolver.name] = resolver
             case .serviceDefaults(let own): defaults[own.name] = own
             case .proxyDefaults(let all): proxyDefaults = all
-            case .serviceIntentions, .other: break
+            case .serviceIntentions, .ingressGateway, .terminatingGateway, .other: break
             }
         }
         usualProtocol = proxyDefaults?.serviceProtocol

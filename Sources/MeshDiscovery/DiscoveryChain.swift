@@ -102,6 +102,18 @@ package struct DiscoveryChain: Hashable, Sendable {
         /// The server name of a service outside the mesh; empty for services of the mesh.
         package var externalSNI: String
 
+        /// A service itself, or a subset of it, whatever its chain says.
+        package init(
+            _ service: ServiceName, _ subsetName: SubsetName? = nil,
+            _ subset: ServiceResolver.Subset = ServiceResolver.Subset(),
+            in datacenter: DatacenterName
+        ) {
+            self.init(
+                id: Self.id(of: service, subsetName, in: datacenter), service: service,
+                subsetName: subsetName, subset: subset, datacenter: datacenter,
+                connectTimeout: ChainCompiler.connectTimeout)
+        }
+
         package init(
             id: String, service: ServiceName, subsetName: SubsetName? = nil,
             subset: ServiceResolver.Subset = ServiceResolver.Subset(), datacenter: DatacenterName,

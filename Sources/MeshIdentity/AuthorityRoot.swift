@@ -139,7 +139,8 @@ extension AuthorityRoot {
 extension AuthorityRoot {
     /// A new key and a certificate for a service of this root's domain.
     package func issue(
-        _ id: SpiffeID, now: Date, lifetime: TimeInterval = LeafCertificate.lifetime,
+        _ id: SpiffeID, names: Set<String> = [], now: Date,
+        lifetime: TimeInterval = LeafCertificate.lifetime,
         using generator: inout some RandomNumberGenerator
     ) throws -> LeafCertificate {
         guard id.trustDomain == trustDomain else {
@@ -157,7 +158,8 @@ extension AuthorityRoot {
             issuer: certificate.subject, subject: DistinguishedName(),
             signatureAlgorithm: .ecdsaWithSHA256,
             extensions: CertificateProfile.leaf(
-                id: id, subjectKey: CertificateProfile.keyIdentifier(of: key.publicKey),
+                id: id, names: names,
+                subjectKey: CertificateProfile.keyIdentifier(of: key.publicKey),
                 issuerKey: keyID),
             issuerPrivateKey: .init(self.key))
         return LeafCertificate(

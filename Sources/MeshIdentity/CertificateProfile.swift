@@ -33,9 +33,10 @@ enum CertificateProfile {
     }
 
     /// The extensions of a service's certificate. Its subject is empty, so the identity in the
-    /// alternative names is critical (RFC 5280 §4.2.1.6) and the only one (SPIFFE X.509-SVID §2).
+    /// alternative names is critical (RFC 5280 §4.2.1.6) and the only URI (SPIFFE X.509-SVID §2).
+    /// `names` are host names that a gateway serves besides.
     static func leaf(
-        id: SpiffeID, subjectKey: [UInt8], issuerKey: [UInt8]
+        id: SpiffeID, names: Set<String>, subjectKey: [UInt8], issuerKey: [UInt8]
     ) throws -> Certificate.Extensions {
         try Certificate.Extensions {
             Critical(BasicConstraints.notCertificateAuthority)
@@ -47,7 +48,9 @@ enum CertificateProfile {
             try ExtendedKeyUsage([.clientAuth, .serverAuth])
             SubjectKeyIdentifier(keyIdentifier: subjectKey[...])
             AuthorityKeyIdentifier(keyIdentifier: issuerKey[...])
-            Critical(SubjectAlternativeNames([.uniformResourceIdentifier(id.uri)]))
+            Critical(
+                SubjectAlternativeNames(
+                    [.uniformResourceIdentifier(id.uri)] + names.sorted().map { .dnsName($0) }))
         }
     }
 

@@ -1,5 +1,7 @@
 package import Foundation
 package import MeshModel
+import SwiftASN1
+import X509
 
 /// A service's certificate with its key, as workers and API clients get it.
 package struct LeafCertificate: Sendable, Equatable {
@@ -39,6 +41,17 @@ package struct LeafCertificate: Sendable, Equatable {
 
     /// `aa:bb:…`
     package var serialText: String { Hex.text(serial, separator: ":") }
+    /// The host names that it is for besides its identity.
+    package var serverNames: Set<String> {
+        guard let leaf = chainDER.first, let certificate = try? Certificate(derEncoded: leaf),
+            let names = try? certificate.extensions.subjectAlternativeNames
+        else { return [] }
+        return Set(
+            names.compactMap { name in
+                if case .dnsName(let text) = name { return text }
+                return nil
+            })
+    }
     package var chainPEM: String { PEM.certificates(chainDER) }
     /// As secret as the key.
     package var privateKeyPEM: String { PEM.privateKey(privateKeyDER) }

@@ -52,10 +52,11 @@ package struct MeshAuthority: Sendable, Equatable {
 
     /// A certificate for a service.
     package func issue(
-        _ id: SpiffeID, now: Date, lifetime: TimeInterval = LeafCertificate.lifetime,
+        _ id: SpiffeID, names: Set<String> = [], now: Date,
+        lifetime: TimeInterval = LeafCertificate.lifetime,
         using generator: inout some RandomNumberGenerator
     ) throws -> LeafCertificate {
-        try active.issue(id, now: now, lifetime: lifetime, using: &generator)
+        try active.issue(id, names: names, now: now, lifetime: lifetime, using: &generator)
     }
 
     /// An authority whose first root was made elsewhere.

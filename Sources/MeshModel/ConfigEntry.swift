@@ -6,6 +6,8 @@ package enum ConfigEntry: Hashable, Sendable {
     case serviceSplitter(ServiceSplitter)
     case serviceResolver(ServiceResolver)
     case serviceIntentions(ServiceIntentions)
+    case ingressGateway(IngressGateway)
+    case terminatingGateway(TerminatingGateway)
     /// A kind that this version carries without acting on it.
     case other(OtherEntry)
 
@@ -33,6 +35,8 @@ package enum ConfigEntry: Hashable, Sendable {
         case .serviceSplitter: Kind.serviceSplitter.rawValue
         case .serviceResolver: Kind.serviceResolver.rawValue
         case .serviceIntentions: Kind.serviceIntentions.rawValue
+        case .ingressGateway: Kind.ingressGateway.rawValue
+        case .terminatingGateway: Kind.terminatingGateway.rawValue
         case .other(let entry): entry.kind
         }
     }
@@ -46,6 +50,8 @@ package enum ConfigEntry: Hashable, Sendable {
         case .serviceSplitter(let entry): entry.name.text
         case .serviceResolver(let entry): entry.name.text
         case .serviceIntentions(let entry): entry.name.description
+        case .ingressGateway(let entry): entry.name.text
+        case .terminatingGateway(let entry): entry.name.text
         case .other(let entry): entry.name
         }
     }
@@ -60,13 +66,15 @@ package enum ConfigEntry: Hashable, Sendable {
         case serviceSplitter = "service-splitter"
         case serviceResolver = "service-resolver"
         case serviceIntentions = "service-intentions"
+        case ingressGateway = "ingress-gateway"
+        case terminatingGateway = "terminating-gateway"
     }
 
     /// The kinds of Consul that this version only carries.
     package static let carriedKinds: Set<String> = [
-        "ingress-gateway", "terminating-gateway", "mesh", "exported-services", "sameness-group",
-        "api-gateway", "bound-api-gateway", "http-route", "tcp-route", "inline-certificate",
-        "file-system-certificate", "jwt-provider", "control-plane-request-limit",
+        "mesh", "exported-services", "sameness-group", "api-gateway", "bound-api-gateway",
+        "http-route", "tcp-route", "inline-certificate", "file-system-certificate", "jwt-provider",
+        "control-plane-request-limit",
     ]
 }
 
@@ -103,6 +111,11 @@ extension ConfigEntry: Codable {
         case .serviceIntentions:
             self = .serviceIntentions(
                 try container.decode(ServiceIntentions.self, forKey: .entry))
+        case .ingressGateway:
+            self = .ingressGateway(try container.decode(IngressGateway.self, forKey: .entry))
+        case .terminatingGateway:
+            self = .terminatingGateway(
+                try container.decode(TerminatingGateway.self, forKey: .entry))
         case nil:
             self = .other(try container.decode(OtherEntry.self, forKey: .entry))
         }
@@ -118,6 +131,8 @@ extension ConfigEntry: Codable {
         case .serviceSplitter(let entry): try container.encode(entry, forKey: .entry)
         case .serviceResolver(let entry): try container.encode(entry, forKey: .entry)
         case .serviceIntentions(let entry): try container.encode(entry, forKey: .entry)
+        case .ingressGateway(let entry): try container.encode(entry, forKey: .entry)
+        case .terminatingGateway(let entry): try container.encode(entry, forKey: .entry)
         case .other(let entry): try container.encode(entry, forKey: .entry)
         }
     }
@@ -132,6 +147,8 @@ extension ConfigEntry: Validated {
         case .serviceSplitter(let entry): entry.validate(&checks)
         case .serviceResolver(let entry): entry.validate(&checks)
         case .serviceIntentions(let entry): entry.validate(&checks)
+        case .ingressGateway(let entry): entry.validate(&checks)
+        case .terminatingGateway(let entry): entry.validate(&checks)
         case .other: break
         }
     }

@@ -11,12 +11,16 @@ package struct ServiceRecord: Sendable, Hashable {
         package let wantsSidecar: Bool
         /// Whether it is a proxy that was registered by hand.
         package let isProxy: Bool
+        /// Whether it is a gateway that its node serves.
+        package let isGateway: Bool
 
         fileprivate init(_ definition: ServiceDefinition, _ origin: Origin) {
             self.definition = definition
             self.origin = origin
             wantsSidecar = definition.connect.sidecarService != nil
             isProxy = definition.kind == .connectProxy
+            isGateway =
+                definition.kind == .ingressGateway || definition.kind == .terminatingGateway
         }
     }
 

@@ -42,7 +42,9 @@ struct World {
         let inventory = inventory
         var generator = SystemRandomNumberGenerator()
         var leaves: [ServiceName: LeafCertificate] = [:]
-        for service in DesiredState.identities(inventory: inventory, listeners: listeners) {
+        for service in DesiredState.identities(
+            inventory: inventory, listeners: listeners, entries: entries)
+        {
             let id = SpiffeID(
                 trustDomain: Self.authority.trustDomain, datacenter: node.datacenter,
                 service: service)

@@ -130,6 +130,27 @@ import Testing
             "config_entries: [ { kind: service-router, name: a, routes: [ { match: { http: { header: [ { name: x, invert: true } ] } } } ] } ]",
             false
         ),
+        (
+            "config_entries: [ { kind: ingress-gateway, name: a, listeners: [ { port: 1, services: [ { name: b } ] } ] } ]",
+            true
+        ),
+        ("config_entries: [ { kind: ingress-gateway, name: a } ]", false),
+        (
+            "config_entries: [ { kind: ingress-gateway, name: a, listeners: [ { port: 1, services: [ { name: b, hosts: [c.test] } ] } ] } ]",
+            false
+        ),
+        (
+            "config_entries: [ { kind: ingress-gateway, name: a, tls: { tls_min_version: TLSv1_1 }, listeners: [] } ]",
+            false
+        ),
+        (
+            "config_entries: [ { kind: terminating-gateway, name: a, services: [ { name: b, ca_file: /c, sni: d } ] } ]",
+            true
+        ),
+        (
+            "config_entries: [ { kind: terminating-gateway, name: a, services: [ { name: b, sni: d } ] } ]",
+            false
+        ),
         ("listeners: [ { name: a, bind_addr: \":1\", kind: l7, service: web } ]", true),
         ("listeners: [ { name: a, bind_addr: \":1\", kind: l7 } ]", false),
         ("listeners: [ { name: a, bind_addr: \":1\", kind: l4, service: b, tls: {} } ]", false),

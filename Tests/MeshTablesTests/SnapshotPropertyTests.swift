@@ -234,7 +234,7 @@ import Testing
                 case .l4(let splits): [splits]
                 case .serverName(let routes, let splits):
                     routes.compactMap(\.splits) + [splits ?? []]
-                case .l7(let routes): routes.compactMap(\.splits)
+                case .gateway(let routes), .l7(let routes): routes.compactMap(\.splits)
                 }
             }
             return lists.joined().contains { $0.target == target }

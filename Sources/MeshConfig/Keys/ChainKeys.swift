@@ -6,7 +6,7 @@ extension EntryKeys {
     private static let subsetRule = TextRule.name(SubsetName.self, "subset")
     private static let datacenterRule = TextRule.name(DatacenterName.self, "datacenter name")
 
-    private static func entry(_ name: String, _ rule: TextRule, _ keys: [KeySpec]) -> ObjectSchema {
+    static func entry(_ name: String, _ rule: TextRule, _ keys: [KeySpec]) -> ObjectSchema {
         ObjectSchema(
             name,
             head.keys.map { key in

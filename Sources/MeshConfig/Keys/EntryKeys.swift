@@ -37,6 +37,7 @@ package enum EntryKeys {
         .serviceDefaults: serviceDefaults, .proxyDefaults: proxyDefaults,
         .serviceRouter: serviceRouter, .serviceSplitter: serviceSplitter,
         .serviceResolver: serviceResolver, .serviceIntentions: serviceIntentions,
+        .ingressGateway: ingressGateway, .terminatingGateway: terminatingGateway,
     ]
 
     private static func common(_ name: TextRule, example: String = "web") -> [KeySpec] {

@@ -61,7 +61,7 @@ enum ChainReader {
         }
     }
 
-    private static func modifiers(_ fields: Fields) -> HeaderModifiers {
+    static func modifiers(_ fields: Fields) -> HeaderModifiers {
         HeaderModifiers(
             add: fields.textMap("add"), set: fields.textMap("set"), remove: fields.texts("remove"))
     }

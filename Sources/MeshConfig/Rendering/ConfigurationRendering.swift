@@ -218,10 +218,6 @@ enum Rendering {
         ]) ?? .map([])
     }
 
-    private static func list<T>(_ items: [T], _ render: (T) -> YAMLValue) -> YAMLValue? {
-        items.isEmpty ? nil : .list(items.map(render))
-    }
-
     static func locality(_ locality: Locality) -> YAMLValue {
         .map([("region", .text(locality.region)), ("zone", .text(locality.zone))])
     }

@@ -17,6 +17,9 @@ extension Rendering {
         case .serviceResolver(let value): rest = resolver(value)
         case .serviceIntentions(let value):
             rest = [("sources", list(value.sources, source)), ("meta", .texts(value.meta))]
+        case .ingressGateway(let value): rest = ingress(value)
+        case .terminatingGateway(let value):
+            rest = [("services", list(value.services, linked)), ("meta", .texts(value.meta))]
         case .other(let value):
             guard case .map(let members) = opaque(.object(value.fields)) else { return .map([]) }
             rest = members.map { ($0.0, $0.1) }
@@ -24,7 +27,7 @@ extension Rendering {
         return .section(head + rest) ?? .map([])
     }
 
-    private static func list<T>(_ items: [T], _ render: (T) -> YAMLValue) -> YAMLValue? {
+    static func list<T>(_ items: [T], _ render: (T) -> YAMLValue) -> YAMLValue? {
         items.isEmpty ? nil : .list(items.map(render))
     }
 
@@ -126,7 +129,7 @@ extension Rendering {
         .section(match(value, header: "header", "query_param")) ?? .map([])
     }
 
-    private static func modifiers(_ value: HeaderModifiers) -> YAMLValue {
+    static func modifiers(_ value: HeaderModifiers) -> YAMLValue {
         .section([
             ("add", headers(value.add)), ("set", headers(value.set)),
             ("remove", .texts(value.remove)),

@@ -83,7 +83,9 @@ extension ConfigEntry {
                 + resolver.failover.values.flatMap { failover in
                     ([failover.service] + failover.targets.map(\.service)).compactMap { $0 }
                 }
-        case .serviceDefaults, .proxyDefaults, .serviceIntentions, .other: []
+        case .serviceDefaults, .proxyDefaults, .serviceIntentions, .ingressGateway,
+            .terminatingGateway, .other:
+            []
         }
     }
 }
@@ -136,7 +138,7 @@ struct ChainOverrides: Sendable {
                 switch entry {
                 case .serviceRouter, .serviceSplitter: false
                 case .serviceDefaults, .proxyDefaults, .serviceResolver, .serviceIntentions,
-                    .other:
+                    .ingressGateway, .terminatingGateway, .other:
                     true
                 }
             })

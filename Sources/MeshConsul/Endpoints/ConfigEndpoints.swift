@@ -62,6 +62,9 @@ package struct ConfigEndpoints: EndpointGroup {
             Access(kind, .service, name)
         case .serviceIntentions: Access(kind, .intention, name)
         case .proxyDefaults: kind == .read ? Access(.read, .service) : Access(.write, .operator)
+        // Who may read a service's traffic may know the gateways that it takes.
+        case .ingressGateway, .terminatingGateway:
+            kind == .read ? Access(.read, .service, name) : Access(.write, .operator)
         case nil: Access(kind, .operator)
         }
     }

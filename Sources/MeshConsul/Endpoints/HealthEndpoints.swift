@@ -167,32 +167,19 @@ package struct HealthEndpoints: EndpointGroup {
 
 /// What ingress-gateway entries say of services.
 struct IngressEntries {
-    private let entries: [OtherEntry]
+    private let entries: [IngressGateway]
 
     init(_ state: StoreState) {
-        entries = state.configEntries(kind: "ingress-gateway").compactMap { record in
-            guard case .other(let entry) = record.entry else { return nil }
+        let kind = ConfigEntry.Kind.ingressGateway.rawValue
+        entries = state.configEntries(kind: kind).compactMap { record in
+            guard case .ingressGateway(let entry) = record.entry else { return nil }
             return entry
         }
     }
 
     /// The gateways that lead to a service, in lower case.
     func gateways(for service: String) -> Set<String> {
-        Set(
-            entries.filter { entry in
-                let listeners = DataValue.object(entry.fields)[key: "listeners"]?.elements ?? []
-                return listeners.flatMap { $0[key: "services"]?.elements ?? [] }.contains {
-                    let name = $0[key: "name"]?.string?.lowercased()
-                    return name == service.lowercased() || name == "*"
-                }
-            }.map { $0.name.lowercased() })
-    }
-}
-
-extension DataValue {
-    /// The elements, if it is a list.
-    var elements: [DataValue]? {
-        if case .array(let elements) = self { return elements }
-        return nil
+        guard let service = try? ServiceName(service) else { return [] }
+        return Set(entries.filter { $0.leads(to: service) }.map(\.name.folded))
     }
 }

@@ -24,6 +24,8 @@ extension ConfigEntry {
             case .serviceSplitter(let entry): entry.members
             case .serviceResolver(let entry): entry.members
             case .serviceIntentions(let entry): entry.members
+            case .ingressGateway(let entry): entry.members
+            case .terminatingGateway(let entry): entry.members
             case .other(let entry): entry.members
             }
         let head: [JSON.Member] = [.init("Kind", .string(kind)), .init("Name", .string(name))]
@@ -32,17 +34,17 @@ extension ConfigEntry {
 }
 
 /// Members, those that are nil left out.
-private func present(_ members: KeyValuePairs<String, JSON?>) -> [JSON.Member] {
+func present(_ members: KeyValuePairs<String, JSON?>) -> [JSON.Member] {
     members.compactMap { name, value in value.map { JSON.Member(name, $0) } }
 }
 
-private func text(_ value: String?) -> JSON? { value.nonEmpty.map { .string($0) } }
+func text(_ value: String?) -> JSON? { value.nonEmpty.map { .string($0) } }
 private func span(_ value: MeshDuration?) -> JSON? {
     value.flatMap { $0 == .zero ? nil : .string($0.goText) }
 }
-private func number(_ value: Int?) -> JSON? { value.flatMap { $0 == 0 ? nil : .number($0) } }
+func number(_ value: Int?) -> JSON? { value.flatMap { $0 == 0 ? nil : .number($0) } }
 private func flag(_ value: Bool) -> JSON? { value ? true : nil }
-private func labels(_ value: [String: String]) -> JSON? { value.isEmpty ? nil : .texts(value) }
+func labels(_ value: [String: String]) -> JSON? { value.isEmpty ? nil : .texts(value) }
 private func gateway(_ mode: MeshGatewayMode) -> JSON {
     mode == .inherit ? [:] : ["Mode": .string(mode.rawValue)]
 }

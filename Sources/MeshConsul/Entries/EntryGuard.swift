@@ -42,7 +42,8 @@ enum EntryGuard {
             case .serviceSplitter(let splitter): names.insert(splitter.name)
             case .serviceResolver(let resolver): names.insert(resolver.name)
             case .serviceDefaults(let defaults): names.insert(defaults.name)
-            case .proxyDefaults, .serviceIntentions, .other: break
+            case .proxyDefaults, .serviceIntentions, .ingressGateway, .terminatingGateway, .other:
+                break
             }
         }
         return names.sorted()

@@ -22,6 +22,8 @@ enum EntryRules {
             guard name == "global" || name.isEmpty else {
                 throw refused("invalid name (\"\(name)\"), only \"global\" is supported")
             }
+        case .ingressGateway: try GatewayRules.ingress(entry)
+        case .terminatingGateway: try GatewayRules.terminating(entry)
         case .serviceDefaults, nil: break
         }
     }
@@ -31,7 +33,7 @@ enum EntryRules {
         APIError(400, "Bad request: Request decoding failed: \(why)")
     }
 
-    private static func refused(_ why: String) -> APIError { APIError(500, why) }
+    static func refused(_ why: String) -> APIError { APIError(500, why) }
 
     // MARK: - kinds
 
@@ -321,7 +323,7 @@ extension JSON {
         }
     }
 
-    fileprivate func hasText(_ key: String) -> Bool { !(folded(key)?.string ?? "").isEmpty }
+    func hasText(_ key: String) -> Bool { !(folded(key)?.string ?? "").isEmpty }
 
     fileprivate func hasSpan(_ key: String) -> Bool {
         switch folded(key) {

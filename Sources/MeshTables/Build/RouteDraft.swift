@@ -61,7 +61,7 @@ extension ListenerPlan.Kind {
     fileprivate var routes: [RoutePlan]? {
         switch self {
         case .l4: nil
-        case .serverName(let routes, _), .l7(let routes): routes
+        case .serverName(let routes, _), .gateway(let routes), .l7(let routes): routes
         }
     }
 }

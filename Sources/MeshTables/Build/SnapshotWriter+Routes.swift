@@ -60,6 +60,10 @@ extension SnapshotWriter {
             if let standard { record.splits = write(standard, name) }
             if plan.tls != nil { refuse("\(name) hands TLS on and terminates it") }
             if plan.timeouts.handshake == 0 { refuse("\(name) has no timeout for handshakes") }
+        case .gateway(let routes):
+            record.kind = UInt8(ABI_LISTENER_L4.rawValue)
+            record.flags |= UInt8(ABI_LISTENER_GATEWAY.rawValue)
+            record.route_table = table(of: routes, key: key, known: known, of: plan.name)
         case .l7(let routes):
             record.kind = UInt8(ABI_LISTENER_L7.rawValue)
             record.route_table = table(of: routes, key: key, known: known, of: plan.name)
@@ -124,6 +128,7 @@ extension SnapshotWriter {
         case .plain: break
         case .inbound:
             if tls?.mesh != true { refuse("\(name) is a mesh listener without mesh TLS") }
+            if case .gateway = plan.kind { break }
             if plan.intentionsOf == nil { refuse("\(name) is a mesh listener without intentions") }
         case .outbound:
             if plan.identity == nil { refuse("\(name) calls the mesh without an identity") }

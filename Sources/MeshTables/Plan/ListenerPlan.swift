@@ -9,6 +9,10 @@ package struct ListenerPlan: Hashable, Sendable, Codable {
         /// TLS that is not terminated, by the server name that the client asks for: routes that
         /// forward and name a host and nothing else. Other names go to the targets, nil: nowhere.
         case serverName([RoutePlan], [SplitPlan]?)
+        /// Streams by the server name that mesh TLS was made with, each name standing for another
+        /// service: routes as above. Other names lead nowhere. The intentions of each target
+        /// decide about its callers. With ``Role/inbound``.
+        case gateway([RoutePlan])
         /// HTTP requests. The first route that matches wins; none: 404.
         case l7([RoutePlan])
     }

@@ -28,7 +28,8 @@ package struct TargetPlan: Hashable, Sendable, Codable {
     /// Ids of other targets, tried in order when no endpoint is healthy.
     package var failover: [String]
     /// Whether the service's intentions are asked before an endpoint without TLS is dialled from a
-    /// mesh-outbound listener. Set it for mesh services whose instances are dialled directly.
+    /// mesh-outbound listener or a gateway. Set it for mesh services whose instances are dialled
+    /// directly.
     package var checksIntentions: Bool
     /// Server name to ask TLS endpoints for.
     package var sni: String

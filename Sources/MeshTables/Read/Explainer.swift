@@ -296,14 +296,16 @@ package struct Explainer {
     private mutating func stream(
         _ listener: abi_listener, _ source: String, _ input: RequestInput
     ) -> String {
-        if listener.flags & UInt8(ABI_LISTENER_SNI.rawValue) != 0 {
+        let isGateway = listener.flags & UInt8(ABI_LISTENER_GATEWAY.rawValue) != 0
+        if isGateway || listener.flags & UInt8(ABI_LISTENER_SNI.rawValue) != 0 {
             note(.normalize, .matched, "server name \"\(input.host)\"")
             if let route = route(listener, input) {
                 return explainSplits(
                     route.splits, reader.text(route.rule), source, listener, nil)
             }
             if listener.splits.count == 0 {
-                return Self.ended("alert unrecognized_name", ABI_OUTCOME_NO_ROUTE)
+                return Self.ended(
+                    isGateway ? "closed" : "alert unrecognized_name", ABI_OUTCOME_NO_ROUTE)
             }
         }
         return explainSplits(listener.splits, "the listener", source, listener, nil)
@@ -328,8 +330,11 @@ package struct Explainer {
                 explainChanges(
                     abi_ref(at: split.header_ops.at, count: own), on: "\(name), ", rule: what)
             }
-            let outbound = listener.flags & UInt8(ABI_LISTENER_MESH_OUTBOUND.rawValue) != 0
-            if outbound, let refusal = authorize(target.policy, source, input, "calls of \(name)") {
+            let asking =
+                UInt8(ABI_LISTENER_MESH_OUTBOUND.rawValue) | UInt8(ABI_LISTENER_GATEWAY.rawValue)
+            if listener.flags & asking != 0,
+                let refusal = authorize(target.policy, source, input, "calls of \(name)")
+            {
                 outcomes.append((split.weight, refusal))
             } else {
                 outcomes.append((split.weight, choose(target, listener, input)))

@@ -62,7 +62,8 @@ enum Expressions {
                     )
                 }
             }
-        case .serviceDefaults, .proxyDefaults, .serviceSplitter, .serviceResolver, .other:
+        case .serviceDefaults, .proxyDefaults, .serviceSplitter, .serviceResolver, .ingressGateway,
+            .terminatingGateway, .other:
             return []
         }
     }

@@ -10,6 +10,8 @@ struct Inventory: Sendable, Equatable {
     private(set) var services: [LocalService] = []
     /// Every proxy of the node: expanded sidecars and those registered by hand.
     private(set) var proxies: [ServiceDefinition] = []
+    /// The ingress and terminating gateways of the node.
+    private(set) var gateways: [ServiceDefinition] = []
     /// The ports that definitions claim.
     private(set) var claims = Tally<UInt16>()
     private var names = Tally<String>()
@@ -164,6 +166,7 @@ struct Inventory: Sendable, Equatable {
 
     private mutating func add(_ service: LocalService) {
         if let problem = service.problem { problems.append(problem) }
+        if service.isGateway, !service.isRemote { gateways.append(service.definition) }
         let own = service.definition.kind == .connectProxy ? service.definition : nil
         for proxy in [service.sidecar, own].compactMap({ $0 }) {
             if !service.isRemote { proxies.append(proxy) }
@@ -183,7 +186,7 @@ struct Inventory: Sendable, Equatable {
     mutating func take(_ record: ServiceRecord?, of id: ServiceID) -> Set<ServiceName>? {
         let old = self[id]
         guard old?.concernsProxies != true,
-            !(record.map { $0.content.isProxy || $0.content.wantsSidecar } ?? false)
+            !(record.map { LocalService.concernsProxies($0.definition) } ?? false)
         else { return nil }
         let new = record.map { LocalService($0, ports: SidecarPorts()) }
         guard old != new else { return [] }

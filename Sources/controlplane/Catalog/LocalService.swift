@@ -60,10 +60,13 @@ final class LocalService: Sendable {
     var problem: Problem? { wanted?.expansion.problem }
 
     /// Whether it is a proxy, or has one by its own definition.
-    var concernsProxies: Bool { content.isProxy || content.wantsSidecar }
+    var concernsProxies: Bool { content.isProxy || content.wantsSidecar || isGateway }
+
+    /// Whether it is a gateway that this node serves.
+    var isGateway: Bool { content.isGateway }
 
     static func concernsProxies(_ definition: ServiceDefinition) -> Bool {
-        definition.kind == .connectProxy || definition.connect.sidecarService != nil
+        definition.kind != .typical || definition.connect.sidecarService != nil
     }
 
     /// Whether it runs on a node that others speak for.

@@ -9,7 +9,10 @@ struct Balancing {
     private(set) var plan: BalancingPlan?
 
     init(_ resolver: DiscoveryChain.Resolver) {
-        let balancer = resolver.loadBalancer
+        self.init(resolver.loadBalancer, resolver.prioritizeByLocality)
+    }
+
+    init(_ balancer: LoadBalancer?, _ priority: LocalityPriority?) {
         balance =
             switch balancer?.policy {
             case .random: .random
@@ -21,7 +24,7 @@ struct Balancing {
             }
         var plan = BalancingPlan()
         if let balancer { Self.read(balancer, &plan) }
-        if let locality = resolver.prioritizeByLocality, locality.mode == .failover {
+        if let locality = priority, locality.mode == .failover {
             plan.healthyShare = UInt8(
                 clamping: locality.healthyShare ?? LocalityPriority.usualShare)
         }

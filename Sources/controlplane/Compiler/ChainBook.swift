@@ -68,7 +68,8 @@ struct ChainBook: Sendable {
         case .serviceResolver(let resolver): .services([resolver.name])
         case .serviceDefaults(let defaults): .services([defaults.name])
         case .proxyDefaults: .all
-        case .serviceIntentions, .other: .services([])
+        // What gateways' entries mean is part of their sources and of the frame.
+        case .serviceIntentions, .ingressGateway, .terminatingGateway, .other: .services([])
         }
     }
 

@@ -67,17 +67,22 @@ struct DesiredState: Sendable {
     var queries: [PreparedQuery] = []
     /// What an agent has told about the mesh; nil: this node knows it by itself.
     var told: ToldMesh?
+    /// What the files hold that entries of this node's gateways name.
+    var gatewayFiles = GatewayFiles()
 
     /// The services whose certificates this node needs.
     var identities: Set<ServiceName> {
-        Self.identities(inventory: inventory, listeners: listeners.map(\.definition))
+        Self.identities(
+            inventory: inventory, listeners: listeners.map(\.definition),
+            entries: entries.map(\.entry))
     }
 
     static func identities(
-        inventory: Inventory, listeners: [ListenerDefinition]
+        inventory: Inventory, listeners: [ListenerDefinition], entries: [ConfigEntry]
     ) -> Set<ServiceName> {
         Set(inventory.proxies.compactMap { $0.proxy?.destinationServiceName })
             .union(listeners.compactMap(\.identity))
+            .union(GatewayLinks.identities(entries, inventory))
     }
 }
 

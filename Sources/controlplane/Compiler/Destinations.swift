@@ -184,7 +184,7 @@ extension PartCompiler {
         plan.traffic = traffic
     }
 
-    private static func changes(
+    static func changes(
         _ modifiers: HeaderModifiers?, onResponse: Bool
     ) -> [HeaderOpPlan] {
         guard let modifiers else { return [] }

@@ -32,7 +32,7 @@ extension Reach.Caller {
     var service: ServiceName? {
         switch self {
         case .plain: nil
-        case .listener(let name), .sidecar(let name, _): name
+        case .listener(let name), .sidecar(let name, _), .gateway(let name): name
         }
     }
 }

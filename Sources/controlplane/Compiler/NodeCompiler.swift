@@ -33,6 +33,7 @@ struct NodeCompiler {
         var frame: PartCompiler.Frame
         var entries: [ConfigEntryRecord]
         var plain: [PlainSource]
+        var gateways: [GatewaySource]
         var mesh: MeshMaterials
         var addresses: [String: String]
         var queries: [PreparedQuery]
@@ -43,6 +44,7 @@ struct NodeCompiler {
     private var parts: PartCompiler?
     private var plain: [String: Kept<PlainSource>] = [:]
     private var sidecars: [ServiceID: Kept<SidecarSource>] = [:]
+    private var gateways: [ServiceID: Kept<GatewaySource>] = [:]
     private var assembly = PlanAssembly()
     private var targets = TargetBook()
     private let lanes: Lanes
@@ -62,13 +64,13 @@ struct NodeCompiler {
         var change = isNext ? state.change : nil
         let new = Inputs(
             frame: PartCompiler.Frame(state), entries: state.entries,
-            plain: Self.plainSources(state), mesh: state.mesh, addresses: state.addresses,
-            queries: state.queries)
+            plain: Self.plainSources(state), gateways: Self.gatewaySources(state), mesh: state.mesh,
+            addresses: state.addresses, queries: state.queries)
         let old = inputs
         inputs = new
         if old?.frame != new.frame {
             parts = PartCompiler(new.frame)
-            (plain, sidecars) = ([:], [:])
+            (plain, sidecars, gateways) = ([:], [:], [:])
             change = nil
         }
         // Without a change of sidecars, the other inputs decide whether there is another frame.
@@ -104,11 +106,12 @@ struct NodeCompiler {
         guard var compiler = parts else { fatalError("a frame comes with a compiler of parts") }
         parts = nil  // the only copy is at work
         switch compiler.chains.take(inputs.entries) {
-        case .all: (plain, sidecars) = ([:], [:])
+        case .all: (plain, sidecars, gateways) = ([:], [:], [:])
         case .services(let names) where names.isEmpty: break
         case .services(let names):
             plain = plain.filter { $0.value.part.asked.isDisjoint(with: names) }
             sidecars = sidecars.filter { $0.value.part.asked.isDisjoint(with: names) }
+            gateways = gateways.filter { $0.value.part.asked.isDisjoint(with: names) }
         }
         let before = (plain: plain, sidecars: sidecars)
         (plain, sidecars) = ([:], [:])
@@ -131,7 +134,44 @@ struct NodeCompiler {
             sidecars[id] = Kept(source: source, part: part)
             assembly.add(part)
         }
+        let known = gateways
+        gateways = [:]
+        for source in inputs.gateways {
+            let id = source.definition.id
+            let old = known[id].flatMap { $0.source == source ? $0.part : nil }
+            let part = old ?? compiler.compile(source)
+            gateways[id] = Kept(source: source, part: part)
+            assembly.add(part)
+        }
         parts = compiler
+    }
+
+    private static func gatewaySources(_ state: DesiredState) -> [GatewaySource] {
+        guard !state.inventory.gateways.isEmpty else { return [] }
+        let entries = Dictionary(
+            state.entries.lazy.map { ($0.entry.key, $0.entry) }.filter {
+                $0.0.kind == ConfigEntry.Kind.ingressGateway.rawValue
+                    || $0.0.kind == ConfigEntry.Kind.terminatingGateway.rawValue
+            }
+        ) { first, _ in first }
+        let links = GatewayLinks.gateways(entries.values, state.inventory)
+        return state.inventory.gateways.map { gateway in
+            let key = ConfigEntry.Key(kind: gateway.kind.rawValue, name: gateway.name.text)
+            var source = GatewaySource(
+                definition: gateway, origin: state.inventory.origin(of: gateway.id),
+                leafVersion: state.mesh.leaves[gateway.name]?.version, entry: entries[key])
+            source.files = source.entry.map { state.gatewayFiles.of($0) } ?? GatewayFiles()
+            switch source.entry {
+            case .terminatingGateway(let entry):
+                source.all = links.filter { $0.value == entry.name }.keys.sorted()
+                source.certified = Set(source.all.filter { state.mesh.leaves[$0] != nil })
+            case .ingressGateway(let entry)
+            where entry.listeners.contains { $0.services.contains { $0.name == .any } }:
+                source.all = GatewayLinks.inside(state.inventory)
+            default: break
+            }
+            return source
+        }
     }
 
     private static func plainSources(_ state: DesiredState) -> [PlainSource] {

@@ -48,15 +48,17 @@ struct TargetShape: Equatable, Sendable {
         let instancesOf: ServiceName?
         let subset: ServiceResolver.Subset
         let tls: TLSPlan?
+        let isDirect: Bool
 
         init(
             _ plan: TargetPlan, _ instancesOf: ServiceName?, _ subset: ServiceResolver.Subset,
-            _ tls: TLSPlan?
+            _ tls: TLSPlan?, isDirect: Bool
         ) {
             self.plan = plan
             self.instancesOf = instancesOf
             self.subset = subset
             self.tls = tls
+            self.isDirect = isDirect
         }
     }
 
@@ -67,9 +69,9 @@ struct TargetShape: Equatable, Sendable {
     init(
         plan: TargetPlan, instancesOf: ServiceName? = nil,
         subset: ServiceResolver.Subset = ServiceResolver.Subset(), tls: TLSPlan? = nil,
-        isSettled: Bool = false
+        isDirect: Bool = false, isSettled: Bool = false
     ) {
-        content = Content(plan, instancesOf, subset, tls)
+        content = Content(plan, instancesOf, subset, tls, isDirect: isDirect)
         self.isSettled = isSettled
     }
 
@@ -83,6 +85,8 @@ struct TargetShape: Equatable, Sendable {
     var subset: ServiceResolver.Subset { content.subset }
     /// How the proxies of instances are dialled; nil: the instances themselves are.
     var tls: TLSPlan? { content.tls }
+    /// Whether the instances themselves are dialled, by ``tls`` if there is one.
+    var isDirect: Bool { content.isDirect }
     /// Whether the near endpoints come first.
     var isByDistance: Bool { content.plan.balancing?.healthyShare != nil }
 
@@ -94,14 +98,15 @@ struct TargetShape: Equatable, Sendable {
         plan.balance = other.plan.balance
         plan.balancing = other.plan.balancing
         plan.failover = other.plan.failover
-        content = Content(plan, instancesOf, subset, tls)
+        content = Content(plan, instancesOf, subset, tls, isDirect: isDirect)
     }
 
     static func == (left: TargetShape, right: TargetShape) -> Bool {
         left.isSettled == right.isSettled
             && (left.content === right.content
                 || (left.plan == right.plan && left.instancesOf == right.instancesOf
-                    && left.subset == right.subset && left.tls == right.tls))
+                    && left.subset == right.subset && left.tls == right.tls
+                    && left.isDirect == right.isDirect))
     }
 }
 
@@ -127,4 +132,20 @@ struct PlainSource: Equatable, Sendable {
     var certificate: ListenerCertificate?
     /// Whether the certificate of its identity is there, if it has one.
     var hasLeaf: Bool
+}
+
+/// What a gateway's part is made of, besides what holds for all parts and the entries it asks for.
+struct GatewaySource: Equatable, Sendable {
+    var definition: ServiceDefinition
+    var origin: Origin?
+    /// The version of the certificate of its own service; nil: there is none.
+    var leafVersion: UInt64?
+    /// What was written about the gateways of its name; nil: nothing.
+    var entry: ConfigEntry?
+    /// The services that `*` means in the entry, by name.
+    var all: [ServiceName] = []
+    /// Of a terminating gateway: the services whose certificates are there.
+    var certified: Set<ServiceName> = []
+    /// What the entry's files hold.
+    var files = GatewayFiles()
 }

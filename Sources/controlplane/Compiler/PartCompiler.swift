@@ -19,6 +19,8 @@ struct PartCompiler: Sendable {
         /// Seconds that a session may be resumed for.
         var ticketLifetime: UInt32
         var told: ToldMesh?
+        /// The terminating gateway by which the mesh reaches a service, where there is one.
+        var gateways: [ServiceName: ServiceName]
 
         init(_ state: DesiredState) {
             settings = state.settings
@@ -26,6 +28,7 @@ struct PartCompiler: Sendable {
             trust = state.mesh.trust
             ticketLifetime = state.mesh.ticketLifetime
             told = state.told
+            gateways = GatewayLinks.gateways(state.entries.lazy.map(\.entry), state.inventory)
         }
     }
 
@@ -49,6 +52,12 @@ struct PartCompiler: Sendable {
     mutating func compile(_ source: SidecarSource) -> NodePart {
         part = NodePart()
         addSidecar(source)
+        return part
+    }
+
+    mutating func compile(_ source: GatewaySource) -> NodePart {
+        part = NodePart()
+        addGateway(source)
         return part
     }
 

@@ -113,6 +113,7 @@ struct TargetBook: Sendable {
                     compiler.endpoints(
                         of: service, tls: made[place].target.tls,
                         made[place].target.shape.subset,
+                        isDirect: made[place].target.shape.isDirect,
                         byDistance: made[place].target.shape.isByDistance)
                 }
                 return Work(

@@ -16,6 +16,9 @@ struct Reach: Hashable, Sendable {
         /// The sidecar of a service: at the sidecar of the instance, over mutual TLS with the
         /// certificate that was made then.
         case sidecar(ServiceName, leafVersion: UInt64)
+        /// The gateway with this name, for callers whom the service's intentions allow: at the
+        /// application's port.
+        case gateway(ServiceName)
     }
 
     let caller: Caller
@@ -44,6 +47,7 @@ struct Reach: Hashable, Sendable {
             case .plain: ""
             case .listener(let name): "@listener-\(name.folded)"
             case .sidecar(let name, _): "@\(name.folded)"
+            case .gateway(let name): "@gateway-\(name.folded)"
             }
         if !http { text += "/tcp" }
         if let connectTimeout { text += "/\(connectTimeout)" }
@@ -112,15 +116,45 @@ extension PartCompiler {
     private mutating func shape(
         of target: DiscoveryChain.Target, _ plan: TargetPlan, _ reach: Reach, isSettled: Bool
     ) -> TargetShape {
-        TargetShape(
-            plan: plan, instancesOf: reach.way == nil ? instances(of: target) : nil,
-            subset: target.subset, tls: dialling(plan, reach), isSettled: isSettled)
+        let tls = dialling(plan, reach)
+        let service = reach.way == nil ? instances(of: target) : nil
+        if tls != nil, service != nil, let gateway = frame.gateways[target.service] {
+            // Which instances it takes is the gateway's business.
+            return TargetShape(
+                plan: plan, instancesOf: gateway, tls: tls, isDirect: true, isSettled: isSettled)
+        }
+        return TargetShape(
+            plan: plan, instancesOf: service, subset: target.subset, tls: tls,
+            isSettled: isSettled)
     }
 
     /// How proxies of instances are dialled; nil: nobody dials them.
     func dialling(_ plan: TargetPlan, _ reach: Reach) -> TLSPlan? {
         guard case .sidecar(let caller, let version) = reach.caller else { return nil }
         return meshTLS(server: false, as: caller, leafVersion: version, alpn: alpn(of: plan))
+    }
+
+    /// The target by which a gateway reaches a service outside the mesh; `tls`: how it is spoken
+    /// to, with the server name that is asked for.
+    mutating func external(
+        _ target: DiscoveryChain.Target, by gateway: ServiceName, tls: TLSPlan?, sni: String
+    ) -> String {
+        let reach = Reach(caller: .gateway(gateway), http: false, connectTimeout: nil)
+        let id = self.id(of: target, reach)
+        guard !part.contains(id) else { return id }
+        let own = resolver(of: target.service)
+        let choice = Balancing(own?.loadBalancer, own?.prioritizeByLocality)
+        let plan = TargetPlan(
+            id: id, service: target.service, checksIntentions: true, sni: sni,
+            balance: choice.balance, balancing: choice.plan,
+            connectTimeout: milliseconds(own?.connectTimeout ?? target.connectTimeout),
+            guarded: guarded(target.service, reach), congestion: settings.congestion,
+            proxyHeader: defaults(of: target.service)?.proxyProtocol)
+        part.add(
+            TargetShape(
+                plan: plan, instancesOf: instances(of: target), subset: target.subset, tls: tls,
+                isDirect: true, isSettled: true))
+        return id
     }
 
     private func alpn(of target: TargetPlan) -> [String] {
@@ -176,11 +210,12 @@ struct EndpointCompiler: Sendable {
         var problems: [Problem] = []
     }
 
-    /// `tls` is for proxies of instances; nil: instances are dialled themselves.
+    /// `tls` is for proxies of instances; nil: instances are dialled themselves, as they are with
+    /// `isDirect`, by TLS if there is one.
     /// `byDistance`: the near ones first.
     func endpoints(
         of service: ServiceName, tls: TLSRef?, _ subset: ServiceResolver.Subset,
-        byDistance: Bool = false
+        isDirect: Bool = false, byDistance: Bool = false
     ) -> Result {
         var result = Result()
         // Who made the shape has looked at the filter, and asks for no instances if it is none.
@@ -194,7 +229,8 @@ struct EndpointCompiler: Sendable {
                 FilteredInstance(
                     instance.definition, on: inventory.node(of: instance) ?? node))
         {
-            add(instance, tls, takesWarnings: !subset.onlyPassing, &result)
+            add(
+                instance, tls, isDirect: isDirect, takesWarnings: !subset.onlyPassing, &result)
         }
         if byDistance { sort(&result) }
         return result
@@ -216,9 +252,12 @@ struct EndpointCompiler: Sendable {
     }
 
     private func add(
-        _ instance: LocalService, _ tls: TLSRef?, takesWarnings: Bool, _ result: inout Result
+        _ instance: LocalService, _ tls: TLSRef?, isDirect: Bool, takesWarnings: Bool,
+        _ result: inout Result
     ) {
-        let proxy = tls == nil ? nil : inventory.proxy(of: instance.id, instance.definition.name)
+        let proxy =
+            tls == nil || isDirect
+            ? nil : inventory.proxy(of: instance.id, instance.definition.name)
         let place: Place =
             if let proxy {
                 Place(
@@ -231,7 +270,7 @@ struct EndpointCompiler: Sendable {
                     port: instance.definition.port, socketPath: instance.definition.socketPath)
             }
         guard let address = address(of: place, instance.origin, &result) else { return }
-        let usesTLS = proxy != nil || instance.definition.connect.native
+        let usesTLS = isDirect || proxy != nil || instance.definition.connect.native
         result.plans.append(
             EndpointPlan(
                 address: address, instance: instance.id.text,

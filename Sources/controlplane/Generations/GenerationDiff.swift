@@ -93,7 +93,7 @@ struct GenerationDiff: Sendable, Equatable {
         let routes: [RoutePlan]
         switch listener.kind {
         case .l4: return []
-        case .serverName(let named, _): routes = named
+        case .serverName(let named, _), .gateway(let named): routes = named
         case .l7(let all): routes = all
         }
         return routes.enumerated().map { place, route in
@@ -138,6 +138,7 @@ struct GenerationDiff: Sendable, Equatable {
             switch listener.kind {
             case .l4(let splits): "l4 to \(words(splits))"
             case .serverName(_, let splits): "by server name, else " + (splits.map(words) ?? "none")
+            case .gateway: "by the server name of mesh TLS"
             case .l7: "l7"
             }
         var rest = listener

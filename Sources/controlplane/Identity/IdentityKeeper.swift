@@ -34,6 +34,8 @@ actor IdentityKeeper {
     /// What was set over the API.
     var told: AuthoritySettings?
     private var tickets: TicketKeyRing
+    /// Host names that certificates of gateways are for.
+    private var serverNames: [ServiceName: Set<String>] = [:]
 
     /// What the configuration says about the authority.
     struct Settings: Sendable {
@@ -127,9 +129,14 @@ actor IdentityKeeper {
         self.log = log
     }
 
-    /// What the mesh gives to a node with these services.
-    func materials(for services: Set<ServiceName>) async -> MeshMaterials {
-        for service in services.sorted() where held[service] == nil {
+    /// What the mesh gives to a node with these services. `names` are host names that
+    /// certificates have to be for besides their identity.
+    func materials(
+        for services: Set<ServiceName>, names: [ServiceName: Set<String>] = [:]
+    ) async -> MeshMaterials {
+        serverNames = names
+        for service in services.sorted() {
+            if let leaf = held[service]?.leaf, serves(leaf, service) { continue }
             await obtain(service)
         }
         for service in held.keys { held[service]?.isLocal = services.contains(service) }
@@ -162,12 +169,20 @@ actor IdentityKeeper {
         }
     }
 
+    /// Whether a certificate is for all the host names that it has to be for.
+    private func serves(_ leaf: LeafCertificate, _ service: ServiceName) -> Bool {
+        guard let names = serverNames[service], !names.isEmpty else { return true }
+        return names.isSubset(of: leaf.serverNames)
+    }
+
     /// Takes the stored certificate of a service; false when there is none that serves.
     func takeStored(_ service: ServiceName) throws -> Bool {
         guard let stored = try store.snapshot.leaf(spiffeID(service)) else { return false }
         var schedule = LeafSchedule(stored, using: &generator)
         let isCurrent = authority.roots.contains { $0.id == stored.rootID }
-        guard isCurrent, schedule.state(now: Date()) != .expired else { return false }
+        guard isCurrent, schedule.state(now: Date()) != .expired, serves(stored, service) else {
+            return false
+        }
         // Made before a rotation that this process has not seen: its renewal is due.
         if stored.rootID != authority.active.id {
             schedule.rootChanged(now: Date(), using: &generator)
@@ -178,7 +193,8 @@ actor IdentityKeeper {
 
     func issue(_ service: ServiceName) async throws {
         let leaf = try authority.issue(
-            spiffeID(service), now: Date(), lifetime: leafLifetime, using: &generator)
+            spiffeID(service), names: serverNames[service] ?? [], now: Date(),
+            lifetime: leafLifetime, using: &generator)
         held[service] = Held(
             leaf: leaf, schedule: LeafSchedule(leaf, using: &generator),
             asked: held[service]?.asked, isLocal: held[service]?.isLocal ?? false)

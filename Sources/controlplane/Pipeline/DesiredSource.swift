@@ -15,6 +15,8 @@ actor DesiredSource {
     private var folders: FolderContents
     private var certificates: [String: ListenerCertificate] = [:]
     private var certificateReader = ListenerCertificates()
+    private var gatewayFiles = GatewayFiles()
+    private var gatewayCache = CertificateCache()
     private var ports: SidecarPorts
     private var kept = KeptObjects()
     /// The services that are others than those of the last gathering; nil: all may be.
@@ -77,8 +79,26 @@ actor DesiredSource {
                 configuration.listeners.contains { $0.value.name == name && $0.value.tls != nil }
             }
         ) { new, _ in new }
-        defer { certificates = merged }
-        return merged != certificates
+        let before = (certificates, gatewayFiles)
+        certificates = merged
+        readGatewayFiles()
+        return before != (certificates, gatewayFiles)
+    }
+
+    /// Reads the files that the entries of this node's gateways name.
+    private func readGatewayFiles() {
+        let own = Set(kept.inventory.gateways.map(\.name))
+        let entries =
+            own.isEmpty
+            ? []
+            : kept.entries.map(\.entry).filter { entry in
+                switch entry {
+                case .ingressGateway(let gateway): own.contains(gateway.name)
+                case .terminatingGateway(let gateway): own.contains(gateway.name)
+                default: false
+                }
+            }
+        gatewayFiles = GatewayFiles.read(entries, &gatewayCache)
     }
 
     /// Everything that the next snapshot follows from, and what of it has changed since the last
@@ -92,15 +112,20 @@ actor DesiredSource {
         number += 1
         let number = number
         let listeners = configuration.listeners.map { ($0.value, $0.origin) }
+        let written = entries.map(\.entry)
         let services = DesiredState.identities(
-            inventory: inventory, listeners: listeners.map(\.0))
-        let materials = await identity.materials(for: services)
+            inventory: inventory, listeners: listeners.map(\.0), entries: written)
+        readGatewayFiles()
+        let materials = await identity.materials(
+            for: services,
+            names: GatewayLinks.serverNames(
+                written, inventory, in: configuration.node.datacenter))
         return DesiredState(
             number: number, settings: settings, inventory: inventory, change: change,
             entries: entries,
             intentions: intentions, listeners: listeners, mesh: materials,
             certificates: certificates, addresses: await names.addresses(of: inventory),
-            queries: kept.queries)
+            queries: kept.queries, gatewayFiles: gatewayFiles)
     }
 
     private var settings: DesiredState.Settings {

@@ -203,7 +203,7 @@ extension PartCompiler {
             sessionLifetime: wanted.tickets ? frame.ticketLifetime : 0)
     }
 
-    private mutating func addSecret(of certificate: ListenerCertificate.Named) {
+    mutating func addSecret(of certificate: ListenerCertificate.Named) {
         let files = certificate.files
         part.secrets.append(
             SecretPlan(

@@ -54,9 +54,12 @@ enum abi_listener_flag {
     ABI_LISTENER_MESH_INBOUND = 2,  /* callers prove an identity; `policy` decides about them */
     ABI_LISTENER_MESH_OUTBOUND = 4, /* calls are made with `identity`; a target's policy decides */
     ABI_LISTENER_PROXY_IN = 8,      /* connections begin with a PROXY header, see `hops` */
-    ABI_LISTENER_SNI = 16, /* L4, TLS that is not terminated: the client's hello is read for
-                              the server name, which `route_table` sends on */
-    ABI_LISTENER_FLAGS = 31
+    ABI_LISTENER_SNI = 16,     /* L4, TLS that is not terminated: the client's hello is read for
+                                  the server name, which `route_table` sends on */
+    ABI_LISTENER_GATEWAY = 32, /* L4, MESH_INBOUND: stands for several services; `route_table` sends
+                                  on by the server name that TLS was made with, and the policy of
+                                  the target decides about the caller, not `policy` */
+    ABI_LISTENER_FLAGS = 63
 };
 
 struct abi_listener {
@@ -64,18 +67,19 @@ struct abi_listener {
                      section is sorted by it, no key twice */
     struct abi_text name;
     struct abi_address address;
-    uint8_t kind;                /* enum abi_listener_kind */
-    uint8_t flags;               /* enum abi_listener_flag */
-    uint16_t stats_slot;         /* < LIMIT_LISTENERS; same as long as the key is in use */
-    uint32_t tls;                /* TLS section, or ABI_NONE: plaintext */
-    uint32_t identity;           /* IDENTITY section, or ABI_NONE */
-    uint32_t policy;             /* POLICY section, or ABI_NONE: callers are not checked */
-    uint32_t route_table;        /* ROUTE_TABLE section; L7 and ABI_LISTENER_SNI, whose routes
-                                    forward and ask for nothing but the host; else ABI_NONE */
-    struct abi_ref splits;       /* SPLIT section: L4 destinations; empty for L7, and for
-                                    ABI_LISTENER_SNI where other names are refused */
-    uint32_t head_timeout_ms;    /* reading of a request head */
-    uint32_t idle_timeout_ms;    /* nothing moves; 0 = none */
+    uint8_t kind;             /* enum abi_listener_kind */
+    uint8_t flags;            /* enum abi_listener_flag */
+    uint16_t stats_slot;      /* < LIMIT_LISTENERS; same as long as the key is in use */
+    uint32_t tls;             /* TLS section, or ABI_NONE: plaintext */
+    uint32_t identity;        /* IDENTITY section, or ABI_NONE */
+    uint32_t policy;          /* POLICY section, or ABI_NONE: callers are not checked */
+    uint32_t route_table;     /* ROUTE_TABLE section; L7, and ABI_LISTENER_SNI and _GATEWAY, whose
+                                 routes forward and ask for nothing but the host; else ABI_NONE */
+    struct abi_ref splits;    /* SPLIT section: L4 destinations; empty for L7 and
+                                 ABI_LISTENER_GATEWAY, and for ABI_LISTENER_SNI where other names
+                                 are refused */
+    uint32_t head_timeout_ms; /* reading of a request head */
+    uint32_t idle_timeout_ms; /* nothing moves; 0 = none */
     uint32_t request_timeout_ms; /* a whole request; 0 = none */
     uint32_t handshake_timeout_ms;
     uint32_t max_connections; /* per worker; 0 = none */
@@ -387,11 +391,11 @@ struct abi_target {       /* a resolved destination: one subset of one service i
     struct abi_ref endpoints; /* ENDPOINT section; no two targets overlap and later ones have later
                                  endpoints */
     struct abi_ref failover;  /* TARGET_LIST section, tried in order when no endpoint is healthy */
-    uint32_t
-        policy; /* POLICY section: checked with the listener's identity before an endpoint without
-                   TLS is dialled from a mesh-outbound listener; ABI_NONE = not checked */
-    uint32_t stats_slot;         /* < LIMIT_TARGETS; same as long as the key is in use */
-    struct abi_text sni;         /* TLS endpoints: server name to ask for */
+    uint32_t policy;     /* POLICY section: checked with the listener's identity before an endpoint
+                            without     TLS is dialled from a mesh-outbound listener, and with the caller's
+                            by an     ABI_LISTENER_GATEWAY; ABI_NONE = not checked */
+    uint32_t stats_slot; /* < LIMIT_TARGETS; same as long as the key is in use */
+    struct abi_text sni; /* TLS endpoints: server name to ask for */
     struct abi_text expected_id; /* TLS endpoints: SPIFFE id that must be presented */
     uint8_t balance;             /* enum abi_balance */
     uint8_t protocol;            /* enum abi_protocol */
