@@ -1,5 +1,6 @@
 """What really went over the wire: TCP payloads on loopback, seen by a packet socket."""
 
+import ctypes
 import socket
 import struct
 import threading
@@ -18,6 +19,8 @@ class Capture:
         self.socket = socket.socket(
             socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(self.ALL_PROTOCOLS)
         )
+        # Others' packets would fill its buffer, and ours be lost.
+        self.filter(port)
         self.socket.bind(("lo", 0))
         self.socket.settimeout(0.1)
         self.to_port, self.from_port = [], []
@@ -32,6 +35,28 @@ class Capture:
         self.running = False
         self.thread.join(2)
         self.socket.close()
+
+    SO_ATTACH_FILTER = 26
+
+    def filter(self, port):
+        """Only TCP over IPv4 from or to the port gets through (a classic BPF program)."""
+        program = [
+            (0x30, 0, 0, 9),  # the protocol
+            (0x15, 0, 6, socket.IPPROTO_TCP),
+            (0xB1, 0, 0, 0),  # where TCP begins
+            (0x48, 0, 0, 0),  # the source port
+            (0x15, 2, 0, port),
+            (0x48, 0, 0, 2),  # the destination port
+            (0x15, 0, 1, port),
+            (0x06, 0, 0, 0x40000),  # all of it
+            (0x06, 0, 0, 0),  # nothing
+        ]
+        code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in program))
+        self.socket.setsockopt(
+            socket.SOL_SOCKET,
+            self.SO_ATTACH_FILTER,
+            struct.pack("HL", len(program), ctypes.addressof(code)),
+        )
 
     def run(self):
         while self.running:

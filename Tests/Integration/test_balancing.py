@@ -18,7 +18,7 @@ from test_endpoints import named
 from wire import Client, get, wait_for
 
 NAMES = ("one", "two", "three", "four")
-USERS = 24
+USERS = 80  # that one of four gets nobody has odds of 10^-9
 
 
 def resolver(**balancer):
