@@ -312,9 +312,7 @@ def test_the_gateway_speaks_tls_to_the_service(outward, tmp_path, api):
     assert shown == ["exit.example.test"]
     # With another name the certificate does not do, and nothing is sent.
     before = len(outside.peers)
-    api.write(
-        terminating({"name": "billing", "ca_file": str(ca[0]), "sni": "other.example.test"})
-    )
+    api.write(terminating({"name": "billing", "ca_file": str(ca[0]), "sni": "other.example.test"}))
     wait_for(lambda: refused(local), 10, "the certificate is refused")
     assert len(outside.peers) == before
     outside.close()

@@ -206,6 +206,30 @@ import Testing
         #expect(printed.contains("http://***@h:1/x"))
     }
 
+    private static let others = """
+          - { kind: proxy-defaults, name: global, config: { protocol: http, n: 1.5, s: "1" },
+              failover_policy: { mode: sequential, regions: [eu] } }
+          - { kind: mesh, name: mesh, HTTP: { A: [1, true, null, "true"] } }
+          - kind: ingress-gateway
+            name: full
+            tls: { enabled: true, tls_min_version: TLSv1_3, tls_max_version: TLSv1_3 }
+            listeners:
+              - port: 8443
+                protocol: http2
+                services: [ { name: "*" }, { name: api, hosts: [a.test, "*.b.test"],
+                  request_headers: { add: { a: b } }, response_headers: { remove: [c] },
+                  max_connections: 1, max_pending_requests: 2,
+                  max_concurrent_requests: 3 } ]
+                tls: { enabled: true, certs: [ { cert: /a.pem, key: /b.pem } ] }
+              - { port: 5432, services: [ { name: db } ] }
+            defaults: { max_connections: 9 }
+          - kind: terminating-gateway
+            name: full
+            services: [ { name: "*" }, { name: x, ca_file: /c.pem, cert_file: /d.pem,
+              key_file: /e.pem, sni: x.test } ]
+
+        """
+
     /// The example with an entry of every kind and values that need quoting.
     private func everything() throws -> String {
         designExample.replacing(
@@ -214,8 +238,6 @@ import Testing
                 services_dir: services
                 log: { level: debug, subsystems: [store, "a: b"] }
                 config_entries:
-                  - { kind: proxy-defaults, name: global, config: { protocol: http, n: 1.5, s: "1" },
-                      failover_policy: { mode: sequential, regions: [eu] } }
                   - kind: service-defaults
                     name: full
                     protocol: grpc
@@ -242,23 +264,6 @@ import Testing
                           max_header_bytes: 8, rate_limits: [ { requests_per_second: 9,
                           requests_max_burst: 2 } ], mirror: { service: shadow, percent: 2.5 },
                           request_headers: { add: { a: b }, set: { c: d }, remove: [e] } }
-                  - kind: ingress-gateway
-                    name: full
-                    tls: { enabled: true, tls_min_version: TLSv1_3, tls_max_version: TLSv1_3 }
-                    listeners:
-                      - port: 8443
-                        protocol: http2
-                        services: [ { name: "*" }, { name: api, hosts: [a.test, "*.b.test"],
-                          request_headers: { add: { a: b } }, response_headers: { remove: [c] },
-                          max_connections: 1, max_pending_requests: 2,
-                          max_concurrent_requests: 3 } ]
-                        tls: { enabled: true, certs: [ { cert: /a.pem, key: /b.pem } ] }
-                      - { port: 5432, services: [ { name: db } ] }
-                    defaults: { max_connections: 9 }
-                  - kind: terminating-gateway
-                    name: full
-                    services: [ { name: "*" }, { name: x, ca_file: /c.pem, cert_file: /d.pem,
-                      key_file: /e.pem, sni: x.test } ]
                   - { kind: service-splitter, name: full, splits: [ { weight: 0.5 },
                       { weight: 99.5, service: api } ] }
                   - kind: service-resolver
@@ -281,7 +286,8 @@ import Testing
                     sources:
                       - { name: "*", description: "nobody: really", permissions: [ { action: deny,
                           http: { path_exact: /x, header: [ { name: h, present: true } ] } } ] }
-                  - { kind: mesh, name: mesh, HTTP: { A: [1, true, null, "true"] } }
-                """ + "\n#")
+                """ + "\n#"
+        ).replacing(
+            "  - { kind: service-splitter", with: Self.others + "  - { kind: service-splitter")
     }
 }

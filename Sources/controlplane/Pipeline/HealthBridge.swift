@@ -50,3 +50,23 @@ struct HealthBridge: Sendable {
         }
     }
 }
+
+extension Pipeline {
+    /// Tells the monitor what there is to check.
+    nonisolated func configure(_ state: DesiredState) async {
+        if let change = state.change {
+            let specs = change.services.flatMap { state.inventory[$0]?.checks ?? [] }
+            await health.configure(specs, of: change.services)
+        } else {
+            let before = state.inventory.reachesFar ? health.standings.all : [:]
+            await health.configure(pieces: state.inventory.checks)
+            guard state.inventory.reachesFar else { return }
+            // What is said of far instances has no event of its own.
+            let after = health.standings.all
+            for id in Set(before.keys).union(after.keys)
+            where before[id] != after[id] && state.inventory[id]?.isRemote == true {
+                await healthChanged(id)
+            }
+        }
+    }
+}

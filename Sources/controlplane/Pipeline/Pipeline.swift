@@ -28,7 +28,7 @@ actor Pipeline {
 
     private let publisher: any SnapshotPublisher
     private let source: any DesiredStates
-    private let health: HealthMonitor
+    let health: HealthMonitor
     private let generations: GenerationKeeper
     private let board: ProblemBoard
     private let metrics: PipelineMetrics
@@ -238,23 +238,6 @@ actor Pipeline {
         guard let pin else { return report }
         return ChangeReport(
             outcome: .stored, generation: report.generation, pinned: pin.generation)
-    }
-
-    private nonisolated func configure(_ state: DesiredState) async {
-        if let change = state.change {
-            let specs = change.services.flatMap { state.inventory[$0]?.checks ?? [] }
-            await health.configure(specs, of: change.services)
-        } else {
-            let before = state.inventory.reachesFar ? health.standings.all : [:]
-            await health.configure(pieces: state.inventory.checks)
-            guard state.inventory.reachesFar else { return }
-            // What is said of far instances has no event of its own.
-            let after = health.standings.all
-            for id in Set(before.keys).union(after.keys)
-            where before[id] != after[id] && state.inventory[id]?.isRemote == true {
-                await healthChanged(id)
-            }
-        }
     }
 
     /// What is published when this is wanted.

@@ -117,19 +117,11 @@ struct Node: Sendable {
         let agent = sidecar.map {
             AgentParts($0, own: source, board: board, log: logs.logger("agent"))
         }
-        let pipeline = try Pipeline(
-            publisher: link, source: agent?.states ?? source, health: health,
-            generations: try GenerationKeeper(store: store, board: board), board: board,
-            metrics: PipelineMetrics(registry), pins: PinKeeper(store: store),
-            archive: archive,
-            kept: try GenerationArchive.load(store), log: logs.logger("pipeline"))
+        let pipeline = try pipeline(link, agent?.states ?? source, health, archive, store)
         let keeper = DataPlaneKeeper(
             process: process, isManaged: configuration.dataplane.managed, link: link,
             pipeline: pipeline, board: board, log: logs.logger("dataplane"))
-        let tokens = ProxyTokens(store: store)
-        let proxies = ProxyKeeper(
-            configuration, store: store, source: source, tokens: tokens, board: board,
-            log: logs.logger("proxies"))
+        let (proxies, tokens) = managed(store, source)
         let backend = NodeBackend(
             configuration: configuration, store: store, identity: identity, source: source,
             health: health, pipeline: pipeline, link: link, board: board, registry: registry,
@@ -148,16 +140,8 @@ struct Node: Sendable {
         try await run(
             tracing(link) + [
                 dataPlane(keeper),
-                NodeService(name: "generations") {
-                    await archive.run()
-                } finish: { _ in
-                    await archive.flush()
-                },
-                NodeService(name: "pipeline") {
-                    // What an adopted data plane runs stays until there is something better.
-                    await agent?.mirror.waitForView()
-                    await pipeline.run()
-                },
+                archiving(archive),
+                publishing(pipeline, agent),
                 NodeService(name: "identity") {
                     await identity.run { await pipeline.invalidate() }
                 },
@@ -167,6 +151,44 @@ struct Node: Sendable {
             ] + healthServices(health, http, pipeline, store) + watcherServices(source, pipeline)
                 + adminServers(admin) + api + (agent?.services(pipeline) ?? managedProxies(proxies))
                 + readiness(pipeline, ready) + serviceManager(pipeline))
+    }
+
+    private func pipeline(
+        _ link: DataPlaneLink, _ source: any DesiredStates, _ health: HealthMonitor,
+        _ archive: GenerationArchive, _ store: SQLiteStore
+    ) throws -> Pipeline {
+        try Pipeline(
+            publisher: link, source: source, health: health,
+            generations: try GenerationKeeper(store: store, board: board), board: board,
+            metrics: PipelineMetrics(registry), pins: PinKeeper(store: store), archive: archive,
+            kept: try GenerationArchive.load(store), log: logs.logger("pipeline"))
+    }
+
+    private func publishing(_ pipeline: Pipeline, _ agent: AgentParts?) -> NodeService {
+        NodeService(name: "pipeline") {
+            // What an adopted data plane runs stays until there is something better.
+            await agent?.mirror.waitForView()
+            await pipeline.run()
+        }
+    }
+
+    private func archiving(_ archive: GenerationArchive) -> NodeService {
+        NodeService(name: "generations") {
+            await archive.run()
+        } finish: { _ in
+            await archive.flush()
+        }
+    }
+
+    /// The proxies that the node starts, and those who have their tokens.
+    private func managed(
+        _ store: SQLiteStore, _ source: DesiredSource
+    ) -> (keeper: ProxyKeeper, tokens: ProxyTokens) {
+        let tokens = ProxyTokens(store: store)
+        let keeper = ProxyKeeper(
+            configuration, store: store, source: source, tokens: tokens, board: board,
+            log: logs.logger("proxies"))
+        return (keeper, tokens)
     }
 
     /// First of all, so that it ends last: what workers did in the end is sent too.

@@ -392,8 +392,8 @@ struct abi_target {       /* a resolved destination: one subset of one service i
                                  endpoints */
     struct abi_ref failover;  /* TARGET_LIST section, tried in order when no endpoint is healthy */
     uint32_t policy;     /* POLICY section: checked with the listener's identity before an endpoint
-                            without     TLS is dialled from a mesh-outbound listener, and with the caller's
-                            by an     ABI_LISTENER_GATEWAY; ABI_NONE = not checked */
+                            without TLS is dialled from a mesh-outbound listener, and with the
+                            caller's by an ABI_LISTENER_GATEWAY; ABI_NONE = not checked */
     uint32_t stats_slot; /* < LIMIT_TARGETS; same as long as the key is in use */
     struct abi_text sni; /* TLS endpoints: server name to ask for */
     struct abi_text expected_id; /* TLS endpoints: SPIFFE id that must be presented */
