@@ -108,7 +108,7 @@ class Multiplexed(Lane):
             post = stream % 4 == 3
             client.ask(stream, "POST" if post else "GET", "/", body=b"x" * 64 if post else b"")
         client.until(lambda: all(self.is_over(stream) for stream in asked))
-        last = self.last_taken()
+        last = last_taken(client)
         for stream in asked:
             answer = client.answers.pop(stream, None)
             if stream > last:
@@ -121,14 +121,15 @@ class Multiplexed(Lane):
             client.history.clear()
         return asked[0] <= last
 
-    def last_taken(self):
-        """The last stream that the server looks at."""
-        told = [f for f in self.client.history if f.kind == frames.GOAWAY]
-        return min((int.from_bytes(f.payload[:4], "big") for f in told), default=1 << 31)
-
     def is_over(self, stream):
         answer = self.client.answers.get(stream)
-        return (answer is not None and answer.over) or stream > self.last_taken()
+        return (answer is not None and answer.over) or stream > last_taken(self.client)
+
+
+def last_taken(client):
+    """The last stream that the server looks at; others are asked for elsewhere (RFC 9113 6.8)."""
+    told = [f for f in client.history if f.kind == frames.GOAWAY]
+    return min((int.from_bytes(f.payload[:4], "big") for f in told), default=1 << 31)
 
 
 class Streaming(Lane):
@@ -171,6 +172,14 @@ class Tunnelled(Streaming):
     """A WebSocket on a stream of HTTP/2 (RFC 8441), the only one of its connection."""
 
     def open(self):
+        self.dial()
+        while last_taken(self.client) < 1:
+            self.drop()
+            self.dial()
+        if self.client.answers.get(1) is None or self.client.answers[1].status != 200:
+            raise Closed(f"no 200: {self.client.story()}")
+
+    def dial(self):
         self.client = Http2(self.port, open_windows=True).start()
         self.opened_at = time.monotonic()
         fields = [
@@ -182,9 +191,7 @@ class Tunnelled(Streaming):
             ("sec-websocket-version", "13"),
         ]
         self.client.send(frames.headers(1, frames.block(fields), end_stream=False))
-        self.client.until(lambda: 1 in self.client.answers)
-        if self.client.answers.get(1) is None or self.client.answers[1].status != 200:
-            raise Closed(f"no 200: {self.client.story()}")
+        self.client.until(lambda: 1 in self.client.answers or last_taken(self.client) < 1)
 
     def there_and_back(self, word):
         answer = self.client.answers[1]
