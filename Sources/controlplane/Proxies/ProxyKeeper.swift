@@ -169,8 +169,10 @@ actor ProxyKeeper {
         let state = store.snapshot
         var found: [ServiceID: Wanted] = [:]
         for service in await source.inventory(state).services {
+            // Nearly all have none: their definitions, which are a way off, are not looked at.
+            guard let proxy = service.sidecar else { continue }
             let command = service.definition.connect.managedProxy?.command ?? []
-            guard !command.isEmpty, let proxy = service.sidecar else { continue }
+            if command.isEmpty { continue }
             found[proxy.id] = wanted(command, proxy, of: service.definition, state)
         }
         guard geteuid() != 0 || settings.allowRoot || found.isEmpty else {
