@@ -53,18 +53,8 @@ enum GatewayKeys {
                 "The private key of `cert` in PEM."),
         ])
 
-    private static let limits: [KeySpec] = [
-        .optional(
-            "max_connections", .integer(0...1_000_000), example: "100",
-            "Open connections of the node to the service. This and the others: 0 and not given "
-                + "are unlimited."),
-        .optional(
-            "max_pending_requests", .integer(0...1_000_000), example: "100",
-            "Requests of the node that wait for a connection; others get 503."),
-        .optional(
-            "max_concurrent_requests", .integer(0...1_000_000), example: "100",
-            "Requests of the node under way; others get 503."),
-    ]
+    /// Consul has no ceiling of retries here.
+    private static let limits = EntryKeys.limits.keys.filter { $0.name != "max_retries" }
 
     static let defaults = ObjectSchema("defaults section", limits)
 
