@@ -77,7 +77,12 @@ def expected_answers(case):
 
 
 def methods_of(data):
-    found = re.findall(rb"(?:^|\r\n\r\n)([A-Z]+) \S+ HTTP/1\.", data)
+    """The methods of the requests in `data`; what is longer than the limit is one request.
+
+    A search through 100 MB holds the interpreter for seconds: recorders of the other lanes would
+    not answer in time.
+    """
+    found = re.findall(rb"(?:^|\r\n\r\n)([A-Z]+) \S+ HTTP/1\.", data[:BYTES_MODE_LIMIT])
     return [m.decode() for m in found] or ["GET"]
 
 

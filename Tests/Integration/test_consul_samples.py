@@ -87,6 +87,8 @@ def play(node, exchanges):
     """What differs, by name of the exchange."""
     found = {}
     names = {RECORDED_CLUSTER: consul_samples.cluster(node.api)}
+    # Sidecars got the first automatic ports there; here they get ports that are free.
+    names |= {str(21000 + number): str(node.first + number) for number in range(2)}
     for recorded in exchanges:
         text = json.dumps(recorded)
         for old, new in names.items():
@@ -106,14 +108,18 @@ def play(node, exchanges):
 @pytest.fixture(name="node")
 def fixture_node(nodes, ports):
     """A node with nothing registered, its API on a port of its own."""
-    port = ports.take()
+    port, first = ports.take(), ports.block(8)
     node = nodes(
         node={"name": "lab", "datacenter": "dc1"},
         api={"bind_addr": f"127.0.0.1:{port}"},
-        mesh={"intentions_default": "allow"},
+        mesh={
+            "intentions_default": "allow",
+            "sidecar_min_port": first,
+            "sidecar_max_port": first + 7,
+        },
     )
     node.start()
-    node.api = f"http://127.0.0.1:{port}"
+    node.api, node.first = f"http://127.0.0.1:{port}", first
     return node
 
 

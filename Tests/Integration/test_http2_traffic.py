@@ -75,21 +75,25 @@ def test_streams_count_as_requests(nodes, ports, recorder):
 
 
 def test_sockets_count_as_connections(nodes, ports, recorder):
-    """Forty streams of four workers over two connections that carry eight streams each."""
+    """Forty streams of four workers over two connections that carry eight streams each.
+
+    Until an upstream has told its settings a connection carries one stream: a worker may have both
+    connections with a stream on each when the others come to want them.
+    """
     gate, port = Gate(), ports.take()
     web = recorder(gate, settings=[(frames.MAX_CONCURRENT_STREAMS, 8)])
-    serve(nodes, port, [web], workers=4, limits={"max_connections": 2}, connect_timeout="15s")
+    serve(nodes, port, [web], workers=4, limits={"max_connections": 2}, connect_timeout="60s")
     clients = [Http2(port, timeout=30) for _ in range(8)]
     for client in clients:
         client.start()
         for stream in range(1, 11, 2):
             client.ask(stream)
-    wait_for(lambda: len(web.complete()) >= 8, 5, "streams are under way")
+    wait_for(lambda: len(web.complete()) >= 2, 5, "streams are under way")
     time.sleep(0.2)
     assert len(web.open) <= 2 and len(web.complete()) <= 16
     gate.opened.set()
     for client in clients:
-        statuses = [client.answer(stream, 15).status for stream in range(1, 11, 2)]
+        statuses = [client.answer(stream, 60).status for stream in range(1, 11, 2)]
         assert statuses == [200] * 5, client.story()
         client.close()
     assert len(web.open) <= 2
