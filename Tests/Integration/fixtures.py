@@ -39,6 +39,7 @@ ANY_ENGINE = {
 # The files that take longest, begun first, so that no process is left alone with one at the end.
 LONGEST = [
     "test_dataplane_upgrade",
+    "test_consul_agent",
     "test_root_rotation",
     "test_documents",
     "test_http2_attacks",
