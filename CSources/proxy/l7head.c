@@ -465,11 +465,10 @@ size_t l7head_request(struct proxy *proxy, struct request *request, const struct
 struct bytes l7head_date(struct proxy *proxy)
 {
     if (proxy->date_ms == 0 || proxy->now_ms - proxy->date_ms >= 500) {
-        struct timespec now;
+        time_t now = ring_wall_s(proxy->ring);
         struct tm parts;
 
-        clock_gettime(CLOCK_REALTIME_COARSE, &now);
-        gmtime_r(&now.tv_sec, &parts);
+        gmtime_r(&now, &parts);
         strftime(proxy->date, sizeof(proxy->date), "%a, %d %b %Y %H:%M:%S GMT", &parts);
         proxy->date_ms = proxy->now_ms;
     }

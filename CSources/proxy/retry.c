@@ -4,7 +4,6 @@
 #include "retry.h"
 
 #include <string.h>
-#include <time.h>
 
 #include "base/num.h"
 #include "l7.h"
@@ -235,17 +234,15 @@ static bool retry_wants_call(const struct request *request, const struct h1_head
 }
 
 /* How long the upstream asks to be left alone. */
-static uint32_t retry_after(const struct h1_head *head, const uint8_t *start)
+static uint32_t retry_after(const struct proxy *proxy, const uint8_t *start)
 {
-    const struct h1_field *field = l7head_find(head, start, BYTES_LITERAL("retry-after"));
-    struct timespec now;
+    const struct h1_field *field = l7head_find(&proxy->head, start, BYTES_LITERAL("retry-after"));
     int64_t wait_ms;
 
     if (field == NULL) {
         return 0;
     }
-    clock_gettime(CLOCK_REALTIME_COARSE, &now);
-    wait_ms = delay_parse_retry_after(h1_value(start, field), now.tv_sec);
+    wait_ms = delay_parse_retry_after(h1_value(start, field), ring_wall_s(proxy->ring));
     return wait_ms < 0 ? 0 : (uint32_t)wait_ms;
 }
 
@@ -260,7 +257,7 @@ bool retry_after_answer(struct proxy *proxy, struct request *request, const uint
         !(call ? retry_is_whole(request) : retry_is_harmless(request))) {
         return false;
     }
-    least_ms = retry_after(&proxy->head, start);
+    least_ms = retry_after(proxy, start);
     if (least_ms > request->retry.backoff_max_ms || !retry_pin(proxy, request)) {
         return false; /* nobody waits that long here: the client may */
     }

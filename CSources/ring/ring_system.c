@@ -1,4 +1,4 @@
-/* What the engines ask of the kernel beside their own calls: pages, the clock, how a socket ends.
+/* What the engines ask of the kernel beside their own calls: pages, the clocks, how a socket ends.
  */
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -28,6 +28,15 @@ void ring_read_clock(struct ring *ring)
 
     MUST(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
     ring->now_ns = (uint64_t)now.tv_sec * RING_NS + (uint64_t)now.tv_nsec;
+}
+
+int64_t ring_wall_s(const struct ring *ring)
+{
+    struct timespec now;
+
+    (void)ring;
+    MUST(clock_gettime(CLOCK_REALTIME_COARSE, &now) == 0);
+    return now.tv_sec;
 }
 
 void ring_will_reset(int fd)

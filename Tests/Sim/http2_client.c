@@ -134,6 +134,9 @@ static void on_head(struct http2_stream *stream, struct bytes text)
     for (size_t i = 0; i < tag.len; i++) {
         number = number * 10 + (uint32_t)(tag.ptr[i] - '0');
     }
+    /* The services send none: it is the proxy's, by the world's clock. */
+    SIM_CHECK(
+        bytes_has_prefix(field_of(text, BYTES_LITERAL("\r\ndate: ")), BYTES_LITERAL(SIM_DATE)));
     stream->answered = true;
     stream->own = tag.len == 0;
     if (!stream->own) {

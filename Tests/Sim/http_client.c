@@ -281,6 +281,9 @@ static void client_on_head(struct http_client *client, const struct h1_head *hea
         client->state = HTTP_CLIENT_TUNNEL;
         return;
     }
+    /* The services send none: it is the proxy's, by the world's clock. */
+    SIM_CHECK(bytes_has_prefix(client_field(client, head, BYTES_LITERAL("date")),
+                               BYTES_LITERAL(SIM_DATE)));
     http_body_start(&client->body, (enum h1_framing)head->framing, head->content_length);
     client->state = HTTP_CLIENT_BODY;
 }

@@ -421,3 +421,8 @@ uint64_t ring_now_ns(const struct ring *ring)
 {
     return ring->now_ns;
 }
+
+int64_t ring_wall_s(const struct ring *ring)
+{
+    return SIM_EPOCH_S + (int64_t)(ring->now_ns / 1000000000u);
+}

@@ -70,6 +70,11 @@ bool sim_failed(void);
 
 /* --- the world --- */
 
+/* What the system's clock says when a world begins, and what dates of messages begin with as long
+ * as it lasts. */
+#define SIM_EPOCH_S 784111777 /* 1994-11-06 08:49:37 UTC */
+#define SIM_DATE    "Sun, 06 Nov 1994 "
+
 /* A new world; the faults are drawn from the seed unless given. */
 void sim_start(uint64_t seed, const struct sim_faults *faults);
 void sim_end(void);

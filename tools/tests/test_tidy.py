@@ -127,6 +127,16 @@ FIXTURES = {
             "CSources/core/pool.c": "static void *f(void)\n{\n    return malloc(1);\n}\n",
         },
     ),
+    "banned-call clock": (
+        {
+            "CSources/proxy/README.md": "# proxy\n",
+            "CSources/proxy/l7.c": "static int f(void)\n{\n    return clock_gettime(0, x);\n}\n",
+        },
+        {
+            "CSources/ring/README.md": "# ring\n",
+            "CSources/ring/ring.c": "static int f(void)\n{\n    return clock_gettime(0, x);\n}\n",
+        },
+    ),
     "banned-call swift": (
         {**SWIFT_ROOM, "Sources/MeshModel/A.swift": "let now = Date()\n"},
         {**SWIFT_ROOM, "Sources/MeshModel/A.swift": "let now = clock.now  // not Date()\n"},

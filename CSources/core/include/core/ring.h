@@ -128,6 +128,10 @@ const struct ring_stats *ring_stats(const struct ring *ring);
 /* CLOCK_MONOTONIC in nanoseconds, read by ring_create() and once per ring_wait(). */
 uint64_t ring_now_ns(const struct ring *ring);
 
+/* Seconds since 1970 by the system's clock, which may jump: for dates in messages. Read at the
+ * call. */
+int64_t ring_wall_s(const struct ring *ring);
+
 /* --- queued operations; each ends in at least one event with `token` --- */
 
 /* Multishot: one event per connection; result = new non-blocking descriptor or -errno. */
