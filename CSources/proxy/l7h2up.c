@@ -101,7 +101,9 @@ static size_t l7h2up_data(struct proxy *proxy, struct conn *conn, struct bytes i
 static void l7h2up_failed(struct proxy *proxy, struct conn *conn, enum abi_outcome outcome)
 {
     mux_fail(proxy, conn->mux, outcome);
-    conn_close(proxy, conn, false);
+    if (conn->mux->open == 0) {
+        conn_close(proxy, conn, false);
+    }
 }
 
 static void l7h2up_ended(struct proxy *proxy, struct conn *conn)

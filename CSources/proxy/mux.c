@@ -89,6 +89,10 @@ static void mux_push(struct proxy *proxy, struct mux *mux)
     struct conn *conn = mux->conn;
     bool done = false;
 
+    if ((mux->flags & MUX_LOST) != 0 && mux->open == 0) {
+        conn_close(proxy, conn, false);
+        return;
+    }
     if ((mux->flags & MUX_OVER) != 0) {
         return;
     }
@@ -98,7 +102,9 @@ static void mux_push(struct proxy *proxy, struct mux *mux)
     }
     if (conn->state == CONN_OPEN && h2_is_over(mux->session)) {
         mux_fail(proxy, mux, ABI_OUTCOME_CLIENT_GONE);
-        mux_finish(proxy, conn);
+        if (mux->open == 0) {
+            mux_finish(proxy, conn);
+        }
     } else if (mux->open == 0 && conn_has(conn, CONN_UPSTREAM) &&
                (proxy->draining || (mux->flags & MUX_LEFT) != 0)) {
         conn_close(proxy, conn, false);
@@ -207,6 +213,14 @@ static void mux_body_end(void *context, void *user)
     }
 }
 
+/* All of the answer is here: its client may still be reading it when nothing else of the upstream
+ * is left, and loses none of it (RFC 9113 8.1). */
+static bool mux_was_answered(const struct conn *stream)
+{
+    return conn_has(stream, CONN_UPSTREAM) && conn_has(stream, CONN_ENDED) &&
+           !conn_has(stream, CONN_BROKEN | CONN_END_TOLD) && stream->user != NULL;
+}
+
 static void mux_closed(void *context, void *user, uint32_t code)
 {
     struct mux *mux = context;
@@ -217,7 +231,8 @@ static void mux_closed(void *context, void *user, uint32_t code)
     stream->id = 0;
     if (conn_has(conn, CONN_FINISHING)) {
         conn_close(mux->proxy, conn, false);
-    } else if (code != H2_NO_ERROR || (stream->flags & STREAM_FINISHED) == 0) {
+    } else if ((code != H2_NO_ERROR || (stream->flags & STREAM_FINISHED) == 0) &&
+               !mux_was_answered(conn)) {
         conn_fail(mux->proxy, conn);
     }
 }
@@ -351,27 +366,48 @@ struct conn *mux_open(struct mux *mux, const struct conn_ops *ops, int32_t id)
     return conn;
 }
 
+/* The first stream that fails with its connection; NULL: those that are left were answered. */
+static struct conn *mux_first_lost(const struct mux *mux)
+{
+    for (struct list_link *link = mux->streams.next; link != &mux->streams; link = link->next) {
+        struct conn *stream = LIST_OWNER(link, struct stream, group)->conn;
+
+        if (!mux_was_answered(stream)) {
+            return stream;
+        }
+    }
+    return NULL;
+}
+
 void mux_fail(struct proxy *proxy, struct mux *mux, enum abi_outcome outcome)
 {
-    struct list_link *link;
+    struct conn *stream;
 
     mux->flags |= MUX_OVER;
     list_remove(&mux->pool); /* what goes on elsewhere does not come back here */
-    while ((link = list_first(&mux->streams)) != NULL) {
-        struct conn *stream = LIST_OWNER(link, struct stream, group)->conn;
-
+    while ((stream = mux_first_lost(mux)) != NULL) { /* others may end in this */
         if (stream->user != NULL) {
             stream->ops->failed(proxy, stream, outcome);
         }
         conn_close(proxy, stream, false);
     }
+    mux->flags |= mux->open > 0 ? (uint32_t)MUX_LOST : 0;
 }
 
 void mux_end(struct proxy *proxy, struct conn *conn)
 {
     struct mux *mux = conn->mux;
+    struct list_link *link;
 
     mux_fail(proxy, mux, ABI_OUTCOME_CLIENT_GONE);
+    while ((link = list_first(&mux->streams)) != NULL) {
+        struct conn *stream = LIST_OWNER(link, struct stream, group)->conn;
+
+        if (stream->user != NULL) {
+            stream->ops->failed(proxy, stream, ABI_OUTCOME_CLIENT_GONE);
+        }
+        conn_close(proxy, stream, false);
+    }
     list_remove(&mux->turn);
     h2_destroy(mux->session);
     conn->mux = NULL;

@@ -11,6 +11,7 @@ enum mux_flag {
     MUX_FINAL = 8,   /* ... and those that were on their way are refused */
     MUX_LEFT = 32,   /* no more streams are opened: the peer said so, or another worker waits */
     MUX_OVER = 16,   /* nothing that comes is looked at any more */
+    MUX_LOST = 64,   /* ... and what is left are answers that came whole and are being passed on */
 };
 
 struct mux {
@@ -30,7 +31,8 @@ struct mux {
 struct mux *mux_create(struct proxy *proxy, struct conn *conn);
 /* The connection is being closed: its streams fail. */
 void mux_end(struct proxy *proxy, struct conn *conn);
-/* All its streams do, and it gets no more. */
+/* All its streams do but those whose answer is here to its end, and it gets no more. Without
+ * streams it is the caller's to close; else the last of them closes it. */
 void mux_fail(struct proxy *proxy, struct mux *mux, enum abi_outcome outcome);
 /* A stream on it, or NULL. `id` 0: it has none yet. */
 struct conn *mux_open(struct mux *mux, const struct conn_ops *ops, int32_t id);

@@ -2,19 +2,21 @@
 connections, their end with GOAWAY, and upstreams that cannot be trusted.
 """
 
+import socket
 import threading
 import time
 
 import frames
 import http2
 import pytest
+import wire
 from frames import END_HEADERS
 from h2attacks import in_frames
 from h2client import Http2
 from h2server import Http2Recorder
 from ports import Ports
 from processes import cpu_seconds, rss_kib
-from wire import Client, Closed, get, wait_for
+from wire import PATIENCE, Client, Closed, get, wait_for
 
 pytestmark = [http2.needed, http2.needed_upstream]
 
@@ -243,6 +245,51 @@ def test_a_post_in_flight_is_not_repeated(web, client):
     answer = client.get(method="POST", body=b"once")
     assert answer.status == 502 or answer.reset is not None
     assert len(web.complete()) == 1
+
+
+def leaves(c, stream):
+    c.send(frames.goaway(stream))
+    c.sock.shutdown(socket.SHUT_RDWR)
+
+
+def breaks(c, stream):
+    c.send(frames.goaway(stream))
+    wire.reset(c.sock)
+
+
+def wants_no_more_of_it(c, stream):
+    c.send(frames.rst_stream(stream, frames.NO_ERROR))
+
+
+@pytest.mark.parametrize("ends", [leaves, breaks, wants_no_more_of_it])
+def test_an_answer_that_came_whole_outlives_its_upstream(web, client, ends):
+    """A client that reads slowly gets all of it after the connection it came on has ended, or the
+    stream (RFC 9113 8.1).
+    """
+    sent, over = [], threading.Event()
+
+    def answer(request, c):
+        c.send(frames.headers(request.stream, frames.block([(":status", "200")]), False))
+        while size := c.credit(request.stream, frames.DEFAULT_FRAME, seconds=1):
+            c.send(frames.data(request.stream, b"x" * size, False))
+            sent.append(size)
+        c.send(frames.data(request.stream, b""))  # an end needs no window
+        ends(c, request.stream)
+        over.set()
+
+    web.reset(answer, early=True)
+    if ends is wants_no_more_of_it:
+        block = frames.block(frames.request("POST", "/p"))
+        client.send(frames.headers(1, block, end_stream=False))
+    else:
+        client.ask(1)
+    assert over.wait(PATIENCE) and sum(sent) > 65535, "the windows were full"
+    web.reset()
+    if ends is not wants_no_more_of_it:
+        assert get(web.listener).status == 200, "on another connection: the end was seen"
+    client.send(frames.window_update(1, 1 << 24), frames.window_update(0, 1 << 24))
+    got = client.answer(1)
+    assert got.ended and len(got.body) == sum(sent), got
 
 
 # --- upstreams that cannot be trusted ---
