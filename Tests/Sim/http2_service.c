@@ -140,13 +140,13 @@ static void stream_opens_windows(void *context)
 }
 
 /* Fewer streams, no memory for the compression, smaller windows, while all of them are in use. The
- * session knows nothing of it: its own window is larger, and half of it lets it open it again. */
+ * session knows nothing of it: it takes more streams, half of its larger window opens it again. */
 static void service_other_settings(struct http2_service *service)
 {
     static const uint8_t header[SERVICE_HEADER] = {0, 0, 18, 4, 0, 0, 0, 0, 0};
     const uint32_t settings[3][2] = {
-        {3, 1 + sim_random_below(8)},               /* MAX_CONCURRENT_STREAMS */
-        {1, sim_random_below(4096)},                /* HEADER_TABLE_SIZE */
+        {3, 1 + sim_random_below(num_min_u32(service->limits.streams, 8))}, /* MAX_STREAMS */
+        {1, sim_random_below(4096)},                                        /* HEADER_TABLE_SIZE */
         {4, service->limits.stream_window / 4 * 3}, /* INITIAL_WINDOW_SIZE */
     };
 

@@ -131,7 +131,5 @@ SIM_SCENARIO(http2_upstream)
     http_world_start();
     http_world.clients_wait = true;
     http_world.no_tunnels = true;
-    /* No run is calm: a service that leaves or asks for less may cost a request its answer. */
-    http_world.hostile += http_world.hostile == 0;
     http_run(http2_client, ABI_PROTOCOL_HTTP2);
 }
