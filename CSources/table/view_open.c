@@ -239,6 +239,12 @@ enum view_progress view_open_step(struct view *view, uint32_t records, struct vi
     return VIEW_MORE;
 }
 
+bool view_has_listeners(const struct view *view)
+{
+    /* Sections are walked in their order; before the first one it is the turn of the checksum. */
+    return view->_section > ABI_SECTION_LISTENER && view->_section < ABI_SECTION_COUNT;
+}
+
 bool view_open(struct view *view, const void *bytes, size_t size, struct view_refusal *refusal)
 {
     enum view_progress progress = view_open_begin(view, bytes, size, refusal);

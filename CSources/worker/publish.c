@@ -11,6 +11,8 @@
 #include "takeover.h"
 #include "upgrade.h"
 
+#define PUBLISH_STEP 4096u /* records at a time until the listeners are checked */
+
 void publish_close(struct state_files *files)
 {
     if (files->snapshot >= 0) {
@@ -52,94 +54,133 @@ static void publish_tell_end(struct state *state, uint64_t generation, struct ro
     peers_tell(state, &message, NULL, 0);
 }
 
-/* The supervisor itself refuses a publication. */
-static void publish_refuse(struct state *state, uint64_t generation, enum abi_refusal code,
-                           const char *reason)
+/* What the supervisor itself has against a generation. */
+struct publish_objection {
+    enum abi_refusal code;
+    char reason[LIMIT_REASON];
+};
+
+static void publish_tell_objection(struct state *state, uint64_t generation,
+                                   const struct publish_objection *why)
 {
     struct abi_control_phase message = {
         .head = control_head(ABI_CONTROL_PHASE, sizeof(message)),
         .worker = ABI_WORKER_SUPERVISOR,
         .phase = ABI_PHASE_REFUSED,
         .generation = generation,
-        .code = (uint32_t)code,
+        .code = (uint32_t)why->code,
     };
 
-    control_reason(message.reason, reason);
+    control_reason(message.reason, why->reason);
     log_line(LOG_LEVEL_WARN, "generation %llu: %s", (unsigned long long)generation, message.reason);
     peers_tell(state, &message, NULL, 0);
+}
+
+/* Refuses a publication that no worker has heard of. */
+static void publish_refuse(struct state *state, uint64_t generation,
+                           const struct publish_objection *why)
+{
+    publish_tell_objection(state, generation, why);
     publish_tell_end(state, generation, (struct rollout_result){.outcome = ABI_PUBLISHED_REFUSED});
 }
 
-/* Walks the snapshot and binds its listeners. false: `code` and `reason` say why. */
-static bool publish_open(struct state *state, const struct state_files *files,
-                         enum abi_refusal *code, char *reason)
+static void publish_refuse_busy(struct state *state, uint64_t generation, const char *reason)
 {
-    struct region region = {.base = NULL};
-    struct view_refusal refusal = {.code = ABI_REFUSAL_NONE};
-    struct view view;
-    size_t size = 0;
-    bool ok = false;
+    struct publish_objection why = {.code = ABI_REFUSAL_BUSY};
 
-    *code = region_check(files->snapshot, LIMIT_SNAPSHOT_SIZE, &size);
-    if (*code != ABI_REFUSAL_NONE) {
-        control_reason(reason, *code == ABI_REFUSAL_SEAL ? "the snapshot is not sealed"
-                                                         : "the snapshot is empty or too large");
-        return false;
+    control_reason(why.reason, reason);
+    publish_refuse(state, generation, &why);
+}
+
+static bool publish_object(struct publish_objection *why, enum abi_refusal code, const char *reason)
+{
+    why->code = code;
+    control_reason(why->reason, reason);
+    return false;
+}
+
+static bool publish_object_view(struct publish_objection *why, const struct view_refusal *refusal)
+{
+    why->code = refusal->code;
+    snprintf(why->reason, LIMIT_REASON, "section %u, record %u: %s", (unsigned)refusal->section,
+             refusal->record, refusal->what != NULL ? refusal->what : "refused");
+    return false;
+}
+
+/* A snapshot while the supervisor walks it. */
+struct publish_walk {
+    struct region region;
+    struct view view;
+    enum view_progress progress;
+    struct view_refusal refusal;
+};
+
+static bool publish_map(const struct state_files *files, struct publish_walk *walk,
+                        struct publish_objection *why)
+{
+    size_t size = 0;
+    enum abi_refusal code = region_check(files->snapshot, LIMIT_SNAPSHOT_SIZE, &size);
+
+    if (code != ABI_REFUSAL_NONE) {
+        return publish_object(why, code,
+                              code == ABI_REFUSAL_SEAL ? "the snapshot is not sealed"
+                                                       : "the snapshot is empty or too large");
     }
     if (files->new_secrets) {
         size_t secrets = 0;
 
-        *code = region_check(files->secrets, LIMIT_SECRETS_SIZE, &secrets);
-        if (*code != ABI_REFUSAL_NONE) {
-            control_reason(reason, *code == ABI_REFUSAL_SEAL
-                                       ? "the secrets are not sealed"
-                                       : "the secrets are empty or too large");
-            return false;
+        code = region_check(files->secrets, LIMIT_SECRETS_SIZE, &secrets);
+        if (code != ABI_REFUSAL_NONE) {
+            return publish_object(why, code,
+                                  code == ABI_REFUSAL_SEAL ? "the secrets are not sealed"
+                                                           : "the secrets are empty or too large");
         }
     }
-    if (region_map(files->snapshot, size, false, &region) != 0) {
-        *code = ABI_REFUSAL_SIZE;
-        control_reason(reason, "the snapshot cannot be mapped");
-        return false;
+    if (region_map(files->snapshot, size, false, &walk->region) != 0) {
+        return publish_object(why, ABI_REFUSAL_SIZE, "the snapshot cannot be mapped");
     }
-    if (!view_open(&view, region.base, region.size, &refusal)) {
-        *code = refusal.code;
-        snprintf(reason, LIMIT_REASON, "section %u, record %u: %s", (unsigned)refusal.section,
-                 refusal.record, refusal.what != NULL ? refusal.what : "refused");
-    } else if (view.head->generation != files->generation) {
-        *code = ABI_REFUSAL_VALUE;
-        snprintf(reason, LIMIT_REASON, "the snapshot is generation %llu",
-                 (unsigned long long)view.head->generation);
-    } else {
-        *code = ABI_REFUSAL_LISTENER;
-        ok = sockets_stage(&state->sockets, &view, reason);
-    }
-    region_unmap(&region);
-    return ok;
+    return true;
 }
 
-static void publish_begin(struct state *state)
+/* Walks a snapshot until its listeners are checked, and binds these. */
+static bool publish_stage(struct state *state, const struct state_files *files,
+                          struct publish_walk *walk, struct publish_objection *why)
 {
-    char reason[LIMIT_REASON] = "";
-    enum abi_refusal code = ABI_REFUSAL_NONE;
-    uint64_t asked;
+    struct view *view = &walk->view;
 
-    if (state->queued.generation <= state->newest) {
-        snprintf(reason, sizeof(reason), "generation %llu was taken in before",
-                 (unsigned long long)state->newest);
-        publish_refuse(state, state->queued.generation, ABI_REFUSAL_VALUE, reason);
-        publish_close(&state->queued);
-        return;
+    if (!publish_map(files, walk, why)) {
+        return false;
     }
-    if (!publish_open(state, &state->queued, &code, reason)) {
-        publish_refuse(state, state->queued.generation, code, reason);
-        publish_close(&state->queued);
-        return;
+    walk->progress = view_open_begin(view, walk->region.base, walk->region.size, &walk->refusal);
+    while (walk->progress == VIEW_MORE && !view_has_listeners(view)) {
+        walk->progress = view_open_step(view, PUBLISH_STEP, &walk->refusal);
     }
-    state->staged = state->queued;
-    state->queued = (struct state_files){.snapshot = -1, .secrets = -1};
-    state->newest = state->staged.generation;
-    asked = slots_alive(state);
+    if (walk->progress == VIEW_REFUSED) {
+        return publish_object_view(why, &walk->refusal);
+    }
+    if (view->head->generation != files->generation) {
+        why->code = ABI_REFUSAL_VALUE;
+        snprintf(why->reason, LIMIT_REASON, "the snapshot is generation %llu",
+                 (unsigned long long)view->head->generation);
+        return false;
+    }
+    why->code = ABI_REFUSAL_LISTENER;
+    return sockets_stage(&state->sockets, view, why->reason);
+}
+
+/* Walks the rest. */
+static bool publish_check(struct publish_walk *walk, struct publish_objection *why)
+{
+    while (walk->progress == VIEW_MORE) {
+        walk->progress = view_open_step(&walk->view, UINT32_MAX, &walk->refusal);
+    }
+    return walk->progress == VIEW_READY || publish_object_view(why, &walk->refusal);
+}
+
+static void publish_ship(struct state *state)
+{
+    uint64_t asked = slots_alive(state);
+
     rollout_begin(&state->rollout, state->staged.generation, asked, state->now_ms);
     for (uint32_t slot = 0; slot < state->config->workers; slot++) {
         if ((asked >> slot & 1) != 0) {
@@ -149,23 +190,52 @@ static void publish_begin(struct state *state)
     }
 }
 
+/* Workers are told as soon as the sockets are there: they walk the snapshot while the supervisor
+ * walks the rest of it. Nothing is committed before it has. */
+static void publish_begin(struct state *state)
+{
+    struct publish_objection why = {.code = ABI_REFUSAL_NONE};
+    struct publish_walk walk = {.progress = VIEW_MORE};
+    bool staged = false;
+
+    if (state->queued.generation <= state->newest) {
+        why.code = ABI_REFUSAL_VALUE;
+        snprintf(why.reason, sizeof(why.reason), "generation %llu was taken in before",
+                 (unsigned long long)state->newest);
+    } else {
+        staged = publish_stage(state, &state->queued, &walk, &why);
+    }
+    if (staged) {
+        state->staged = state->queued;
+        state->queued = (struct state_files){.snapshot = -1, .secrets = -1};
+        state->newest = state->staged.generation;
+        publish_ship(state);
+        if (!publish_check(&walk, &why)) {
+            publish_tell_objection(state, state->staged.generation, &why);
+            state->rollout.refused = true;
+        }
+    } else {
+        publish_refuse(state, state->queued.generation, &why);
+        publish_close(&state->queued);
+    }
+    region_unmap(&walk.region);
+}
+
 void publish_receive(struct state *state, struct control_message *message)
 {
     const struct abi_control_publish *publish = &message->publish;
 
     if (state->draining) {
-        publish_refuse(state, publish->generation, ABI_REFUSAL_BUSY,
-                       "the data plane is shutting down");
+        publish_refuse_busy(state, publish->generation, "the data plane is shutting down");
         return;
     }
     if (upgrade_is_under_way(state)) {
-        publish_refuse(state, publish->generation, ABI_REFUSAL_BUSY,
-                       "the data plane is being upgraded");
+        publish_refuse_busy(state, publish->generation, "the data plane is being upgraded");
         return;
     }
     if (state->queued.generation != 0) {
-        publish_refuse(state, state->queued.generation, ABI_REFUSAL_BUSY,
-                       "a newer generation came while it waited");
+        publish_refuse_busy(state, state->queued.generation,
+                            "a newer generation came while it waited");
         publish_close(&state->queued);
     }
     state->queued = (struct state_files){
@@ -214,19 +284,10 @@ static void publish_commit(struct state *state)
 {
     uint64_t silent = rollout_silent(&state->rollout);
     uint64_t asked = state->rollout.asked;
-    char reason[LIMIT_REASON];
+    struct publish_objection why = {.code = ABI_REFUSAL_LISTENER};
 
-    if (!sockets_listen(&state->sockets, reason)) {
-        struct abi_control_phase message = {
-            .head = control_head(ABI_CONTROL_PHASE, sizeof(message)),
-            .worker = ABI_WORKER_SUPERVISOR,
-            .phase = ABI_PHASE_REFUSED,
-            .generation = state->rollout.generation,
-            .code = ABI_REFUSAL_LISTENER,
-        };
-
-        control_reason(message.reason, reason);
-        peers_tell(state, &message, NULL, 0);
+    if (!sockets_listen(&state->sockets, why.reason)) {
+        publish_tell_objection(state, state->rollout.generation, &why);
         state->rollout.refused = true;
         return;
     }

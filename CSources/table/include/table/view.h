@@ -83,6 +83,9 @@ struct view_refusal {
 [[nodiscard]] enum view_progress view_open_step(struct view *view, uint32_t records,
                                                 struct view_refusal *refusal);
 
+/* Between steps: whether the checksum holds and every listener is checked, its texts as well. */
+[[nodiscard]] bool view_has_listeners(const struct view *view);
+
 /* Both at once, for start-up, tests and tools. */
 [[nodiscard]] bool view_open(struct view *view, const void *bytes, size_t size,
                              struct view_refusal *refusal);
