@@ -26,16 +26,26 @@ actor GenerationKeeper {
     /// The number of the next snapshot, above that of whatever runs.
     func next(above running: UInt64) async -> UInt64 {
         last = max(last, running) + 1
-        guard last > reserved else { return last }
-        let wanted = last + Self.block
+        let next = last
+        if next > reserved { await extend() }
+        return next
+    }
+
+    /// Reserves more numbers when they run out, so that nobody has to wait for the disk who needs
+    /// one.
+    func reserve() async {
+        if last + Self.block / 2 > reserved { await extend() }
+    }
+
+    private func extend() async {
+        let wanted = max(last, reserved) + Self.block
         do {
             try await store.write { try NodeRecord.generation.save(wanted, &$0) }
-            reserved = wanted
+            reserved = max(reserved, wanted)
             board.clear(.store, "generations")
         } catch {
             board.set(.store, "generations", "snapshot numbers are not stored: \(error)")
         }
-        return last
     }
 }
 

@@ -212,6 +212,7 @@ actor Pipeline {
         let change = changes
         let begun = causes.take()
         var watch = PipelineMetrics.Watch()
+        async let reserved: Void = generations.reserve()
         let state = await source.gather()
         metrics.gather.observe(watch.lap())
         async let configured: Void = configure(state)
@@ -220,6 +221,7 @@ actor Pipeline {
         metrics.compile.observe(watch.lap())
         board.replace(.pipeline, kind: "plan", plan.problems.map(\.description))
         let link = links
+        await reserved
         var prepared = await prepare(plan, begun)
         // Checks are known before workers meet the endpoints that they are about.
         await configured
