@@ -69,6 +69,8 @@ struct DesiredState: Sendable {
     var told: ToldMesh?
     /// What the files hold that entries of this node's gateways name.
     var gatewayFiles = GatewayFiles()
+    /// How long the inventory had been worked on, for others, before the state was asked for.
+    var ahead = Duration.zero
 
     /// The services whose certificates this node needs.
     var identities: Set<ServiceName> {

@@ -23,6 +23,8 @@ actor DesiredSource {
     private var changed: InventoryChange?
     /// Of the state that was gathered last.
     private var number: UInt64 = 0
+    /// How long the inventory was worked on for others since the last gathering.
+    private var ahead = Duration.zero
 
     init(
         store: any StateStore, identity: IdentityKeeper, configuration: Configuration,
@@ -104,11 +106,12 @@ actor DesiredSource {
     /// Everything that the next snapshot follows from, and what of it has changed since the last
     /// time: for one caller.
     func gather() async -> DesiredState {
-        _ = await inventory(store.snapshot)
+        await renew(store.snapshot)
         // What is looked at from here on is of one moment.
-        let (inventory, change) = (kept.inventory, changed)
+        let (inventory, change, ahead) = (kept.inventory, changed, ahead)
         let (intentions, entries) = (kept.intentions, kept.entries)
         changed = InventoryChange()
+        self.ahead = .zero
         number += 1
         let number = number
         let listeners = configuration.listeners.map { ($0.value, $0.origin) }
@@ -125,7 +128,7 @@ actor DesiredSource {
             entries: entries,
             intentions: intentions, listeners: listeners, mesh: materials,
             certificates: certificates, addresses: await names.addresses(of: inventory),
-            queries: kept.queries, gatewayFiles: gatewayFiles)
+            queries: kept.queries, gatewayFiles: gatewayFiles, ahead: ahead)
     }
 
     private var settings: DesiredState.Settings {
@@ -141,18 +144,28 @@ actor DesiredSource {
 
     /// The services of the node, their sidecars expanded.
     func inventory(_ stored: StoreState) async -> Inventory {
+        let begun = ContinuousClock.now
+        await renew(stored)
+        ahead += ContinuousClock.now - begun
+        return kept.inventory
+    }
+
+    /// Brings the inventory up to date.
+    private func renew(_ stored: StoreState) async {
         let before = ports
         if let change = kept.take(stored, ports: ports) {
             changed?.formUnion(change)
         } else {
             let local = stored.unorderedServices
             let nodes = stored.allCatalogNodes
-            let records = local + RemoteServices.records(nodes)
+            // There are many, and mostly nobody speaks for other nodes.
+            let records = nodes.isEmpty ? local : local + RemoteServices.records(nodes)
+            let owners = local.filter(\.wantsSidecar)
             let wanting = [
                 SidecarPorts.Wanted(
-                    ids: Inventory.withoutPort(local), range: configuration.mesh.sidecarPorts),
+                    ids: Inventory.withoutPort(owners), range: configuration.mesh.sidecarPorts),
                 SidecarPorts.Wanted(
-                    ids: Inventory.withoutPort(local, managed: true),
+                    ids: Inventory.withoutPort(owners, managed: true),
                     range: configuration.managedProxies.ports),
             ]
             _ = ports.assign(
@@ -166,7 +179,6 @@ actor DesiredSource {
             changed = nil
         }
         if ports != before { await keepPorts() }
-        return kept.inventory
     }
 
     private func keepPorts() async {

@@ -214,7 +214,7 @@ actor Pipeline {
         var watch = PipelineMetrics.Watch()
         async let reserved: Void = generations.reserve()
         let state = await source.gather()
-        metrics.gather.observe(watch.lap())
+        metrics.gather.observe(watch.lap() + state.ahead / .seconds(1))
         async let configured: Void = configure(state)
         let plan = compiler.compile(state)
         endpoints.take(plan.endpoints)

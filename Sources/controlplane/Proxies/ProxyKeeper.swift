@@ -168,7 +168,11 @@ actor ProxyKeeper {
     private func wanted() async -> [ServiceID: Wanted] {
         let state = store.snapshot
         var found: [ServiceID: Wanted] = [:]
-        for service in await source.inventory(state).services {
+        // Most nodes have none: they make no inventory for it.
+        let isAny = state.unorderedServices.contains { record in
+            record.wantsSidecar && record.definition.connect.managedProxy?.command.isEmpty == false
+        }
+        for service in isAny ? await source.inventory(state).services : [] {
             // Nearly all have none: their definitions, which are a way off, are not looked at.
             guard let proxy = service.sidecar else { continue }
             let command = service.definition.connect.managedProxy?.command ?? []
