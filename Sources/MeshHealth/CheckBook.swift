@@ -12,7 +12,7 @@ package struct CheckBook: Sendable {
         package var epoch: UInt64
     }
 
-    private struct Entry {
+    private struct Entry: Identifiable {
         var spec: CheckSpec
         var machine: CheckMachine
         var epoch: UInt64
@@ -20,6 +20,8 @@ package struct CheckBook: Sendable {
         var isProven = false
         /// TTL: the service must report before.
         var deadline: ContinuousClock.Instant?
+
+        var id: String { spec.id }
 
         var report: CheckReport {
             CheckReport(
@@ -40,9 +42,30 @@ package struct CheckBook: Sendable {
         let what: Due
     }
 
-    private var entries: [String: Entry] = [:]
-    /// The ids of each service's checks.
-    private var ids: [ServiceID: [String]] = [:]
+    /// The ids of a service's checks, in the order of its definition.
+    private struct IDs: Sendable {
+        var first: String
+        /// Most services have one check.
+        var others: [String] = []
+
+        var all: [String] { [first] + others }
+
+        static func add(_ id: String, to ids: inout IDs?) {
+            if ids == nil {
+                ids = IDs(first: id)
+            } else if ids?.first != id, ids?.others.contains(id) == false {
+                ids?.others.append(id)
+            }
+        }
+
+        static func remove(_ id: String, from ids: inout IDs?) {
+            let left = (ids?.all ?? []).filter { $0 != id }
+            ids = left.first.map { IDs(first: $0, others: Array(left.dropFirst())) }
+        }
+    }
+
+    private var entries = Shelf<Entry>()
+    private var ids: [ServiceID: IDs] = [:]
     private var queue = DueQueue<Waiting>()
     private var lastEpoch: UInt64 = 0
 
@@ -61,17 +84,17 @@ package struct CheckBook: Sendable {
 
     /// The checks of one service as they stand, in the order of its definition.
     package func reports(of service: ServiceID) -> [CheckReport] {
-        (ids[service] ?? []).compactMap { entries[$0]?.report }
+        (ids[service]?.all ?? []).compactMap { entries[$0]?.report }
     }
 
     /// The checks of one service; empty when it has none.
     package func statuses(of service: ServiceID) -> [CheckStatus] {
-        (ids[service] ?? []).compactMap { entries[$0]?.machine.status }
+        (ids[service]?.all ?? []).compactMap { entries[$0]?.machine.status }
     }
 
     /// What the checks of a service amount to.
     package func standing(of service: ServiceID) -> HealthStanding {
-        HealthStanding((ids[service] ?? []).lazy.compactMap { entries[$0]?.report })
+        HealthStanding((ids[service]?.all ?? []).lazy.compactMap { entries[$0]?.report })
     }
 
     /// The standings of all services that are not simply well.
@@ -79,11 +102,12 @@ package struct CheckBook: Sendable {
         var all: [ServiceID: HealthStanding] = [:]
         all.reserveCapacity(ids.count)
         // By index: an entry is large, and is not copied to be looked at.
-        let values = entries.values
-        for at in values.indices {
-            let (status, isProven) = (values[at].machine.status, values[at].isProven)
+        for at in entries.values.indices {
+            let status = entries.values[at].machine.status
+            let isProven = entries.values[at].isProven
             if status == .passing, isProven { continue }
-            all[values[at].spec.service, default: .unchecked].take(status, isProven: isProven)
+            all[entries.values[at].spec.service, default: .unchecked]
+                .take(status, isProven: isProven)
         }
         return all
     }
@@ -103,10 +127,10 @@ package struct CheckBook: Sendable {
         using generator: inout some RandomNumberGenerator
     ) {
         let count = pieces.reduce(0) { $0 + $1.count }
-        let stale = entries.isEmpty ? [] : Set(entries.keys)
+        let stale = Set(entries.names)
         ids = [:]
         ids.reserveCapacity(count)
-        entries.reserveCapacity(count)
+        entries.reserve(count)
         if stale.isEmpty { queue.reserve(count) }
         configure(pieces, insteadOf: stale, now: now, using: &generator)
     }
@@ -117,7 +141,7 @@ package struct CheckBook: Sendable {
         using generator: inout some RandomNumberGenerator
     ) {
         var stale: Set<String> = []
-        for service in services { stale.formUnion(ids.removeValue(forKey: service) ?? []) }
+        for service in services { stale.formUnion(ids.removeValue(forKey: service)?.all ?? []) }
         configure([specs], insteadOf: stale, now: now, using: &generator)
     }
 
@@ -131,17 +155,13 @@ package struct CheckBook: Sendable {
             let before = entries[spec.id]
             // An id that two services claim is the later one's.
             if let owner = before?.spec.service, owner != spec.service {
-                ids[owner]?.removeAll { $0 == spec.id }
+                IDs.remove(spec.id, from: &ids[owner])
             }
             if !stale.isEmpty { stale.remove(spec.id) }
-            Self.add(spec.id, to: &ids[spec.service, default: []])
+            IDs.add(spec.id, to: &ids[spec.service])
             if before?.spec != spec { add(spec, after: before, now: now, using: &generator) }
         }
-        for id in stale { entries[id] = nil }
-    }
-
-    private static func add(_ id: String, to ids: inout [String]) {
-        if ids.isEmpty { ids = [id] } else if !ids.contains(id) { ids.append(id) }
+        for id in stale { entries.remove(id) }
     }
 
     private mutating func add(
@@ -165,8 +185,8 @@ package struct CheckBook: Sendable {
             schedule(
                 entry, .attempt, at: now + spread * Double.random(in: 0..<1, using: &generator))
         }
-        entries[spec.id] = entry
         scheduleRemoval(entry)
+        entries.put(entry)
     }
 
     private mutating func schedule(_ entry: Entry, _ what: Due, at due: ContinuousClock.Instant) {
@@ -216,7 +236,7 @@ package struct CheckBook: Sendable {
                 else { continue }
                 events.append(.expired(entry.spec.service, check: id))
             }
-            entries[id] = entry
+            entries.put(entry)
         }
         return (attempts, events)
     }
@@ -255,7 +275,7 @@ package struct CheckBook: Sendable {
     ) -> HealthEvent? {
         let changed = change(&entry.machine) || !entry.isProven
         entry.isProven = true
-        entries[entry.spec.id] = entry
+        entries.put(entry)
         guard changed else { return nil }
         scheduleRemoval(entry)
         return .changed(entry.spec.service)
