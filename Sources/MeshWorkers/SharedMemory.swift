@@ -15,7 +15,7 @@ package enum SharedMemory {
     ) throws -> Descriptor {
         guard size > 0 else { throw MeshError(.invalid, "a shared region needs at least one byte") }
         let file = Descriptor(try check(shm_create(name, size), "create a shared region"))
-        let mapping = try SharedMapping(file, size: size, writable: true, atOnce: true)
+        let mapping = try SharedMapping(file, size: size, writable: true)
         try mapping.withMutableBytes(fill)
         // A writable mapping keeps a file from being sealed.
         mapping.unmap()
@@ -57,10 +57,9 @@ package final class SharedMapping: @unchecked Sendable {
     package let size: Int
     private let file: Descriptor
 
-    /// Maps `size` bytes from a whole page on. A file that is to be written from end to end gets
-    /// its pages `atOnce`: one at a time, they cost more than the writing.
+    /// Maps `size` bytes from a whole page on.
     package init(
-        _ file: Descriptor, size: Int, at: Int = 0, writable: Bool = false, atOnce: Bool = false
+        _ file: Descriptor, size: Int, at: Int = 0, writable: Bool = false
     ) throws {
         // Private where sealed: kernels before 6.7 refuse a shared mapping of such a file.
         let shared = writable || !SharedMemory.isSealed(file)
@@ -70,7 +69,7 @@ package final class SharedMapping: @unchecked Sendable {
         }
         let base = mmap(
             nil, size, writable ? PROT_READ | PROT_WRITE : PROT_READ,
-            (shared ? MAP_SHARED : MAP_PRIVATE) | (atOnce ? MAP_POPULATE : 0), file.number, at)
+            shared ? MAP_SHARED : MAP_PRIVATE, file.number, at)
         guard let base, base != MAP_FAILED else {
             throw MeshError(.system, "cannot map a shared region: \(errorText(errno))")
         }

@@ -1,4 +1,5 @@
 import CMeshABI
+import MeshLanes
 import MeshModel
 import Testing
 
@@ -30,6 +31,23 @@ import Testing
             }
         }
         #expect(images[0] == images[1])
+    }
+
+    /// Wherever lanes cut it, also within a record or a gap.
+    @Test(arguments: [1, 7, 64, 1000])
+    func lanesWriteTheSameBytes(grain: Int) throws {
+        var builder = SnapshotBuilder()
+        var slots = SlotTables()
+        let image = try builder.build(
+            Plans.large(services: 20, endpoints: 3), stamp: Plans.stamp(), slots: &slots)
+        let files = [Lanes(1), Lanes(4, greatestGrain: grain), Lanes(300, greatestGrain: grain)]
+            .map { lanes in
+                var file = [UInt8](repeating: 0xaa, count: image.size)
+                file.withUnsafeMutableBytes { image.write(into: $0, lanes: lanes) }
+                return file
+            }
+        #expect(files[0] == files[1])
+        #expect(files[0] == files[2])
     }
 
     @Test func aLargePlanIsAccepted() throws {

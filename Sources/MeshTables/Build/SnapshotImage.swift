@@ -1,4 +1,5 @@
 import CMeshABI
+package import MeshLanes
 
 /// A finished snapshot, ready to be copied into the memory file that is shipped.
 package struct SnapshotImage: Sendable {
@@ -122,21 +123,33 @@ package struct SnapshotImage: Sendable {
         return (at + align - 1) / align * align
     }
 
-    /// Writes the file into `out`, which has exactly ``size`` bytes and need not be cleared.
-    package func write(into out: UnsafeMutableRawBufferPointer) {
+    /// Writes the file into `out`, which has exactly ``size`` bytes and need not be cleared. Memory
+    /// that is touched for the first time costs more than the writing: lanes share both.
+    package func write(into out: UnsafeMutableRawBufferPointer, lanes: Lanes = .machine) {
         precondition(out.count == size, "a snapshot of \(size) bytes into \(out.count)")
-        var at = MemoryLayout<abi_snapshot>.size
-        sections.forEach { _, _, bytes in
-            UnsafeMutableRawBufferPointer(rebasing: out[at..<at + bytes.count])
-                .copyMemory(from: bytes)
-            let end = Self.aligned(at + bytes.count)
-            for gap in at + bytes.count..<end { out[gap] = 0 }
-            at = end
-        }
+        // Each byte is in one range only, and nobody reads before all are written.
+        nonisolated(unsafe) let out = out
+        _ = lanes.map(size, grain: 1 << 18) { write($0, to: out) }
         var head = head
         let start = MemoryLayout<abi_snapshot>.size
         let rest = UnsafeRawBufferPointer(rebasing: out[start...])
         head.checksum = abi_checksum(rest.baseAddress, rest.count)
         withUnsafeBytes(of: head) { out.copyMemory(from: $0) }
+    }
+
+    /// Writes those bytes of sections, and of the gaps behind them, that lie in this range.
+    private func write(_ range: Range<Int>, to out: UnsafeMutableRawBufferPointer) {
+        var at = MemoryLayout<abi_snapshot>.size
+        sections.forEach { _, _, bytes in
+            let end = at + bytes.count
+            let part = range.clamped(to: at..<end)
+            if !part.isEmpty {
+                UnsafeMutableRawBufferPointer(rebasing: out[part]).copyMemory(
+                    from: UnsafeRawBufferPointer(
+                        rebasing: bytes[part.lowerBound - at..<part.upperBound - at]))
+            }
+            for gap in range.clamped(to: end..<Self.aligned(end)) { out[gap] = 0 }
+            at = Self.aligned(end)
+        }
     }
 }

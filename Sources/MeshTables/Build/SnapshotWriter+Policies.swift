@@ -4,12 +4,12 @@ import MeshModel
 extension SnapshotWriter {
     /// Writes the policies of these services, or takes over what the build before wrote. Comes
     /// first: the part stands at the beginning of every section it has records in. Says whether
-    /// policies are where they were.
-    mutating func writePolicies(for needed: PolicyPart.Needed) -> Bool {
+    /// policies are where they were. `table` is that of the intentions, if it is made already.
+    mutating func writePolicies(for needed: PolicyPart.Needed, by table: PolicyTable?) -> Bool {
         if takeOverPolicies(for: needed) { return true }
         var part = PolicyPart(
-            source: node.intentions, table: PolicyTable(node.intentions), defaultAction: action,
-            needed: needed)
+            source: node.intentions, table: table ?? PolicyTable(node.intentions),
+            defaultAction: action, needed: needed)
         report(part.table)
         var shared = SharedIntentions()
         if let intention = part.table.shared.fallback {
@@ -17,6 +17,8 @@ extension SnapshotWriter {
             out.intentions.append(written(intention, &shared).record)
         }
         part.indexes.reserveCapacity(needed.byTargets.count)
+        out.policies.reserveCapacity(needed.byTargets.count)
+        out.intentions.reserveCapacity(node.intentions.count)
         for service in [needed.byTargets, needed.byListeners].joined() {
             let destination = part.table.hasOwn(service) ? service : "*"
             guard part.indexes[destination] == nil else { continue }

@@ -215,7 +215,12 @@ struct SnapshotWriter {
         var before = memory.targets
         memory.targets = TargetSection()
         let changed = before.changes(to: node.targets, shapes)
-        let section = changed == nil ? newSection(shapes) : nil
+        let (intentions, isFirst) = (node.intentions, memory.policies == nil)
+        let (section, table) = lanes.both {
+            changed == nil ? newSection(shapes) : nil
+        } _: {
+            isFirst ? PolicyTable(intentions) : nil
+        }
         targetKeys = section?.keys ?? before.keys
         let needed = PolicyPart.Needed(
             byTargets: (changed == nil ? nil : memory.policies?.needed.byTargets)
@@ -223,7 +228,7 @@ struct SnapshotWriter {
             byListeners: node.listeners.compactMap { $0.intentionsOf?.folded })
         let isDrafted = before.records.isEmpty && isWorthDrafts(section)
         var (areSame, aside) = WrittenAside.write(aside(isDrafted ? section : nil), lanes) {
-            let areInPlace = writePolicies(for: needed)
+            let areInPlace = writePolicies(for: needed, by: table)
             writeTLS()
             if isDrafted { return false }
             return writeTargets(shapes, changed, section, before: &before) && areInPlace
