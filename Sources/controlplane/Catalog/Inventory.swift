@@ -260,7 +260,8 @@ struct Inventory: Sendable, Equatable {
 
     /// Where an instance runs, if not here.
     func node(of instance: LocalService) -> NodeInfo? {
-        instance.isRemote ? nodes[String(RemoteServices.node(of: instance.id))] : nil
+        if nodes.isEmpty || !instance.isRemote { return nil }
+        return nodes[String(RemoteServices.node(of: instance.id))]
     }
 
     /// The proxy in front of an instance.

@@ -93,13 +93,14 @@ struct ChainBook: Sendable {
         return branch
     }
 
+    /// Makes room for the chains that branches have compiled.
+    mutating func reserve(for branches: [ChainBook]) {
+        chains.reserveCapacity(branches.reduce(chains.count) { $0 + $1.chains.count })
+    }
+
     /// Takes the chains that a branch has compiled: several may have the same one.
     mutating func join(_ branch: ChainBook) {
-        if chains.isEmpty {
-            chains = branch.chains
-        } else {
-            chains.merge(branch.chains) { own, _ in own }
-        }
+        chains.merge(branch.chains) { own, _ in own }
     }
 
     // MARK: - questions

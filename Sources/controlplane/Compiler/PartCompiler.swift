@@ -88,6 +88,7 @@ struct PartCompiler: Sendable {
             return (parts, own.chains)
         }
         var all = Parts()
+        chains.reserve(for: made.map(\.1))
         for (parts, branch) in made {
             all.plain.merge(parts.plain) { _, new in new }
             all.sidecars.merge(parts.sidecars) { _, new in new }

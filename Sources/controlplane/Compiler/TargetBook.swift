@@ -109,16 +109,17 @@ struct TargetBook: Sendable {
             range.map { number in
                 let service = services[number]
                 let places = self.places[service] ?? []
-                let results = places.map { place in
+                var results = places.map { place in
                     compiler.endpoints(
                         of: service, tls: made[place].target.tls,
                         made[place].target.shape.subset,
                         isDirect: made[place].target.shape.isDirect,
                         byDistance: made[place].target.shape.isByDistance)
                 }
-                return Work(
-                    service: service, places: places, results: results,
-                    group: Self.group(of: results))
+                let group = Self.group(of: results)
+                // Nobody asks for them any more: they are let go of in this lane.
+                for number in results.indices { results[number].instances = [] }
+                return Work(service: service, places: places, results: results, group: group)
             }
         }
     }

@@ -274,7 +274,7 @@ struct EndpointCompiler: Sendable {
         result.plans.append(
             EndpointPlan(
                 address: address, instance: instance.id.text,
-                node: (inventory.node(of: instance) ?? node).name.text,
+                node: inventory.node(of: instance)?.name.text ?? node.name.text,
                 weight: instance.definition.weights.passing, tls: usesTLS ? tls : nil,
                 takesWarnings: takesWarnings))
         result.instances.append(instance)
