@@ -1,7 +1,8 @@
 """What a change costs on its whole way: from the request to the admin API until every worker has
 acknowledged it, with a real control plane and a real data plane of two workers.
 
-    tools/bench-snapshot --end-to-end [--services N] [--rounds N] [--json FILE]
+    tools/bench-snapshot --end-to-end [--services N] [--rounds N] [--restarts N] [--state DIR]
+                         [--json FILE]
 
 The node has N services of five instances, each instance with a TTL check, a route to every service
 and an intention towards every one. Measured are: the first publication of a control plane that
@@ -10,6 +11,9 @@ change of one service, the change of one intention, and a health report until th
 has changed and until the first request that is routed by it has been answered. That request goes
 to a service of one instance which fails over to another service, so that every answer tells by
 which report its request was routed.
+
+Seeding the node takes longer than measuring it. With --state DIR its store is kept there, in a
+folder for each number of services, and later runs begin with a copy of it. --rounds 0 only seeds.
 """
 
 import argparse
@@ -20,6 +24,7 @@ import multiprocessing
 import os
 import platform
 import re
+import shutil
 import socket
 import statistics
 import sys
@@ -134,18 +139,27 @@ def backends(ports, started):
     threading.Event().wait()
 
 
-def seed(node, services, real):
-    """Writes services and intentions over the API, as users do: many at a time."""
-    work = [
-        ("PUT", "/v1/services", instance(service, number, real))
-        for service in range(services)
-        for number in range(ENDPOINTS)
-    ]
-    work += [("POST", "/v1/intentions", intention(service)) for service in range(services)]
+def local(real):
+    """The services that are served here, at ports that are others in every run."""
+    yield from (("PUT", "/v1/services", instance(0, n, real)) for n in range(ENDPOINTS))
     for name, port in zip((PRIMARY, SPARE), real, strict=False):
-        work.append(("PUT", "/v1/services", watched(name, port)))
+        yield "PUT", "/v1/services", watched(name, port)
+
+
+def far(services):
+    """All other services, and the intentions."""
+    for service in range(1, services):
+        for number in range(ENDPOINTS):
+            yield "PUT", "/v1/services", instance(service, number)
+    yield from (("POST", "/v1/intentions", intention(service)) for service in range(services))
+    for name in (PRIMARY, SPARE):
         pair = {"source": EDGE, "destination": name, "action": "allow", "replace": True}
-        work.append(("POST", "/v1/intentions", pair))
+        yield "POST", "/v1/intentions", pair
+
+
+def write(node, work):
+    """Writes objects over the API, as users do: many at a time."""
+    work = list(work)
     lock, left = threading.Lock(), iter(work)
 
     def writer():
@@ -165,6 +179,30 @@ def seed(node, services, real):
         thread.join()
     spent = time.monotonic() - begun
     print(f"{len(work)} objects written in {spent:.1f} s", file=sys.stderr)
+
+
+STORE = ("state", "keys")  # of a node's directory
+
+
+def seed(node, options, real):
+    """Starts the node with every object, those of a run before where its store is kept."""
+    kept = Path(options.state) / str(options.services) if options.state else None
+    is_there = kept is not None and kept.exists()
+    if is_there:
+        for part in STORE:
+            shutil.copytree(kept / part, node.directory / part)
+    node.start(seconds=120)
+    if not is_there:
+        write(node, far(options.services))
+        if kept:
+            node.stop()
+            half = kept.with_suffix(".new")
+            shutil.rmtree(half, ignore_errors=True)
+            for part in STORE:
+                shutil.copytree(node.directory / part, half / part)
+            half.rename(kept)
+            node.start(seconds=120)
+    write(node, local(real))
 
 
 def histogram(node, name):
@@ -351,8 +389,9 @@ def run(options):
         ],
     )
     try:
-        node.start(seconds=120)
-        seed(node, options.services, real)
+        seed(node, options, real)
+        if options.rounds == 0:
+            return
         results, details = {}, {}
         for name, change in (
             (
@@ -399,10 +438,13 @@ def run(options):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--services", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--restarts", type=int, default=10)
+    parser.add_argument("--state", metavar="DIR", help="where the seeded store is kept")
     parser.add_argument("--json")
     run(parser.parse_args())
 
