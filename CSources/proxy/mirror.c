@@ -197,6 +197,7 @@ static struct request *mirror_create(struct proxy *proxy, struct request *reques
     copy->generation = proxy->current;
     generation_use(copy->generation);
     copy->overlay_slot = ABI_NONE;
+    copy->may_try = LIMIT_DIALS;
     copy->started_ns = request->started_ns;
     copy->method = request->method;
     copy->flags =

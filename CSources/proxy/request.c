@@ -21,6 +21,7 @@ struct request *request_create(struct proxy *proxy, struct conn *down)
     request->down = down;
     request->generation = proxy->current;
     request->overlay_slot = ABI_NONE;
+    request->may_try = LIMIT_DIALS;
     request->started_ns = ring_now_ns(proxy->ring);
     generation_use(request->generation);
     down->user = request;

@@ -13,8 +13,9 @@
 #include "wire/trace.h"
 
 #define REQUEST_HEAD_INLINE 2048u
-#define REQUEST_TRIES       (1u + LIMIT_RETRIES)
+#define REQUEST_TRIES       (LIMIT_DIALS + LIMIT_RETRIES)
 #define REQUEST_OPS_MAX     8192u /* bytes of a route's changes to answers, packed */
+_Static_assert(REQUEST_TRIES <= UINT8_MAX, "tried_count and may_try");
 _Static_assert(REQUEST_OPS_MAX <= SPILL_BLOCK_SIZE, "kept in one block");
 
 enum request_flag {
@@ -85,6 +86,7 @@ struct request {
     uint32_t retry_on;
     uint32_t tried[REQUEST_TRIES]; /* ENDPOINT section of `generation` */
     uint8_t tried_count;
+    uint8_t may_try;           /* ... of which there may be so many: each retry adds one */
     uint8_t tries;             /* endpoints tried, all in all */
     bool answered;             /* ... of which the newest was counted */
     uint16_t route;            /* its statistics slot and 1; 0: not counted */

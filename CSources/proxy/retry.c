@@ -17,6 +17,8 @@
 #define RETRY_COST  5u
 #define RETRY_DEBTS 10u
 
+_Static_assert(RETRY_DEBTS >= LIMIT_RETRIES, "a request alone may make all that its route allows");
+
 #define RETRY_LEAST_STATUS 409u /* that a condition without a list is about */
 
 static bool retry_may_owe(const struct request *request)
@@ -179,7 +181,9 @@ static bool retry_charge(struct proxy *proxy, struct request *request)
     if (target->guard != ABI_NONE && !limits_retry(proxy, request, target)) {
         return false;
     }
+    MUST(request->may_try < REQUEST_TRIES);
     request->retries--;
+    request->may_try++;
     __atomic_add_fetch(&request->target_tally->retries_owed, RETRY_COST, __ATOMIC_RELAXED);
     return true;
 }

@@ -499,7 +499,7 @@ enum upstream_result upstream_start(struct proxy *proxy, struct request *request
 {
     request->outcome =
         request->tried_count == 0 ? (uint8_t)ABI_OUTCOME_NO_ENDPOINT : request->outcome;
-    while (request->tried_count < REQUEST_TRIES) {
+    while (request->tried_count < request->may_try) {
         const struct abi_target *target;
         uint32_t endpoint = upstream_pick(proxy, request, &target);
         struct conn *conn = NULL;
@@ -567,7 +567,7 @@ enum upstream_result upstream_retry(struct proxy *proxy, struct request *request
     if (request->generation == NULL) {
         return UPSTREAM_FAILED;
     }
-    if (request->tried_count < REQUEST_TRIES && request->target_stats != NULL) {
+    if (request->tried_count < request->may_try && request->target_stats != NULL) {
         abi_stat_add(&request->target_stats->counters[ABI_TARGET_RETRIES], 1);
     }
     return upstream_start(proxy, request, ops);

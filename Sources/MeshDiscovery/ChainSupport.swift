@@ -18,10 +18,10 @@ package enum ChainSupport {
             case .resolver(let resolver): found += problems(of: resolver, chain)
             }
         }
-        for (_, target) in chain.targets.sorted(by: { $0.key < $1.key }) {
-            found += problems(of: target, chain, reachesDatacenters: reachesDatacenters)
-        }
-        return found.map(problem)
+        let targets = chain.targets.sorted { $0.key < $1.key }.map(\.value)
+        found += targets.filter { !$0.externalSNI.isEmpty }.map(outside)
+        let far = reachesDatacenters ? [] : targets.filter { $0.datacenter != chain.datacenter }
+        return found.map(problem) + far.map { unreached($0, chain) }
     }
 
     /// Those of a chain that is nothing but its service's own target.
@@ -33,25 +33,23 @@ package enum ChainSupport {
         Problem(.error, "\(what): this version's data plane cannot do that")
     }
 
+    /// Of another datacenter no instance is known here: as long as that is so, what leads there
+    /// finds nobody, and failover goes on to what comes next.
+    private static func unreached(
+        _ target: DiscoveryChain.Target, _ chain: DiscoveryChain
+    ) -> Problem {
+        Problem(
+            .warning,
+            "the chain of \"\(chain.service)\" leads to \"\(target.service)\" in datacenter "
+                + "\"\(target.datacenter)\", which is not connected: it has no instance there")
+    }
+
     private static func outside(_ target: DiscoveryChain.Target) -> String {
         "service-defaults \"\(target.service)\": external_sni"
     }
 
-    /// What of a service's defaults is not acted on.
-    package static func problems(of defaults: ServiceDefaults) -> [String] {
-        var found: [String] = []
-        let all = defaults.upstreamDefaults.map { [("defaults", $0)] } ?? []
-        let single = defaults.upstreamOverrides.map { ("overrides", $0) }
-        for (key, upstream) in all + single {
-            let name = "upstream_config.\(key)"
-            if (upstream.serviceProtocol ?? .tcp) != .tcp { found.append("\(name).protocol") }
-        }
-        return found.map {
-            "service-defaults \"\(defaults.name)\": \($0): this version's data plane cannot do that"
-        }
-    }
-
-    static let greatestRetryCodes = 8
+    package static let greatestRetryCodes = 8
+    package static let greatestRetries = 10
 
     /// What of a destination is not acted on.
     package static func problems(of destination: ServiceRouter.Destination?) -> [String] {
@@ -64,7 +62,9 @@ package enum ChainSupport {
         for code in codes.sorted() where code < 200 {
             found.append("retry_on_status_codes \(code)")
         }
-        if destination.numRetries > 3 { found.append("num_retries above 3") }
+        if destination.numRetries > greatestRetries {
+            found.append("num_retries above \(greatestRetries)")
+        }
         if let timeout = destination.requestTimeout, timeout < .zero {
             found.append("a request_timeout below 0")
         }
@@ -81,20 +81,6 @@ package enum ChainSupport {
             found.append("\(name): the failover policy \(mode)")
         }
         if resolver.failover.count > 16 { found.append("\(name): more than 16 failover targets") }
-        return found
-    }
-
-    private static func problems(
-        of target: DiscoveryChain.Target, _ chain: DiscoveryChain, reachesDatacenters: Bool
-    ) -> [String] {
-        var found: [String] = []
-        if target.datacenter != chain.datacenter, !reachesDatacenters {
-            found.append(
-                "the chain of \"\(chain.service)\" leads to datacenter \"\(target.datacenter)\"")
-        }
-        if !target.externalSNI.isEmpty {
-            found.append(outside(target))
-        }
         return found
     }
 }

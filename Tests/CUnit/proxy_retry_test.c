@@ -1,4 +1,6 @@
 /* Second tries after an answer, after silence, and what they may cost. */
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -243,6 +245,72 @@ TEST(a_client_that_leaves_in_the_pause_leaves_nothing)
     close(client);
     proxy_kit_settle(kit);
     CHECK_UINT(proxy_kit_worker_stat(kit, ABI_WORKER_REQUESTS_ACTIVE), 0);
+    proxy_kit_free(kit);
+}
+
+/* More tries than endpoints that one try may go to: each endpoint has its turn before any has a
+ * second one. */
+TEST(each_try_goes_to_an_endpoint_of_its_own)
+{
+    struct abi_traffic traffic = {0};
+    struct proxy_kit *kit = proxy_kit_new();
+    struct abi_route route =
+        snapshot_builder_forward(kit->builder, proxy_kit_target(kit, "web", PROXY_KIT_MAX));
+    bool asked[PROXY_KIT_MAX] = {false};
+    int client;
+
+    _Static_assert(PROXY_KIT_MAX > LIMIT_DIALS && PROXY_KIT_MAX <= LIMIT_RETRIES, "as promised");
+    route.retries = PROXY_KIT_MAX - 1;
+    route.retry_on = ABI_RETRY_5XX;
+    route.traffic = snapshot_builder_add(kit->builder, ABI_SECTION_TRAFFIC, &traffic);
+    proxy_kit_l7(kit, route);
+    proxy_kit_start(kit);
+    client = proxy_kit_client(kit, 0);
+    proxy_kit_send(client, GET);
+    for (uint32_t i = 0; i < PROXY_KIT_MAX; i++) {
+        int up = retry_kit_next(kit);
+        struct sockaddr_in address;
+        socklen_t length = sizeof(address);
+        uint32_t which = 0;
+
+        CHECK(getsockname(up, (struct sockaddr *)&address, &length) == 0);
+        while (which + 1 < PROXY_KIT_MAX && kit->upstream_ports[which] != ntohs(address.sin_port)) {
+            which++;
+        }
+        CHECK(!asked[which]);
+        asked[which] = true;
+        (void)proxy_kit_until(kit, up, "\r\n\r\n");
+        proxy_kit_send(up, BUSY);
+        proxy_kit_settle(kit);
+        close(up);
+    }
+    retry_kit_status(kit, client, "503");
+    CHECK_UINT(target_stat(kit, ABI_TARGET_REQUESTS), PROXY_KIT_MAX);
+    close(client);
+    proxy_kit_free(kit);
+}
+
+/* Nobody waits for the timeouts of all endpoints there are. */
+TEST(one_try_goes_to_a_few_endpoints)
+{
+    struct proxy_kit *kit = proxy_kit_new();
+    struct abi_route route =
+        snapshot_builder_forward(kit->builder, proxy_kit_target(kit, "web", PROXY_KIT_MAX));
+    int client;
+
+    route.retries = LIMIT_RETRIES;
+    route.retry_on = ABI_RETRY_CONNECT;
+    proxy_kit_l7(kit, route);
+    proxy_kit_start(kit);
+    for (uint32_t i = 0; i < PROXY_KIT_MAX; i++) {
+        close(kit->upstreams[i]);
+        kit->upstreams[i] = -1;
+    }
+    client = proxy_kit_client(kit, 0);
+    proxy_kit_send(client, GET);
+    retry_kit_status(kit, client, "502");
+    CHECK_UINT(target_stat(kit, ABI_TARGET_CONNECT_FAILURES), LIMIT_DIALS);
+    close(client);
     proxy_kit_free(kit);
 }
 

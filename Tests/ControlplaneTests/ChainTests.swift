@@ -1,3 +1,4 @@
+import MeshDiscovery
 import MeshModel
 import MeshTables
 import Testing
@@ -73,6 +74,60 @@ import Testing
         #expect(toOther.maxConnections == 1 && !toOther.watches)
         #expect(plan.target("local.web-sidecar-proxy")?.guarded?.maxConnections == 7)
         #expect(plan.target("local.api-sidecar-proxy")?.guarded == nil)
+    }
+
+    @Test func aSidecarSpeaksWhatItsServiceSaysOfAnUpstream() throws {
+        let names = ["plain", "web", "calls"]
+        var world = World()
+        world.services = try names.map { try service($0, port: 8000, sidecar: true) }
+        world.services.append(
+            try service("api", port: 8001, upstreams: ["plain": 9191, "web": 9192, "calls": 9193]))
+        let overrides = zip(names, [ServiceProtocol.http, .tcp, .grpc])
+        world.entries = [
+            .serviceDefaults(ServiceDefaults(name: try name("web"), serviceProtocol: .http)),
+            .serviceDefaults(ServiceDefaults(name: try name("calls"), serviceProtocol: .http)),
+            .serviceDefaults(
+                ServiceDefaults(
+                    name: try name("api"),
+                    upstreamOverrides: try overrides.map {
+                        UpstreamConfig(name: try name($0), serviceProtocol: $1)
+                    })),
+        ]
+        let plan = try world.plan()
+        #expect(plan.problems == [])
+        #expect(plan.target("plain.default.dc1@api/http")?.wireProtocol == .http1)
+        #expect(plan.target("web.default.dc1@api/tcp")?.wireProtocol == .tcp)
+        #expect(plan.target("calls.default.dc1@api/grpc")?.wireProtocol == .http2)
+        guard case .l7 = try #require(plan.listener("api-sidecar-proxy:plain:9191")).kind,
+            case .l4 = try #require(plan.listener("api-sidecar-proxy:web:9192")).kind
+        else { throw MeshError(.invalid, "the listeners have the kinds of the services") }
+    }
+
+    @Test func aSidecarSpeaksNoHTTP2ToAServiceThatDoesNotOfferIt() throws {
+        var world = World()
+        world.services = [
+            try service("web", port: 8000, sidecar: true),
+            try service("api", port: 8001, upstreams: ["web": 9191]),
+        ]
+        world.entries = [
+            .serviceDefaults(
+                ServiceDefaults(
+                    name: try name("api"),
+                    upstreamDefaults: UpstreamConfig(serviceProtocol: .grpc)))
+        ]
+        let plan = try world.plan()
+        #expect(plan.problems.count == 1 && plan.problems[0].message.contains("in grpc, which"))
+        #expect(plan.target("web.default.dc1@api/tcp")?.wireProtocol == .tcp)
+    }
+
+    @Test func triesHaveALimit() throws {
+        #expect(ChainSupport.greatestRetries == Int(RoutePlan.greatestRetries))
+        #expect(ChainSupport.greatestRetryCodes == TrafficPlan.greatestRetryCodes)
+        for (asked, problems) in [(3, 0), (4, 0), (10, 0), (11, 1)] {
+            let world = try world([try router(HTTPMatch(), .init(numRetries: asked))])
+            #expect(try world.plan().problems.count == problems)
+            #expect(try routes(world).first?.retries == UInt32(min(asked, 10)))
+        }
     }
 
     @Test func aRouterComesBeforeTheRest() throws {

@@ -10,7 +10,7 @@ import pytest
 from ringmesh import defaults, listener, service
 from test_bad_configuration import run
 from test_endpoints import named
-from wire import get, wait_for
+from wire import PATIENCE, get, wait_for
 
 REQUESTS = 200
 
@@ -131,6 +131,28 @@ def test_filters_follow_what_is_registered(nodes, ports, instances, tmp_path):
     assert get(port).body == b"one"
     register("v1")
     wait_for(lambda: get(port).status == 503, 5, "the instance has left the subset")
+
+
+def test_failover_passes_over_a_datacenter_that_is_not_connected(nodes, ports, recorders):
+    """It has no instance there, which is told; the next target of the failover answers."""
+    port, dead = ports.take(), ports.dead()
+    failover = [{"datacenter": "dc2"}, {"service": "spare"}]
+    down = [{"tcp": f"127.0.0.1:{dead}", "interval": "1s"}]
+    node = nodes(
+        services=[
+            service("web", dead, checks=down),
+            service("spare", recorders(named("spare")).port),
+        ],
+        config_entries=[
+            defaults("web"),
+            defaults("spare"),
+            {"kind": "service-resolver", "name": "web", "failover": {"*": {"targets": failover}}},
+        ],
+        listeners=[listener("public", port, "web")],
+    ).start()
+    wait_for(lambda: get(port).body == b"spare", PATIENCE, "the failover")
+    (problem,) = [p for p in node.status()["problems"] if "dc2" in p["message"]]
+    assert "which is not connected: it has no instance there" in problem["message"]
 
 
 def test_a_filter_that_is_none_is_refused(tmp_path):

@@ -149,7 +149,7 @@ import Testing
             case 0: plan.action = .respond(status: 403, body: "no\n", contentType: "text/plain")
             case 1: plan.action = .redirect(status: 308, scheme: "https", host: "", path: "/x")
             default:
-                plan.retries = UInt32(number(0...3))
+                plan.retries = UInt32(number(0...Int(RoutePlan.greatestRetries)))
                 plan.retryOn = [.connect]
             }
             if flip() {

@@ -120,7 +120,7 @@ extension EntryKeys {
                 + "given, or below 1ms."),
         .key(
             "num_retries", .integer(0...100), default: "0",
-            "Further attempts, 3 at most; those after a request was sent are never more than "
+            "Further attempts, 10 at most; those after a request was sent are never more than "
                 + "a fifth of the answers."),
         .key(
             "retry_on_connect_failure", .bool, default: "false",

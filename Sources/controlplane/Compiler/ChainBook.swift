@@ -73,16 +73,6 @@ struct ChainBook: Sendable {
         }
     }
 
-    /// What service defaults say that is not acted on.
-    var problems: [Problem] {
-        records.flatMap { record -> [Problem] in
-            guard case .serviceDefaults(let defaults) = record.entry else { return [] }
-            return ChainSupport.problems(of: defaults).map {
-                Problem(.error, $0, at: record.origin.location)
-            }
-        }
-    }
-
     // MARK: - branches
 
     /// A book of the same entries, for use at the same time as this one and other branches. What it

@@ -5,7 +5,7 @@ import MeshTables
 /// What becomes of traffic to a service: through its discovery chain to targets.
 extension PartCompiler {
     /// A try that fails before anything can have happened is repeated elsewhere.
-    static let retries = RoutePlan.greatestRetries
+    static let retries: UInt32 = 3
     static let retryOn: RetryConditions = [.connect, .reset]
 
     /// The chain of a service; nil, and reported, when it cannot be had: it leads nowhere.
@@ -164,7 +164,8 @@ extension PartCompiler {
         if destination.retryOnConnectFailure { conditions.insert(.connect) }
         let codes = destination.retryOnStatusCodes.filter { (200...599).contains($0) }
         if destination.numRetries > 0 || !conditions.isEmpty || !codes.isEmpty {
-            plan.retries = min(UInt32(clamping: max(1, destination.numRetries)), Self.retries)
+            plan.retries = min(
+                UInt32(clamping: max(1, destination.numRetries)), RoutePlan.greatestRetries)
             plan.retryOn = conditions.isEmpty ? Self.retryOn : conditions
         }
         if destination.retryNonIdempotent == true { plan.retryOn.insert(.anyMethod) }

@@ -115,7 +115,7 @@ struct NodeCompiler {
         }
         let before = (plain: plain, sidecars: sidecars)
         (plain, sidecars) = ([:], [:])
-        assembly = PlanAssembly(state, compiler.chains.problems)
+        assembly = PlanAssembly(state)
         let (wanted, wantedSidecars) = (inputs.plain, Self.sidecarSources(state))
         let made = compiler.compile(
             wanted.filter { before.plain[$0.definition.name]?.source != $0 },

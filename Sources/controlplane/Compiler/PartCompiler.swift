@@ -139,12 +139,12 @@ struct PartCompiler: Sendable {
         chains.serviceProtocol(of: service, &part.asked) != .tcp
     }
 
-    /// What the endpoints of a service are spoken to in.
+    /// What the endpoints of a service are spoken to in; `spoken`: in place of what it says itself.
     mutating func wireProtocol(
-        of service: ServiceName, http: Bool
+        of service: ServiceName, http: Bool, spoken: ServiceProtocol? = nil
     ) -> TargetPlan.WireProtocol {
         guard http else { return .tcp }
-        switch chains.serviceProtocol(of: service, &part.asked) {
+        switch spoken ?? chains.serviceProtocol(of: service, &part.asked) {
         case .http2, .grpc: return .http2
         case .http, .tcp: return .http1
         }

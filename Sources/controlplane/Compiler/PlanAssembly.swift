@@ -25,12 +25,11 @@ struct PlanAssembly {
     /// Of no state.
     init() {}
 
-    init(_ state: DesiredState, _ problems: [Problem]) {
+    init(_ state: DesiredState) {
         node = CompiledNode(
             node: state.settings.node.name.text, datacenter: state.settings.node.datacenter.text,
             trustDomain: state.mesh.trustDomain.text,
             intentionsDefault: state.settings.intentionsDefault)
-        report(problems)
         addIdentities(state.mesh)
     }
 

@@ -27,7 +27,7 @@ extension PartCompiler {
             sni: "\(service.folded).default.\(settings.node.datacenter).internal."
                 + frame.trustDomain.text,
             expectedID: spiffeID(of: service),
-            wireProtocol: wireProtocol(of: service, http: reach.http),
+            wireProtocol: wireProtocol(of: service, http: reach.http, spoken: reach.spoken),
             guarded: guarded(service, reach), congestion: settings.congestion,
             proxyHeader: defaults(of: service)?.proxyProtocol)
         if let timeout = reach.connectTimeout { plan.connectTimeout = milliseconds(timeout) }

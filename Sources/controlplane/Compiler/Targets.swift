@@ -23,6 +23,8 @@ struct Reach: Hashable, Sendable {
 
     let caller: Caller
     let http: Bool
+    /// What instances are spoken to in where that is not what their service says.
+    let spoken: ServiceProtocol?
     let connectTimeout: MeshDuration?
     /// What the upstream that calls says itself, in place of what its service's defaults say.
     let limits: UpstreamLimits?
@@ -34,11 +36,12 @@ struct Reach: Hashable, Sendable {
 
     /// `place` distinguishes an upstream with options of its own from others to the same service.
     init(
-        caller: Caller, http: Bool, connectTimeout: MeshDuration?,
+        caller: Caller, http: Bool, spoken: ServiceProtocol? = nil, connectTimeout: MeshDuration?,
         options: UpstreamOptions = UpstreamOptions(), place: String = ""
     ) {
         self.caller = caller
         self.http = http
+        self.spoken = spoken
         self.connectTimeout = connectTimeout
         limits = options.limits
         passiveHealthCheck = options.passiveHealthCheck
@@ -50,6 +53,7 @@ struct Reach: Hashable, Sendable {
             case .gateway(let name): "@gateway-\(name.folded)"
             }
         if !http { text += "/tcp" }
+        if let spoken { text += "/\(spoken.rawValue)" }
         if let connectTimeout { text += "/\(connectTimeout)" }
         if limits != nil || passiveHealthCheck != nil { text += "/\(place)" }
         suffix = text

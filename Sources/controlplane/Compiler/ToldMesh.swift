@@ -74,7 +74,9 @@ extension PartCompiler {
     mutating func wireProtocol(
         of service: ServiceName, _ reach: Reach
     ) -> TargetPlan.WireProtocol {
-        guard let way = reach.way else { return wireProtocol(of: service, http: reach.http) }
+        guard let way = reach.way else {
+            return wireProtocol(of: service, http: reach.http, spoken: reach.spoken)
+        }
         switch way.chain.serviceProtocol {
         case .http where reach.http: return .http1
         case .http2 where reach.http, .grpc where reach.http: return .http2

@@ -204,9 +204,9 @@ extension PartCompiler {
             refuse("\(name): there is no prepared query \(destination) yet", origin)
         }
         let spoken = (query?.service.service).flatMap { try? ServiceName($0) } ?? destination
+        let (http, wire) = language(options.serviceProtocol, of: spoken, name, origin)
         let reach = Reach(
-            caller: .sidecar(service, leafVersion: leaf),
-            http: options.serviceProtocol != .tcp && speaksHTTP(spoken),
+            caller: .sidecar(service, leafVersion: leaf), http: http, spoken: wire,
             connectTimeout: options.connectTimeout, options: upstream.options,
             place: upstream.localBind)
         let rule = Self.rule(upstream, service)
@@ -225,6 +225,22 @@ extension PartCompiler {
                         action: .forward(splits), retries: Self.retries, retryOn: Self.retryOn,
                         rule: rule, origin: text(origin))
                 ]) : .l4(splits))
+    }
+
+    /// Whether requests to an upstream are understood, and what its instances are spoken to in
+    /// where that is not what their service says.
+    private mutating func language(
+        _ asked: ServiceProtocol?, of service: ServiceName, _ name: String, _ origin: Origin?
+    ) -> (http: Bool, spoken: ServiceProtocol?) {
+        let own = chains.serviceProtocol(of: service, &part.asked)
+        guard let asked, asked != own else { return (own != .tcp, nil) }
+        if own == .tcp, asked != .http {
+            refuse(
+                "\(name): \(service) is spoken to in \(asked.rawValue), which its proxies offer "
+                    + "only when its own service-defaults say so", origin)
+            return (false, nil)
+        }
+        return (asked != .tcp, asked == .tcp ? nil : asked)
     }
 
     static func name(of upstream: UpstreamDefinition, of sidecar: ServiceDefinition) -> String {

@@ -70,7 +70,8 @@
 #define LIMIT_SPILL_HIGH     262144u /* unsent bytes above which the source is not read */
 #define LIMIT_SPILL_LOW      65536u  /* below which it is read again */
 #define LIMIT_PIPELINE       64u /* requests read ahead of their answers, by bytes held: one head */
-#define LIMIT_RETRIES        3u  /* endpoints tried after the first */
+#define LIMIT_DIALS          4u  /* endpoints that one try goes to until one takes the connection */
+#define LIMIT_RETRIES        10u /* further tries of one request: as many as may be owed at first */
 #define LIMIT_REPLAY         262144u /* bytes of a request's body kept for another try */
 #define LIMIT_REPLAY_DEFAULT 16384u  /* ... where a route does not say */
 #define LIMIT_MIRROR_HELD    65536u  /* bytes of a copy's body that wait for its connection */
