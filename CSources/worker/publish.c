@@ -57,6 +57,7 @@ static void publish_tell_end(struct state *state, uint64_t generation, struct ro
 /* What the supervisor itself has against a generation. */
 struct publish_objection {
     enum abi_refusal code;
+    uint32_t listener; /* as in struct abi_control_phase */
     char reason[LIMIT_REASON];
 };
 
@@ -69,6 +70,7 @@ static void publish_tell_objection(struct state *state, uint64_t generation,
         .phase = ABI_PHASE_REFUSED,
         .generation = generation,
         .code = (uint32_t)why->code,
+        .listener = why->listener,
     };
 
     control_reason(message.reason, why->reason);
@@ -165,7 +167,7 @@ static bool publish_stage(struct state *state, const struct state_files *files,
         return false;
     }
     why->code = ABI_REFUSAL_LISTENER;
-    return sockets_stage(&state->sockets, view, why->reason);
+    return sockets_stage(&state->sockets, view, &why->listener, why->reason);
 }
 
 /* Walks the rest. */
@@ -284,7 +286,10 @@ static void publish_commit(struct state *state)
 {
     uint64_t silent = rollout_silent(&state->rollout);
     uint64_t asked = state->rollout.asked;
-    struct publish_objection why = {.code = ABI_REFUSAL_LISTENER};
+    struct publish_objection why = {
+        .code = ABI_REFUSAL_LISTENER,
+        .listener = ABI_LISTENER_UNKNOWN,
+    };
 
     if (!sockets_listen(&state->sockets, why.reason)) {
         publish_tell_objection(state, state->rollout.generation, &why);

@@ -367,11 +367,13 @@ static bool sockets_stage_one(struct sockets *sockets, const struct view *view,
     return true;
 }
 
-bool sockets_stage(struct sockets *sockets, const struct view *view, char *reason)
+bool sockets_stage(struct sockets *sockets, const struct view *view, uint32_t *listener,
+                   char *reason)
 {
     for (uint32_t i = 0; i < view->counts[ABI_SECTION_LISTENER]; i++) {
         if (!sockets_stage_one(sockets, view, &view->listeners[i], reason)) {
             sockets_unstage(sockets);
+            *listener = i;
             return false;
         }
     }

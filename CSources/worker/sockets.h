@@ -53,9 +53,11 @@ struct sockets {
 
 void sockets_init(struct sockets *sockets, uint32_t slots);
 
-/* Binds what `view` needs beyond what is open. false and `reason` (LIMIT_REASON bytes, for people)
- * when one cannot be had; everything new is closed again then. */
-[[nodiscard]] bool sockets_stage(struct sockets *sockets, const struct view *view, char *reason);
+/* Binds what `view` needs beyond what is open. When one cannot be had, everything new is closed
+ * again and the result is false: `listener` is its place among the view's listeners, `reason`
+ * (LIMIT_REASON bytes) for people. */
+[[nodiscard]] bool sockets_stage(struct sockets *sockets, const struct view *view,
+                                 uint32_t *listener, char *reason);
 
 /* Opens the staged sockets for clients. false and `reason` when the system refuses one. */
 [[nodiscard]] bool sockets_listen(struct sockets *sockets, char *reason);

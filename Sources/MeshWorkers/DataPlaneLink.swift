@@ -268,7 +268,7 @@ package actor DataPlaneLink {
             ledger.committed(worker, generation: phase.generation)
             workers[worker]?.generation = phase.generation
             if let status = workers[worker] { report.yield(.worker(status)) }
-        case .refused(let reason):
+        case .refused(let reason, _):
             log.warning(
                 "a worker refuses a snapshot",
                 metadata: [

@@ -15,6 +15,14 @@ package struct PublishRefusal: Sendable, Equatable {
     /// nil: the supervisor, before any worker saw it.
     package var worker: Int?
     package var reason: String
+    /// The record of the snapshot whose address cannot be had, when it is that.
+    package var listener: Int?
+
+    package init(worker: Int?, reason: String, listener: Int? = nil) {
+        self.worker = worker
+        self.reason = reason
+        self.listener = listener
+    }
 }
 
 /// One publication on its way. Pure: takes what the supervisor says, tells when it is over.
@@ -42,8 +50,9 @@ package struct Publication: Sendable {
     mutating func heard(_ report: PhaseReport) {
         guard report.generation == generation else { return }
         switch report.phase {
-        case .refused(let reason):
-            refusals.append(PublishRefusal(worker: report.worker, reason: reason))
+        case .refused(let reason, let listener):
+            refusals.append(
+                PublishRefusal(worker: report.worker, reason: reason, listener: listener))
         case .timedOut:
             if let worker = report.worker { silent.insert(worker) }
         case .committed:

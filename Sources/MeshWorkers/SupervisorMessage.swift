@@ -70,7 +70,8 @@ struct WorkerReport: Equatable {
 struct PhaseReport: Equatable {
     enum Phase: Equatable {
         case prepared
-        case refused(reason: String)
+        /// `listener`: the record of the snapshot whose address cannot be had, when it is that.
+        case refused(reason: String, listener: Int? = nil)
         case committed
         case timedOut
     }
@@ -199,7 +200,13 @@ extension SupervisorMessage {
         let phase: PhaseReport.Phase
         switch abi_phase(rawValue: message.phase) {
         case ABI_PHASE_PREPARED: phase = .prepared
-        case ABI_PHASE_REFUSED: phase = .refused(reason: try text(message.reason))
+        case ABI_PHASE_REFUSED:
+            let isListener =
+                message.code == ABI_REFUSAL_LISTENER.rawValue
+                && message.listener != ABI_LISTENER_UNKNOWN
+            phase = .refused(
+                reason: try text(message.reason),
+                listener: isListener ? Int(message.listener) : nil)
         case ABI_PHASE_COMMITTED: phase = .committed
         case ABI_PHASE_TIMED_OUT: phase = .timedOut
         default: throw wrong("phase \(message.phase)")

@@ -159,6 +159,7 @@ struct ChangeText: Equatable {
         switch report.outcome {
         case .live:
             results = ["\(done); generation \(generation) is live in every worker"]
+            complaints = report.refusals.map { "left out, and tried again: \($0.reason)" }
         case .stored where report.pinned != nil:
             let pinned = report.pinned.map(String.init) ?? ""
             results = [

@@ -51,7 +51,7 @@ extension LayoutTable {
         ("abi_control_phase.phase", MemoryLayout<abi_control_phase>.offset(of: \.phase)),
         ("abi_control_phase.generation", MemoryLayout<abi_control_phase>.offset(of: \.generation)),
         ("abi_control_phase.code", MemoryLayout<abi_control_phase>.offset(of: \.code)),
-        ("abi_control_phase._pad0", MemoryLayout<abi_control_phase>.offset(of: \._pad0)),
+        ("abi_control_phase.listener", MemoryLayout<abi_control_phase>.offset(of: \.listener)),
         ("abi_control_phase.reason", MemoryLayout<abi_control_phase>.offset(of: \.reason)),
         // abi_control_published
         ("abi_control_published.head", MemoryLayout<abi_control_published>.offset(of: \.head)),

@@ -120,10 +120,11 @@ TEST(clients_are_let_in_at_commit_and_not_before)
     struct sockets *sockets = make_sockets(2);
     struct stand_in one = {.used = 0};
     char reason[LIMIT_REASON];
+    uint32_t listener = 0;
     uint16_t port = free_port();
 
     add_ip4(&one, 1, "public", port);
-    CHECK(sockets_stage(sockets, &one.view, reason));
+    CHECK(sockets_stage(sockets, &one.view, &listener, reason));
     CHECK_UINT(sockets->count, 1);
     CHECK(sockets->entries[0].fds[0] >= 0);
     CHECK(sockets->entries[0].fds[1] >= 0);
@@ -142,16 +143,17 @@ TEST(an_aborted_publication_leaves_no_trace)
     struct sockets *sockets = make_sockets(1);
     struct stand_in one = {.used = 0}, two = {.used = 0};
     char reason[LIMIT_REASON];
+    uint32_t listener = 0;
     uint16_t port = free_port(), other = free_port();
     int fd;
 
     add_ip4(&one, 1, "a", port);
-    CHECK(sockets_stage(sockets, &one.view, reason));
+    CHECK(sockets_stage(sockets, &one.view, &listener, reason));
     CHECK(sockets_listen(sockets, reason));
     sockets_commit(sockets);
     fd = sockets->entries[0].fds[0];
     add_ip4(&two, 2, "b", other);
-    CHECK(sockets_stage(sockets, &two.view, reason));
+    CHECK(sockets_stage(sockets, &two.view, &listener, reason));
     sockets_unstage(sockets);
     CHECK_UINT(sockets->count, 1);
     CHECK_UINT(sockets->entries[0].key, 1);
@@ -166,17 +168,18 @@ TEST(an_unchanged_listener_keeps_its_socket_and_a_lost_one_is_closed_last)
     struct sockets *sockets = make_sockets(1);
     struct stand_in one = {.used = 0}, two = {.used = 0};
     char reason[LIMIT_REASON];
+    uint32_t listener = 0;
     uint16_t port = free_port(), other = free_port();
     int fd;
 
     add_ip4(&one, 1, "a", port);
     add_ip4(&one, 2, "b", other);
-    CHECK(sockets_stage(sockets, &one.view, reason));
+    CHECK(sockets_stage(sockets, &one.view, &listener, reason));
     CHECK(sockets_listen(sockets, reason));
     sockets_commit(sockets);
     fd = sockets->entries[1].fds[0];
     add_ip4(&two, 2, "b", other);
-    CHECK(sockets_stage(sockets, &two.view, reason));
+    CHECK(sockets_stage(sockets, &two.view, &listener, reason));
     CHECK(sockets_listen(sockets, reason));
     sockets_commit(sockets);
     CHECK_UINT(sockets->count, 2);
@@ -197,6 +200,7 @@ TEST(an_address_in_use_is_named)
     int foreign = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct stand_in one = {.used = 0};
     char reason[LIMIT_REASON], expected[LIMIT_REASON];
+    uint32_t listener = 0;
     const int on = 1;
 
     /* Even one that would share: its owner is not this data plane. */
@@ -206,13 +210,14 @@ TEST(an_address_in_use_is_named)
     CHECK_INT(getsockname(foreign, (struct sockaddr *)&address, &length), 0);
     add_ip4(&one, 1, "free", free_port());
     add_ip4(&one, 2, "public", ntohs(address.sin_port));
-    CHECK(!sockets_stage(sockets, &one.view, reason));
+    CHECK(!sockets_stage(sockets, &one.view, &listener, reason));
     snprintf(expected, sizeof(expected), "listener public: %s:%u: Address already in use",
              inet_ntoa(own_address()), ntohs(address.sin_port));
     CHECK_STRING(reason, expected);
+    CHECK_UINT(listener, 1);
     CHECK_UINT(sockets->count, 0);
     close(foreign);
-    CHECK(sockets_stage(sockets, &one.view, reason));
+    CHECK(sockets_stage(sockets, &one.view, &listener, reason));
     drop_sockets(sockets);
 }
 
@@ -221,23 +226,24 @@ TEST(two_listeners_of_one_snapshot_cannot_share_an_address)
     struct sockets *sockets = make_sockets(1);
     struct stand_in twice = {.used = 0}, renamed = {.used = 0}, both = {.used = 0};
     char reason[LIMIT_REASON];
+    uint32_t listener = 0;
     uint16_t port = free_port();
 
     add_ip4(&twice, 1, "a", port);
     add_ip4(&twice, 2, "b", port);
-    CHECK(!sockets_stage(sockets, &twice.view, reason));
+    CHECK(!sockets_stage(sockets, &twice.view, &listener, reason));
     CHECK(strstr(reason, "in use by listener a") != NULL);
     /* From one generation to the next the address may change hands. */
     add_ip4(&renamed, 3, "c", port);
-    CHECK(sockets_stage(sockets, &renamed.view, reason));
+    CHECK(sockets_stage(sockets, &renamed.view, &listener, reason));
     CHECK(sockets_listen(sockets, reason));
     sockets_commit(sockets);
     add_ip4(&both, 4, "d", port);
-    CHECK(sockets_stage(sockets, &both.view, reason));
+    CHECK(sockets_stage(sockets, &both.view, &listener, reason));
     sockets_unstage(sockets);
     /* Whichever stands first in the snapshot. */
     add_ip4(&both, 3, "c", port);
-    CHECK(!sockets_stage(sockets, &both.view, reason));
+    CHECK(!sockets_stage(sockets, &both.view, &listener, reason));
     CHECK_UINT(sockets->count, 1);
     drop_sockets(sockets);
 }
@@ -247,12 +253,13 @@ TEST(a_key_cannot_move_to_another_address)
     struct sockets *sockets = make_sockets(1);
     struct stand_in one = {.used = 0}, two = {.used = 0};
     char reason[LIMIT_REASON];
+    uint32_t listener = 0;
 
     add_ip4(&one, 1, "a", free_port());
-    CHECK(sockets_stage(sockets, &one.view, reason));
+    CHECK(sockets_stage(sockets, &one.view, &listener, reason));
     sockets_commit(sockets);
     add_ip4(&two, 1, "a", free_port());
-    CHECK(!sockets_stage(sockets, &two.view, reason));
+    CHECK(!sockets_stage(sockets, &two.view, &listener, reason));
     CHECK(strstr(reason, "another address") != NULL);
     CHECK_UINT(sockets->count, 1);
     drop_sockets(sockets);
@@ -264,20 +271,21 @@ TEST(a_listener_that_comes_back_at_once_is_let_in)
     struct sockets *sockets = make_sockets(1);
     struct stand_in with = {.used = 0}, without = {.used = 0};
     char reason[LIMIT_REASON];
+    uint32_t listener = 0;
     uint16_t port = free_port();
     int copy;
 
     add_ip4(&with, 1, "a", port);
     finish(&without);
-    CHECK(sockets_stage(sockets, &with.view, reason));
+    CHECK(sockets_stage(sockets, &with.view, &listener, reason));
     CHECK(sockets_listen(sockets, reason));
     sockets_commit(sockets);
     copy = dup(sockets->entries[0].fds[0]);
-    CHECK(sockets_stage(sockets, &without.view, reason));
+    CHECK(sockets_stage(sockets, &without.view, &listener, reason));
     sockets_commit(sockets);
     sockets_settle(sockets);
     CHECK_UINT(sockets->count, 0);
-    CHECK(sockets_stage(sockets, &with.view, reason));
+    CHECK(sockets_stage(sockets, &with.view, &listener, reason));
     close(copy);
     drop_sockets(sockets);
 }
@@ -287,9 +295,10 @@ TEST(port_zero_is_refused)
     struct sockets *sockets = make_sockets(1);
     struct stand_in one = {.used = 0};
     char reason[LIMIT_REASON];
+    uint32_t listener = 0;
 
     add_ip4(&one, 1, "a", 0);
-    CHECK(!sockets_stage(sockets, &one.view, reason));
+    CHECK(!sockets_stage(sockets, &one.view, &listener, reason));
     CHECK(strstr(reason, "port 0") != NULL);
     drop_sockets(sockets);
 }
@@ -299,10 +308,11 @@ TEST(a_slot_out_of_service_has_no_socket_in_the_group)
     struct sockets *sockets = make_sockets(2);
     struct stand_in one = {.used = 0}, two = {.used = 0};
     char reason[LIMIT_REASON];
+    uint32_t listener = 0;
     uint16_t port = free_port();
 
     add_ip4(&one, 1, "a", port);
-    CHECK(sockets_stage(sockets, &one.view, reason));
+    CHECK(sockets_stage(sockets, &one.view, &listener, reason));
     CHECK(sockets_listen(sockets, reason));
     sockets_commit(sockets);
     sockets_close_slot(sockets, 1);
@@ -310,7 +320,7 @@ TEST(a_slot_out_of_service_has_no_socket_in_the_group)
     CHECK_INT(try_connect(port), 0);
     add_ip4(&two, 1, "a", port);
     add_ip4(&two, 2, "b", free_port());
-    CHECK(sockets_stage(sockets, &two.view, reason));
+    CHECK(sockets_stage(sockets, &two.view, &listener, reason));
     CHECK_INT(sockets->entries[1].fds[1], -1);
     sockets_close_slot(sockets, 0);
     CHECK_INT(try_connect(port), ECONNREFUSED);
@@ -325,12 +335,13 @@ TEST(a_unix_listener_is_one_socket_with_its_permissions)
     struct sockets *sockets = make_sockets(3);
     struct stand_in one = {.used = 0};
     char folder[] = "/tmp/cunit-XXXXXX", path[64], reason[LIMIT_REASON];
+    uint32_t listener = 0;
     struct stat about;
 
     CHECK(mkdtemp(folder) != NULL);
     snprintf(path, sizeof(path), "%s/l.sock", folder);
     add_unix(&one, 1, "local", path);
-    CHECK(sockets_stage(sockets, &one.view, reason));
+    CHECK(sockets_stage(sockets, &one.view, &listener, reason));
     CHECK_INT(sockets->entries[0].fds[0], sockets->entries[0].fds[2]);
     CHECK(sockets_listen(sockets, reason));
     sockets_commit(sockets);
@@ -349,6 +360,7 @@ TEST(a_stale_unix_socket_is_replaced_and_a_live_one_is_not)
     struct stand_in one = {.used = 0};
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     char folder[] = "/tmp/cunit-XXXXXX", reason[LIMIT_REASON];
+    uint32_t listener = 0;
     int stale = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     CHECK(mkdtemp(folder) != NULL);
@@ -356,9 +368,9 @@ TEST(a_stale_unix_socket_is_replaced_and_a_live_one_is_not)
     CHECK_INT(bind(stale, (struct sockaddr *)&address, sizeof(address)), 0);
     close(stale);
     add_unix(&one, 1, "local", address.sun_path);
-    CHECK(sockets_stage(sockets, &one.view, reason));
+    CHECK(sockets_stage(sockets, &one.view, &listener, reason));
     CHECK(sockets_listen(sockets, reason));
-    CHECK(!sockets_stage(other, &one.view, reason));
+    CHECK(!sockets_stage(other, &one.view, &listener, reason));
     CHECK(strstr(reason, "Address already in use") != NULL);
     drop_sockets(other);
     CHECK_INT(access(address.sun_path, F_OK), 0); /* the other one's failure left ours alone */

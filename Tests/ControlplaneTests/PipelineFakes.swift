@@ -17,6 +17,8 @@ actor FakeDataPlane: SnapshotPublisher {
     private var underWay = 0
     private(set) var most = 0
     private var outcomes: [PublishOutcome] = []
+    /// Names of listeners whose addresses somebody else has.
+    private var taken: Set<String> = []
     private var isHolding = false
     private var held: [CheckedContinuation<Void, Never>] = []
 
@@ -35,6 +37,23 @@ actor FakeDataPlane: SnapshotPublisher {
     /// How the next publications end; all others go live.
     func say(_ next: PublishOutcome...) { outcomes += next }
 
+    func take(_ listeners: Set<String>) { taken = listeners }
+
+    private func refusal(_ snapshot: Descriptor) throws -> PublishOutcome? {
+        let reader = try SnapshotReader.open(snapshot)
+        var record = 0
+        while let name = reader.nameOfListener(record) {
+            if taken.contains(name) {
+                return .refused([
+                    PublishRefusal(
+                        worker: nil, reason: "listener \(name): in use", listener: record)
+                ])
+            }
+            record += 1
+        }
+        return nil
+    }
+
     /// Publications wait until `letGo`.
     func hold() { isHolding = true }
 
@@ -52,6 +71,7 @@ actor FakeDataPlane: SnapshotPublisher {
         most = max(most, underWay)
         if isHolding { await withCheckedContinuation { held.append($0) } }
         underWay -= 1
+        if let refusal = try? refusal(files.snapshot) { return refusal }
         return outcomes.isEmpty ? .live : outcomes.removeFirst()
     }
 

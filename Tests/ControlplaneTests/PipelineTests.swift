@@ -161,6 +161,81 @@ import Testing
         }
     }
 
+    // MARK: - listeners whose address somebody else has
+
+    /// They cost themselves only, whatever their number, and are open once the address is free.
+    @Test func listenersWithoutAnAddressAreLeftOut() async throws {
+        try await Workbench.run(world()) { bench in
+            _ = await bench.pipeline.settle()
+            await bench.dataPlane.take(["one", "two"])
+            try await bench.source.change { world in
+                world.listeners += [try listener("one", port: 81), try listener("two", port: 82)]
+            }
+            let report = await bench.pipeline.settle()
+            #expect(report.outcome == .live)
+            #expect(
+                Set(report.refusals.map(\.reason)) == [
+                    "listener one: in use", "listener two: in use",
+                ])
+            #expect(await bench.pipeline.published?.listeners == ["public"])
+            #expect(await bench.pipeline.silence(of: "one") == "listener one: in use")
+            #expect(await bench.pipeline.silence(of: "public") == nil)
+            #expect(await bench.pipeline.notReadyReason == nil, "it was ready before")
+            let told = bench.board.all.map(\.message)
+            #expect(told.count == 2 && told.allSatisfy { $0.contains("tried again") })
+
+            // Others are told of their own change only.
+            try await addInstance(8001, to: bench)
+            let other = await bench.pipeline.settle()
+            #expect(other.outcome == .live && other.refusals.isEmpty)
+            let reader = try #require(try await bench.pipeline.snapshotReader())
+            #expect(reader.endpointKeys.count == 2)
+
+            await bench.dataPlane.take(["two"])
+            #expect(
+                await eventually {
+                    await bench.pipeline.published?.listeners == ["public", "one"]
+                })
+            #expect(await eventually { bench.board.all.count == 1 })
+            await bench.source.change { $0.listeners.removeLast() }
+            #expect(await bench.pipeline.settle().outcome == .live)
+            #expect(bench.board.all.isEmpty)
+            #expect(await bench.pipeline.history.entries.allSatisfy { $0.outcome.kind == .live })
+        }
+    }
+
+    /// A node is not ready before each listener of its configuration was open.
+    @Test func readinessWaitsForTheConfiguration() async throws {
+        try await Workbench.run(world(), isLinked: false) { bench in
+            await bench.dataPlane.take(["public"])
+            await bench.link()
+            #expect(
+                await eventually {
+                    await bench.pipeline.notReadyReason == "listener public: in use"
+                })
+            await bench.dataPlane.take([])
+            #expect(await eventually { await bench.pipeline.notReadyReason == nil })
+            #expect(await bench.pipeline.published?.listeners == ["public"])
+        }
+    }
+
+    /// With another address it is another listener, tried at once.
+    @Test func anotherAddressIsTriedAtOnce() async throws {
+        try await Workbench.run(world(), pause: .seconds(3600)) { bench in
+            _ = await bench.pipeline.settle()
+            await bench.dataPlane.take(["one"])
+            try await bench.source.change { $0.listeners.append(try listener("one", port: 81)) }
+            #expect(await bench.pipeline.settle().refusals.count == 1)
+            await bench.dataPlane.take([])
+            try await bench.source.change { $0.listeners[1] = try listener("one", port: 82) }
+            let report = await bench.pipeline.settle()
+            #expect(report.outcome == .live && report.refusals.isEmpty)
+            #expect(await bench.pipeline.published?.listeners == ["public", "one"])
+        }
+    }
+
+    // MARK: - what fails
+
     @Test func whatWentNowhereIsPublishedAgain() async throws {
         try await Workbench.run(world()) { bench in
             _ = await bench.pipeline.settle()

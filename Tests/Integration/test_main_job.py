@@ -8,7 +8,7 @@ denied; the call of the allowed one reaches the application as it was sent.
 import pytest
 from capture import Capture
 from certificates import authority, leaf, openssl, s_client
-from wire import get
+from wire import get, wait_for
 
 
 def test_allowed_call_reaches_the_application(mesh):
@@ -35,6 +35,7 @@ def test_bytes_between_the_sidecars_are_tls(mesh):
         pytest.skip("reading packets needs CAP_NET_RAW")
     with capture:
         assert get(pair.local, f"/{secret}", "web").status == 200
+        wait_for(lambda: capture.to_port, what="the packets of the request")
     seen = capture.bytes()
     assert capture.to_port[0][:2] == b"\x16\x03", "the first record is not a TLS handshake"
     assert secret.encode() not in seen

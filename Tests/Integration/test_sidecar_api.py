@@ -150,7 +150,7 @@ def test_automatic_checks(agent, ports, recorders):
 
 def test_a_listener_that_is_not_there_is_critical(agent, ports, recorders):
     """Somebody else has the sidecar's port: the check says so until it is free."""
-    made = agent()
+    made = agent(config_entries=[defaults("db")], mesh={"intentions_default": "allow"})
     web, taken = recorders(), socket.socket()
     taken.bind(("127.0.0.1", 0))
     taken.listen(1)
@@ -167,8 +167,18 @@ def test_a_listener_that_is_not_there_is_critical(agent, ports, recorders):
         return {c["Name"]: c["Status"] for c in found}["Connect Sidecar Listening"]
 
     assert status() == "critical"
+    # It costs nobody else anything: what is changed meanwhile is in force.
+    db, local = recorders(), ports.take()
+    made.register("db", db.port)
+    made.register("api", ports.dead(), [upstream("db", local)])
+    assert get(local, "/", "db").status == 200
+    made.put("/v1/connect/intentions/exact?source=api&destination=db", {"Action": "deny"})
+    assert get(local, "/", "db").status == 403
+    (problem,) = made.node.status()["problems"]
+    assert f"127.0.0.1:{port}: Address already in use" in problem["message"]
     taken.close()
     wait_for(lambda: status() == "passing", 60, "the listener")
+    assert made.node.status()["problems"] == []
 
 
 def test_deregistration_takes_only_its_own(agent, ports, recorders):

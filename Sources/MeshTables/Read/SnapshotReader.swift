@@ -90,6 +90,11 @@ package final class SnapshotReader: @unchecked Sendable {
     var listeners: UnsafeBufferPointer<abi_listener> {
         records(view.pointee.listeners, ABI_SECTION_LISTENER)
     }
+    /// nil: there is no such record.
+    package func nameOfListener(_ record: Int) -> String? {
+        listeners.indices.contains(record) ? text(listeners[record].name) : nil
+    }
+
     var routeTables: UnsafeBufferPointer<abi_route_table> {
         records(view.pointee.route_tables, ABI_SECTION_ROUTE_TABLE)
     }

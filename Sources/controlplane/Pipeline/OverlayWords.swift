@@ -1,4 +1,5 @@
 import MeshHealth
+import MeshModel
 import MeshTables
 import MeshWorkers
 
@@ -8,6 +9,21 @@ struct OverlayWords: Sendable {
     var entries: [OverlayWriter.Entry] = []
     /// Endpoints whose checks have results now, of those that an adopted data plane knew.
     private(set) var proven: [UInt64] = []
+
+    init() {}
+
+    /// Of instances whose checks say this; the others have none.
+    init(
+        _ instances: ArraySlice<InstanceEndpoints>, _ standings: [ServiceID: HealthStanding],
+        _ slots: SlotAllocator, _ adopted: Set<UInt64>, isNew: (UInt64, ServiceID) -> Bool
+    ) {
+        entries.reserveCapacity(instances.count)
+        for instance in instances {
+            add(instance, standings[instance.id] ?? .unchecked, slots, adopted) {
+                isNew($0, instance.id)
+            }
+        }
+    }
 
     /// Adds what is to be thought of each endpoint of an instance that has a slot.
     ///

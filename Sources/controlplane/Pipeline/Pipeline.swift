@@ -59,6 +59,9 @@ actor Pipeline {
     private var links = 0
     private var mustPublish = false
     private var isAcknowledged = false
+    private var silent = SilentListeners()
+    private var configuredNames: Set<String> = []
+    private var wereConfiguredOpen = false
     private(set) var built: UInt64 = 0
     private var retry: ContinuousClock.Instant?
     private var isOver = false
@@ -155,6 +158,7 @@ actor Pipeline {
     /// Why the listener with this name does not take connections; nil: it does, as far as is known.
     func silence(of listener: String) -> String? {
         if !isLinked { return "the data plane is not connected" }
+        if let reason = silent[listener] { return reason }
         // A data plane that was adopted keeps what it has.
         guard let published else { return running == 0 ? "nothing is published yet" : nil }
         return published.listeners.contains(listener)
@@ -164,7 +168,9 @@ actor Pipeline {
     /// nil when every worker has acknowledged the first snapshot.
     var notReadyReason: String? {
         if !isLinked { return "the data plane is not connected" }
-        return isAcknowledged ? nil : "no snapshot has been acknowledged by every worker yet"
+        if !isAcknowledged { return "no snapshot has been acknowledged by every worker yet" }
+        return wereConfiguredOpen
+            ? nil : configuredNames.sorted().lazy.compactMap { [silent] in silent[$0] }.first
     }
 
     /// Returns when every worker has acknowledged a snapshot, or the task is cancelled.
@@ -194,7 +200,8 @@ actor Pipeline {
             await signal.wait(until: retry)
             if let due = retry, due <= ContinuousClock.now {
                 retry = nil
-                mustPublish = true
+                if silent.isEmpty { mustPublish = true }
+                silent.tryAgain()
                 changes += 1
             }
             while settled < changes, !Task.isCancelled { await step() }
@@ -217,6 +224,7 @@ actor Pipeline {
         metrics.gather.observe(watch.lap() + state.ahead / .seconds(1))
         async let configured: Void = configure(state)
         let plan = compiler.compile(state)
+        configuredNames = Set(state.listeners.map(\.definition.name))
         endpoints.take(plan.endpoints)
         metrics.compile.observe(watch.lap())
         board.replace(.pipeline, kind: "plan", plan.problems.map(\.description))
@@ -226,7 +234,13 @@ actor Pipeline {
         // Checks are known before workers meet the endpoints that they are about.
         await configured
         if links != link { prepared = await prepare(plan, begun) }
-        let report = await publish(prepared, &watch)
+        var outcome = await publish(prepared, &watch)
+        while outcome == nil {
+            prepared = await prepare(plan, begun)
+            outcome = await publish(prepared, &watch)
+        }
+        var report = outcome ?? stored
+        report.refusals += silent.tell().map { .init(worker: nil, reason: $0) }
         settled = change
         let done = waiters.filter { $0.change <= change }
         waiters.removeAll { $0.change <= change }
@@ -267,7 +281,8 @@ actor Pipeline {
         if pin != nil, !isRollback { for cause in begun { pin?.waiting.add(cause) } }
         guard isLinked else { return .nothing(stored) }
         if case .file(let bytes)? = pin?.held { return .file(bytes, wanted: wanted) }
-        let plan = held(wanted)
+        var plan = held(wanted)
+        if !silent.isEmpty { plan.compiled.listeners = silent.spare(plan.compiled.listeners) }
         if !mustPublish, let published, published.plan.compiled == plan.compiled,
             published.plan.secrets == plan.secrets
         {
@@ -290,9 +305,10 @@ actor Pipeline {
         }
     }
 
+    /// nil: to be prepared again, without a listener that is known now to have no address.
     private func publish(
         _ prepared: Prepared, _ watch: inout PipelineMetrics.Watch
-    ) async -> ChangeReport {
+    ) async -> ChangeReport? {
         switch prepared {
         case .nothing(let report): return report
         case .file(let bytes, let wanted): return await publish(held: bytes, wanted)
@@ -307,6 +323,7 @@ actor Pipeline {
             metrics.build.observe(watch.lap())
             let outcome = await publisher.publish(files)
             metrics.published(outcome, took: watch.lap())
+            if silent.leaveOut(outcome, of: node, log) { return nil }
             note(outcome, node, causes)
             await archive.keep(history)
             return await take(outcome, node, files)
@@ -466,7 +483,10 @@ actor Pipeline {
     /// The workers run what is wanted: what went wrong before is over.
     private func nothingIsLeftToDo() {
         endpoints.settle()
-        retry = nil
+        silent.settle(log)
+        retry = silent.isEmpty ? nil : ContinuousClock.now + pauses.refused
+        board.replace(.pipeline, kind: "listener", silent.problems)
+        if configuredNames.allSatisfy({ silent[$0] == nil }) { wereConfiguredOpen = true }
         board.clear(.pipeline, "build")
         board.clear(.pipeline, "publication")
     }
@@ -481,22 +501,13 @@ actor Pipeline {
 
     /// Tells the workers what is known of the endpoints of instances.
     private func show(_ instances: [InstanceEndpoints]) {
-        for piece in words(of: instances) { tell(piece) }
-    }
-
-    private func words(of instances: [InstanceEndpoints]) -> [OverlayWords] {
         let standings = health.standings.all
         let (slots, adopted, book) = (slots.overlay, adopted, endpoints)
-        return lanes.map(instances.count, grain: 2048) { range in
-            var words = OverlayWords()
-            words.entries.reserveCapacity(range.count)
-            for instance in instances[range] {
-                words.add(instance, standings[instance.id] ?? .unchecked, slots, adopted) {
-                    book.isNew($0, of: instance.id)
-                }
-            }
-            return words
+        let pieces = lanes.map(instances.count, grain: 2048) { range in
+            OverlayWords(
+                instances[range], standings, slots, adopted, isNew: { book.isNew($0, of: $1) })
         }
+        for piece in pieces { tell(piece) }
     }
 
     /// The checks of a service say something else now. Read and written in one go: of two that

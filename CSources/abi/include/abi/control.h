@@ -137,13 +137,16 @@ enum abi_phase {
     0xffffffffu /* PHASE: refused by the supervisor itself (a listener)                            \
                  */
 
+#define ABI_LISTENER_UNKNOWN 0xffffffffu
+
 struct abi_control_phase {
     struct abi_control_head head;
     uint32_t worker;
     uint32_t phase; /* enum abi_phase */
     uint64_t generation;
-    uint32_t code; /* enum abi_refusal */
-    uint32_t _pad0;
+    uint32_t code;     /* enum abi_refusal */
+    uint32_t listener; /* with ABI_REFUSAL_LISTENER: the record of the snapshot, from 0, whose
+                          address cannot be had, or ABI_LISTENER_UNKNOWN */
     char reason[LIMIT_REASON]; /* NUL-terminated text for people; empty unless refused */
 };
 

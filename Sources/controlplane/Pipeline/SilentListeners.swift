@@ -1,0 +1,88 @@
+import MeshTables
+import MeshTelemetry
+import MeshWorkers
+
+/// Listeners whose address cannot be had, because another program has it or the system refuses it.
+///
+/// They are left out of what is published, so that everything else goes on, and are tried again:
+/// the address may be free by then. One with another address is another listener.
+struct SilentListeners: Sendable {
+    private struct Key: Hashable {
+        var name: String
+        var address: AddressPlan
+
+        init(_ listener: ListenerPlan) {
+            name = listener.name
+            address = listener.address
+        }
+    }
+
+    /// Why, of those that are left out and those that are tried again.
+    private var reasons: [Key: String] = [:]
+    private var leftOut: Set<Key> = []
+    private var wanted: Set<Key> = []
+    /// Reasons that nobody has been told of yet.
+    private var news: [String] = []
+
+    var isEmpty: Bool { reasons.isEmpty }
+
+    /// One line for each, in the order of their names.
+    var problems: [String] {
+        reasons.sorted { $0.key.name < $1.key.name }.map {
+            "\($0.value); the listener is left out and tried again"
+        }
+    }
+
+    /// Why the listener with this name takes no connections.
+    subscript(name: String) -> String? { reasons.first { $0.key.name == name }?.value }
+
+    /// Of what is wanted, those that are published.
+    mutating func spare(_ listeners: [ListenerPlan]) -> [ListenerPlan] {
+        wanted = Set(listeners.map(Key.init))
+        return listeners.filter { !leftOut.contains(Key($0)) }
+    }
+
+    /// Takes in how a publication ended. Whether it was refused only for listeners that are left
+    /// out from now on: it may go live without them.
+    mutating func leaveOut(
+        _ outcome: PublishOutcome, of node: PublishedNode, _ log: Logger
+    ) -> Bool {
+        guard case .refused(let refusals) = outcome, let reader = try? node.reader() else {
+            return false
+        }
+        var isMore = false
+        for refusal in refusals {
+            guard let name = refusal.listener.flatMap(reader.nameOfListener),
+                let listener = node.plan.compiled.listeners.first(where: { $0.name == name })
+            else { return false }
+            let key = Key(listener)
+            if reasons.updateValue(refusal.reason, forKey: key) == nil {
+                log.error(
+                    "a listener is left out", metadata: [LogKey.error: "\(refusal.reason)"])
+                news.append(refusal.reason)
+            }
+            if leftOut.insert(key).inserted { isMore = true }
+        }
+        return isMore
+    }
+
+    /// The next publication has all of them.
+    mutating func tryAgain() { leftOut = [] }
+
+    /// What was spared runs: forgets listeners that are in it, and those that are wanted no more.
+    mutating func settle(_ log: Logger) {
+        leftOut.formIntersection(wanted)
+        for key in reasons.keys where !leftOut.contains(key) {
+            reasons[key] = nil
+            if wanted.contains(key) {
+                log.info("a listener is open now", metadata: ["listener": "\(key.name)"])
+            }
+        }
+    }
+
+    /// The reasons that nobody has been told of; told now.
+    mutating func tell() -> [String] {
+        defer { news = [] }
+        return news
+    }
+}
