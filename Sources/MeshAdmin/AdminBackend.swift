@@ -20,6 +20,8 @@ package protocol AdminBackend: Sendable {
     func proxyLog(
         id: String, errors: Bool, from: UInt64?, bytes: Int
     ) async throws -> ProxyLogReport
+    /// What becomes of traffic to a service, as `/v1/discovery-chain` of Consul's API answers it.
+    func chain(service: String, datacenter: String?) async throws -> [UInt8]
     func routes() async throws -> RoutesReport
     func stats() async throws -> StatsReport
     func certificates() async throws -> [CertificateReport]

@@ -30,11 +30,16 @@ enum AdminErrors {
         guard let data = try? APICoding.encoder().encode(value) else {
             return ServerResponse(status: 500)
         }
-        return ServerResponse(
+        return json(document: Array(data), status: status)
+    }
+
+    /// What is JSON already.
+    static func json(document: [UInt8], status: Int = 200) -> ServerResponse {
+        ServerResponse(
             status: status,
             headers: [
                 "Content-Type": "application/json; charset=utf-8", "Cache-Control": "no-store",
-            ], body: Array(data))
+            ], body: document)
     }
 
     /// Which field is wrong and how, in words for the one who wrote it.

@@ -80,6 +80,13 @@ struct AdminRoutes: Sendable {
                             source: pair.source, destination: pair.destination))
                 }
             ],
+            "status/chain/:id": [
+                "GET": { request in
+                    AdminErrors.json(
+                        document: try await backend.chain(
+                            service: Self.id(in: request), datacenter: request.query["dc"]))
+                }
+            ],
             "status/routes": Self.read { try await backend.routes() },
             "status/stats": Self.read { try await backend.stats() },
             "status/certs": Self.read { try await backend.certificates() },

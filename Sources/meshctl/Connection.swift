@@ -90,6 +90,13 @@ struct Connection {
         try Self.decoded(try await client.answer("GET", path))
     }
 
+    /// A document of another form than the API's own reports.
+    func document(_ path: String) async throws -> [UInt8] {
+        let answer = try await client.answer("GET", path)
+        guard (200...299).contains(answer.status) else { throw ErrorAnswer(answer) }
+        return answer.body
+    }
+
     /// A request without a body.
     func post<Value: Decodable>(_ path: String) async throws -> Value {
         try Self.decoded(try await client.answer("POST", path))

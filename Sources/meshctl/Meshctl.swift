@@ -22,9 +22,9 @@ struct Meshctl: AsyncParsableCommand {
         subcommands: [
             StatusCommand.self, ServicesCommand.self, InstancesCommand.self, ServiceCommand.self,
             CheckCommand.self, IntentionCommand.self, RoutesCommand.self, StatsCommand.self,
-            TopCommand.self, CertCommand.self, AuthorityCommand.self, ExplainCommand.self,
-            LogCommand.self, ProxyCommand.self,
-            DataPlaneCommand.self, GenerationsCommand.self,
+            TopCommand.self, ChainCommand.self, CertCommand.self, AuthorityCommand.self,
+            ExplainCommand.self, LogCommand.self, ProxyCommand.self, DataPlaneCommand.self,
+            GenerationsCommand.self,
         ])
 
     static func main() async {

@@ -88,6 +88,7 @@ def test_traffic_and_intentions(world, sidecars, ports):
     report = made.json("status")
     assert report["trust_domain"] == world.node.status()["trust_domain"]
     assert not report["problems"], report["problems"]
+    assert made.json("chain", "web") == world.node.json("chain", "web")
     world.agent.intention("api", "web", "deny")
     wait_for(lambda: not answers(local), WAIT, "the denial", 0.1)
 

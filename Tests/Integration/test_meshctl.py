@@ -4,9 +4,11 @@ import json
 import os
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
-from ringmesh import binary
+from ringmesh import binary, defaults
+from sidecars import Agent
 from wire import get, wait_for
 
 READS = [
@@ -41,6 +43,63 @@ def test_reading_commands(mesh):
         assert table.strip(), f"{arguments} prints nothing"
         assert not table.lstrip().startswith(("{", "[")), f"{arguments} prints JSON to people"
         json.loads(pair.node.meshctl(*arguments, "--json").stdout)
+
+
+TREE = """\
+web in dc1, protocol http
+router web.default
+├─ path begins with /admin, header x-debug is there: path becomes /, timeout 7s, retries 3
+│  └─ resolver admin.default.dc1 (default), connect timeout 5s
+│     └─ target admin.default.dc1
+└─ any request
+   └─ splitter web.default
+      ├─ 90 % resolver v1.web.default.dc1, connect timeout 3s, balanced by least_request
+      │  ├─ target v1.web.default.dc1, where Service.Meta.version == 1
+      │  └─ failover v2.web.default.dc1, where Service.Meta.version == 2
+      └─ 10 % resolver v2.web.default.dc1, connect timeout 3s, balanced by least_request
+         └─ target v2.web.default.dc1, where Service.Meta.version == 2
+"""
+
+
+def chain_entries():
+    """The example of the handbook."""
+    match = {"path_prefix": "/admin", "header": [{"name": "x-debug", "present": True}]}
+    to = {
+        "service": "admin", "prefix_rewrite": "/", "request_timeout": "7s", "num_retries": 3
+    }  # fmt: skip
+    splits = [{"weight": 90, "service_subset": "v1"}, {"weight": 10, "service_subset": "v2"}]
+    subsets = {f"v{n}": {"filter": f"Service.Meta.version == {n}"} for n in (1, 2)}
+    route = {"match": {"http": match}, "destination": to}
+    return [
+        defaults("web"),
+        defaults("admin"),
+        {"kind": "service-router", "name": "web", "routes": [route]},
+        {"kind": "service-splitter", "name": "web", "splits": splits},
+        {
+            "kind": "service-resolver",
+            "name": "web",
+            "connect_timeout": "3s",
+            "subsets": subsets,
+            "failover": {"v1": {"service_subset": "v2"}},
+            "load_balancer": {"policy": "least_request"},
+        },
+    ]
+
+
+def test_chains(nodes, ports):
+    """The example of the handbook as a tree; as JSON the very document of Consul's API."""
+    port = ports.take()
+    node = nodes(
+        workers=1, api={"bind_addr": f"127.0.0.1:{port}"}, config_entries=chain_entries()
+    ).start()
+    assert node.meshctl("chain", "web").stdout == TREE
+    handbook = Path(__file__).resolve().parents[2] / "Sources/Handbook.docc/Meshctl.md"
+    assert TREE in handbook.read_text(encoding="utf-8")
+    for path, options in (("web", []), ("web?compile-dc=dc2", ["--dc", "dc2"]), ("new", [])):
+        told = Agent(port).get(f"/v1/discovery-chain/{path}")
+        assert node.json("chain", path.split("?")[0], *options) == told
+    wrong = node.meshctl("chain", "no/name", check=False)
+    assert wrong.returncode == 1 and "no/name" in wrong.stderr
 
 
 def test_status_schema(mesh):

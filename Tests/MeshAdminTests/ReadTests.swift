@@ -44,6 +44,16 @@ import Testing
         #expect(explained.phases.first?.detail == "GET http://web/")
     }
 
+    /// Consul's document, in Consul's own writing.
+    @Test func aChainIsAnsweredAsItIs() async throws {
+        try await RunningServer.overTCP { server in
+            let chain = try await server.raw("GET", "/status/chain/web?dc=dc2")
+            #expect(chain.status == 200)
+            #expect(chain.header("content-type") == "application/json; charset=utf-8")
+            #expect(chain.text == Sample.chain(of: "web", in: "dc2"))
+        }
+    }
+
     @Test func answersAreJSONThatNobodyKeeps() async throws {
         try await RunningServer.overTCP { server in
             let answer = try await server.raw("GET", "/status")

@@ -99,6 +99,22 @@ import Testing
             """
         ),
         (
+            "proxy list",
+            """
+            PROXY      SERVICE  KIND     ADDRESS          STATE    PROCESS  STARTS  UPSTREAMS
+            web-proxy  web      command  127.0.0.1:20000  running  77            2  db
+            """
+        ),
+        ("proxy logs web-proxy --last 2", "web-proxy true 2048"),
+        (
+            "chain web --dc dc2",
+            """
+            web in dc2, protocol http
+            resolver web.default.dc2 (default), connect timeout 5s
+            └─ target web.default.dc2
+            """
+        ),
+        (
             "routes",
             """
             generation 7
@@ -190,6 +206,8 @@ import Testing
             #expect(try await json("cert list") == Sample.certificates)
             #expect(try await json("cert roots") == Sample.roots)
             #expect(try await json("ca status") == Sample.authority)
+            let chain = try await meshctl("chain web --json")
+            #expect(chain.output == Sample.chain(of: "web", in: "dc1"))
         }
     }
 

@@ -1,7 +1,7 @@
-import MeshDiscovery
+package import MeshDiscovery
 import MeshHTTP
 import MeshIdentity
-import MeshModel
+package import MeshModel
 import MeshStore
 
 /// `/v1/discovery-chain`: what becomes of traffic to a service.
@@ -87,6 +87,13 @@ extension ConfigEntry {
             .terminatingGateway, .other:
             []
         }
+    }
+}
+
+extension DiscoveryChain {
+    /// The answer about the chain when the caller wants nothing otherwise.
+    package func document(in domain: TrustDomain) -> JSON {
+        ["Chain": ChainOverrides.Customized(chain: self, hash: "").json(in: domain)]
     }
 }
 

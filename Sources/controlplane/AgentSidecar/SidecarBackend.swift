@@ -2,6 +2,7 @@ import Foundation
 import MeshAdmin
 import MeshAdminAPI
 import MeshAuthz
+import MeshConsul
 import MeshDiscovery
 import MeshIdentity
 import MeshModel
@@ -108,6 +109,24 @@ struct SidecarBackend: AdminBackend {
                     checks: [], origin: "agent \(subject)")
             }
         }
+    }
+
+    /// Of one that the sidecar calls: the agent knows the others.
+    func chain(service: String, datacenter: String?) async throws -> [UInt8] {
+        let view = try await view()
+        let name = try ServiceName(service)
+        let wanted = try datacenter.map { try DatacenterName($0) }
+        let chains = view.ways.compactMap { $0?.chain }
+        guard
+            let chain = chains.first(where: {
+                $0.service == name && (wanted == nil || $0.datacenter == wanted)
+            })
+        else {
+            throw MeshError(
+                .notFound,
+                "the sidecar does not call \(service): ask the agent at \(subject) for its chain")
+        }
+        return chain.document(in: view.roots.trustDomain).bytes(pretty: true)
     }
 
     func checks() async throws -> [CheckStateReport] { [] }

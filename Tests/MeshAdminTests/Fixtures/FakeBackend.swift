@@ -98,6 +98,9 @@ final class FakeBackend: AdminBackend {
             ProxyLogReport(
                 text: "\(id) \(errors) \(bytes)", next: (from ?? 0) + UInt64(bytes)))
     }
+    func chain(service: String, datacenter: String?) async throws -> [UInt8] {
+        try orFail(Array(Sample.chain(of: service, in: datacenter ?? "dc1").utf8))
+    }
     func routes() async throws -> RoutesReport { try orFail(Sample.routes) }
     func stats() async throws -> StatsReport { try orFail(Sample.stats) }
     func certificates() async throws -> [CertificateReport] { try orFail(Sample.certificates) }

@@ -176,4 +176,38 @@ enum Sample {
     static let refusedChange = ChangeReport(
         outcome: .refused, generation: 8, laggards: [1],
         refusals: [.init(worker: 0, reason: "record 3 points outside")])
+
+    /// Consul's document of a service about which nothing is written.
+    static func chain(of service: String, in datacenter: String) -> String {
+        let id = "\(service).default.\(datacenter)"
+        return """
+            {
+                "Chain": {
+                    "ServiceName": "\(service)",
+                    "Namespace": "default",
+                    "Datacenter": "\(datacenter)",
+                    "Protocol": "http",
+                    "StartNode": "resolver:\(id)",
+                    "Nodes": {
+                        "resolver:\(id)": {
+                            "Type": "resolver",
+                            "Name": "\(id)",
+                            "Resolver": {
+                                "ConnectTimeout": "5s",
+                                "Default": true,
+                                "Target": "\(id)"
+                            }
+                        }
+                    },
+                    "Targets": {
+                        "\(id)": {
+                            "ID": "\(id)",
+                            "Service": "\(service)"
+                        }
+                    }
+                }
+            }
+
+            """
+    }
 }
