@@ -69,6 +69,19 @@ package struct Intention: Hashable, Sendable, Codable {
     package var origin: Origin
     package var createIndex: Index
     package var modifyIndex: Index
+    /// When the older API, which tells it, has written the intention; nil: it has not.
+    package var written: Written?
+
+    /// Moments in nanoseconds since 1970.
+    package struct Written: Hashable, Sendable, Codable {
+        package var created: Int64
+        package var updated: Int64
+
+        package init(created: Int64, updated: Int64) {
+            self.created = created
+            self.updated = updated
+        }
+    }
 
     package init(
         source: NamePattern, destination: NamePattern, effect: Effect, id: String? = nil,

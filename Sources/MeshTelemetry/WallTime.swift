@@ -18,6 +18,13 @@ package struct WallTime: Sendable, Equatable, CustomStringConvertible {
             secondsSinceEpoch: Int64(clock.tv_sec), milliseconds: Int(clock.tv_nsec / 1_000_000))
     }
 
+    /// What the clock shows, in nanoseconds since 1970.
+    package static func nanoseconds() -> Int64 {
+        var clock = timespec()
+        clock_gettime(CLOCK_REALTIME, &clock)
+        return Int64(clock.tv_sec) * 1_000_000_000 + Int64(clock.tv_nsec)
+    }
+
     /// From CLOCK_MONOTONIC, which workers count by, to Unix time: nanoseconds.
     package static func sinceMonotonic() -> Int64 {
         func read(_ clock: clockid_t) -> Int64 {

@@ -53,6 +53,12 @@ class Agent:
         self.address = f"127.0.0.1:{port}"
 
     def ask(self, method, path, body=None, **query):
+        """(status, body)."""
+        status, body, _ = self.answer(method, path, body, **query)
+        return status, body
+
+    def answer(self, method, path, body=None, **query):
+        """(status, body, headers)."""
         text = path + ("?" + urllib.parse.urlencode(query) if query else "")
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
@@ -63,7 +69,7 @@ class Agent:
                 {"X-Consul-Token": self.token} if self.token else {},
             )
             answer = connection.getresponse()
-            return answer.status, answer.read()
+            return answer.status, answer.read(), answer.headers
         finally:
             connection.close()
 

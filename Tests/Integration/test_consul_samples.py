@@ -38,7 +38,6 @@ DIFFERENT = {
     "connect/agent-roots": "the root has a name of ours",
     "connect/roots": "the root has a name of ours",
     "connect/roots-pem": "another root",
-    "intentions/legacy-get": "times and hashes of single intentions are not kept",
     "misc/root": "there is no page of ours at /ui/, so none is named",
     "misc/token-header": "recorded with other services",
     "misc/bearer": "recorded with other services",

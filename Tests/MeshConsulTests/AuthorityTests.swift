@@ -52,7 +52,7 @@ import Testing
         for body in ["", "{", "[]", "{\"Provider\":5}", "{\"Provider\":\"consul\",\"Config\":5}"] {
             let answer = await put(api, body)
             #expect(answer.status == 400, "\(body)")
-            #expect(answer.text.hasPrefix("Request decode failed: "), "\(body)")
+            #expect(answer.text.hasPrefix("Bad request: Request decode failed: "), "\(body)")
         }
         #expect(await api.backend.authoritySettings().leafTTL == nil)
     }

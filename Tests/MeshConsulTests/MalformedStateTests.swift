@@ -152,7 +152,7 @@ import Testing
             "Failed to parse ACL rules: 1:1: there are no rules for servce"),
         Case(
             "PUT", "/v1/acl/policy", "{\"Name\": \"a\", \"Rules\": 1}", 400,
-            "Policy decoding failed: json: cannot unmarshal number into Go struct field "
+            "Bad request: Policy decoding failed: json: cannot unmarshal number into Go struct field "
                 + "ACLPolicy.Rules of type string"),
         Case(
             "PUT", "/v1/acl/policy", "{\"ID\": \"a\", \"Name\": \"a\"}", 500,
@@ -169,7 +169,7 @@ import Testing
             "Delete operation not permitted on the builtin global-management policy"),
         Case("GET", "/v1/acl/policy/x", "", 403, "ACL not found"),
         Case("GET", "/v1/acl/policy/name/x", "", 403, "ACL not found"),
-        Case("PUT", "/v1/acl/token", "", 400, "Token decoding failed: EOF"),
+        Case("PUT", "/v1/acl/token", "", 400, "Bad request: Token decoding failed: EOF"),
         Case(
             "PUT", "/v1/acl/token", "{\"SecretID\": \"x\"}", 500,
             "Invalid Token: SecretID is not a valid UUID"),

@@ -163,7 +163,9 @@ struct TestAPI {
                 ConfigEndpoints(backend: backend, access: access, queries: queries),
                 ChainEndpoints(backend: backend, access: access, queries: queries),
                 AuthorityEndpoints(backend: backend, access: access, queries: queries),
-                IntentionEndpoints(backend: backend, access: access, queries: queries),
+                IntentionEndpoints(
+                    backend: backend, access: access, queries: queries,
+                    now: { 1_800_000_000_123_456_700 }),
             ] + groups(backend), access: access, logger: logger)
     }
 

@@ -50,6 +50,10 @@ package enum ServiceKeys {
                 example: "{ destination_service_name: web }",
                 "Of a connect-proxy: what it stands for."),
             .optional(
+                "proxy_destination", .text(.name(ServiceName.self, "service name")),
+                example: "web",
+                "The same in the words of Consul 1.2: what a connect-proxy stands for."),
+            .optional(
                 "connect", .object(connect), example: "{ sidecar_service: {} }",
                 "How the service joins the mesh."),
             .optional(

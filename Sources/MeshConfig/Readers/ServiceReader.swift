@@ -17,7 +17,7 @@ enum ServiceReader {
             meta: fields.textMap("meta"),
             weights: fields.object("weights").map(weights) ?? ServiceWeights(),
             enableTagOverride: fields.bool("enable_tag_override"),
-            checks: self.checks(fields, &checks), proxy: fields.object("proxy").map(proxy),
+            checks: self.checks(fields, &checks), proxy: handmadeProxy(fields),
             connect: connect(fields.section("connect"), of: id ?? ServiceID(name), &checks),
             locality: fields.object("locality").map(locality))
         let broken = service.problems().map { spelled($0, fields) }
@@ -137,6 +137,15 @@ enum ServiceReader {
             meta: fields.written("meta") == nil ? nil : fields.textMap("meta"),
             weights: fields.object("weights").map(weights), checks: checks,
             proxy: fields.object("proxy").map(proxy) ?? ProxyDefinition())
+    }
+
+    /// What a connect-proxy stands for stood on the top level once.
+    private static func handmadeProxy(_ fields: Fields) -> ProxyDefinition? {
+        let written = fields.object("proxy").map(proxy)
+        guard let old = fields.name("proxy_destination", ServiceName.self) else { return written }
+        var proxy = written ?? ProxyDefinition()
+        if proxy.destinationServiceName == nil { proxy.destinationServiceName = old }
+        return proxy
     }
 
     private static func proxy(_ fields: Fields) -> ProxyDefinition {

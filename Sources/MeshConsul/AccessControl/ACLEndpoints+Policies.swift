@@ -77,13 +77,16 @@ extension ACLEndpoints {
     }
 
     private func readPolicy(_ request: APIRequest) throws -> ACLPolicy {
-        let prefix = "Policy decoding failed: "
+        let prefix = "Bad request: Policy decoding failed: "
         let fields = try request.fields("ACLPolicy", orFail: prefix)
         let policy = try APIRequest.read(orFail: prefix) {
-            ACLPolicy(
+            let policy = ACLPolicy(
                 id: try fields.text("ID"), name: try fields.text("Name"),
                 description: try fields.text("Description"), rules: try fields.text("Rules"),
                 datacenters: try fields.texts("Datacenters") ?? [])
+            try fields.finish(
+                besides: "Hash", "CreateIndex", "ModifyIndex", "Namespace", "Partition")
+            return policy
         }
         guard !policy.name.isEmpty else { throw APIError(500, "Invalid Policy: no Name is set") }
         guard Self.isName(policy.name, limit: 128) else {

@@ -7,6 +7,7 @@ import MeshTelemetry
 extension ACLEndpoints {
     /// What stands in place of a secret: it was told when the token was made, and is not kept.
     private static let hiddenSecret = "<hidden>"
+    private static let decodingFailed = "Bad request: Token decoding failed: "
 
     // MARK: - reading
 
@@ -70,6 +71,8 @@ extension ACLEndpoints {
         try await require(.write, request)
         if request.tail.hasSuffix("/clone") { return try await clone(request) }
         let accessor = request.tail.lowercased()
+        // What is no document is told first, whomever it is about.
+        _ = try request.fields("ACLToken", orFail: Self.decodingFailed)
         guard let present = store.snapshot.token(accessor: accessor) else {
             throw APIError(500, "Cannot find token \(GoText.quoted(accessor))")
         }
@@ -95,7 +98,7 @@ extension ACLEndpoints {
         copy.accessorID = Self.newID()
         copy.created = now()
         if !request.body.isEmpty {
-            let prefix = "Token decoding failed: "
+            let prefix = Self.decodingFailed
             let fields = try request.fields("ACLToken", orFail: prefix)
             let text = try APIRequest.read(orFail: prefix) { try fields.text("Description") }
             if !text.isEmpty { copy.description = text }
@@ -125,7 +128,7 @@ extension ACLEndpoints {
     private func readToken(
         _ request: APIRequest, present: ACLToken?
     ) throws -> (token: ACLToken, secret: String?) {
-        let prefix = "Token decoding failed: "
+        let prefix = Self.decodingFailed
         let fields = try request.fields("ACLToken", orFail: prefix)
         let accessor = try APIRequest.read(orFail: prefix) { try fields.text("AccessorID") }
         let secret = try APIRequest.read(orFail: prefix) { try fields.text("SecretID") }
@@ -159,9 +162,20 @@ extension ACLEndpoints {
                 token.expires = token.created.addingTimeInterval(
                     Double(span.nanoseconds) / 1_000_000_000)
             }
+            try Self.finish(fields)
         }
         try check(token)
         return (token, secret.isEmpty || secret == Self.hiddenSecret ? nil : secret)
+    }
+
+    /// A token is often sent as it was told; there are no roles here.
+    private static func finish(_ fields: Fields) throws {
+        guard try fields.objects("Roles", "ACLTokenRoleLink").isEmpty else {
+            throw APIError(500, "there are no roles here: give tokens policies or identities")
+        }
+        try fields.finish(
+            besides: "ID", "Type", "Rules", "AuthMethod", "ExpirationTime", "CreateTime", "Hash",
+            "CreateIndex", "ModifyIndex", "Legacy", "Namespace", "Partition", "ExpirationTTL")
     }
 
     private func check(_ token: ACLToken) throws {

@@ -29,12 +29,16 @@ extension AuthorityEndpoints {
     @concurrent func configure(_ request: APIRequest) async throws -> APIResponse {
         try queries.requireOwn(request)
         try await access.authority(of: request.token).require(Access(.write, .operator))
-        let prefix = "Request decode failed: "
+        let prefix = "Bad request: Request decode failed: "
         let body = try request.fields("CAConfiguration", orFail: prefix)
         let (provider, config) = try APIRequest.read(orFail: prefix) {
             // Every root here can sign another, so that it is never forced.
             _ = try (body.bool("ForceWithoutCrossSigning"), body.value("State"))
-            return (try body.text("Provider"), try body.object("Config", "map[string]interface {}"))
+            let parts = try (
+                body.text("Provider"), body.object("Config", "map[string]interface {}")
+            )
+            try body.finish(besides: "ClusterID", "CreateIndex", "ModifyIndex")
+            return parts
         }
         guard provider == Self.provider else {
             throw APIError(

@@ -77,7 +77,7 @@ package struct CatalogWriteEndpoints: EndpointGroup {
                 fields.text("Datacenter"), fields.text("Node"), fields.text("ServiceID"),
                 fields.text("CheckID")
             )
-            _ = try (fields.text("Namespace"), fields.text("Token"))
+            try fields.finish(besides: "Address", "Namespace", "Partition", "Token")
             return parts
         }
         try known(datacenter)
@@ -119,7 +119,6 @@ private struct Registration {
 
     var isAboutNode: Bool { !skipsNode || checks.contains { $0.service == nil } }
 
-    /// Members that are not known are left alone, as Consul does here.
     init(_ fields: Fields) throws {
         datacenter = try fields.text("Datacenter")
         node = try fields.text("Node")
@@ -134,6 +133,7 @@ private struct Registration {
         checks = try (single + fields.objects("Checks", "HealthCheck")).map {
             try CatalogDecoding.check($0, on: node)
         }
+        try fields.finish(besides: "Locality", "Namespace", "Partition", "PeerName", "Token")
     }
 
     func refuse() throws {

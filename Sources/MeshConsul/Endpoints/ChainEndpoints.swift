@@ -104,7 +104,7 @@ struct ChainOverrides: Sendable {
     private var gateway: MeshGatewayMode?
 
     init(_ request: APIRequest) throws {
-        guard request.method == "POST", !request.body.isEmpty else { return }
+        guard request.method == "POST" else { return }
         do {
             let fields = try Fields(request.json(), "CompiledDiscoveryChainRequest")
             let text = try fields.text("OverrideProtocol")

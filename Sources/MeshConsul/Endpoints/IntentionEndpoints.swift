@@ -9,11 +9,17 @@ package struct IntentionEndpoints: EndpointGroup {
     let backend: any ConsulBackend
     let access: any AccessPolicy
     let queries: Queries
+    /// The machine's clock, in nanoseconds since 1970.
+    let now: @Sendable () -> Int64
 
-    package init(backend: any ConsulBackend, access: any AccessPolicy, queries: Queries) {
+    package init(
+        backend: any ConsulBackend, access: any AccessPolicy, queries: Queries,
+        now: @escaping @Sendable () -> Int64
+    ) {
         self.backend = backend
         self.access = access
         self.queries = queries
+        self.now = now
     }
 
     package var endpoints: [Endpoint] {
@@ -226,6 +232,8 @@ package struct IntentionEndpoints: EndpointGroup {
         try authority.require(Access(.write, .intention, destination.description))
         var intention = try intention(body, source, destination)
         intention.meta = Self.meta(body)
+        let now = now()
+        intention.written = Intention.Written(created: now, updated: now)
         let id = UUID().uuidString.lowercased()
         try await write(intention, id: id, replace: false)
         return .json(["ID": .string(id)])
@@ -240,8 +248,8 @@ package struct IntentionEndpoints: EndpointGroup {
 
     @concurrent private func update(_ request: APIRequest) async throws -> APIResponse {
         let authority = try await access.authority(of: request.token)
-        let old = try known(request, badID: 500)
         let body = try Self.body(request)
+        let old = try known(request, badID: 500)
         let (source, destination) = try Self.pair(body)
         try authority.require(Access(.write, .intention, old.destination.description))
         guard source == old.source, destination == old.destination else {
@@ -250,6 +258,9 @@ package struct IntentionEndpoints: EndpointGroup {
         }
         var intention = try intention(body, source, destination)
         intention.meta = Self.meta(body)
+        let now = now()
+        intention.written = Intention.Written(
+            created: old.written?.created ?? now, updated: now)
         try await write(intention, id: old.id, replace: true)
         return .json(["ID": .string(old.id ?? "")])
     }
@@ -312,44 +323,6 @@ package struct IntentionEndpoints: EndpointGroup {
             try pattern(body.folded("SourceName")?.string ?? ""),
             try pattern(body.folded("DestinationName")?.string ?? "")
         )
-    }
-
-    private static func meta(_ body: JSON) -> [String: String] {
-        Dictionary(
-            body.members("Meta").compactMap { member in
-                member.value.string.map { (member.name, $0) }
-            }, uniquingKeysWith: { $1 })
-    }
-
-    private static func body(_ request: APIRequest) throws -> JSON {
-        do {
-            let json = try request.json()
-            _ = try Fields(json, "Intention")
-            return json
-        } catch let failure as JSONParser.Failure {
-            throw APIError(400, "Bad request: Failed to decode request body: \(failure)")
-        } catch let failure as BodyFailure {
-            throw APIError(400, "Bad request: Failed to decode request body: \(failure.text)")
-        }
-    }
-
-    /// What a body says, by the rules of the config entry that it becomes a part of.
-    private func intention(
-        _ body: JSON, _ source: NamePattern, _ destination: NamePattern
-    ) throws -> Intention {
-        var members: [JSON.Member] = [.init("Name", .string(source.description))]
-        for key in ["Action", "Permissions", "Description"] {
-            if let value = body.folded(key) { members.append(.init(key, value)) }
-        }
-        if let type = body.folded("SourceType") { members.append(.init("Type", type)) }
-        let entry = try backend.entry([
-            "Kind": "service-intentions", "Name": .string(destination.description),
-            "Sources": [.object(members)],
-        ])
-        guard case .serviceIntentions(let intentions) = entry,
-            let intention = intentions.intentions(origin: .api).first
-        else { throw APIError(500, "an intention was not read as one") }
-        return intention
     }
 
     /// `id` is of the older API, which may not touch what the newer one has made.

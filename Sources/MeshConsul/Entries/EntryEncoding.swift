@@ -334,26 +334,3 @@ extension ServiceIntentions {
 extension Permission {
     var json: JSON { ["Action": .string(action.rawValue), "HTTP": http.json] }
 }
-
-extension Intention {
-    /// As the API of intentions has it.
-    var json: JSON {
-        var members = present([
-            "ID": text(id), "Description": text(description), "SourceNS": "default",
-            "SourceName": .string(source.description), "DestinationNS": "default",
-            "DestinationName": .string(destination.description), "SourceType": "consul",
-        ])
-        switch effect {
-        case .action(let action): members.append(.init("Action", .string(action.rawValue)))
-        case .permissions(let list):
-            members.append(.init("Permissions", .array(list.map(\.json))))
-        }
-        if !meta.isEmpty { members.append(.init("Meta", .texts(meta))) }
-        return .object(
-            members + [
-                .init("Precedence", .number(precedence)),
-                .init("CreateIndex", .number(createIndex.value)),
-                .init("ModifyIndex", .number(modifyIndex.value)),
-            ])
-    }
-}

@@ -45,6 +45,12 @@ final class Fields {
         throw BodyFailure("json: unknown field \"\(members[place].name)\"")
     }
 
+    /// The same where clients send what is told to them, or what newer servers take.
+    func finish(besides others: String...) throws(BodyFailure) {
+        for key in others { _ = value(key) }
+        try finish()
+    }
+
     func mismatch(_ key: String, _ value: JSON, _ wanted: String) -> BodyFailure {
         BodyFailure(
             "json: cannot unmarshal \(value.kind) into Go struct field \(type).\(key) of type "

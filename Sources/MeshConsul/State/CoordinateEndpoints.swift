@@ -73,7 +73,9 @@ package struct CoordinateEndpoints: EndpointGroup {
         let prefix = "Request decode failed: "
         let fields = try request.fields("CoordinateUpdateRequest", orFail: prefix)
         let (name, coordinate) = try APIRequest.read(orFail: prefix) {
-            (try fields.text("Node"), try Self.coordinate(fields.object("Coord", "Coordinate")))
+            let (name, inside) = try (fields.text("Node"), fields.object("Coord", "Coordinate"))
+            try fields.finish(besides: "Datacenter", "Segment", "Partition", "Token")
+            return (name, try Self.coordinate(inside))
         }
         try await access.authority(of: request.token).require(Access(.write, .node, name))
         guard [node.name.text.lowercased(), wideName.lowercased()].contains(name.lowercased())

@@ -8,7 +8,7 @@ extension PreparedQueryEndpoints {
         let fields = try request.fields("PreparedQuery", orFail: prefix)
         return try APIRequest.read(orFail: prefix) {
             let template = try fields.object("Template", "QueryTemplateOptions")
-            return PreparedQuery(
+            let query = PreparedQuery(
                 id: try fields.text("ID"), name: try fields.text("Name"),
                 session: try fields.text("Session"), token: try fields.text("Token"),
                 template: PreparedQuery.Template(
@@ -17,6 +17,8 @@ extension PreparedQueryEndpoints {
                     removeEmptyTags: try template?.bool("RemoveEmptyTags") ?? false),
                 service: try Self.service(try fields.object("Service", "ServiceQuery")),
                 dnsTTL: try fields.object("DNS", "QueryDNSOptions")?.text("TTL") ?? "")
+            try fields.finish(besides: "CreateIndex", "ModifyIndex")
+            return query
         }
     }
 

@@ -29,7 +29,9 @@ struct ConsulGroups {
             ConfigEndpoints(backend: backend, access: access, queries: queries),
             ChainEndpoints(backend: backend, access: access, queries: queries),
             AuthorityEndpoints(backend: backend, access: access, queries: queries),
-            IntentionEndpoints(backend: backend, access: access, queries: queries),
+            IntentionEndpoints(
+                backend: backend, access: access, queries: queries,
+                now: { WallTime.nanoseconds() }),
         ]
             + StateGroups(
                 configuration: configuration, backend: backend, access: control,
