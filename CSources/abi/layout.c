@@ -48,6 +48,7 @@ uint32_t abi_record_size(uint32_t section)
         [ABI_SECTION_TIER] = sizeof(struct abi_tier),
         [ABI_SECTION_SLOT] = sizeof(uint32_t),
         [ABI_SECTION_HASH] = sizeof(struct abi_hash),
+        [ABI_SECTION_ORIGINAL] = sizeof(struct abi_original),
     };
     return section < ABI_SECTION_COUNT ? sizes[section] : 0;
 }

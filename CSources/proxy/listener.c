@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "record.h"
+#include "redirect.h"
 #include "table/network.h"
 
 #define LISTENER_RETRY_MS 100u  /* pause after the system could give no descriptor */
@@ -155,6 +156,8 @@ void listener_refresh(struct proxy *proxy)
         if (listener == NULL) {
             listener = listener_make(proxy, view->listeners[i].key);
         }
+        proxy->listener_places[i] =
+            listener == NULL ? LISTENER_NOWHERE : (uint16_t)(listener - proxy->listeners);
         if (listener != NULL) {
             listener_follow(proxy, listener, i);
         }
@@ -265,14 +268,39 @@ static bool listener_is_direct(struct proxy *proxy, struct listener *listener, s
     return true;
 }
 
-static void listener_admit(struct proxy *proxy, struct listener *listener, int fd)
+/* A connection of a listener without connections of its own: the one that it belongs to, or NULL
+ * when it is closed. */
+[[gnu::noinline]] static struct listener *listener_inside(struct proxy *proxy,
+                                                          struct listener *listener, int fd)
 {
-    const struct abi_listener *entry = listener_entry(proxy, listener);
+    enum abi_outcome outcome = ABI_OUTCOME_OK;
+    struct listener *inner = redirect_find(proxy, listener, fd, &outcome);
+
+    abi_stat_add(&listener->stats->counters[ABI_LISTENER_ACCEPTED], 1);
+    if (inner == NULL) {
+        abi_stat_add(&listener->stats->outcomes[outcome], 1);
+        record_turned_away(proxy, listener_entry(proxy, listener), fd, outcome);
+        ring_close(proxy->ring, fd, true);
+    }
+    return inner;
+}
+
+static void listener_admit(struct proxy *proxy, struct listener *outer, int fd)
+{
+    const struct abi_listener *entry = listener_entry(proxy, outer);
+    struct listener *listener = outer;
     char congestion[16] = {0};
     struct bytes name;
     struct conn *conn;
 
     proxy_count(proxy, ABI_WORKER_ACCEPTED, 1);
+    if (entry != NULL && (entry->flags & ABI_LISTENER_REDIRECTED) != 0) {
+        listener = listener_inside(proxy, outer, fd);
+        if (listener == NULL) {
+            return;
+        }
+        entry = listener_entry(proxy, listener);
+    }
     if (entry == NULL || (proxy->draining && !proxy->retiring) ||
         (entry->max_connections != 0 && listener->open >= entry->max_connections) ||
         (conn = conn_create(proxy, fd, NULL)) == NULL) {

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "redirect.h"
+
 /* --- texts --- */
 
 static bool wants(const struct record *record, enum abi_log_variable variable)
@@ -232,6 +234,23 @@ void record_route(struct proxy *proxy, struct request *request, const struct abi
     put(request->record, ABI_LOG_ROUTE_ORIGIN, view_text(view, route->origin));
 }
 
+/* Who is dialled when that is where the client wanted to go. */
+static void record_original(struct proxy *proxy, struct request *request)
+{
+    struct abi_address address = {.family = ABI_FAMILY_NONE};
+    struct sockaddr_storage original;
+    struct ip_address ip;
+
+    record_keep_names(request);
+    if (redirect_original(proxy, request, &original) > 0 &&
+        conn_ip_of(&original, &ip, &address.port)) {
+        address.family = original.ss_family == AF_INET ? ABI_FAMILY_IP4 : ABI_FAMILY_IP6;
+        memcpy(address.ip, ip.bytes + (original.ss_family == AF_INET ? 12 : 0),
+               original.ss_family == AF_INET ? 4 : 16);
+    }
+    request->record->log.upstream = address_of(&address);
+}
+
 void record_upstream(struct proxy *proxy, struct request *request, const struct abi_target *target,
                      const struct abi_endpoint *endpoint)
 {
@@ -247,6 +266,9 @@ void record_upstream(struct proxy *proxy, struct request *request, const struct 
         record->log.attempts < UINT8_MAX ? (uint8_t)(record->log.attempts + 1) : (uint8_t)UINT8_MAX;
     record->log.connect_us = ABI_LOG_NONE_US;
     record->connect_from_ns = ring_now_ns(proxy->ring);
+    if (endpoint->address.family == ABI_FAMILY_ORIGINAL) {
+        record_original(proxy, request);
+    }
 }
 
 void record_keep_names(struct request *request)

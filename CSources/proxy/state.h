@@ -41,6 +41,8 @@ struct listener {
     struct wheel_timer retry; /* accept again after EMFILE and the like */
 };
 
+#define LISTENER_NOWHERE UINT16_MAX
+
 /* Idle upstream connections by pool key, newest first. */
 #define UPPOOL_BUCKETS 1024u
 struct uppool {
@@ -96,9 +98,11 @@ struct proxy {
     uint64_t trace_random[4]; /* of trace ids; not all zero */
     struct proxy_generation *current;
     struct proxy_generation *prepared;
-    struct list_link generations; /* struct tables of retired ones still in use */
-    uint32_t listener_count;      /* slots ever used */
-    struct listener *listeners;   /* LIMIT_LISTENERS */
+    struct list_link generations;              /* struct tables of retired ones still in use */
+    uint32_t listener_count;                   /* slots ever used */
+    struct listener *listeners;                /* LIMIT_LISTENERS */
+    uint16_t listener_places[LIMIT_LISTENERS]; /* of `listeners`, by LISTENER record of the current
+                                                  generation; LISTENER_NOWHERE: it has none */
     struct uppool uppool;
     struct list_link queue;         /* requests that wait for a connection; limits.c */
     struct wheel_timer queue_timer; /* armed while there are some */

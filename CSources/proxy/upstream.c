@@ -8,6 +8,7 @@
 
 #include "base/hash.h"
 #include "l7h2.h"
+#include "redirect.h"
 #include "table/balance.h"
 #include "wire/pp.h"
 
@@ -252,7 +253,9 @@ static struct conn *upstream_open(struct proxy *proxy, struct request *request, 
     const struct view *view = &request->generation->view;
     const struct abi_endpoint *endpoint = &view->endpoints[index];
     struct sockaddr_storage address;
-    socklen_t length = upstream_address(view, &endpoint->address, &address);
+    socklen_t length = endpoint->address.family == ABI_FAMILY_ORIGINAL
+                           ? redirect_original(proxy, request, &address)
+                           : upstream_address(view, &endpoint->address, &address);
     struct tls_context *context = NULL;
     char congestion[16];
     struct conn *conn;

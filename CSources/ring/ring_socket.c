@@ -11,6 +11,9 @@
 
 #define RING_PARTS_MAX 64
 
+/* SO_ORIGINAL_DST and IP6T_SO_ORIGINAL_DST: their headers cannot stand beside <netinet/in.h>. */
+#define RING_ORIGINAL_DST 80
+
 ssize_t ring_send(struct ring *ring, int fd, const struct iovec *parts, int count)
 {
     const int flags = MSG_NOSIGNAL | MSG_DONTWAIT;
@@ -107,6 +110,39 @@ bool ring_local(struct ring *ring, int fd, struct sockaddr_storage *local)
 
     (void)ring;
     return getsockname(fd, (struct sockaddr *)local, &length) == 0;
+}
+
+/* The same address and port. What else a socket address has, a zone for example, is not part of
+ * what the kernel tells of the original. */
+static bool ring_is_same(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
+{
+    const struct sockaddr_in *a4 = (const struct sockaddr_in *)(const void *)a;
+    const struct sockaddr_in *b4 = (const struct sockaddr_in *)(const void *)b;
+    const struct sockaddr_in6 *a6 = (const struct sockaddr_in6 *)(const void *)a;
+    const struct sockaddr_in6 *b6 = (const struct sockaddr_in6 *)(const void *)b;
+
+    if (a->ss_family == AF_INET) {
+        return a4->sin_addr.s_addr == b4->sin_addr.s_addr && a4->sin_port == b4->sin_port;
+    }
+    return memcmp(&a6->sin6_addr, &b6->sin6_addr, sizeof(a6->sin6_addr)) == 0 &&
+           a6->sin6_port == b6->sin6_port;
+}
+
+bool ring_original(struct ring *ring, int fd, struct sockaddr_storage *original)
+{
+    struct sockaddr_storage local;
+    socklen_t length;
+    int level;
+
+    if (!ring_local(ring, fd, &local) ||
+        (local.ss_family != AF_INET && local.ss_family != AF_INET6)) {
+        return false;
+    }
+    level = local.ss_family == AF_INET ? IPPROTO_IP : IPPROTO_IPV6;
+    length = local.ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+    memset(original, 0, sizeof(*original));
+    return getsockopt(fd, level, RING_ORIGINAL_DST, original, &length) == 0 &&
+           original->ss_family == local.ss_family && !ring_is_same(original, &local);
 }
 
 void ring_event_drop(struct ring *ring, const struct ring_event *event, bool accepts)

@@ -32,6 +32,19 @@ static bool check_secret_list(struct view_walk *walk)
                      "a secret's id is 0");
 }
 
+/* Of those in front of a listener. */
+static bool check_front_record(struct view_walk *walk)
+{
+    switch (walk->view->_section) {
+    case ABI_SECTION_NETWORK:
+        return view_check_network(walk);
+    case ABI_SECTION_HOPS:
+        return view_check_hops(walk);
+    default:
+        return view_check_original(walk);
+    }
+}
+
 /* Of what is done with requests beyond their route. */
 static bool check_traffic_record(struct view_walk *walk)
 {
@@ -95,9 +108,9 @@ bool view_check_record(struct view_walk *walk)
     case ABI_SECTION_SERVER_NAME:
         return view_check_server_name(walk);
     case ABI_SECTION_NETWORK:
-        return view_check_network(walk);
     case ABI_SECTION_HOPS:
-        return view_check_hops(walk);
+    case ABI_SECTION_ORIGINAL:
+        return check_front_record(walk);
     case ABI_SECTION_COMPRESSION:
         return view_check_compression(walk);
     case ABI_SECTION_MEDIA_TYPE:

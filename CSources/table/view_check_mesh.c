@@ -1,6 +1,8 @@
 /* Rules of targets, endpoints, policies and TLS. */
 #include "view_walk.h"
 
+#include <string.h>
+
 #include "abi/limits.h"
 #include "base/num.h"
 
@@ -73,12 +75,26 @@ bool view_check_target(struct view_walk *walk)
            view_check_target_balancer(walk, target) && check_target_endpoints(walk, target);
 }
 
+/* Where an endpoint is dialled. */
+static bool check_endpoint_address(struct view_walk *walk, const struct abi_endpoint *endpoint)
+{
+    const struct abi_address original = {.family = ABI_FAMILY_ORIGINAL};
+
+    if (endpoint->address.family != ABI_FAMILY_ORIGINAL) {
+        return view_check_address(walk, &endpoint->address);
+    }
+    return view_rule(walk, memcmp(&endpoint->address, &original, sizeof(original)) == 0,
+                     ABI_REFUSAL_PADDING, "address of a redirected connection") &&
+           view_rule(walk, endpoint->tls == ABI_NONE, ABI_REFUSAL_VALUE,
+                     "TLS to where redirected connections wanted to go");
+}
+
 bool view_check_endpoint(struct view_walk *walk)
 {
     const struct view *view = walk->view;
     const struct abi_endpoint *endpoint = &view->endpoints[walk->record];
 
-    return view_check_address(walk, &endpoint->address) &&
+    return check_endpoint_address(walk, endpoint) &&
            view_rule(walk, endpoint->address.mode == 0, ABI_REFUSAL_VALUE, "mode") &&
            view_rule(walk, endpoint->_pad0 == 0, ABI_REFUSAL_PADDING, "endpoint") &&
            view_rule(walk, endpoint->overlay_slot < LIMIT_ENDPOINTS, ABI_REFUSAL_VALUE,

@@ -24,6 +24,12 @@ static bool check_listener_kind(struct view_walk *walk, const struct abi_listene
     if (!view_rule(walk, listener->kind == ABI_LISTENER_L4, ABI_REFUSAL_VALUE, "listener kind")) {
         return false;
     }
+    if ((listener->flags & ABI_LISTENER_REDIRECTED) != 0) {
+        return view_rule(walk, listener->route_table == ABI_NONE, ABI_REFUSAL_VALUE,
+                         "a listener for redirected connections has no route table") &&
+               view_rule(walk, listener->splits.at == 0 && listener->splits.count == 0,
+                         ABI_REFUSAL_VALUE, "a listener for redirected connections has no splits");
+    }
     if (gateway) {
         return view_rule(walk, !sni, ABI_REFUSAL_VALUE, "a gateway that does not terminate TLS") &&
                view_rule(walk, listener->route_table < walk->view->counts[ABI_SECTION_ROUTE_TABLE],
@@ -83,7 +89,8 @@ bool view_check_listener(struct view_walk *walk)
 {
     const struct abi_listener *listener = &walk->view->listeners[walk->record];
     const uint8_t known = ABI_LISTENER_MESH_INBOUND | ABI_LISTENER_MESH_OUTBOUND |
-                          ABI_LISTENER_PROXY_IN | ABI_LISTENER_SNI | ABI_LISTENER_GATEWAY;
+                          ABI_LISTENER_PROXY_IN | ABI_LISTENER_SNI | ABI_LISTENER_GATEWAY |
+                          ABI_LISTENER_REDIRECTED | ABI_LISTENER_INNER;
 
     return view_rule(walk, walk->record == 0 || listener[-1].key < listener->key, ABI_REFUSAL_ORDER,
                      "listeners are sorted by key, no key twice") &&
@@ -98,7 +105,7 @@ bool view_check_listener(struct view_walk *walk)
            view_index(walk, listener->log, ABI_SECTION_LOG, "listener's log") &&
            view_check_listener_hops(walk, listener) &&
            view_check_listener_compression(walk, listener) &&
-           view_rule(walk, listener->_pad0 == 0, ABI_REFUSAL_PADDING, "listener");
+           view_check_listener_original(walk, listener);
 }
 
 static struct abi_text slot_name(struct view_slots slots, uint32_t index)

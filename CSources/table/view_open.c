@@ -25,6 +25,7 @@ static const uint32_t section_limits[ABI_SECTION_COUNT] = {
     [ABI_SECTION_TIER] = LIMIT_TARGETS * LIMIT_TIERS,
     [ABI_SECTION_SLOT] = LIMIT_HASH_SLOTS,
     [ABI_SECTION_HASH] = LIMIT_TARGETS * LIMIT_TARGET_HASHES,
+    [ABI_SECTION_ORIGINAL] = LIMIT_ORIGINALS,
 };
 
 static bool refuse(struct view_refusal *refusal, enum abi_refusal code, uint32_t section,
@@ -142,6 +143,7 @@ static void set_pointers(struct view *view)
     view->tiers = at[ABI_SECTION_TIER];
     view->slots = at[ABI_SECTION_SLOT];
     view->hashes = at[ABI_SECTION_HASH];
+    view->originals = at[ABI_SECTION_ORIGINAL];
 }
 
 enum view_progress view_open_begin(struct view *view, const void *bytes, size_t size,

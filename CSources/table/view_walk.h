@@ -113,6 +113,9 @@ bool view_check_log_header(struct view_walk *walk);
 bool view_check_server_name(struct view_walk *walk);
 bool view_check_network(struct view_walk *walk);
 bool view_check_hops(struct view_walk *walk);
+bool view_check_original(struct view_walk *walk);
+/* A listener's flags and `other` against the ways of redirected connections. */
+bool view_check_listener_original(struct view_walk *walk, const struct abi_listener *listener);
 bool view_check_traffic(struct view_walk *walk);
 bool view_check_guard(struct view_walk *walk);
 bool view_check_rate(struct view_walk *walk);

@@ -371,7 +371,8 @@ bool sockets_stage(struct sockets *sockets, const struct view *view, uint32_t *l
                    char *reason)
 {
     for (uint32_t i = 0; i < view->counts[ABI_SECTION_LISTENER]; i++) {
-        if (!sockets_stage_one(sockets, view, &view->listeners[i], reason)) {
+        if ((view->listeners[i].flags & ABI_LISTENER_INNER) == 0 &&
+            !sockets_stage_one(sockets, view, &view->listeners[i], reason)) {
             sockets_unstage(sockets);
             *listener = i;
             return false;

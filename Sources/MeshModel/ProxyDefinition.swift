@@ -88,6 +88,7 @@ package struct ProxyDefinition: Hashable, Sendable, Codable {
     package var localServicePort: UInt16?
     package var localServiceSocketPath: String?
     package var mode: String?
+    package var transparentProxy: TransparentProxy?
     package var config: [String: DataValue]
     package var upstreams: [UpstreamDefinition]
     package var meshGatewayMode: String?
@@ -97,6 +98,7 @@ package struct ProxyDefinition: Hashable, Sendable, Codable {
         destinationServiceName: ServiceName? = nil, destinationServiceID: ServiceID? = nil,
         localServiceAddress: String = "127.0.0.1", localServicePort: UInt16? = nil,
         localServiceSocketPath: String? = nil, mode: String? = nil,
+        transparentProxy: TransparentProxy? = nil,
         config: [String: DataValue] = [:], upstreams: [UpstreamDefinition] = [],
         meshGatewayMode: String? = nil, expose: DataValue? = nil
     ) {
@@ -106,6 +108,7 @@ package struct ProxyDefinition: Hashable, Sendable, Codable {
         self.localServicePort = localServicePort
         self.localServiceSocketPath = localServiceSocketPath
         self.mode = mode
+        self.transparentProxy = transparentProxy
         self.config = config
         self.upstreams = upstreams
         self.meshGatewayMode = meshGatewayMode
@@ -122,6 +125,7 @@ package struct ProxyDefinition: Hashable, Sendable, Codable {
         case localServicePort = "local_service_port"
         case localServiceSocketPath = "local_service_socket_path"
         case mode, config, upstreams
+        case transparentProxy = "transparent_proxy"
         case meshGatewayMode = "mesh_gateway_mode"
         case expose
     }
@@ -134,8 +138,8 @@ extension ProxyDefinition: Validated {
             "\(NameRule.quoted(localServiceAddress)) is neither an address nor a host name")
         if let mode {
             checks.require(
-                mode.isEmpty || mode == "direct", ["mode"],
-                "\(NameRule.quoted(mode)) is not supported: write direct or leave it out")
+                ProxyMode(rawValue: mode) != nil, ["mode"],
+                "\(NameRule.quoted(mode)) is not a mode: write direct or transparent")
         }
         _ = ProxyOptions(config, &checks)
         checks.within(["expose"]) { ExposedPath.check(expose, &$0) }

@@ -59,6 +59,9 @@ package struct ServiceDefaults: Hashable, Sendable, Codable {
     /// The header that the service's instances expect; nil: none. Ours, not Consul's.
     package var proxyProtocol: ProxyHeaderVersion?
     package var dialedDirectly: Bool
+    /// How the service's proxies stand, and the port of transparent ones.
+    package var mode: String?
+    package var outboundListenerPort: UInt16?
     package var maxInboundConnections: Int?
     package var localConnectTimeout: MeshDuration?
     package var localRequestTimeout: MeshDuration?
@@ -72,7 +75,8 @@ package struct ServiceDefaults: Hashable, Sendable, Codable {
         name: ServiceName, serviceProtocol: ServiceProtocol? = nil,
         meshGateway: MeshGatewayMode = .inherit, externalSNI: String = "",
         proxyProtocol: ProxyHeaderVersion? = nil,
-        dialedDirectly: Bool = false, maxInboundConnections: Int? = nil,
+        dialedDirectly: Bool = false, mode: String? = nil, outboundListenerPort: UInt16? = nil,
+        maxInboundConnections: Int? = nil,
         localConnectTimeout: MeshDuration? = nil, localRequestTimeout: MeshDuration? = nil,
         upstreamDefaults: UpstreamConfig? = nil, upstreamOverrides: [UpstreamConfig] = [],
         expose: DataValue? = nil, envoyExtensions: DataValue? = nil, meta: [String: String] = [:]
@@ -83,6 +87,8 @@ package struct ServiceDefaults: Hashable, Sendable, Codable {
         self.externalSNI = externalSNI
         self.proxyProtocol = proxyProtocol
         self.dialedDirectly = dialedDirectly
+        self.mode = mode
+        self.outboundListenerPort = outboundListenerPort
         self.maxInboundConnections = maxInboundConnections
         self.localConnectTimeout = localConnectTimeout
         self.localRequestTimeout = localRequestTimeout
@@ -100,6 +106,8 @@ package struct ServiceDefaults: Hashable, Sendable, Codable {
         case externalSNI = "external_sni"
         case proxyProtocol = "proxy_protocol"
         case dialedDirectly = "dialed_directly"
+        case mode
+        case outboundListenerPort = "outbound_listener_port"
         case maxInboundConnections = "max_inbound_connections"
         case localConnectTimeout = "local_connect_timeout"
         case localRequestTimeout = "local_request_timeout"
@@ -118,6 +126,9 @@ package struct ProxyDefaults: Hashable, Sendable, Codable {
     package var config: [String: DataValue]
     package var meshGateway: MeshGatewayMode
     package var dialedDirectly: Bool
+    /// How proxies stand, and the port of transparent ones.
+    package var mode: String?
+    package var outboundListenerPort: UInt16?
     package var failoverPolicy: FailoverPolicy?
     package var expose: DataValue?
     package var accessLogs: DataValue?
@@ -126,13 +137,16 @@ package struct ProxyDefaults: Hashable, Sendable, Codable {
 
     package init(
         config: [String: DataValue] = [:], meshGateway: MeshGatewayMode = .inherit,
-        dialedDirectly: Bool = false, failoverPolicy: FailoverPolicy? = nil,
+        dialedDirectly: Bool = false, mode: String? = nil, outboundListenerPort: UInt16? = nil,
+        failoverPolicy: FailoverPolicy? = nil,
         expose: DataValue? = nil, accessLogs: DataValue? = nil,
         envoyExtensions: DataValue? = nil, meta: [String: String] = [:]
     ) {
         self.config = config
         self.meshGateway = meshGateway
         self.dialedDirectly = dialedDirectly
+        self.mode = mode
+        self.outboundListenerPort = outboundListenerPort
         self.failoverPolicy = failoverPolicy
         self.expose = expose
         self.accessLogs = accessLogs
@@ -150,6 +164,8 @@ package struct ProxyDefaults: Hashable, Sendable, Codable {
         case config
         case meshGateway = "mesh_gateway"
         case dialedDirectly = "dialed_directly"
+        case mode
+        case outboundListenerPort = "outbound_listener_port"
         case failoverPolicy = "failover_policy"
         case expose
         case accessLogs = "access_logs"

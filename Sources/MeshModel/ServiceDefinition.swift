@@ -83,6 +83,8 @@ package struct ServiceDefinition: Hashable, Sendable, Codable {
     package var address: String
     package var port: UInt16
     package var socketPath: String?
+    /// Further addresses by what they are for; nil: none.
+    package var taggedAddresses: [String: TaggedAddress]?
     package var tags: [String]
     package var meta: [String: String]
     package var weights: ServiceWeights
@@ -98,7 +100,8 @@ package struct ServiceDefinition: Hashable, Sendable, Codable {
 
     package init(
         name: ServiceName, id: ServiceID? = nil, kind: ServiceKind = .typical,
-        address: String = "", port: UInt16 = 0, socketPath: String? = nil, tags: [String] = [],
+        address: String = "", port: UInt16 = 0, socketPath: String? = nil,
+        taggedAddresses: [String: TaggedAddress]? = nil, tags: [String] = [],
         meta: [String: String] = [:], weights: ServiceWeights = ServiceWeights(),
         enableTagOverride: Bool = false, checks: [CheckDefinition] = [],
         proxy: ProxyDefinition? = nil, connect: ConnectDefinition = ConnectDefinition(),
@@ -111,6 +114,7 @@ package struct ServiceDefinition: Hashable, Sendable, Codable {
         self.address = address
         self.port = port
         self.socketPath = socketPath
+        self.taggedAddresses = taggedAddresses
         self.tags = tags
         self.meta = meta
         self.weights = weights
@@ -124,6 +128,7 @@ package struct ServiceDefinition: Hashable, Sendable, Codable {
     package enum CodingKeys: String, CodingKey {
         case name, id, kind, address, port
         case socketPath = "socket_path"
+        case taggedAddresses = "tagged_addresses"
         case tags, meta, weights
         case enableTagOverride = "enable_tag_override"
         case checks, proxy, connect, maintenance, locality
@@ -191,6 +196,15 @@ extension ServiceDefinition: Validated {
             checks.require(socketPath.hasPrefix("/"), ["socket_path"], "write an absolute path")
             checks.require(
                 port == 0, ["port"], "leave it out when socket_path is given: one of them")
+        }
+        for (name, place) in taggedAddresses ?? [:] {
+            let isVirtual =
+                name == TaggedAddress.virtual || name == TaggedAddress.consulVirtual
+            checks.require(
+                IPText.isAddress(place.address[...])
+                    || (!isVirtual && IPText.isHost(place.address[...])),
+                ["tagged_addresses", .key(name), "address"],
+                "\(NameRule.quoted(place.address)) is not an IP address: write 240.0.0.1")
         }
         validateWeights(&checks)
         checks.each("checks", self.checks)

@@ -193,4 +193,5 @@ package enum RequestOutcome: String, Sendable, CaseIterable {
     case proxyHeader = "proxy_header"
     case upstreamLimit = "upstream_limit"
     case rateLimited = "rate_limited"
+    case notRedirected = "not_redirected"
 }

@@ -39,7 +39,7 @@ extension LayoutTable {
         ("abi_listener.log", MemoryLayout<abi_listener>.offset(of: \.log)),
         ("abi_listener.hops", MemoryLayout<abi_listener>.offset(of: \.hops)),
         ("abi_listener.compression", MemoryLayout<abi_listener>.offset(of: \.compression)),
-        ("abi_listener._pad0", MemoryLayout<abi_listener>.offset(of: \._pad0)),
+        ("abi_listener.other", MemoryLayout<abi_listener>.offset(of: \.other)),
         // abi_network
         ("abi_network.ip", MemoryLayout<abi_network>.offset(of: \.ip)),
         ("abi_network.bits", MemoryLayout<abi_network>.offset(of: \.bits)),

@@ -75,6 +75,7 @@ import Testing
             (ABI_SECTION_TIER, MemoryLayout<abi_tier>.stride),
             (ABI_SECTION_SLOT, MemoryLayout<UInt32>.stride),
             (ABI_SECTION_HASH, MemoryLayout<abi_hash>.stride),
+            (ABI_SECTION_ORIGINAL, MemoryLayout<abi_original>.stride),
         ]
         #expect(sizes.count == Int(ABI_SECTION_COUNT.rawValue))
         for (section, size) in sizes {

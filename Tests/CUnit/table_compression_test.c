@@ -47,8 +47,6 @@ static const struct table_fault faults[] = {
      ABI_REFUSAL_REFERENCE},
     {"compression on L4", ABI_SECTION_LISTENER, 1, FIELD(abi_listener, compression), 0,
      ABI_REFUSAL_VALUE},
-    {"padding of a listener", ABI_SECTION_LISTENER, 1, FIELD(abi_listener, _pad0), 1,
-     ABI_REFUSAL_PADDING},
     {"nothing is compressed", ABI_SECTION_COMPRESSION, 0, FIELD(abi_compression, types.count), 0,
      ABI_REFUSAL_LIMIT},
     {"types beyond the section", ABI_SECTION_COMPRESSION, 0, FIELD(abi_compression, types.count), 3,

@@ -6,12 +6,14 @@
 #include "abi/limits.h"
 #include "abi/overlay.h"
 #include "balance_kit.h"
+#include "base/must.h"
 #include "table/affinity.h"
 #include "table/balance.h"
 #include "table/certificate.h"
 #include "table/compression.h"
 #include "table/intent.h"
 #include "table/network.h"
+#include "table/original.h"
 
 struct snapshot_builder *table_kit_small(void)
 {
@@ -289,6 +291,37 @@ static void add_listeners(struct snapshot_builder *b)
     snapshot_builder_add(b, ABI_SECTION_LISTENER, &listener);
 }
 
+/* Redirected connections: to 10.0.0.1 for the listener behind, but for its port 443, which is for
+ * the one that gets all others. */
+static void add_originals(struct snapshot_builder *b)
+{
+    struct abi_listener listener = snapshot_builder_listener(b, "outbound", 15001);
+    struct abi_original original = {.ip = {[10] = 0xff, 0xff, 10, 0, 0, 1}};
+    struct abi_endpoint *endpoint;
+    uint32_t anywhere;
+
+    original.listener = snapshot_builder_count(b, ABI_SECTION_LISTENER);
+    listener.flags = ABI_LISTENER_REDIRECTED;
+    listener.other = original.listener + 2;
+    snapshot_builder_add(b, ABI_SECTION_LISTENER, &listener);
+    listener = snapshot_builder_listener(b, "outbound web", 15001);
+    listener.flags = ABI_LISTENER_INNER | ABI_LISTENER_MESH_OUTBOUND;
+    listener.identity = 0;
+    listener.splits = snapshot_builder_split(b, 0);
+    original.inner = snapshot_builder_add(b, ABI_SECTION_LISTENER, &listener);
+    snapshot_builder_add(b, ABI_SECTION_ORIGINAL, &original);
+    anywhere = snapshot_builder_target(b, "original", (uint16_t[]){1}, 1);
+    endpoint = snapshot_builder_record(b, ABI_SECTION_ENDPOINT,
+                                       snapshot_builder_count(b, ABI_SECTION_ENDPOINT) - 1);
+    endpoint->address = (struct abi_address){.family = ABI_FAMILY_ORIGINAL};
+    listener = snapshot_builder_listener(b, "outbound elsewhere", 15001);
+    listener.flags = ABI_LISTENER_INNER;
+    listener.splits = snapshot_builder_split(b, anywhere);
+    original.inner = snapshot_builder_add(b, ABI_SECTION_LISTENER, &listener);
+    original.port = 443;
+    snapshot_builder_add(b, ABI_SECTION_ORIGINAL, &original);
+}
+
 struct snapshot_builder *table_kit_everything(void)
 {
     struct snapshot_builder *b = snapshot_builder_new();
@@ -302,6 +335,7 @@ struct snapshot_builder *table_kit_everything(void)
     add_listeners(b);
     add_logs(b);
     add_balancers(b);
+    add_originals(b);
     return b;
 }
 
@@ -410,6 +444,19 @@ static void use_hops(const struct view *view)
     }
 }
 
+/* What is found is a listener. */
+static void use_originals(const struct view *view)
+{
+    for (uint32_t i = 0; i < view->counts[ABI_SECTION_ORIGINAL]; i++) {
+        struct original_address address = {.port = (uint16_t)view->originals[i].port};
+        uint32_t found;
+
+        memcpy(address.ip, view->originals[i].ip, sizeof(address.ip));
+        found = original_find(view, view->originals[i].listener, &address);
+        MUST((view->listeners[found].flags & ABI_LISTENER_INNER) != 0);
+    }
+}
+
 void table_kit_use(const struct view *view)
 {
     static struct abi_overlay *overlay;
@@ -427,6 +474,7 @@ void table_kit_use(const struct view *view)
     }
     use_hops(view);
     use_compression(view);
+    use_originals(view);
     for (uint32_t r = 0; r < 3; r++) {
         for (uint32_t i = 0; i < view->counts[ABI_SECTION_ROUTE_TABLE]; i++) {
             uint32_t route = route_find(view, i, &requests[r]);

@@ -163,7 +163,6 @@ static const struct table_fault faults[] = {
     {"no such hops", ABI_SECTION_LISTENER, 0, FIELD(abi_listener, hops), 2, ABI_REFUSAL_REFERENCE},
     {"forwarding fields on L4", ABI_SECTION_LISTENER, 1, FIELD(abi_listener, hops), 1,
      ABI_REFUSAL_VALUE},
-    {"unknown flag", ABI_SECTION_LISTENER, 0, FIELD(abi_listener, flags), 64, ABI_REFUSAL_VALUE},
     {"an L7 gateway", ABI_SECTION_LISTENER, 0, FIELD(abi_listener, flags), ABI_LISTENER_GATEWAY,
      ABI_REFUSAL_VALUE},
     {"a gateway without routes", ABI_SECTION_LISTENER, 1, FIELD(abi_listener, flags),

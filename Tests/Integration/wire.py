@@ -265,10 +265,10 @@ class Recorder:
     nothing and keep the connection open; it may also write to `client` itself and return b"".
     """
 
-    def __init__(self, port=0, answer=None):
+    def __init__(self, port=0, answer=None, host="127.0.0.1"):
         self.socket = socket.socket()
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.bind(("127.0.0.1", port))
+        self.socket.bind((host, port))
         self.socket.listen(1024)
         self.port = self.socket.getsockname()[1]
         self.answer = answer or (lambda request, client: OK)

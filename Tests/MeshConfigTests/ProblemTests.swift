@@ -254,8 +254,11 @@ import Testing
     }
 
     @Test func carriedKindsWarn() throws {
-        let found = problems("config_entries: [ { kind: mesh, name: mesh, tls: { x: 1 } } ]")
+        var found = problems("config_entries: [ { kind: http-route, name: a, rules: [ 1 ] } ]")
         #expect(found.count == 1 && found[0].contains("warning") && found[0].contains("not acted"))
+        found = problems("config_entries: [ { kind: mesh, name: mesh, tls: { x: 1 } } ]")
+        #expect(found.count == 1 && found[0].contains("warning"))
+        #expect(found[0].contains("mesh_destinations_only is acted on"))
     }
 
     @Test func noiseIsBounded() {

@@ -232,6 +232,7 @@ import Testing
             let lists = node.listeners.flatMap { listener -> [[SplitPlan]] in
                 switch listener.kind {
                 case .l4(let splits): [splits]
+                case .redirected: []
                 case .serverName(let routes, let splits):
                     routes.compactMap(\.splits) + [splits ?? []]
                 case .gateway(let routes), .l7(let routes): routes.compactMap(\.splits)

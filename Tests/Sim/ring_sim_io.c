@@ -260,6 +260,15 @@ bool ring_local(struct ring *ring, int fd, struct sockaddr_storage *local)
     return ring_sim_address(fd, sim_fd_get(fd)->side == 1, local);
 }
 
+/* Nobody redirects here. */
+bool ring_original(struct ring *ring, int fd, struct sockaddr_storage *original)
+{
+    (void)ring;
+    MUST(sim_fd_get(fd)->kind == SIM_FD_STREAM);
+    memset(original, 0, sizeof(*original));
+    return false;
+}
+
 /* --- splice --- */
 
 int ring_pipe_take(struct ring *ring, int ends[2])

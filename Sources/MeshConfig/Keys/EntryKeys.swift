@@ -82,8 +82,12 @@ package enum EntryKeys {
                 "The PROXY protocol header that connections to the service's instances begin with; "
                     + "none when not given."),
             .optional(
-                "transparent_proxy", .object(transparentProxy),
-                example: "{ dialed_directly: false }", "Carried for Consul's clients."),
+                "mode", .choice(["", "direct", "transparent"]), example: "transparent",
+                "The mode of proxies of the service that name none."),
+            .optional(
+                "transparent_proxy", .object(ProxyKeys.transparent),
+                example: "{ dialed_directly: false }",
+                "Of the service's proxies; `dialed_directly` is about calls to the service."),
             .optional(
                 "max_inbound_connections", .integer(0...1_000_000), example: "1000",
                 "Connections the service's sidecar takes at most; 0 is unlimited."),
@@ -98,15 +102,6 @@ package enum EntryKeys {
                 "How the service's sidecar treats its upstreams."),
             .optional("expose", .data, example: "{}", "Carried for Consul's clients."),
             .optional("envoy_extensions", .data, example: "[]", "Carried for Consul's clients."),
-        ])
-
-    static let transparentProxy = ObjectSchema(
-        "transparent_proxy section",
-        [
-            .key("dialed_directly", .bool, default: "false", "Carried for Consul's clients."),
-            .optional(
-                "outbound_listener_port", .integer(0...65535), example: "15001",
-                "Read for compatibility and not used."),
         ])
 
     static let upstreamConfigs = ObjectSchema(
@@ -206,14 +201,15 @@ package enum EntryKeys {
                 "mesh_gateway", .object(ProxyKeys.gateway), example: "{ mode: none }",
                 "How other datacenters are reached."),
             .optional(
-                "transparent_proxy", .object(transparentProxy),
-                example: "{ dialed_directly: false }", "Carried for Consul's clients."),
+                "transparent_proxy", .object(ProxyKeys.transparent),
+                example: "{ dialed_directly: false }",
+                "Of all proxies; `dialed_directly` is about calls to all services."),
             .optional(
                 "failover_policy", .object(failoverPolicy), example: "{ mode: sequential }",
                 "The order in which failover targets are tried."),
             .optional(
-                "mode", .choice(["", "direct"]), example: "direct",
-                "Only `direct` is supported."),
+                "mode", .choice(["", "direct", "transparent"]), example: "transparent",
+                "The mode of proxies for which nothing else says one."),
             .optional("expose", .data, example: "{}", "Carried for Consul's clients."),
             .optional("access_logs", .data, example: "{}", "Carried for Consul's clients."),
             .optional("envoy_extensions", .data, example: "[]", "Carried for Consul's clients."),

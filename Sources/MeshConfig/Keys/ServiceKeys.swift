@@ -60,8 +60,19 @@ package enum ServiceKeys {
                 "token", .text(.any), example: "\"\"",
                 "Read for compatibility and not used: files need no token."),
             .optional(
-                "tagged_addresses", .data, example: "{}",
-                "Read for compatibility and not used."),
+                "tagged_addresses", .objectMap(taggedAddress),
+                example: "{ virtual: { address: 240.0.0.1 } }",
+                "Further addresses by name. At `virtual` transparent proxies reach the service, on "
+                    + "every port; others are carried for Consul's clients."),
+        ])
+
+    static let taggedAddress = ObjectSchema(
+        "tagged address",
+        [
+            .required("address", .text(.any), example: "240.0.0.1", "The address."),
+            .key(
+                "port", .integer(0...65535), default: "0", "Carried for Consul's clients.",
+                example: "80"),
         ])
 
     static let locality = ObjectSchema(
@@ -240,7 +251,15 @@ package enum ProxyKeys {
         .optional(
             "local_service_socket_path", .path(.socket), example: "/run/web.sock",
             "The application's unix socket, in place of address and port."),
-        .key("mode", .text(.any), default: "", "Only `direct` is supported.", example: "direct"),
+        .key(
+            "mode", .text(.any), default: "",
+            "`direct`: the application calls the local addresses of upstreams. `transparent`: it "
+                + "calls services where they are, and its connections are redirected to the proxy. "
+                + "What stands in service-defaults and proxy-defaults when not given, else "
+                + "`direct`.", example: "transparent"),
+        .optional(
+            "transparent_proxy", .object(transparent),
+            example: "{ outbound_listener_port: 15001 }", "What a transparent proxy is told."),
         .optional(
             "upstreams", .objects(upstream),
             example: "[ { destination_name: db, local_bind_port: 9191 } ]",
@@ -290,6 +309,18 @@ package enum ProxyKeys {
             .optional(
                 "mesh_gateway", .object(gateway), example: "{ mode: none }",
                 "How other datacenters are reached."),
+        ])
+
+    static let transparent = ObjectSchema(
+        "transparent_proxy section",
+        [
+            .optional(
+                "outbound_listener_port", .integer(0...65535), example: "15001",
+                "The port that connections are redirected to; 15001 when not given."),
+            .key(
+                "dialed_directly", .bool, default: "false",
+                "Whether transparent proxies reach each instance at its own address, as itself; "
+                    + "the address stands for the whole service when not."),
         ])
 
     static let gateway = ObjectSchema(

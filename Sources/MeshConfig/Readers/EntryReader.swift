@@ -24,7 +24,10 @@ enum EntryReader {
         let fields = Fields(node: node, schema: EntryKeys.head)
         guard let kind = fields.filled("kind"), let name = fields.filled("name") else { return nil }
         sink.warning(
-            "entries of kind \(kind) are kept and not acted on by this version",
+            kind == ConfigEntry.meshKind
+                ? "of entries of kind mesh transparent_proxy.mesh_destinations_only is acted on, "
+                    + "the rest is kept"
+                : "entries of kind \(kind) are kept and not acted on by this version",
             at: node.location, path)
         let rest = (node.members ?? []).filter {
             !["kind", "name"].contains($0.folded.text)
@@ -70,6 +73,7 @@ enum EntryReader {
             meshGateway: gateway(fields), externalSNI: fields.text("external_sni") ?? "",
             proxyProtocol: fields.choice("proxy_protocol", ProxyHeaderVersion.self),
             dialedDirectly: fields.section("transparent_proxy").bool("dialed_directly"),
+            mode: fields.filled("mode"), outboundListenerPort: outboundPort(fields),
             maxInboundConnections: fields.integer("max_inbound_connections"),
             localConnectTimeout: milliseconds(fields, "local_connect_timeout_ms"),
             localRequestTimeout: milliseconds(fields, "local_request_timeout_ms"),
@@ -111,9 +115,15 @@ enum EntryReader {
         ProxyDefaults(
             config: fields.dataMap("config"), meshGateway: gateway(fields),
             dialedDirectly: fields.section("transparent_proxy").bool("dialed_directly"),
+            mode: fields.filled("mode"), outboundListenerPort: outboundPort(fields),
             failoverPolicy: fields.object("failover_policy").map(ChainReader.policy),
             expose: fields.data("expose"), accessLogs: fields.data("access_logs"),
             envoyExtensions: fields.data("envoy_extensions"), meta: fields.textMap("meta"))
+    }
+
+    private static func outboundPort(_ fields: Fields) -> UInt16? {
+        fields.section("transparent_proxy").port("outbound_listener_port")
+            .flatMap { $0 == 0 ? nil : $0 }
     }
 
     private static func gateway(_ fields: Fields) -> MeshGatewayMode {

@@ -13,7 +13,8 @@ enum ServiceReader {
             name: name, id: id,
             kind: fields.choice("kind", ServiceKind.self) ?? .typical,
             address: fields.text("address") ?? "", port: fields.port("port") ?? 0,
-            socketPath: socketPath(fields, "socket_path"), tags: fields.texts("tags"),
+            socketPath: socketPath(fields, "socket_path"),
+            taggedAddresses: taggedAddresses(fields), tags: fields.texts("tags"),
             meta: fields.textMap("meta"),
             weights: fields.object("weights").map(weights) ?? ServiceWeights(),
             enableTagOverride: fields.bool("enable_tag_override"),
@@ -45,6 +46,15 @@ enum ServiceReader {
             rest.starts(with: [.key("checks"), .index(0)])
         else { return problem }
         return FieldProblem(prefix + [.key("check")] + rest.dropFirst(2), problem.message)
+    }
+
+    private static func taggedAddresses(_ fields: Fields) -> [String: TaggedAddress]? {
+        let all = fields.objectMap("tagged_addresses").compactMap { name, place in
+            place.filled("address").map {
+                (name, TaggedAddress(address: $0, port: place.port("port") ?? 0))
+            }
+        }
+        return all.isEmpty ? nil : Dictionary(all) { first, _ in first }
     }
 
     private static func socketPath(_ fields: Fields, _ key: String) -> String? {
@@ -158,10 +168,19 @@ enum ServiceReader {
             localServiceAddress: fields.filled("local_service_address") ?? "127.0.0.1",
             localServicePort: fields.port("local_service_port"),
             localServiceSocketPath: socketPath(fields, "local_service_socket_path"),
-            mode: fields.filled("mode"), config: fields.dataMap("config"),
+            mode: fields.filled("mode"),
+            transparentProxy: fields.object("transparent_proxy").map(transparent),
+            config: fields.dataMap("config"),
             upstreams: fields.objects("upstreams").compactMap(upstream),
             meshGatewayMode: fields.object("mesh_gateway")?.filled("mode"),
             expose: fields.data("expose"))
+    }
+
+    private static func transparent(_ fields: Fields) -> TransparentProxy {
+        TransparentProxy(
+            outboundListenerPort: fields.port("outbound_listener_port")
+                .flatMap { $0 == 0 ? nil : $0 },
+            dialedDirectly: fields.bool("dialed_directly"))
     }
 
     private static func upstream(_ fields: Fields) -> UpstreamDefinition? {

@@ -209,7 +209,9 @@ enum Rendering {
             ("kind", service.kind == .typical ? nil : .text(service.kind.rawValue)),
             ("address", service.address.isEmpty ? nil : .text(service.address)),
             ("port", service.port == 0 ? nil : .number(service.port)),
-            ("socket_path", .optional(service.socketPath)), ("tags", .texts(service.tags)),
+            ("socket_path", .optional(service.socketPath)),
+            ("tagged_addresses", service.taggedAddresses.map(taggedAddresses)),
+            ("tags", .texts(service.tags)),
             ("meta", .texts(service.meta)), ("weights", weights(service.weights)),
             ("locality", service.locality.map(locality)),
             ("enable_tag_override", service.enableTagOverride ? .bool(true) : nil),
@@ -256,6 +258,16 @@ enum Rendering {
         ]) ?? .map([])
     }
 
+    private static func taggedAddresses(_ all: [String: TaggedAddress]) -> YAMLValue {
+        .map(
+            all.sorted { $0.key < $1.key }.map { name, place in
+                let port: YAMLValue? = place.port == 0 ? nil : .number(place.port)
+                return (
+                    name, .section([("address", .text(place.address)), ("port", port)]) ?? .map([])
+                )
+            })
+    }
+
     private static func sidecar(_ sidecar: SidecarDefinition) -> YAMLValue {
         .section([
             ("name", .optional(sidecar.name?.text)), ("id", .optional(sidecar.id?.text)),
@@ -274,7 +286,13 @@ enum Rendering {
             ("local_service_address", .text(proxy.localServiceAddress)),
             ("local_service_port", proxy.localServicePort.map { .number($0) }),
             ("local_service_socket_path", .optional(proxy.localServiceSocketPath)),
-            ("mode", .optional(proxy.mode)), ("config", data(proxy.config)),
+            ("mode", .optional(proxy.mode)),
+            (
+                "transparent_proxy",
+                proxy.transparentProxy.flatMap {
+                    transparent($0.outboundListenerPort, $0.dialedDirectly)
+                }
+            ), ("config", data(proxy.config)),
             ("upstreams", list(proxy.upstreams, upstream)),
             ("mesh_gateway", proxy.meshGatewayMode.map { .map([("mode", .text($0))]) }),
             ("expose", data(proxy.expose)),

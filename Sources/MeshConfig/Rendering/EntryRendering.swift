@@ -39,8 +39,11 @@ extension Rendering {
         value.map { .number($0.millisecondsRoundedUp) }
     }
 
-    private static func directly(_ value: Bool) -> YAMLValue? {
-        value ? .map([("dialed_directly", .bool(true))]) : nil
+    static func transparent(_ port: UInt16?, _ directly: Bool) -> YAMLValue? {
+        .section([
+            ("outbound_listener_port", port.map { .number($0) }),
+            ("dialed_directly", directly ? .bool(true) : nil),
+        ])
     }
 
     private static func serviceDefaults(_ value: ServiceDefaults) -> [(String, YAMLValue?)] {
@@ -53,7 +56,10 @@ extension Rendering {
             ("mesh_gateway", gateway(value.meshGateway)),
             ("external_sni", value.externalSNI.isEmpty ? nil : .text(value.externalSNI)),
             ("proxy_protocol", .optional(value.proxyProtocol?.rawValue)),
-            ("transparent_proxy", directly(value.dialedDirectly)),
+            ("mode", .optional(value.mode)),
+            (
+                "transparent_proxy", transparent(value.outboundListenerPort, value.dialedDirectly)
+            ),
             ("max_inbound_connections", value.maxInboundConnections.map { .number($0) }),
             ("local_connect_timeout_ms", milliseconds(value.localConnectTimeout)),
             ("local_request_timeout_ms", milliseconds(value.localRequestTimeout)),
@@ -114,7 +120,10 @@ extension Rendering {
         [
             ("config", value.config.isEmpty ? nil : opaque(.object(value.config))),
             ("mesh_gateway", gateway(value.meshGateway)),
-            ("transparent_proxy", directly(value.dialedDirectly)),
+            ("mode", .optional(value.mode)),
+            (
+                "transparent_proxy", transparent(value.outboundListenerPort, value.dialedDirectly)
+            ),
             ("failover_policy", value.failoverPolicy.map(policy)),
             ("expose", value.expose.map(opaque)), ("access_logs", value.accessLogs.map(opaque)),
             ("envoy_extensions", value.envoyExtensions.map(opaque)), ("meta", .texts(value.meta)),

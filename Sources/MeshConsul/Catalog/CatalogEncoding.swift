@@ -96,7 +96,7 @@ extension CatalogInstance {
     }
 
     private var taggedAddresses: JSON? {
-        place.isLocal ? instance.definition.taggedAddresses : nil
+        place.isLocal ? instance.definition.taggedAddressesJSON : nil
     }
 }
 
@@ -109,7 +109,7 @@ extension LocalInstance {
             "Tags": .texts(definition.tags), "Meta": .texts(definition.meta),
             "Port": .number(definition.port), "Address": .string(definition.address),
             "SocketPath": definition.socketPath.map { .string($0) },
-            "TaggedAddresses": definition.taggedAddresses,
+            "TaggedAddresses": definition.taggedAddressesJSON,
             "Weights": definition.weights.json,
             "EnableTagOverride": .bool(definition.enableTagOverride),
             "ContentHash": hash.map { .string($0) },
@@ -122,11 +122,19 @@ extension LocalInstance {
 
 extension ServiceDefinition {
     /// An address of its own is the one to reach it at, from near and far.
-    fileprivate var taggedAddresses: JSON? {
-        guard !address.isEmpty, IPText.isAddress(address[...]) else { return nil }
-        let family = address.contains(":") ? "ipv6" : "ipv4"
-        let place: JSON = ["Address": .string(address), "Port": .number(port)]
-        return .object([.init("lan_\(family)", place), .init("wan_\(family)", place)])
+    fileprivate var taggedAddressesJSON: JSON? {
+        var all = taggedAddresses ?? [:]
+        if !address.isEmpty, IPText.isAddress(address[...]) {
+            let family = address.contains(":") ? "ipv6" : "ipv4"
+            for net in ["lan", "wan"] where all["\(net)_\(family)"] == nil {
+                all["\(net)_\(family)"] = TaggedAddress(address: address, port: port)
+            }
+        }
+        guard !all.isEmpty else { return nil }
+        return .object(
+            all.sorted { $0.key < $1.key }.map { name, place in
+                .init(name, ["Address": .string(place.address), "Port": .number(place.port)])
+            })
     }
 }
 
@@ -152,6 +160,7 @@ enum ProxyEncoding {
             "LocalServicePort": proxy.localServicePort.map { .number($0) },
             "LocalServiceSocketPath": proxy.localServiceSocketPath.map { .string($0) },
             "Mode": proxy.mode.map { .string($0) },
+            "TransparentProxy": proxy.transparentProxy.map(transparent),
             "Config": proxy.config.isEmpty ? nil : JSON(.object(proxy.config)),
             "Upstreams": proxy.upstreams.isEmpty
                 ? nil : .array(proxy.upstreams.map { json($0, inCatalog: inCatalog) }),
@@ -173,6 +182,13 @@ enum ProxyEncoding {
             "LocalBindSocketMode": upstream.localBindSocketMode.map { .string($0) },
             "Config": upstream.config.isEmpty ? nil : JSON(.object(upstream.config)),
             "MeshGateway": gateway(upstream.meshGatewayMode),
+        ])
+    }
+
+    private static func transparent(_ wanted: TransparentProxy) -> JSON {
+        .members([
+            "OutboundListenerPort": wanted.outboundListenerPort.map { .number($0) },
+            "DialedDirectly": wanted.dialedDirectly ? true : nil,
         ])
     }
 

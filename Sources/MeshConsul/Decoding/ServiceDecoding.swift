@@ -117,6 +117,7 @@ enum ServiceDecoding {
         var address: String
         var port: UInt16
         var socketPath: String?
+        var taggedAddresses: [String: TaggedAddress]?
         var weights: ServiceWeights?
         var enableTagOverride: Bool
         var proxy: ProxyDefinition?
@@ -155,10 +156,28 @@ enum ServiceDecoding {
             checks =
                 try [fields.object("Check", "CheckType")].compactMap { $0 }
                 + fields.objects("Checks", "CheckType")
-            // Taken and without effect: there are no tagged addresses, tokens of services and
-            // zones here.
-            _ = try (fields.text("Token"), fields.text("Namespace"), fields.data("TaggedAddresses"))
+            taggedAddresses = try Self.taggedAddresses(fields)
+            // Taken and without effect: there are no tokens of services and zones here.
+            _ = try (fields.text("Token"), fields.text("Namespace"))
             _ = try fields.data("Locality")
+        }
+
+        private static func taggedAddresses(
+            _ fields: Fields
+        ) throws -> [String: TaggedAddress]? {
+            guard let all = fields.value("TaggedAddresses") else { return nil }
+            guard case .object(let members) = all else {
+                throw fields.mismatch(
+                    "TaggedAddresses", all, "map[string]structs.ServiceAddress")
+            }
+            var found: [String: TaggedAddress] = [:]
+            for member in members {
+                let place = try Fields(member.value, "ServiceAddress")
+                found[member.name] = TaggedAddress(
+                    address: try place.text("Address"), port: try place.port("Port") ?? 0)
+                try place.finish()
+            }
+            return found.isEmpty ? nil : found
         }
 
         /// The service without connect and checks.
@@ -172,7 +191,8 @@ enum ServiceDecoding {
             return ServiceDefinition(
                 name: try ServiceName(name), id: try id.nonEmpty.map { try ServiceID($0) },
                 kind: kind, address: address, port: port, socketPath: socketPath,
-                tags: tags ?? [], meta: meta ?? [:], weights: weights ?? ServiceWeights(),
+                taggedAddresses: taggedAddresses, tags: tags ?? [], meta: meta ?? [:],
+                weights: weights ?? ServiceWeights(),
                 enableTagOverride: enableTagOverride, proxy: kind == .typical ? nil : proxy)
         }
     }
@@ -190,15 +210,28 @@ enum ProxyDecoding {
                 ?? "127.0.0.1",
             localServicePort: try fields.port("LocalServicePort").flatMap { $0 == 0 ? nil : $0 },
             localServiceSocketPath: try fields.optionalText("LocalServiceSocketPath").nonEmpty,
-            mode: try fields.optionalText("Mode").nonEmpty, config: try fields.data("Config"),
+            mode: try fields.optionalText("Mode").nonEmpty,
+            transparentProxy: try transparent(fields), config: try fields.data("Config"),
             upstreams: try fields.objects("Upstreams", "Upstream").map(upstream),
             meshGatewayMode: try gateway(fields),
             expose: fields.value("Expose").map { DataValue($0) }.flatMap {
                 $0 == .object([:]) ? nil : $0
             })
-        _ = try (fields.data("TransparentProxy"), fields.data("AccessLogs"))
+        _ = try fields.data("AccessLogs")
         try fields.finish()
         return proxy
+    }
+
+    private static func transparent(_ fields: Fields) throws -> TransparentProxy? {
+        guard let section = try fields.object("TransparentProxy", "TransparentProxyConfig") else {
+            return nil
+        }
+        let port = try section.port("OutboundListenerPort") ?? 0
+        let transparent = TransparentProxy(
+            outboundListenerPort: port == 0 ? nil : port,
+            dialedDirectly: try section.bool("DialedDirectly"))
+        try section.finish()
+        return transparent.isEmpty ? nil : transparent
     }
 
     private static func gateway(_ fields: Fields) throws -> String? {

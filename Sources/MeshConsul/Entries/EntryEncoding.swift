@@ -45,6 +45,13 @@ private func span(_ value: MeshDuration?) -> JSON? {
 func number(_ value: Int?) -> JSON? { value.flatMap { $0 == 0 ? nil : .number($0) } }
 private func flag(_ value: Bool) -> JSON? { value ? true : nil }
 func labels(_ value: [String: String]) -> JSON? { value.isEmpty ? nil : .texts(value) }
+private func transparent(_ port: UInt16?, _ directly: Bool) -> JSON? {
+    guard port != nil || directly else { return nil }
+    return .members([
+        "OutboundListenerPort": port.map { .number($0) },
+        "DialedDirectly": directly ? true : nil,
+    ])
+}
 private func gateway(_ mode: MeshGatewayMode) -> JSON {
     mode == .inherit ? [:] : ["Mode": .string(mode.rawValue)]
 }
@@ -75,7 +82,8 @@ extension ServiceDefaults {
             "Protocol": text(serviceProtocol?.rawValue), "MeshGateway": gateway(meshGateway),
             "Expose": expose.map { JSON($0) } ?? [:], "ExternalSNI": text(externalSNI),
             "ProxyProtocol": text(proxyProtocol?.rawValue),
-            "TransparentProxy": dialedDirectly ? ["DialedDirectly": true] : nil,
+            "Mode": text(mode),
+            "TransparentProxy": transparent(outboundListenerPort, dialedDirectly),
             "UpstreamConfig": upstreams.isEmpty ? nil : .object(upstreams),
             "MaxInboundConnections": number(maxInboundConnections),
             "LocalConnectTimeoutMs": milliseconds(localConnectTimeout),
@@ -122,7 +130,8 @@ extension ProxyDefaults {
         present([
             "Config": config.isEmpty ? nil : JSON(.object(config)),
             "MeshGateway": gateway(meshGateway), "Expose": expose.map { JSON($0) } ?? [:],
-            "TransparentProxy": dialedDirectly ? ["DialedDirectly": true] : nil,
+            "Mode": text(mode),
+            "TransparentProxy": transparent(outboundListenerPort, dialedDirectly),
             "AccessLogs": accessLogs.map { JSON($0) },
             "EnvoyExtensions": envoyExtensions.map { JSON($0) }, "Meta": labels(meta),
         ])

@@ -60,7 +60,7 @@ extension ListenerPlan.Kind {
     /// nil: it has no table of routes.
     fileprivate var routes: [RoutePlan]? {
         switch self {
-        case .l4: nil
+        case .l4, .redirected: nil
         case .serverName(let routes, _), .gateway(let routes), .l7(let routes): routes
         }
     }

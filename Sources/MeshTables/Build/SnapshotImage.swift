@@ -48,6 +48,7 @@ package struct SnapshotImage: Sendable {
         var tiers: [abi_tier] = []
         var tableSlots: [UInt32] = []
         var hashes: [abi_hash] = []
+        var originals: [abi_original] = []
 
         /// Calls `body` with section number, record count and bytes of every section.
         func forEach(_ body: (Int, Int, UnsafeRawBufferPointer) -> Void) {
@@ -91,6 +92,7 @@ package struct SnapshotImage: Sendable {
             next(tiers)
             next(tableSlots)
             next(hashes)
+            next(originals)
         }
     }
 

@@ -17,6 +17,7 @@ extension SnapshotWriter {
             }
             write(entry.plan, key: entry.key, known: before[entry.key])
         }
+        writeOriginals(ordered.map(\.plan))
     }
 
     /// The socket of an unchanged listener is kept: the key is its name and address.
@@ -48,6 +49,30 @@ extension SnapshotWriter {
         record.identity = index(ofIdentity: plan.identity, name)
         record.policy =
             plan.intentionsOf.flatMap { memory.policies?.index(of: $0.folded) } ?? UInt32.max
+        write(plan, key: key, known: known, into: &record)
+        if plan.behind != nil { record.flags |= UInt8(ABI_LISTENER_INNER.rawValue) }
+        record.head_timeout_ms = plan.timeouts.head
+        record.idle_timeout_ms = plan.timeouts.idle
+        record.request_timeout_ms = plan.timeouts.request
+        record.handshake_timeout_ms = plan.timeouts.handshake
+        record.max_connections = plan.maxConnections
+        record.congestion = congestion(plan.congestion, name)
+        record.via = place(plan.via, "the pseudonym of \(name)")
+        record.log = plan.log.flatMap { logIndexes[$0] } ?? UInt32.max
+        record.hops = index(
+            of: plan.hops, isL7: record.kind == UInt8(ABI_LISTENER_L7.rawValue), name)
+        record.compression = index(
+            of: plan.compression, isL7: record.kind == UInt8(ABI_LISTENER_L7.rawValue), name)
+        if plan.hops?.proxy != nil { record.flags |= UInt8(ABI_LISTENER_PROXY_IN.rawValue) }
+        checkMesh(plan, name)
+        out.listeners.append(record)
+    }
+
+    /// What is done with what arrives.
+    private mutating func write(
+        _ plan: ListenerPlan, key: UInt64, known: RoutePart?, into record: inout abi_listener
+    ) {
+        let name = "listener \(plan.name)"
         record.route_table = UInt32.max
         switch plan.kind {
         case .l4(let splits):
@@ -64,26 +89,18 @@ extension SnapshotWriter {
             record.kind = UInt8(ABI_LISTENER_L4.rawValue)
             record.flags |= UInt8(ABI_LISTENER_GATEWAY.rawValue)
             record.route_table = table(of: routes, key: key, known: known, of: plan.name)
+        case .redirected:
+            record.kind = UInt8(ABI_LISTENER_L4.rawValue)
+            record.flags |= UInt8(ABI_LISTENER_REDIRECTED.rawValue)
+            record.other = UInt32.max
+            if plan.role != .plain || plan.tls != nil || plan.behind != nil {
+                refuse("\(name) hands connections on and does nothing else")
+            }
         case .l7(let routes):
             record.kind = UInt8(ABI_LISTENER_L7.rawValue)
             record.route_table = table(of: routes, key: key, known: known, of: plan.name)
             if plan.timeouts.head == 0 { refuse("\(name) has no timeout for request heads") }
         }
-        record.head_timeout_ms = plan.timeouts.head
-        record.idle_timeout_ms = plan.timeouts.idle
-        record.request_timeout_ms = plan.timeouts.request
-        record.handshake_timeout_ms = plan.timeouts.handshake
-        record.max_connections = plan.maxConnections
-        record.congestion = congestion(plan.congestion, name)
-        record.via = place(plan.via, "the pseudonym of \(name)")
-        record.log = plan.log.flatMap { logIndexes[$0] } ?? UInt32.max
-        record.hops = index(
-            of: plan.hops, isL7: record.kind == UInt8(ABI_LISTENER_L7.rawValue), name)
-        record.compression = index(
-            of: plan.compression, isL7: record.kind == UInt8(ABI_LISTENER_L7.rawValue), name)
-        if plan.hops?.proxy != nil { record.flags |= UInt8(ABI_LISTENER_PROXY_IN.rawValue) }
-        checkMesh(plan, name)
-        out.listeners.append(record)
     }
 
     /// The route table of a listener, taken over when its routes are those of the build before.

@@ -248,6 +248,8 @@ extension SnapshotWriter {
                         + "bytes without blanks")
             }
             if mode > 0o777 { refuse("\(what()) has a mode beyond 0777") }
+        case .original:
+            record.family = UInt8(ABI_FAMILY_ORIGINAL.rawValue)
         }
         return record
     }

@@ -301,6 +301,7 @@ struct SnapshotWriter {
             ("TLS settings", out.tls.count, LIMIT_TLS_CONTEXTS),
             ("access logs", out.logs.count, LIMIT_LOGS),
             ("rates", out.rates.count, LIMIT_RATES),
+            ("addresses of redirected connections", out.originals.count, LIMIT_ORIGINALS),
             ("slots of server names", out.serverNames.count, LIMIT_SERVER_NAMES),
         ] where count > limit {
             refuse("\(count) \(what) on one node; \(limit) are the limit")

@@ -37,6 +37,8 @@ package struct StableHash: Sendable {
             combine(UInt64(port) << 1 | (ip.isV6 ? 1 : 0))
         case .unix(let path, _):
             combine(path)
+        case .original:
+            combine("original")
         }
     }
 

@@ -5,6 +5,8 @@ package enum AddressPlan: Hashable, Sendable, Codable {
     case ip(IPAddress, port: UInt16)
     /// An absolute file name; `mode` holds the permission bits of a listener's file.
     case unix(path: String, mode: UInt32)
+    /// Of endpoints: where the client's connection was made to before it was redirected.
+    case original
 
     /// Reads an IP address in text form, without brackets.
     package init(ip text: String, port: UInt16) throws {
@@ -117,6 +119,7 @@ extension AddressPlan: CustomStringConvertible {
         case .ip(let address, let port):
             address.isV6 ? "[\(address)]:\(port)" : "\(address):\(port)"
         case .unix(let path, _): "unix:\(path)"
+        case .original: "where the client wanted to go"
         }
     }
 }

@@ -13,6 +13,10 @@ package struct ListenerPlan: Hashable, Sendable, Codable {
         /// service: routes as above. Other names lead nowhere. The intentions of each target
         /// decide about its callers. With ``Role/inbound``.
         case gateway([RoutePlan])
+        /// Connections that the kernel has redirected here, by the address that they were made to:
+        /// each belongs to another listener, which is ``ListenerPlan/behind`` this one. `other`
+        /// gets those to all other addresses, nil: they are closed.
+        case redirected([OriginalPlan], other: String?)
         /// HTTP requests. The first route that matches wins; none: 404.
         case l7([RoutePlan])
     }
@@ -31,6 +35,8 @@ package struct ListenerPlan: Hashable, Sendable, Codable {
     /// Unique among the node's listeners; what people see.
     package var name: String
     package var address: AddressPlan
+    /// The listener whose redirected connections it gets; nil: it has a socket of its own.
+    package var behind: String?
     package var kind: Kind
     package var role: Role
     package var tls: TLSRef?
@@ -71,7 +77,8 @@ package struct ListenerPlan: Hashable, Sendable, Codable {
     }
 
     package init(
-        name: String, address: AddressPlan, kind: Kind, role: Role = .plain, tls: TLSRef? = nil,
+        name: String, address: AddressPlan, behind: String? = nil, kind: Kind,
+        role: Role = .plain, tls: TLSRef? = nil,
         identity: ServiceName? = nil, intentionsOf: ServiceName? = nil,
         timeouts: Timeouts = Timeouts(), maxConnections: UInt32 = 0, congestion: String = "",
         via: String = "", log: AccessLogPlan? = nil, hops: HopsPlan? = nil,
@@ -79,6 +86,7 @@ package struct ListenerPlan: Hashable, Sendable, Codable {
     ) {
         self.name = name
         self.address = address
+        self.behind = behind
         self.kind = kind
         self.role = role
         self.tls = tls
@@ -91,5 +99,25 @@ package struct ListenerPlan: Hashable, Sendable, Codable {
         self.log = log
         self.hops = hops
         self.compression = compression
+    }
+}
+
+/// An address that redirected connections were made to, and the listener that stands for it.
+package struct OriginalPlan: Hashable, Sendable, Codable {
+    /// How many a node may have.
+    package static let greatestCount = 65_536
+    /// How many listeners of a node may be behind others.
+    package static let greatestListeners = 512
+
+    package var address: IPAddress
+    /// 0: every port that has no plan of its own.
+    package var port: UInt16
+    /// The ``ListenerPlan/name`` of the listener.
+    package var listener: String
+
+    package init(address: IPAddress, port: UInt16, listener: String) {
+        self.address = address
+        self.port = port
+        self.listener = listener
     }
 }

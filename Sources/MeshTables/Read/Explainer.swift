@@ -47,9 +47,12 @@ package struct Explainer {
             note(.normalize, .refused, "\(error)")
             return Self.ended("400", ABI_OUTCOME_BAD_REQUEST)
         }
-        guard let listener = try listener(request, port: input.port) else {
-            return "connection refused"
+        let entry: abi_listener
+        switch try listener(request, input) {
+        case .found(let found): entry = found
+        case .ended(let how): return how
         }
+        let listener = entry
         for line in reader.settings(of: listener).lines {
             note(.setting, .none, "\(line.name): \(line.text)")
         }
@@ -84,14 +87,18 @@ package struct Explainer {
     // MARK: - listener and identity
 
     private mutating func listener(
-        _ request: ExplainedRequest, port: UInt16
-    ) throws -> abi_listener? {
+        _ request: ExplainedRequest, _ input: RequestInput
+    ) throws -> Entry {
+        let port = input.port
         if let name = request.listener {
-            guard let found = reader.listeners.first(where: { reader.text($0.name) == name })
+            guard let at = reader.listeners.firstIndex(where: { reader.text($0.name) == name })
             else { throw MeshError(.notFound, "there is no listener \"\(name)\"") }
+            let found = reader.listeners[at]
+            if found.isRedirected { return try behind(at, input) }
             note(.listener, .matched, describe(found))
-            return found
+            return .found(found)
         }
+        if let inner = try redirected(request, input) { return inner }
         guard port != 0 else {
             throw MeshError(
                 .invalid,
@@ -100,10 +107,11 @@ package struct Explainer {
         }
         let found = reader.listeners.filter {
             $0.address.family != UInt8(ABI_FAMILY_UNIX.rawValue) && $0.address.port == port
+                && !$0.isInner
         }
         guard let first = found.first else {
             note(.listener, .none, "nothing listens on port \(port)")
-            return nil
+            return .ended("connection refused")
         }
         if found.count > 1 {
             throw MeshError(
@@ -112,10 +120,11 @@ package struct Explainer {
                     + found.map { reader.text($0.name) }.sorted().joined(separator: ", "))
         }
         note(.listener, .matched, describe(first))
-        return first
+        return first.isRedirected
+            ? .ended(Self.ended("connection closed", ABI_OUTCOME_NOT_REDIRECTED)) : .found(first)
     }
 
-    private func describe(_ listener: abi_listener) -> String {
+    func describe(_ listener: abi_listener) -> String {
         "\(reader.text(listener.name)) on \(reader.address(listener.address))"
     }
 
@@ -171,7 +180,7 @@ package struct Explainer {
     }
 
     /// What the client sees, and the flag that access logs and metrics have for it.
-    private static func ended(_ seen: String, _ outcome: abi_outcome) -> String {
+    static func ended(_ seen: String, _ outcome: abi_outcome) -> String {
         "\(seen), \(String(cString: abi_outcome_name(outcome.rawValue)))"
     }
 

@@ -10,6 +10,8 @@ final class RequestInput {
     let port: UInt16
     /// The host as the client wrote it, with its port.
     let authority: String
+    /// The host of the URL, which is where the client connects to.
+    let dialled: String
     let query: String
     private let buffer: UnsafeMutableBufferPointer<UInt8>
     private let fields: UnsafeMutableBufferPointer<route_field>
@@ -30,6 +32,7 @@ final class RequestInput {
         self.path = path
         self.port = url.port ?? port
         self.authority = authority
+        dialled = named == nil ? host : try Self.normalHost(url.authority).0
         self.query = url.query
         let texts = [host, path, url.query] + request.headers.flatMap { [$0.name, $0.value] }
         buffer = .allocate(capacity: max(1, texts.reduce(0) { $0 + $1.utf8.count }))

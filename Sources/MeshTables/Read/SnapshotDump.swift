@@ -52,13 +52,14 @@ package struct SnapshotDump: Hashable, Sendable {
     /// Reads all of a snapshot; `overlay` gives the word of a slot, 0 is healthy.
     package init(_ reader: SnapshotReader, overlay: (UInt32) -> UInt64 = { _ in 0 }) {
         generation = reader.generation
-        listeners = reader.listeners.map { Self.listener($0, reader) }
+        listeners = reader.listeners.indices.map { Self.listener($0, reader) }
             .sorted { $0.name < $1.name }
         targets = reader.targets.map { Self.target($0, reader, overlay) }
             .sorted { $0.name < $1.name }
     }
 
-    private static func listener(_ record: abi_listener, _ reader: SnapshotReader) -> Listener {
+    private static func listener(_ place: Int, _ reader: SnapshotReader) -> Listener {
+        let record = reader.listeners[place]
         let isL7 = record.kind == UInt8(ABI_LISTENER_L7.rawValue)
         var tls = "none"
         if record.tls != ABI_NONE {
@@ -76,10 +77,27 @@ package struct SnapshotDump: Hashable, Sendable {
         return Listener(
             name: reader.text(record.name), address: reader.address(record.address),
             kind: isL7 ? "l7" : "l4", tls: tls, role: role, identity: identity,
-            routes: record.route_table == ABI_NONE
-                ? [] : routes(reader.routeTables[Int(record.route_table)], reader),
+            routes: record.isRedirected
+                ? originals(place, reader)
+                : record.route_table == ABI_NONE
+                    ? [] : routes(reader.routeTables[Int(record.route_table)], reader),
             splits: record.splits.count == 0 ? nil : reader.describe(record.splits),
             settings: reader.settings(of: record))
+    }
+
+    /// The addresses of redirected connections, each with the listener that stands for it.
+    private static func originals(_ place: Int, _ reader: SnapshotReader) -> [Route] {
+        let name = reader.text(reader.listeners[place].name)
+        func route(_ match: String, _ inner: UInt32) -> Route {
+            let to = inner == ABI_NONE ? "closed" : reader.text(reader.listeners[Int(inner)].name)
+            return Route(hosts: ["*"], match: match, action: "to \(to)", rule: name, origin: "")
+        }
+        return reader.originals.filter { $0.listener == UInt32(place) }.map { original in
+            let address = reader.address(original)
+            return route(
+                original.port == 0 ? "to \(address)" : "to \(address) port \(original.port)",
+                original.inner)
+        } + [route("to any other address", reader.listeners[place].other)]
     }
 
     /// The routes of a table in the order in which they were written, each with its hosts.

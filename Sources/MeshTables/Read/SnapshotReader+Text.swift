@@ -6,6 +6,9 @@ extension SnapshotReader {
         if record.family == UInt8(ABI_FAMILY_UNIX.rawValue) {
             return AddressPlan.unix(path: text(record.path), mode: record.mode).description
         }
+        if record.family == UInt8(ABI_FAMILY_ORIGINAL.rawValue) {
+            return AddressPlan.original.description
+        }
         let (high, low) = withUnsafeBytes(of: record.ip) {
             (
                 UInt64(bigEndian: $0.loadUnaligned(as: UInt64.self)),
@@ -16,6 +19,18 @@ extension SnapshotReader {
             record.family == UInt8(ABI_FAMILY_IP4.rawValue)
             ? IPAddress(v4: UInt32(high >> 32)) : IPAddress(v6High: high, low: low)
         return AddressPlan.ip(ip, port: record.port).description
+    }
+
+    /// The IP address that redirected connections were made to.
+    func address(_ original: abi_original) -> String {
+        let (high, low) = withUnsafeBytes(of: original.ip) {
+            (
+                UInt64(bigEndian: $0.loadUnaligned(as: UInt64.self)),
+                UInt64(bigEndian: $0.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+            )
+        }
+        guard high == 0, low >> 32 == 0xffff else { return "\(IPAddress(v6High: high, low: low))" }
+        return "\(IPAddress(v4: UInt32(truncatingIfNeeded: low)))"
     }
 
     func describe(_ endpoint: abi_endpoint) -> String {

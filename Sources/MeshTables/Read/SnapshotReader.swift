@@ -168,6 +168,10 @@ package final class SnapshotReader: @unchecked Sendable {
         records(view.pointee.networks, ABI_SECTION_NETWORK)
     }
 
+    var originals: UnsafeBufferPointer<abi_original> {
+        records(view.pointee.originals, ABI_SECTION_ORIGINAL)
+    }
+
     func blob(_ place: abi_ref) -> UnsafeBufferPointer<UInt8> {
         UnsafeBufferPointer(start: view.pointee.blob + Int(place.at), count: Int(place.count))
     }

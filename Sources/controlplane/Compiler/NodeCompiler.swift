@@ -37,6 +37,7 @@ struct NodeCompiler {
         var mesh: MeshMaterials
         var addresses: [String: String]
         var queries: [PreparedQuery]
+        var transparent: TransparentMesh?
     }
 
     private var number: UInt64?
@@ -47,6 +48,8 @@ struct NodeCompiler {
     private var gateways: [ServiceID: Kept<GatewaySource>] = [:]
     private var assembly = PlanAssembly()
     private var targets = TargetBook()
+    /// Which proxies were asked for as transparent ones when that was looked at.
+    private var wish: TransparentMesh.Wish?
     private let lanes: Lanes
 
     init(lanes: Lanes = .machine) { self.lanes = lanes }
@@ -65,7 +68,8 @@ struct NodeCompiler {
         let new = Inputs(
             frame: PartCompiler.Frame(state), entries: state.entries,
             plain: Self.plainSources(state), gateways: Self.gatewaySources(state), mesh: state.mesh,
-            addresses: state.addresses, queries: state.queries)
+            addresses: state.addresses, queries: state.queries,
+            transparent: transparentMesh(state, change))
         let old = inputs
         inputs = new
         if old?.frame != new.frame {
@@ -116,7 +120,9 @@ struct NodeCompiler {
         let before = (plain: plain, sidecars: sidecars)
         (plain, sidecars) = ([:], [:])
         assembly = PlanAssembly(state)
-        let (wanted, wantedSidecars) = (inputs.plain, Self.sidecarSources(state))
+        let (wanted, wantedSidecars) = (
+            inputs.plain, Self.sidecarSources(state, wish, inputs.transparent)
+        )
         let made = compiler.compile(
             wanted.filter { before.plain[$0.definition.name]?.source != $0 },
             wantedSidecars.filter { before.sidecars[$0.definition.id]?.source != $0 }, lanes)
@@ -196,7 +202,21 @@ struct NodeCompiler {
         return found
     }
 
-    private static func sidecarSources(_ state: DesiredState) -> [SidecarSource] {
+    /// What transparent proxies reach; nil: there are none. Who they are is looked at only where it
+    /// may be another than before.
+    private mutating func transparentMesh(
+        _ state: DesiredState, _ change: InventoryChange?
+    ) -> TransparentMesh? {
+        if change == nil || wish == nil || inputs?.entries != state.entries {
+            wish = TransparentMesh.Wish(state.entries.lazy.map(\.entry), state.inventory.proxies)
+        }
+        guard let wish, wish.callers > 0 else { return nil }
+        return TransparentMesh(state, wish)
+    }
+
+    private static func sidecarSources(
+        _ state: DesiredState, _ wish: TransparentMesh.Wish?, _ mesh: TransparentMesh?
+    ) -> [SidecarSource] {
         state.inventory.proxies.map { sidecar in
             let leaf = sidecar.proxy?.destinationServiceName.flatMap { state.mesh.leaves[$0] }
             return SidecarSource(
@@ -204,7 +224,8 @@ struct NodeCompiler {
                 isHandmade: state.inventory[sidecar.id] != nil, leafVersion: leaf?.version,
                 applicationAddress: sidecar.proxy.flatMap {
                     state.addresses[$0.localServiceAddress]
-                }, queries: queries(of: sidecar, state.queries))
+                }, queries: queries(of: sidecar, state.queries),
+                mesh: wish?.covers(sidecar.proxy) == true ? mesh : nil)
         }
     }
 }

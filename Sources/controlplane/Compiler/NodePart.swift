@@ -47,16 +47,18 @@ struct TargetShape: Equatable, Sendable {
         let plan: TargetPlan
         let instancesOf: ServiceName?
         let subset: ServiceResolver.Subset
+        let only: ServiceID?
         let tls: TLSPlan?
         let isDirect: Bool
 
         init(
             _ plan: TargetPlan, _ instancesOf: ServiceName?, _ subset: ServiceResolver.Subset,
-            _ tls: TLSPlan?, isDirect: Bool
+            _ only: ServiceID?, _ tls: TLSPlan?, isDirect: Bool
         ) {
             self.plan = plan
             self.instancesOf = instancesOf
             self.subset = subset
+            self.only = only
             self.tls = tls
             self.isDirect = isDirect
         }
@@ -68,10 +70,10 @@ struct TargetShape: Equatable, Sendable {
 
     init(
         plan: TargetPlan, instancesOf: ServiceName? = nil,
-        subset: ServiceResolver.Subset = ServiceResolver.Subset(), tls: TLSPlan? = nil,
-        isDirect: Bool = false, isSettled: Bool = false
+        subset: ServiceResolver.Subset = ServiceResolver.Subset(), only: ServiceID? = nil,
+        tls: TLSPlan? = nil, isDirect: Bool = false, isSettled: Bool = false
     ) {
-        content = Content(plan, instancesOf, subset, tls, isDirect: isDirect)
+        content = Content(plan, instancesOf, subset, only, tls, isDirect: isDirect)
         self.isSettled = isSettled
     }
 
@@ -83,6 +85,8 @@ struct TargetShape: Equatable, Sendable {
     var instancesOf: ServiceName? { content.instancesOf }
     /// Which of them.
     var subset: ServiceResolver.Subset { content.subset }
+    /// The one instance that is meant; nil: all of the subset.
+    var only: ServiceID? { content.only }
     /// How the proxies of instances are dialled; nil: the instances themselves are.
     var tls: TLSPlan? { content.tls }
     /// Whether the instances themselves are dialled, by ``tls`` if there is one.
@@ -98,14 +102,15 @@ struct TargetShape: Equatable, Sendable {
         plan.balance = other.plan.balance
         plan.balancing = other.plan.balancing
         plan.failover = other.plan.failover
-        content = Content(plan, instancesOf, subset, tls, isDirect: isDirect)
+        content = Content(plan, instancesOf, subset, only, tls, isDirect: isDirect)
     }
 
     static func == (left: TargetShape, right: TargetShape) -> Bool {
         left.isSettled == right.isSettled
             && (left.content === right.content
                 || (left.plan == right.plan && left.instancesOf == right.instancesOf
-                    && left.subset == right.subset && left.tls == right.tls
+                    && left.subset == right.subset && left.only == right.only
+                    && left.tls == right.tls
                     && left.isDirect == right.isDirect))
     }
 }
@@ -122,6 +127,8 @@ struct SidecarSource: Equatable, Sendable {
     var applicationAddress: String?
     /// The prepared queries that its upstreams name, by these names.
     var queries: [ServiceName: PreparedQuery] = [:]
+    /// Of one that may be transparent: what it reaches then.
+    var mesh: TransparentMesh?
 }
 
 /// What a plain listener's part is made of, besides what holds for all parts and the entries it

@@ -71,7 +71,7 @@ struct PlanAssembly {
 
     private mutating func add(_ listener: NodePart.Listener) {
         var plan = listener.plan
-        for claimed in Self.claims(of: plan.address) {
+        for claimed in plan.behind == nil ? Self.claims(of: plan.address) : [] {
             if let other = addresses[claimed] {
                 report([
                     Problem(
@@ -81,7 +81,7 @@ struct PlanAssembly {
                 return
             }
         }
-        addresses[plan.address.description] = plan.name
+        if plan.behind == nil { addresses[plan.address.description] = plan.name }
         plan.tls = listener.tls.map { node.intern($0) }
         node.listeners.append(plan)
     }
@@ -107,7 +107,8 @@ struct PlanAssembly {
             var plan = shape.plan
             for place in plan.endpoints.indices { plan.endpoints[place].tls = tls }
             target.shape = TargetShape(
-                plan: plan, subset: shape.subset, tls: shape.tls, isSettled: shape.isSettled)
+                plan: plan, subset: shape.subset, only: shape.only, tls: shape.tls,
+                isSettled: shape.isSettled)
         }
         targets.append(target)
     }

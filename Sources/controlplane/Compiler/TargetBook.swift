@@ -112,7 +112,7 @@ struct TargetBook: Sendable {
                 var results = places.map { place in
                     compiler.endpoints(
                         of: service, tls: made[place].target.tls,
-                        made[place].target.shape.subset,
+                        made[place].target.shape.subset, only: made[place].target.shape.only,
                         isDirect: made[place].target.shape.isDirect,
                         byDistance: made[place].target.shape.isByDistance)
                 }

@@ -83,6 +83,21 @@ extension PartCompiler {
         target.id.lowercased() + reach.suffix
     }
 
+    /// The target that is one instance of a service.
+    mutating func single(
+        _ instance: ServiceID, of service: ServiceName, _ reach: Reach
+    ) -> String {
+        let target = DiscoveryChain.Target(service, in: settings.node.datacenter)
+        let id = "\(instance.text).only.\(self.id(of: target, reach))"
+        guard !part.contains(id) else { return id }
+        let plan = self.plan(of: target, id, reach)
+        part.add(
+            TargetShape(
+                plan: plan, instancesOf: service, only: instance, tls: dialling(plan, reach),
+                isDirect: frame.gateways[service] != nil, isSettled: true))
+        return id
+    }
+
     /// A target without endpoints, for a service whose chain cannot be had: it answers 503.
     mutating func nowhere(_ service: ServiceName, _ reach: Reach) -> String {
         let id = "nowhere.\(service.folded)\(reach.suffix)"
@@ -217,9 +232,10 @@ struct EndpointCompiler: Sendable {
     /// `tls` is for proxies of instances; nil: instances are dialled themselves, as they are with
     /// `isDirect`, by TLS if there is one.
     /// `byDistance`: the near ones first.
+    /// `only`: no other instance.
     func endpoints(
         of service: ServiceName, tls: TLSRef?, _ subset: ServiceResolver.Subset,
-        isDirect: Bool = false, byDistance: Bool = false
+        only: ServiceID? = nil, isDirect: Bool = false, byDistance: Bool = false
     ) -> Result {
         var result = Result()
         // Who made the shape has looked at the filter, and asks for no instances if it is none.
@@ -228,10 +244,11 @@ struct EndpointCompiler: Sendable {
         result.plans.reserveCapacity(instances.count)
         result.instances.reserveCapacity(instances.count)
         for instance in instances
-        where subset.filter.isEmpty
-            || filter.chooses(
-                FilteredInstance(
-                    instance.definition, on: inventory.node(of: instance) ?? node))
+        where (only.map { $0 == instance.id } ?? true)
+            && (subset.filter.isEmpty
+                || filter.chooses(
+                    FilteredInstance(
+                        instance.definition, on: inventory.node(of: instance) ?? node)))
         {
             add(
                 instance, tls, isDirect: isDirect, takesWarnings: !subset.onlyPassing, &result)

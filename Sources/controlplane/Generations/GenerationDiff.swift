@@ -93,6 +93,13 @@ struct GenerationDiff: Sendable, Equatable {
         let routes: [RoutePlan]
         switch listener.kind {
         case .l4: return []
+        case .redirected(let originals, _):
+            return originals.map { plan in
+                (
+                    "\(listener.name): \(AddressPlan.ip(plan.address, port: plan.port))",
+                    "to \(plan.listener)"
+                )
+            }
         case .serverName(let named, _), .gateway(let named): routes = named
         case .l7(let all): routes = all
         }
@@ -139,6 +146,8 @@ struct GenerationDiff: Sendable, Equatable {
             case .l4(let splits): "l4 to \(words(splits))"
             case .serverName(_, let splits): "by server name, else " + (splits.map(words) ?? "none")
             case .gateway: "by the server name of mesh TLS"
+            case .redirected(_, let other):
+                "by the address before redirection, else " + (other ?? "none")
             case .l7: "l7"
             }
         var rest = listener

@@ -20,9 +20,11 @@ extension PartCompiler {
             for (upstream, way) in zip(proxy.upstreams, told.ways) {
                 addUpstream(upstream, way, of: source, service, leaf)
             }
+            addTransparent(source, proxy, service, leaf)
             return
         }
         for upstream in proxy.upstreams { addUpstream(upstream, of: source, service, leaf) }
+        addTransparent(source, proxy, service, leaf)
     }
 
     /// What holds for a proxy: what it says itself, then its service's defaults, then those of all
@@ -119,7 +121,7 @@ extension PartCompiler {
         return usual.isEmpty ? ExposedPath.paths(chains.proxyDefaults?.expose) : usual
     }
 
-    private func timeouts(
+    func timeouts(
         http: Bool, request: MeshDuration? = nil, handshake: MeshDuration? = nil
     ) -> ListenerPlan.Timeouts {
         ListenerPlan.Timeouts(
@@ -198,17 +200,12 @@ extension PartCompiler {
             refuse("\(name): datacenter \(other) is not connected", origin)
             return
         }
-        let options = options(of: upstream, service)
         let query = upstream.destinationType == .preparedQuery ? source.queries[destination] : nil
         if upstream.destinationType == .preparedQuery, query == nil {
             refuse("\(name): there is no prepared query \(destination) yet", origin)
         }
         let spoken = (query?.service.service).flatMap { try? ServiceName($0) } ?? destination
-        let (http, wire) = language(options.serviceProtocol, of: spoken, name, origin)
-        let reach = Reach(
-            caller: .sidecar(service, leafVersion: leaf), http: http, spoken: wire,
-            connectTimeout: options.connectTimeout, options: upstream.options,
-            place: upstream.localBind)
+        let reach = reach(upstream, of: source, service, leaf, spoken: spoken)
         let rule = Self.rule(upstream, service)
         guard upstream.destinationType == .preparedQuery else {
             addUpstream(upstream, of: source, service, reach)
@@ -241,6 +238,20 @@ extension PartCompiler {
             return (false, nil)
         }
         return (asked != .tcp, asked == .tcp ? nil : asked)
+    }
+
+    /// How an upstream calls the service that it speaks to.
+    mutating func reach(
+        _ upstream: UpstreamDefinition, of source: SidecarSource, _ service: ServiceName,
+        _ leaf: UInt64, spoken: ServiceName
+    ) -> Reach {
+        let options = options(of: upstream, service)
+        let name = Self.name(of: upstream, of: source.definition)
+        let (http, wire) = language(options.serviceProtocol, of: spoken, name, source.origin)
+        return Reach(
+            caller: .sidecar(service, leafVersion: leaf), http: http, spoken: wire,
+            connectTimeout: options.connectTimeout, options: upstream.options,
+            place: upstream.localBind)
     }
 
     static func name(of upstream: UpstreamDefinition, of sidecar: ServiceDefinition) -> String {

@@ -29,6 +29,7 @@ enum abi_family {
     ABI_FAMILY_IP4 = 1,
     ABI_FAMILY_IP6 = 2,
     ABI_FAMILY_UNIX = 3,
+    ABI_FAMILY_ORIGINAL = 4, /* endpoints only: where the client went before redirection */
     ABI_FAMILY_COUNT
 };
 
@@ -59,7 +60,11 @@ enum abi_listener_flag {
     ABI_LISTENER_GATEWAY = 32, /* L4, MESH_INBOUND: stands for several services; `route_table` sends
                                   on by the server name that TLS was made with, and the policy of
                                   the target decides about the caller, not `policy` */
-    ABI_LISTENER_FLAGS = 63
+    ABI_LISTENER_REDIRECTED = 64, /* L4: the kernel has redirected connections here; ORIGINAL says
+                                     which ABI_LISTENER_INNER they belong to by the address that
+                                     they were made to, `other` where it does not */
+    ABI_LISTENER_INNER = 128,     /* without a socket: connections come from one of the former */
+    ABI_LISTENER_FLAGS = 255
 };
 
 struct abi_listener {
@@ -75,9 +80,9 @@ struct abi_listener {
     uint32_t policy;          /* POLICY section, or ABI_NONE: callers are not checked */
     uint32_t route_table;     /* ROUTE_TABLE section; L7, and ABI_LISTENER_SNI and _GATEWAY, whose
                                  routes forward and ask for nothing but the host; else ABI_NONE */
-    struct abi_ref splits;    /* SPLIT section: L4 destinations; empty for L7 and
-                                 ABI_LISTENER_GATEWAY, and for ABI_LISTENER_SNI where other names
-                                 are refused */
+    struct abi_ref splits;    /* SPLIT section: L4 destinations; empty for L7, ABI_LISTENER_GATEWAY
+                                 and _REDIRECTED, and for ABI_LISTENER_SNI where other names are
+                                 refused */
     uint32_t head_timeout_ms; /* reading of a request head */
     uint32_t idle_timeout_ms; /* nothing moves; 0 = none */
     uint32_t request_timeout_ms; /* a whole request; 0 = none */
@@ -90,7 +95,9 @@ struct abi_listener {
     uint32_t hops;        /* HOPS section, or ABI_NONE: nobody in front is believed, X-Forwarded-For
                              and its like are written, a trace is passed on but never begun */
     uint32_t compression; /* COMPRESSION section, or ABI_NONE: answers go as they came; L7 only */
-    uint32_t _pad0;
+    uint32_t other;       /* ABI_LISTENER_REDIRECTED: LISTENER section, an ABI_LISTENER_INNER for
+                             addresses that ORIGINAL does not have, or ABI_NONE: their connections
+                             are closed; else 0 */
 };
 
 /* --- those in front of a listener --- */

@@ -53,6 +53,7 @@ enum abi_outcome {
                                           from a peer that may send none */
     ABI_OUTCOME_UPSTREAM_LIMIT = 22,   /* 503: a bound of connections or requests to the target */
     ABI_OUTCOME_RATE_LIMITED = 23,     /* 429: a rate of the route */
+    ABI_OUTCOME_NOT_REDIRECTED = 24,   /* a listener for redirected connections was called itself */
     ABI_OUTCOME_COUNT
 };
 
@@ -84,6 +85,7 @@ static inline const char *abi_outcome_name(uint32_t outcome)
         "proxy_header",
         "upstream_limit",
         "rate_limited",
+        "not_redirected",
     };
 
     return outcome < ABI_OUTCOME_COUNT ? names[outcome] : "unknown";

@@ -26,6 +26,8 @@
 #define LIMIT_SERVER_NAMES     262144u /* slots of tables of server names, together */
 #define LIMIT_TICKET_KEYS      8u      /* known at a time: next, current, those that only open */
 #define LIMIT_NETWORKS         1024u   /* of one list of trusted ones */
+#define LIMIT_INNER_LISTENERS  512u    /* services that redirected connections may be for */
+#define LIMIT_ORIGINALS        65536u  /* addresses of these services */
 #define LIMIT_HOPS             32u     /* proxies in front that one request may name */
 #define LIMIT_MEDIA_TYPES      64u     /* compressed by one listener */
 #define LIMIT_LEVEL_GZIP       9u
@@ -140,6 +142,9 @@ _Static_assert(LIMIT_SERVER_NAMES >= 4u * LIMIT_SECRETS,
 _Static_assert(LIMIT_TLS_LEAVES % 8u == 0, "sets of eight");
 _Static_assert(LIMIT_POOL_IDLE_CLIENT * 4 <= LIMIT_POOL_IDLE_ENDPOINT,
                "few clients do not fill the pool of an endpoint");
+_Static_assert(LIMIT_INNER_LISTENERS <= LIMIT_LISTENERS / 2,
+               "services that come by themselves leave room for listeners that were written");
+_Static_assert(LIMIT_ORIGINALS >= 128u * LIMIT_INNER_LISTENERS, "every such service has addresses");
 _Static_assert(LIMIT_HOPS <= 255u, "their number is one byte of a record");
 _Static_assert(LIMIT_WORKERS <= 64u, "a set of workers is one 64-bit word");
 _Static_assert(LIMIT_MAGLEV_SLOTS > 3u * LIMIT_ENDPOINTS, "every endpoint has some slots");

@@ -18,6 +18,7 @@
 
 #include "abi/balancing.h"
 #include "abi/entries.h"
+#include "abi/redirection.h"
 
 #define ABI_VERSION        2u
 #define ABI_VERSION_OLDEST 2u /* the control plane speaks the current and the previous version */
@@ -61,6 +62,7 @@ enum abi_section {
     ABI_SECTION_TIER,        /* struct abi_tier */
     ABI_SECTION_SLOT,        /* uint32_t: tables of tiers */
     ABI_SECTION_HASH,        /* struct abi_hash */
+    ABI_SECTION_ORIGINAL,    /* struct abi_original */
     ABI_SECTION_COUNT
 };
 

@@ -184,6 +184,10 @@ void ring_accepted(struct ring *ring, int fd, const char *congestion);
 bool ring_peer(struct ring *ring, int fd, struct sockaddr_storage *peer);
 bool ring_local(struct ring *ring, int fd, struct sockaddr_storage *local);
 
+/* The address that an accepted connection was made to before the kernel redirected it. false: it
+ * was made to this socket, or the kernel does not know. */
+bool ring_original(struct ring *ring, int fd, struct sockaddr_storage *original);
+
 /* --- receive buffers --- */
 
 /* The bytes of an event that has RING_EVENT_BUFFER. */

@@ -51,6 +51,7 @@ struct view {
     const struct abi_tier *tiers;
     const uint32_t *slots;
     const struct abi_hash *hashes;
+    const struct abi_original *originals;
     uint32_t counts[ABI_SECTION_COUNT];
     /* progress of the walk */
     uint32_t _section;   /* being checked; ABI_SECTION_COUNT: the checksum still */

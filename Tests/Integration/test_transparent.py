@@ -1,0 +1,258 @@
+"""Transparent proxies: an application calls services where they are, the kernel redirects its
+connections to the sidecar, and the address that each was made to decides where it goes.
+
+Proved with real rules of nftables in a network of the test's own, IPv4 and IPv6: virtual addresses
+and those of instances lead through the mesh, by requests and by bytes, as intentions allow; an
+instance that is dialled directly is called as itself; addresses that nobody knows are called as
+they were asked for, unless the mesh forbids it; whoever calls the port itself is closed.
+"""
+
+import contextlib
+import json
+import shutil
+import socket
+import subprocess
+import sys
+
+import hosts
+import pytest
+from ringmesh import Node, defaults, service
+from wire import Recorder, wait_for
+
+WAIT = 120
+CLOSED = ("", "closed: ConnectionResetError")
+UID = 4321  # of the application whose connections are redirected
+WEB, DB, PLAIN, OUTBOUND = 8001, 8002, 7001, 15001
+VIRTUAL, VIRTUAL6, VIRTUAL_DB = "10.99.0.1", "fd99::1", "10.99.0.2"
+ONE, TWO, STRANGER = "10.99.1.1", "10.99.1.2", "10.99.2.1"
+RULES = f"""
+table inet mesh {{
+    chain output {{
+        type nat hook output priority -100;
+        meta skuid != {UID} return
+        ip daddr 127.0.0.0/8 return
+        ip6 daddr ::1 return
+        meta l4proto tcp redirect to :{OUTBOUND}
+    }}
+}}
+"""
+# What the application does, as its own user: sends a text, and tells what came back.
+CALL = f"""
+import os, socket, sys
+"".encode("idna"), b"".decode("latin-1")  # loaded while this may still be read
+os.setgroups([])
+os.setuid({UID})
+try:
+    with socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout={WAIT}) as sock:
+        sock.sendall(sys.argv[3].encode())
+        sock.shutdown(socket.SHUT_WR)
+        while data := sock.recv(65536):
+            sys.stdout.write(data.decode("latin-1"))
+except OSError as error:
+    sys.stdout.write(f"closed: {{type(error).__name__}}")
+"""
+
+
+def missing():
+    """Why connections cannot be redirected here; None: they can."""
+    reason = hosts.missing()
+    if reason or not shutil.which("nft"):
+        return reason or "nft is not installed"
+    host = hosts.Host()
+    try:
+        made = filtered(host, "table inet try { chain c { type nat hook output priority -100; }; }")
+        return None if made.returncode == 0 else f"the kernel redirects nothing: {made.stderr}"
+    finally:
+        host.close()
+
+
+def filtered(host, rules):
+    return subprocess.run(
+        [*host.under, "nft", "-f", "-"], input=rules, capture_output=True, text=True, check=False
+    )
+
+
+REASON = missing()
+pytestmark = pytest.mark.skipif(bool(REASON), reason=str(REASON))
+
+
+def answers(text):
+    body = text.encode()
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode()
+    return lambda request, client: head + body
+
+
+class Transparent(Node):
+    """A node of the host: it is asked over its socket, which is where its files are."""
+
+    def __init__(self, host, ports, **config):
+        super().__init__(ports, **config)
+        self.host = host
+
+    def wait_ready(self, seconds=WAIT):
+        def ready():
+            assert self.control.alive(), self.control.tail()
+            done = self.meshctl("status", check=False)
+            return done.returncode == 0 and self.status()["ready"]
+
+        wait_for(ready, max(seconds, WAIT), "a node that is ready", 0.2)
+        self.note()
+
+    def metrics(self):
+        return self.host.run(super().metrics)
+
+    def call(self, address, port, text):
+        """What the application gets for a text that it sends."""
+        done = subprocess.run(
+            [*self.host.under, sys.executable, "-c", CALL, address, str(port), text],
+            capture_output=True, text=True, timeout=WAIT + 30, check=True,
+        )  # fmt: skip
+        return done.stdout
+
+    def get(self, address, port, path="/"):
+        text = self.call(
+            address, port, f"GET {path} HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n"
+        )
+        return text.split(" ", 2)[1] if text.startswith("HTTP/") else text, text
+
+    def outcome(self, listener, name):
+        """How many connections of a listener ended so."""
+        for line in self.metrics().splitlines():
+            if f'listener="{listener}"' in line and f'outcome="{name}"' in line:
+                return float(line.rsplit(" ", 1)[1])
+        return 0.0
+
+
+def instance(name, address, port, entry, **proxy):
+    return service(
+        name,
+        port,
+        id=f"{name}-{address}",
+        address=address,
+        connect={"sidecar_service": {"port": entry, "proxy": proxy}},
+    )
+
+
+@pytest.fixture
+def world(ports):
+    """`shop` is transparent; `web` has two instances and `db` one, each answers with its place."""
+    with contextlib.ExitStack() as undo:
+        host = hosts.Host()
+        undo.callback(host.close)
+        made = filtered(host, RULES)
+        assert made.returncode == 0, made.stderr
+        for address in (ONE, TWO, STRANGER):
+            host.ip("addr", "add", f"{address}/32", "dev", "lo")
+        host.ip("route", "add", "10.99.0.0/16", "dev", "lo")
+        host.ip("-6", "route", "add", "fd99::/64", "dev", "lo")
+        apps = {}
+        local = "127.0.0.1"
+        for at, port, text in (
+            (local, WEB, "one"),
+            (local, WEB + 100, "two"),
+            (local, DB, "db"),
+            (STRANGER, PLAIN, "stranger"),
+        ):
+            apps[text] = host.run(
+                lambda at=at, port=port, text=text: Recorder(port, answers(text), at)
+            )
+            undo.callback(apps[text].close)
+
+        def make(*entries, shop=None, **more):
+            virtual = {"virtual": {"address": VIRTUAL}, "consul-virtual": {"address": VIRTUAL6}}
+            node = Transparent(
+                host,
+                ports,
+                services=[
+                    instance("shop", "127.0.0.1", 8000, 21000, **(shop or {"mode": "transparent"})),
+                    {**instance("web", ONE, WEB, 21001, **more), "tagged_addresses": virtual},
+                    instance("web", TWO, WEB + 100, 21002, **more),
+                    {
+                        **instance("db", ONE, DB, 21003),
+                        "tagged_addresses": {"virtual": {"address": VIRTUAL_DB}},
+                    },
+                ],
+                config_entries=[defaults("web"), *entries],
+                mesh={"intentions_default": "deny"},
+            )
+            undo.callback(node.close)
+            node.start(under=host.under)
+            node.apps = apps
+            return node
+
+        yield make
+
+
+def test_addresses_stand_for_services_as_intentions_allow(world):
+    node = world()
+    for address, port in ((VIRTUAL, 80), (VIRTUAL, 4711), (VIRTUAL6, 80), (ONE, WEB)):
+        assert node.get(address, port)[0] == "403", (address, port)
+    assert node.call(VIRTUAL_DB, 5432, "GET / HTTP/1.0\r\n\r\n") in CLOSED
+    node.allow("shop", "web")
+    node.allow("shop", "db")
+    for address, port in ((VIRTUAL, 80), (VIRTUAL, 4711), (VIRTUAL6, 80), (ONE, WEB)):
+        status, text = node.get(address, port)
+        assert status == "200", (address, port, text)
+        assert "\ndate: " in text, "requests are understood"
+    answer = node.call(VIRTUAL_DB, 5432, "GET / HTTP/1.1\r\nHost: db\r\n\r\n")
+    assert answer.endswith("db"), answer
+    assert "\ndate: " not in answer, "bytes are passed on as they are"
+    told = json.loads(
+        node.meshctl("explain", "GET", f"http://{VIRTUAL}:80/", "--from", "shop", "--json").stdout
+    )
+    assert "forwarded to web.default.dc1@shop" in told["outcome"], told
+    first = next(phase for phase in told["phases"] if phase["phase"] == "listener")
+    assert "outbound:web" in first["detail"], first
+
+
+def seen(node, address, port, count):
+    """Which applications answer."""
+    return {node.get(address, port)[1].rsplit("\n", 1)[-1] for _ in range(count)}
+
+
+def test_an_instance_that_is_dialled_directly_is_called_as_itself(world):
+    node = world(transparent_proxy={"dialed_directly": True})
+    node.allow("shop", "web")
+    assert seen(node, ONE, WEB, 6) == {"one"}
+    assert seen(node, TWO, WEB + 100, 6) == {"two"}
+    wait_for(lambda: seen(node, VIRTUAL, 80, 8) == {"one", "two"}, WAIT, "both instances", 0.1)
+
+
+def test_the_address_of_an_instance_stands_for_all_of_them(world):
+    node = world()
+    node.allow("shop", "web")
+    wait_for(lambda: seen(node, ONE, WEB, 8) == {"one", "two"}, WAIT, "both instances", 0.1)
+
+
+def test_who_nobody_knows_is_called_as_asked_for_unless_that_is_forbidden(world):
+    shop = {"kind": "service-defaults", "name": "shop", "mode": "transparent"}
+    node = world(shop, shop={"config": {}})
+    assert node.get(STRANGER, PLAIN)[1].endswith("stranger")
+    entry = {
+        "kind": "mesh",
+        "name": "mesh",
+        "transparent_proxy": {"mesh_destinations_only": True},
+    }
+    node.config["config_entries"].append(entry)
+    node.write_config()
+    assert node.stop() == 0
+    node.start(under=node.host.under)
+    assert node.get(STRANGER, PLAIN)[1] in CLOSED
+    listener = "shop-127.0.0.1-sidecar-proxy:outbound"
+    wait_for(lambda: node.outcome(listener, "no_route") == 1, WAIT, "the refusal is counted")
+    node.allow("shop", "web")
+    assert node.get(VIRTUAL, 80)[0] == "200"
+
+
+def test_whoever_calls_the_port_itself_is_closed(world):
+    node = world()
+
+    def call():
+        with socket.create_connection(("127.0.0.1", OUTBOUND), timeout=WAIT) as sock:
+            with contextlib.suppress(ConnectionResetError):
+                return sock.recv(1)
+        return b""
+
+    assert node.host.run(call) == b""
+    listener = "shop-127.0.0.1-sidecar-proxy:outbound"
+    wait_for(lambda: node.outcome(listener, "not_redirected") == 1, WAIT, "the end is counted")
