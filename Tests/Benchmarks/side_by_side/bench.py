@@ -37,7 +37,7 @@ def arguments():
     )
     parser.add_argument(
         "--sides",
-        default="direct,forward,forward-splice,ringmesh,ringmesh-epoll,haproxy,"
+        default="direct,forward,forward-splice,ringmesh,ringmesh-epoll,ringmesh-routes,haproxy,"
         "haproxy-splice,nginx,envoy",
         help="some of the sides above; each row takes those it is meant for (all)",
     )
@@ -115,8 +115,8 @@ class Bench:
         for kind in kinds:
             self.result.memory[kind] = {}
         for name in self.result.proxies:
-            if name == "haproxy-splice":
-                continue  # as haproxy
+            if name in report.SAME_MEMORY:
+                continue
             say(f"memory of {name}: {', '.join(kinds)}")
             for kind in kinds:
                 try:

@@ -9,6 +9,7 @@ from verdict import MISSED, Ratio, Spread, judge
 
 OURS = "ringmesh"
 FLOORS = ("direct", "forward", "forward-splice")
+SAME_MEMORY = ("haproxy-splice", "ringmesh-routes")  # as the program without that option
 BUSY = 0.95  # below this a worker could have done more: loader or backend were saturated
 
 
@@ -51,8 +52,8 @@ class Result:
         """Name of the peer that is best by median; None when no peer has figures."""
         found = [
             (Spread(figures[key] for figures in samples[name]).median, name)
-            for name in self.peers
-            if name in samples and name != row.ours and (not row.beside or name in row.beside)
+            for name in row.beside or self.peers
+            if name in samples and name != row.ours
         ]
         if not found:
             return None
@@ -237,7 +238,7 @@ def detail_table(result):
 
 def memory_table(result):
     lines = []
-    names = [n for n in result.proxies if n != "haproxy-splice"]
+    names = [n for n in result.proxies if n not in SAME_MEMORY]
     for kind, samples in result.memory.items():
         title, limit = LIMITS[kind]
         cells = [size(samples[name]) if name in samples else "–" for name in names]

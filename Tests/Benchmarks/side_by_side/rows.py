@@ -260,6 +260,16 @@ ROWS = [
         for name, coding, level in (("gzip", "gzip", 1), ("br", "brotli", 3), ("zstd", "zstd", 3))
     ),
     Row(
+        "routes-rate",
+        f"{H1}, 128 B, fixed rate, the last of 100,000 routes against the only one",
+        "routes",
+        connections(64, **SMALL),
+        target=1 / 1.1,
+        beside=("ringmesh",),
+        ours="ringmesh-routes",
+        **EXACTLY,
+    ),
+    Row(
         "l4-up-default",
         "L4 bulk to the backend, the system's congestion control",
         "l4",
@@ -308,4 +318,10 @@ COUNTED = {
     "h1-traced": Counted(f"{H1}, 128 B, 1,500/s, all sampled", "h1", CALM, sampled=1.0),
     "h1-uncoded": Counted(f"{H1}, 128 B, compression that no client wants", "text", SMALL),
     "h1-route": Counted(f"{H1}, 128 B, one route by host and path", "routes", SMALL),
+    "h1-routes": Counted(
+        f"{H1}, 128 B, the last route of 10,000 hosts by 10 paths",
+        "routes",
+        SMALL,
+        side="ringmesh-routes",
+    ),
 }

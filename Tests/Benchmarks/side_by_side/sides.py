@@ -400,6 +400,7 @@ class Ringmesh(Side):
     kinds = (*Side.kinds, "routes")
     engine = "io_uring"
     tracing = None  # a section of the configuration
+    patience = ringmesh.READY_SECONDS
 
     def routes(self):
         """The last of them is the loader's."""
@@ -462,7 +463,7 @@ class Ringmesh(Side):
                 ),
             ],
         )
-        self.node.start()
+        self.node.start(seconds=self.patience)
         self.child = self.node.control
         for port in self.entries.values():
             wait_for_port(port, self.child)
@@ -488,6 +489,21 @@ class RingmeshEpoll(Ringmesh):
         return super().takes(row) and row.entry != "routes"
 
 
+class RingmeshRoutes(Ringmesh):
+    """The loader's route is the last of 100,000, of 10 for each of 10,000 hosts."""
+
+    name = "ringmesh-routes"
+    patience = 300  # a machine that measures may be slow, and the programs unoptimised
+
+    def routes(self):
+        hosts = (*(f"h{number}.bench.test" for number in range(9_999)), "bench.test")
+        paths = (*(f"/p{number}" for number in range(9)), "/b")
+        return [route(host, path) for host in hosts for path in paths]
+
+    def takes(self, row):
+        return row.entry == "routes"
+
+
 def kinds():
     """Every side by its name, in the order of the report."""
     import envoy  # here, since it is made of what stands above
@@ -498,6 +514,7 @@ def kinds():
         ForwardSplice,
         Ringmesh,
         RingmeshEpoll,
+        RingmeshRoutes,
         Haproxy,
         HaproxySplice,
         Nginx,
