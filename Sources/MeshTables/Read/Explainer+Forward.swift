@@ -73,7 +73,8 @@ extension Explainer {
                 .timeout, .matched, text, rule: reader.text(route.rule),
                 origin: reader.text(route.origin))
         } else {
-            note(.timeout, .matched, text, rule: "listener \(reader.text(listener.name))")
+            let name = reader.text(listener.name)
+            note(.timeout, .matched, text, rule: "listener \(name)", about: .listener(name))
         }
     }
 
@@ -93,12 +94,16 @@ extension Explainer {
             let endpoint = reader.endpoints[Int(index)]
             let name = reader.describe(endpoint)
             if let why = refusal(of: endpoint) {
-                note(.endpoint, .passed, "\(name) \(why)")
+                note(
+                    .endpoint, .passed, "\(name) \(why)",
+                    about: .instance(reader.text(endpoint.instance)))
                 continue
             }
             let told = overlay(endpoint.overlay_slot) >> UInt64(ABI_OVERLAY_WEIGHT_SHIFT) & 0xffff
             let weight = told == 0 ? endpoint.weight : min(UInt32(told), target.max_weight)
-            note(.endpoint, .matched, "\(name) takes new work, weight \(weight)")
+            note(
+                .endpoint, .matched, "\(name) takes new work, weight \(weight)",
+                about: .instance(reader.text(endpoint.instance)))
         }
         if range.count > Self.mostEndpoints {
             note(.endpoint, .none, "and \(range.count - Self.mostEndpoints) more")
@@ -125,6 +130,8 @@ extension Explainer {
             if !name.isEmpty { parts.append("server name \(name)") }
         }
         parts.append("\(target.connect_timeout_ms) ms to connect")
-        note(.upstream, .matched, "\(reader.text(target.name)): " + parts.joined(separator: "; "))
+        note(
+            .upstream, .matched, "\(reader.text(target.name)): " + parts.joined(separator: "; "),
+            about: .language(reader.text(target.service)))
     }
 }

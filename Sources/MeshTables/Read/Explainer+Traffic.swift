@@ -6,7 +6,9 @@ extension Explainer {
     /// What makes another try of a request, and how often.
     mutating func explainRetries(_ route: abi_route, _ method: String) {
         guard route.retries > 0 else {
-            note(.retry, .none, "one try", rule: reader.text(route.rule))
+            note(
+                .retry, .none, "one try", rule: reader.text(route.rule),
+                origin: reader.text(route.origin))
             return
         }
         let traffic = route.traffic == ABI_NONE ? nil : reader.traffic[Int(route.traffic)]
@@ -68,7 +70,7 @@ extension Explainer {
     }
 
     /// What bounds the traffic to a target, and when its endpoints are left out.
-    mutating func explainGuard(_ target: abi_target) {
+    mutating func explainGuard(_ target: abi_target, _ listener: abi_listener) {
         guard target.guard != ABI_NONE else { return }
         let record = reader.guards[Int(target.guard)]
         var parts = [
@@ -82,7 +84,12 @@ extension Explainer {
                 "an endpoint is left out after \(count) \(what) in a row, for "
                     + "\(record.ejection_ms) ms and more, at most \(record.ejected_most) % of them")
         }
-        note(.limits, .matched, "\(reader.text(target.name)): " + parts.joined(separator: "; "))
+        let caller =
+            listener.identity == ABI_NONE
+            ? nil : reader.text(reader.identities[Int(listener.identity)].service)
+        note(
+            .limits, .matched, "\(reader.text(target.name)): " + parts.joined(separator: "; "),
+            about: .calls(of: reader.text(target.service), by: caller))
     }
 
     /// Who gets copies of the request.

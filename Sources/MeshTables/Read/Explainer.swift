@@ -32,11 +32,12 @@ package struct Explainer {
 
     mutating func note(
         _ phase: Explanation.Phase.Name, _ verdict: Explanation.Phase.Verdict, _ detail: String,
-        rule: String? = nil, origin: String? = nil
+        rule: String? = nil, origin: String? = nil, about subject: Explanation.Phase.Subject? = nil
     ) {
         phases.append(
             Explanation.Phase(
-                phase: phase, verdict: verdict, detail: detail, rule: rule, origin: origin))
+                phase: phase, verdict: verdict, detail: detail, rule: rule, origin: origin,
+                subject: subject))
     }
 
     private mutating func run(_ request: ExplainedRequest) throws -> String {
@@ -54,7 +55,9 @@ package struct Explainer {
         }
         let listener = entry
         for line in reader.settings(of: listener).lines {
-            note(.setting, .none, "\(line.name): \(line.text)")
+            note(
+                .setting, .none, "\(line.name): \(line.text)",
+                about: .listener(reader.text(listener.name)))
         }
         let source = source(request, listener)
         if let refusal = connect(listener, source) { return refusal }
@@ -79,7 +82,7 @@ package struct Explainer {
             explainRetries(route, request.method)
             explainMirror(route)
             return explainSplits(
-                route.splits, reader.text(route.rule), source, listener, input,
+                route.splits, place(of: route), source, listener, input,
                 inherited: route.header_ops.count)
         }
     }
@@ -95,7 +98,7 @@ package struct Explainer {
             else { throw MeshError(.notFound, "there is no listener \"\(name)\"") }
             let found = reader.listeners[at]
             if found.isRedirected { return try behind(at, input) }
-            note(.listener, .matched, describe(found))
+            note(.listener, .matched, describe(found), about: .listener(name))
             return .found(found)
         }
         if let inner = try redirected(request, input) { return inner }
@@ -119,7 +122,8 @@ package struct Explainer {
                 "several listeners have port \(port): name one of "
                     + found.map { reader.text($0.name) }.sorted().joined(separator: ", "))
         }
-        note(.listener, .matched, describe(first))
+        note(
+            .listener, .matched, describe(first), about: .listener(reader.text(first.name)))
         return first.isRedirected
             ? .ended(Self.ended("connection closed", ABI_OUTCOME_NOT_REDIRECTED)) : .found(first)
     }
@@ -271,9 +275,11 @@ package struct Explainer {
             let index = reader.routeList[Int(place)]
             var record = reader.routes[Int(index)]
             if index == found {
+                let asks = reader.describeMatch(record)
                 note(
-                    .route, .matched, reader.describe(record), rule: reader.text(record.rule),
-                    origin: reader.text(record.origin))
+                    .route, .matched,
+                    reader.describe(record) + (asks == "any request" ? "" : ": \(asks)"),
+                    rule: reader.text(record.rule), origin: reader.text(record.origin))
                 return record
             }
             var why: UnsafePointer<CChar>?
@@ -309,22 +315,28 @@ package struct Explainer {
         if isGateway || listener.flags & UInt8(ABI_LISTENER_SNI.rawValue) != 0 {
             note(.normalize, .matched, "server name \"\(input.host)\"")
             if let route = route(listener, input) {
-                return explainSplits(
-                    route.splits, reader.text(route.rule), source, listener, nil)
+                return explainSplits(route.splits, place(of: route), source, listener, nil)
             }
             if listener.splits.count == 0 {
                 return Self.ended(
                     isGateway ? "closed" : "alert unrecognized_name", ABI_OUTCOME_NO_ROUTE)
             }
         }
-        return explainSplits(listener.splits, "the listener", source, listener, nil)
+        return explainSplits(listener.splits, ("the listener", nil), source, listener, nil)
+    }
+
+    private func place(of route: abi_route) -> Rule {
+        (reader.text(route.rule), reader.text(route.origin))
     }
 
     // MARK: - targets
 
+    /// What a person calls a rule, and where it was written.
+    private typealias Rule = (name: String, origin: String?)
+
     /// Every target that the splits lead to; the outcome, for the most of the traffic.
     private mutating func explainSplits(
-        _ splits: abi_ref, _ what: String, _ source: String, _ listener: abi_listener,
+        _ splits: abi_ref, _ rule: Rule, _ source: String, _ listener: abi_listener,
         _ input: RequestInput?, inherited: UInt32 = 0
     ) -> String {
         let records = (splits.at..<splits.at + splits.count).map { reader.splits[Int($0)] }
@@ -333,11 +345,14 @@ package struct Explainer {
             let target = reader.targets[Int(split.target)]
             let name = reader.text(target.name)
             let share = Double(split.weight) * 100 / Double(ABI_SPLIT_TOTAL)
-            note(.split, .matched, "\(share) % of the traffic goes to \(name)", rule: what)
+            note(
+                .split, .matched, "\(share) % of the traffic goes to \(name)", rule: rule.name,
+                origin: rule.origin)
             if split.header_ops.count > inherited {
                 let own = split.header_ops.count - inherited
                 explainChanges(
-                    abi_ref(at: split.header_ops.at, count: own), on: "\(name), ", rule: what)
+                    abi_ref(at: split.header_ops.at, count: own), on: "\(name), ",
+                    rule: rule.name, origin: rule.origin ?? "")
             }
             let asking =
                 UInt8(ABI_LISTENER_MESH_OUTBOUND.rawValue) | UInt8(ABI_LISTENER_GATEWAY.rawValue)
@@ -359,7 +374,7 @@ package struct Explainer {
         let failover = (target.failover.at..<target.failover.at + target.failover.count).map {
             reader.targets[Int(reader.targetList[Int($0)])]
         }
-        explainGuard(target)
+        explainGuard(target, listener)
         for candidate in [target] + failover {
             let range = candidate.endpoints.at..<candidate.endpoints.at + candidate.endpoints.count
             let up = range.filter { refusal(of: reader.endpoints[Int($0)]) == nil }
@@ -367,7 +382,8 @@ package struct Explainer {
             let name = reader.text(candidate.name)
             if up.isEmpty {
                 note(
-                    .choose, .none, "\(name): none of \(range.count) endpoints takes new work")
+                    .choose, .none, "\(name): none of \(range.count) endpoints takes new work",
+                    about: .choice(reader.text(target.service)))
                 continue
             }
             explainUpstream(candidate, listener)
@@ -380,7 +396,8 @@ package struct Explainer {
                     + shown.joined(separator: ", ") + (up.count > 8 ? ", …" : "")
                     + (up.count > 1 || candidate.balancer != ABI_NONE ? "; \(how)" : "")
                     + (proxyOut.map { "; with a PROXY header, \($0), where it is not a sidecar" }
-                        ?? ""))
+                        ?? ""),
+                about: .choice(reader.text(target.service)))
             return "forwarded to \(name)"
         }
         return Self.ended(input != nil ? "503" : "connection closed", ABI_OUTCOME_NO_ENDPOINT)

@@ -54,6 +54,18 @@ package struct Explanation: Hashable, Sendable, Codable {
             case refused
         }
 
+        /// Where the rule stands when the tables do not say it: in what was written about this.
+        package enum Subject: Hashable, Sendable, Codable {
+            case listener(String)
+            /// Ceilings of calls of a service, by another service or, nil, by whoever calls.
+            case calls(of: String, by: String?)
+            /// The choice among the instances of a service.
+            case choice(String)
+            /// What the instances of a service are spoken to in.
+            case language(String)
+            case instance(String)
+        }
+
         package var phase: Name
         package var verdict: Verdict
         package var detail: String
@@ -61,6 +73,7 @@ package struct Explanation: Hashable, Sendable, Codable {
         package var rule: String?
         /// Where the rule was written.
         package var origin: String?
+        package var subject: Subject?
     }
 
     package var generation: UInt64

@@ -42,6 +42,13 @@ package struct ListenerSettings: Hashable, Sendable {
         package var sample: Double
     }
 
+    package struct Compression: Hashable, Sendable {
+        /// The preferred one first, each with its level.
+        package var codings: [String]
+        package var types: [String]
+        package var minLength: Int
+    }
+
     /// nil: plaintext, or TLS that goes on as it is.
     package var tls: TLS?
     /// TLS goes on as it is, by the server name that the client asks for.
@@ -51,6 +58,7 @@ package struct ListenerSettings: Hashable, Sendable {
     package var forwarded: Forwarded?
     package var trace: Trace?
     package var accessLog: AccessLog?
+    package var compression: Compression?
 }
 
 extension SnapshotReader {
@@ -69,7 +77,23 @@ extension SnapshotReader {
                     sample: Double(hops?.trace_sample ?? 0) / Double(ABI_TRACE_ALL),
                     spans: hops?.trace_spans == 1)
                 : nil,
-            accessLog: listener.log == ABI_NONE ? nil : settings(of: logs[Int(listener.log)]))
+            accessLog: listener.log == ABI_NONE ? nil : settings(of: logs[Int(listener.log)]),
+            compression: listener.compression == ABI_NONE
+                ? nil : settings(of: compressions[Int(listener.compression)]))
+    }
+
+    private func settings(of record: abi_compression) -> ListenerSettings.Compression {
+        let names = ["gzip", "br", "zstd"]
+        let (codings, levels) = withUnsafeBytes(of: record.codings) { codings in
+            withUnsafeBytes(of: record.levels) { (Array(codings), Array($0)) }
+        }
+        let types = mediaTypes[Int(record.types.at)..<Int(record.types.at + record.types.count)]
+        return .init(
+            codings: codings.prefix(Int(record.coding_count)).map {
+                "\(names[Int($0)]) \(levels[Int($0)])"
+            },
+            types: types.map { text($0) }.map { $0.hasSuffix("/") ? "\($0)*" : $0 },
+            minLength: Int(record.min_length))
     }
 
     private func settings(of tls: abi_tls) -> ListenerSettings.TLS {
@@ -196,6 +220,15 @@ extension ListenerSettings {
         if let accessLog {
             let share = accessLog.sample < 1 ? ", \(accessLog.sample * 100) % of what is ok" : ""
             lines.append(("access_log", accessLog.path + share))
+        }
+        if let compression {
+            lines.append(
+                (
+                    "compression",
+                    "\(compression.codings.joined(separator: ", ")) from "
+                        + "\(compression.minLength) bytes on, for "
+                        + compression.types.joined(separator: ", ")
+                ))
         }
         return lines
     }

@@ -1,5 +1,6 @@
 import MeshAdminAPI
 import MeshAuthz
+import MeshConfig
 import MeshModel
 import MeshStore
 import MeshTables
@@ -100,9 +101,15 @@ extension NodeBackend {
         let told = try Explainer(
             try await reader(), overlay: overlay(), now: MonotonicTime.milliseconds
         ).explain(asked)
+        let stored = store.snapshot
+        let places = RulePlaces(
+            listeners: Dictionary(
+                configuration.listeners.map { ($0.value.name, $0.origin) }
+            ) { first, _ in first },
+            inventory: await source.inventory(stored), entry: { stored.configEntry($0) })
         return ExplainReport(
             generation: told.generation,
-            phases: told.phases.map { phase in
+            phases: told.phases.map { places.completed($0) }.map { phase in
                 ExplainReport.Phase(
                     phase: phase.phase.rawValue, verdict: phase.verdict.rawValue,
                     detail: phase.detail, rule: phase.rule, origin: phase.origin)
