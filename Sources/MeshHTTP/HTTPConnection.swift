@@ -18,6 +18,8 @@ final class HTTPConnection: ChannelInboundHandler {
         case refusing
         /// Somebody works on the answer.
         case answering(Framing, Task<Void, Never>)
+        /// Nobody does until there is something to answer.
+        case held(Framing, any HeldRequest)
         /// The last answer is written, or there will be none.
         case closing
     }
@@ -55,7 +57,11 @@ final class HTTPConnection: ChannelInboundHandler {
 
     func channelInactive(context: ChannelHandlerContext) {
         deadline?.cancel()
-        if case .answering(_, let task) = state { task.cancel() }
+        switch state {
+        case .answering(_, let task): task.cancel()
+        case .held(_, let request): _ = request.cancel()
+        case .idle, .reading, .refusing, .closing: break
+        }
         state = .closing
         context.fireChannelInactive()
     }
@@ -67,7 +73,8 @@ final class HTTPConnection: ChannelInboundHandler {
             take(part, head, body, limit, context)
         case (.end, .reading(let head, let body, _)): answer(head, body, context)
         case (.body, .refusing), (.end, .refusing), (_, .closing): break
-        case (.head, .reading), (.head, .refusing), (_, .answering), (.body, .idle), (.end, .idle):
+        case (.head, .reading), (.head, .refusing), (_, .answering), (_, .held),
+            (.body, .idle), (.end, .idle):
             // The handlers before this one give requests one at a time, whole and in order.
             fatalError("a part of a request came in state \(state)")
         }
@@ -81,6 +88,8 @@ final class HTTPConnection: ChannelInboundHandler {
         // An answer that is waited for, or a request that is half here, is not torn off.
         case .reading, .refusing, .closing: break
         case .answering(_, let task): task.cancel()
+        case .held(let framing, let request):
+            if request.cancel() { work(on: framing, context) { await request.answer() } }
         }
     }
 
@@ -150,27 +159,55 @@ final class HTTPConnection: ChannelInboundHandler {
             method: head.method.rawValue, target: head.uri,
             headers: ServerHeaders(compacting: head.headers),
             body: body.map { Array($0.readableBytesView) } ?? [], peer: peer)
+        let responder = responder
+        work(on: Framing(head), context) { await responder.answer(to: request) }
+    }
+
+    /// A task, which ends with the connection: that cancels it.
+    private func work(
+        on request: Framing, _ context: ChannelHandlerContext,
+        _ answer: @escaping @Sendable () async -> ServerAnswer
+    ) {
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         let loop = context.eventLoop
-        let responder = responder
-        // A callback of the channel starts it; it ends with the connection, which cancels it.
+        // A callback of the channel, or of what was waited for, starts it.
         let task = Task {
-            let response = await responder.respond(to: request)
+            let answer = await answer()
             loop.execute {
                 let (connection, context) = bound.value
-                connection.finish(response, context)
+                connection.finish(answer, context)
             }
         }
-        state = .answering(Framing(head), task)
+        state = .answering(request, task)
         if isDraining { task.cancel() }
     }
 
     // MARK: - answer
 
-    private func finish(_ response: ServerResponse, _ context: ChannelHandlerContext) {
+    private func finish(_ answer: ServerAnswer, _ context: ChannelHandlerContext) {
         // The client may have left meanwhile.
-        guard case .answering(let request, _) = state else { return }
-        write(response, to: request, context)
+        guard case .answering(let framing, _) = state else { return }
+        switch answer {
+        case .now(let response): write(response, to: framing, context)
+        case .later(let request): hold(request, framing, context)
+        }
+    }
+
+    private func hold(
+        _ request: any HeldRequest, _ framing: Framing, _ context: ChannelHandlerContext
+    ) {
+        state = .held(framing, request)
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        let loop = context.eventLoop
+        request.wait {
+            loop.execute {
+                let (connection, context) = bound.value
+                // The client may have left, or the server begun to end.
+                guard case .held(let framing, let request) = connection.state else { return }
+                connection.work(on: framing, context) { await request.answer() }
+            }
+        }
+        if isDraining, request.cancel() { work(on: framing, context) { await request.answer() } }
     }
 
     private func write(

@@ -1,11 +1,18 @@
 import Glibc
+import Synchronization
 
 /// The time as HTTP writes it (RFC 9110 §5.6.7).
 enum HTTPDate {
+    /// What was written last: thousands of answers may go out in one second.
+    private static let last = Mutex((seconds: Int.min, text: ""))
+
     static func now() -> String {
         var spec = timespec()
         clock_gettime(CLOCK_REALTIME, &spec)
-        return text(spec.tv_sec)
+        return last.withLock { last in
+            if last.seconds != spec.tv_sec { last = (spec.tv_sec, text(spec.tv_sec)) }
+            return last.text
+        }
     }
 
     static func text(_ seconds: Int) -> String {

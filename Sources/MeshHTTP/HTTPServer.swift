@@ -59,7 +59,7 @@ package struct HTTPServer: Sendable {
             .childChannelOption(
                 .recvAllocator,
                 value: AdaptiveRecvByteBufferAllocator(
-                    minimum: 512, initial: 512, maximum: 65_536)
+                    minimum: 256, initial: 256, maximum: 65_536)
             )
             .childChannelInitializer { channel in
                 guard connections.add(channel) else { return connections.refuse(channel) }

@@ -81,4 +81,30 @@ package protocol Responder: Sendable {
     /// The answer. The task is cancelled when the client leaves and when the server is to end;
     /// it must not take long from there on.
     @concurrent func respond(to request: ServerRequest) async -> ServerResponse
+    /// The same for who knows that there is nothing to say yet.
+    @concurrent func answer(to request: ServerRequest) async -> ServerAnswer
+}
+
+extension Responder {
+    @concurrent package func answer(to request: ServerRequest) async -> ServerAnswer {
+        .now(await respond(to: request))
+    }
+}
+
+/// An answer, or what it waits for.
+package enum ServerAnswer: Sendable {
+    case now(ServerResponse)
+    /// Nobody works on it: a connection is all that it costs until it is woken.
+    case later(any HeldRequest)
+}
+
+/// A request that waits for something to answer. Its connection calls it, one call after another.
+package protocol HeldRequest: Sendable {
+    /// Calls `wake` once, on any thread, when there may be something.
+    func wait(_ wake: @escaping @Sendable () -> Void)
+    /// Calls it no more; false: it has been called, or is about to be. ``answer()`` will not wait
+    /// again.
+    func cancel() -> Bool
+    /// The answer, or that there is nothing still.
+    @concurrent func answer() async -> ServerAnswer
 }

@@ -49,7 +49,7 @@ final class Board: Sendable {
             }
             return contents.waiters.take(touched)
         }
-        for (waiter, index) in woken { waiter.continuation.resume(returning: index) }
+        for (waiter, index) in woken { waiter.wake(.success(index)) }
     }
 
     // MARK: - waiting
@@ -70,7 +70,7 @@ final class Board: Sendable {
                         number,
                         WaiterTable.Waiter(
                             watch: watch, after: index, deadline: deadline,
-                            continuation: continuation))
+                            wake: { continuation.resume(with: $0) }))
                     if deadline != nil { setAlarm(&contents) }
                     return nil
                 }
@@ -78,8 +78,33 @@ final class Board: Sendable {
             }
         } onCancel: {
             let waiter = contents.withLock { $0.waiters.remove(number) }
-            waiter?.continuation.resume(throwing: CancellationError())
+            waiter?.wake(.failure(CancellationError()))
         }
+    }
+
+    /// The same without anybody who waits: `wake` is called once, at once when it has changed
+    /// already. Gives what ``forget(_:)`` knows the waiter by.
+    func wait(
+        after index: Index, on watch: Watch, until deadline: ContinuousClock.Instant?,
+        _ wake: @escaping @Sendable () -> Void
+    ) -> UInt64 {
+        let (number, hasChanged) = contents.withLock { contents in
+            let number = contents.waiters.newNumber()
+            if contents.index(of: watch) > index { return (number, true) }
+            contents.waiters.add(
+                number,
+                WaiterTable.Waiter(
+                    watch: watch, after: index, deadline: deadline, wake: { _ in wake() }))
+            if deadline != nil { setAlarm(&contents) }
+            return (number, false)
+        }
+        if hasChanged { wake() }
+        return number
+    }
+
+    /// Calls a waiter no more; false: it has been called, or is about to be.
+    func forget(_ number: UInt64) -> Bool {
+        contents.withLock { $0.waiters.remove(number) } != nil
     }
 
     /// How many wait.
@@ -108,7 +133,7 @@ final class Board: Sendable {
             setAlarm(&contents)
             return due
         }
-        for (waiter, index) in due { waiter.continuation.resume(returning: index) }
+        for (waiter, index) in due { waiter.wake(.success(index)) }
     }
 }
 

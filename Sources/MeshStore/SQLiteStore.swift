@@ -58,6 +58,15 @@ package final class SQLiteStore: StateStore {
         try await board.wait(after: index, on: watch, until: deadline)
     }
 
+    package func wait(
+        after index: Index, on watch: Watch, until deadline: ContinuousClock.Instant?,
+        _ wake: @escaping @Sendable () -> Void
+    ) -> UInt64 {
+        board.wait(after: index, on: watch, until: deadline, wake)
+    }
+
+    package func forget(_ waiter: UInt64) -> Bool { board.forget(waiter) }
+
     package var waiting: Int { board.waiting }
 
     package func write<Value: Sendable>(

@@ -24,6 +24,16 @@ package protocol StateStore: Sendable {
         after index: Index, on watch: Watch, until deadline: ContinuousClock.Instant?
     ) async throws -> Index
 
+    /// The same without a task that waits, for thousands that do: `wake` is called once, on any
+    /// thread, at once when there is something already. Gives the waiter's number.
+    func wait(
+        after index: Index, on watch: Watch, until deadline: ContinuousClock.Instant?,
+        _ wake: @escaping @Sendable () -> Void
+    ) -> UInt64
+
+    /// Calls a waiter no more; false: it has been called, or is about to be.
+    func forget(_ waiter: UInt64) -> Bool
+
     /// How many wait.
     var waiting: Int { get }
 

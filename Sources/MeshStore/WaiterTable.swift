@@ -8,7 +8,8 @@ struct WaiterTable {
         /// Changes up to this one are known to it.
         let after: Index
         let deadline: ContinuousClock.Instant?
-        let continuation: CheckedContinuation<Index, any Error>
+        /// Called once, with the index of the change or the present one.
+        let wake: @Sendable (Result<Index, any Error>) -> Void
     }
 
     private struct Deadline {

@@ -1,5 +1,6 @@
 import MeshModel
 import MeshStore
+import Synchronization
 import Testing
 
 @Suite struct WatchTests {
@@ -156,6 +157,37 @@ import Testing
         // One that is over before it begins.
         let index = try await store.wait(after: far, on: .everything, until: start)
         #expect(index == store.snapshot.index)
+    }
+
+    /// Waiters that nobody waits for: woken once by a change or their deadline, at once when there
+    /// is something already, and never when they are forgotten.
+    @Test func aWaiterWithoutATaskIsCalledOnce() async throws {
+        let calls = Mutex<[String: Int]>([:])
+        let start = store.snapshot.index
+        func wait(
+            _ name: String, after index: Index, on watch: Watch,
+            until deadline: ContinuousClock.Instant? = nil
+        ) -> UInt64 {
+            store.wait(after: index, on: watch, until: deadline) {
+                calls.withLock { $0[name, default: 0] += 1 }
+            }
+        }
+        try await put("a", 1)
+        let late = wait("late", after: start, on: Watch(.keyValues))
+        #expect(calls.withLock { $0 } == ["late": 1] && !store.forget(late))
+        let now = store.snapshot.index
+        let changed = wait("changed", after: now, on: Watch(.keyValues, .key("a")))
+        let other = wait("other", after: now, on: Watch(.keyValues, .key("b")))
+        let left = wait("left", after: now, on: Watch(.keyValues, .key("a")))
+        _ = wait("due", after: now, on: Watch(.services), until: .now + .milliseconds(20))
+        #expect(store.forget(left))
+        try await put("a", 2)
+        #expect(!store.forget(changed))
+        while store.waiting > 1 { await Task.yield() }
+        #expect(store.forget(other) && store.waiting == 0)
+        try await put("a", 3)
+        while calls.withLock({ $0["due"] }) == nil { await Task.yield() }
+        #expect(calls.withLock { $0 } == ["late": 1, "changed": 1, "due": 1])
     }
 
     @Test func aSlowReaderOfChangesSeesTheLast() async throws {

@@ -62,13 +62,13 @@ package struct AuthorityEndpoints: EndpointGroup {
         let options = try QueryOptions(request)
         let isKnown = try await backend.hasLeaf(of: name)
         // Makes it, so that there is something to wait for.
-        var leaf = try await backend.connectLeaf(of: name)
-        if options.index >= leaf.modifyIndex {
-            var generator = SystemRandomNumberGenerator()
-            let limit = options.heldFor(using: &generator)
-            let watch = Watch(.leaves, .key(leaf.serviceURI))
-            _ = try? await backend.store.wait(after: options.index, on: watch, upTo: limit)
-            leaf = try await backend.connectLeaf(of: name)
+        let leaf = try await backend.connectLeaf(of: name)
+        if options.index >= leaf.modifyIndex, request.held == nil {
+            return APIResponse(
+                .later(
+                    Hold(
+                        store: backend.store, watch: Watch(.leaves, .key(leaf.serviceURI)),
+                        after: options.index, deadline: Queries.deadline(options))))
         }
         var response = APIResponse.json(leaf.json)
         response.headers["X-Consul-Index"] = "\(leaf.modifyIndex)"

@@ -13,8 +13,11 @@ package struct APIRequest: Sendable {
     package let body: [UInt8]
     /// The secret that the client showed; empty: none.
     package let token: String
+    /// What came of waiting, when the request was held already.
+    let held: Held?
 
-    package init(_ request: ServerRequest, tail: String) {
+    package init(_ request: ServerRequest, tail: String, held: Held? = nil) {
+        self.held = held
         method = request.method
         path = String(request.path)
         self.tail = tail
@@ -47,6 +50,8 @@ package struct APIResponse: Sendable {
         case none
         case json(JSON)
         case bytes([UInt8], type: String)
+        /// Nothing yet.
+        case later(Hold)
 
         package static func text(_ text: String) -> Content {
             .bytes(Array(text.utf8), type: "text/plain; charset=utf-8")

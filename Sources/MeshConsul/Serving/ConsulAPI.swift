@@ -1,5 +1,6 @@
 package import MeshHTTP
 import MeshModel
+import MeshStore
 package import MeshTelemetry
 
 /// Serves groups of endpoints as Consul's agent serves its API.
@@ -7,6 +8,7 @@ package struct ConsulAPI: Responder {
     private let table: EndpointTable
     private let access: any AccessPolicy
     private let logger: Logger
+    private let shared = SharedAnswers()
 
     package init(groups: [any EndpointGroup], access: any AccessPolicy, logger: Logger) {
         table = EndpointTable(groups)
@@ -40,35 +42,79 @@ package struct ConsulAPI: Responder {
         return path
     }
 
+    /// Waits where it must.
     @concurrent package func respond(to request: ServerRequest) async -> ServerResponse {
-        guard let path = Self.path(of: request.target) else {
-            return ServerResponse(status: 400, headers: ["Content-Type": Self.plain])
+        var attempt = await attempt(request, held: nil)
+        while true {
+            switch attempt {
+            case .now(let response): return response
+            case .later(let hold):
+                attempt = await self.attempt(request, held: await hold.outcome())
+            }
         }
-        guard let (endpoint, tail) = table.find(path) else { return Self.unknown(path) }
+    }
+
+    @concurrent package func answer(to request: ServerRequest) async -> ServerAnswer {
+        await answer(request, nil)
+    }
+
+    /// The answer of a read that was held. Of all who are woken by one change and had asked the
+    /// same, few make it.
+    func answer(
+        _ request: ServerRequest, _ held: Held, _ store: any StateStore
+    ) async -> ServerAnswer {
+        guard held.wasWoken, let key = SharedAnswers.Key(request, store) else {
+            return await answer(request, held)
+        }
+        if let made = shared.answer(key, at: held.index) { return .now(made) }
+        let answer = await answer(request, held)
+        if case .now(let response) = answer { shared.keep(response, key, at: held.index) }
+        return answer
+    }
+
+    /// Nothing but the request is kept while it is held.
+    func answer(_ request: ServerRequest, _ held: Held?) async -> ServerAnswer {
+        switch await attempt(request, held: held) {
+        case .now(let response): .now(response)
+        case .later(let hold): .later(HeldRead(request, hold, of: self))
+        }
+    }
+
+    private enum Attempt {
+        case now(ServerResponse)
+        case later(Hold)
+    }
+
+    private func attempt(_ request: ServerRequest, held: Held?) async -> Attempt {
+        guard let path = Self.path(of: request.target) else {
+            return .now(ServerResponse(status: 400, headers: ["Content-Type": Self.plain]))
+        }
+        guard let (endpoint, tail) = table.find(path) else { return .now(Self.unknown(path)) }
         let isPretty = QueryItems(request.query).has("pretty")
         if request.method == "OPTIONS" {
-            return render(
-                APIResponse(headers: ["Allow": endpoint.allow]), pretty: isPretty)
+            return .now(
+                render(APIResponse(headers: ["Allow": endpoint.allow]), pretty: isPretty))
         }
         guard let handler = endpoint.methods.first(where: { $0.name == request.method })?.handler
         else {
             var response = render(
                 APIError(405, "method \(request.method) not allowed"), pretty: isPretty)
             response.headers["Allow"] = endpoint.allow
-            return response
+            return .now(response)
         }
-        let call = APIRequest(request, tail: tail)
         do {
-            return render(try await handler(call), pretty: isPretty)
+            let response = try await handler(APIRequest(request, tail: tail, held: held))
+            if case .later(let hold) = response.content { return .later(hold) }
+            return .now(render(response, pretty: isPretty))
         } catch let error as APIError {
-            return render(error, pretty: isPretty)
+            return .now(render(error, pretty: isPretty))
         } catch let error as MeshError {
-            return render(APIError(error), pretty: isPretty)
+            return .now(render(APIError(error), pretty: isPretty))
         } catch {
             logger.error(
                 "a request of the Consul-compatible API failed",
                 metadata: [LogKey.error: "\(error)", "path": "\(endpoint.path)"])
-            return render(APIError(500, "\(error)"), pretty: isPretty)
+            return .now(render(APIError(500, "\(error)"), pretty: isPretty))
         }
     }
 
@@ -91,6 +137,7 @@ package struct ConsulAPI: Responder {
         result.headers["X-Consul-Default-ACL-Policy"] = access.isDefaultAllow ? "allow" : "deny"
         switch response.content {
         case .none: break
+        case .later: fatalError("a read that waits is no answer")
         case .json(let json):
             result.headers["Content-Type"] = "application/json"
             result.body = json.bytes(pretty: pretty)

@@ -24,7 +24,6 @@ package struct Queries: Sendable {
     /// The datacenter of this node; every other is unknown.
     package let datacenter: String
     private let cache = CacheNotes()
-    private let shared = SharedAnswers()
 
     package init(store: any StateStore, datacenter: String) {
         self.store = store
@@ -41,15 +40,9 @@ package struct Queries: Sendable {
     ) async throws -> APIResponse {
         let options = try QueryOptions(request)
         guard knows(options.datacenter) else { return foreign() }
-        let key = shared.key(of: request, store)
-        let (index, wasWoken) = await held(options, watch)
-        var response: APIResponse
-        if let key, wasWoken, let made = shared.answer(key, at: index) {
-            response = made
-        } else {
-            response = try await body(store.snapshot, options)
-            if let key, wasWoken { response = shared.keep(response, key, at: index) }
-        }
+        if let hold = hold(request, options, watch) { return APIResponse(.later(hold)) }
+        let index = request.held?.index ?? store.index(of: watch)
+        var response = try await body(store.snapshot, options)
         addMeta(index, options, shape, to: &response)
         if options.isCached {
             let age = cache.age(of: "\(request.method) \(request.path) \(request.query.items)")
@@ -74,31 +67,29 @@ package struct Queries: Sendable {
         _ body: @Sendable (StoreState) async throws -> (hash: String, response: APIResponse)
     ) async throws -> APIResponse {
         let options = try QueryOptions(request)
-        var generator = SystemRandomNumberGenerator()
-        let end = ContinuousClock.now + options.heldFor(using: &generator)
-        while true {
-            let index = store.index(of: watch)
-            var (hash, response) = try await body(store.snapshot)
-            let left = ContinuousClock.now.duration(to: end)
-            if options.hash.isEmpty || hash != options.hash || left <= .zero || Task.isCancelled {
-                response.headers["X-Consul-ContentHash"] = hash
-                return response
-            }
-            _ = try? await store.wait(after: index, on: watch, upTo: left)
+        let index = store.index(of: watch)
+        var (hash, response) = try await body(store.snapshot)
+        let isOver = request.held?.isOver ?? options.hash.isEmpty
+        guard hash == options.hash, !isOver else {
+            response.headers["X-Consul-ContentHash"] = hash
+            return response
         }
+        let deadline = request.held?.deadline ?? Self.deadline(options)
+        return APIResponse(
+            .later(Hold(store: store, watch: watch, after: index, deadline: deadline)))
     }
 
-    /// Waits as asked; gives the index of what is watched, and whether a change has
-    /// ended the wait.
-    private func held(_ options: QueryOptions, _ watch: Watch) async -> (Index, wasWoken: Bool) {
-        let present = store.index(of: watch)
-        guard options.index > .zero, present <= options.index else { return (present, false) }
+    /// What a request is to wait for, which has not waited yet.
+    private func hold(_ request: APIRequest, _ options: QueryOptions, _ watch: Watch) -> Hold? {
+        guard request.held == nil, options.index > .zero, store.index(of: watch) <= options.index
+        else { return nil }
+        return Hold(
+            store: store, watch: watch, after: options.index, deadline: Self.deadline(options))
+    }
+
+    static func deadline(_ options: QueryOptions) -> ContinuousClock.Instant {
         var generator = SystemRandomNumberGenerator()
-        let limit = options.heldFor(using: &generator)
-        // Cancelled: the client is gone, or the server ends and answers with what there is.
-        let found = try? await store.wait(after: options.index, on: watch, upTo: limit)
-        let index = found ?? store.index(of: watch)
-        return (index, index > options.index)
+        return .now + options.heldFor(using: &generator)
     }
 
     /// Whether a request may name this datacenter.

@@ -6,41 +6,46 @@ import Synchronization
 /// Answers to those who held the same question and were woken by the same change: made once, for
 /// all of them. Nobody else gets them, so that a read which is not held is always made anew.
 final class SharedAnswers: Sendable {
+    /// What is the same for all who ask the same with the same rights.
+    struct Key: Hashable, Sendable {
+        private let target: String
+        private let token: String?
+        private let bearer: String?
+        /// The last change of what tokens may do.
+        private let rights: Index
+
+        /// nil: its answer is nobody else's.
+        init?(_ request: ServerRequest, _ store: any StateStore) {
+            guard request.method == "GET", request.body.isEmpty,
+                !QueryItems(request.query).has("cached")
+            else { return nil }
+            target = request.target
+            token = request.headers["X-Consul-Token"]
+            bearer = request.headers["Authorization"]
+            rights = store.index(of: Watch([.tokens, .policies]))
+        }
+    }
+
     private struct Made {
         var index: Index
-        var answer: APIResponse
+        var answer: ServerResponse
     }
 
     /// More are forgotten, all at once: they serve for the moment of one change.
     private static let greatestKept = 256
     private static let greatestBytes = 64 * 1024
 
-    private let made = Mutex<[String: Made]>([:])
+    private let made = Mutex<[Key: Made]>([:])
 
-    /// What is the same for all who ask the same with the same rights; nil: it is not shared.
-    func key(of request: APIRequest, _ store: any StateStore) -> String? {
-        guard request.body.isEmpty, request.query.has("index") else { return nil }
-        let rights = store.index(of: Watch([.tokens, .policies]))
-        let items = request.query.items.filter { $0.name != "index" && $0.name != "wait" }
-        return "\(request.path)\n\(items)\n\(rights)\n\(request.token)"
-    }
-
-    func answer(_ key: String, at index: Index) -> APIResponse? {
+    func answer(_ key: Key, at index: Index) -> ServerResponse? {
         made.withLock { made in made[key].flatMap { $0.index == index ? $0.answer : nil } }
     }
 
-    /// Gives the answer as it is to be sent, written once.
-    func keep(_ answer: APIResponse, _ key: String, at index: Index) -> APIResponse {
-        guard case .json(let json) = answer.content, !key.contains("pretty") else { return answer }
-        let bytes = json.bytes(pretty: false)
-        var written = answer
-        written.content = .bytes(bytes, type: "application/json")
-        guard bytes.count <= Self.greatestBytes else { return written }
-        let kept = Made(index: index, answer: written)
+    func keep(_ answer: ServerResponse, _ key: Key, at index: Index) {
+        guard answer.body.count <= Self.greatestBytes else { return }
         made.withLock { made in
             if made.count >= Self.greatestKept, made[key] == nil { made.removeAll() }
-            made[key] = kept
+            made[key] = Made(index: index, answer: answer)
         }
-        return written
     }
 }
