@@ -84,7 +84,7 @@ import Testing
                     content: .certificate(chain: [1], key: [2], names: ["a.test"]))
             ]
             history.add(entry)
-            await archive.keep(history)
+            archive.keep(history)
             if number != 2 { await archive.flush() }
         }
         let kept = try GenerationArchive.load(store)
@@ -98,7 +98,7 @@ import Testing
         let next = try GenerationArchive(store: store, board: board)
         var later = GenerationHistory(mostEntries: 3, mostBytes: 1000, kept)
         later.add(try Self.entry(6))
-        await next.keep(later)
+        next.keep(later)
         await next.flush()
         #expect(try GenerationArchive.load(store).map(\.generation) == [4, 5, 6])
         #expect(try store.snapshot.secret("node/generations/3") == nil, "it is left behind")
@@ -110,12 +110,29 @@ import Testing
         var history = GenerationHistory()
         history.add(try Self.entry(1))
         history.add(try Self.entry(2))
-        await archive.keep(history)
+        archive.keep(history)
         await archive.flush()
         try await store.write {
             try $0.putSecret("node/generations/1", SecretBytes(Array("{\"generation\":1}".utf8)))
         }
         #expect(try GenerationArchive.load(store).map(\.generation) == [2])
+    }
+
+    @Test func recordsThatAreTooLargeAreLeftOut() async throws {
+        let store = try await SQLiteStore.inMemory()
+        let archive = try GenerationArchive(store: store, board: ProblemBoard())
+        var history = GenerationHistory()
+        var large = try Self.entry(1)
+        large.plan.node = String(repeating: "n", count: GenerationArchive.mostOfOne)
+        var largest = try Self.entry(2)
+        largest.size = 2 * GenerationArchive.mostOfOne + 1
+        for entry in [large, largest, try Self.entry(3)] { history.add(entry) }
+        for later in 4...5 as ClosedRange<UInt64> {
+            archive.keep(history)
+            await archive.flush()
+            history.add(try Self.entry(later))
+        }
+        #expect(try GenerationArchive.load(store).map(\.generation) == [3, 4])
     }
 
     @Test func recordsAreBoundedTogether() {

@@ -2,6 +2,7 @@ import Foundation
 import MeshHealth
 import MeshIdentity
 import MeshStore
+import Synchronization
 
 /// Keeps the generations that were published last over a restart, in the store, where they are
 /// encrypted: they hold keys of certificates.
@@ -19,7 +20,9 @@ actor GenerationArchive {
     private let pause: Duration
     /// What is stored, the oldest first.
     private var stored: [GenerationIndex.Item]
-    private var waiting: GenerationHistory?
+    /// Generations whose records were too large: they are not made again.
+    private var tooLarge: Set<UInt64> = []
+    private nonisolated let waiting = Mutex<GenerationHistory?>(nil)
     private let signal = WakeSignal()
 
     init(store: any StateStore, board: ProblemBoard, pause: Duration = .seconds(1)) throws {
@@ -36,9 +39,9 @@ actor GenerationArchive {
         return items.compactMap { try? NodeRecord.entry($0.generation).load(state) }
     }
 
-    /// The history is this now; it is stored soon.
-    func keep(_ history: GenerationHistory) {
-        waiting = history
+    /// The history is this now; it is stored soon. Making records takes long: nobody waits for it.
+    nonisolated func keep(_ history: GenerationHistory) {
+        waiting.withLock { $0 = history }
         signal.wake()
     }
 
@@ -54,20 +57,29 @@ actor GenerationArchive {
 
     /// Stores what has not been stored yet.
     func flush() async {
-        guard let history = waiting else { return }
-        waiting = nil
-        let known = Set(stored.map(\.generation))
+        let next = waiting.withLock { waiting in
+            defer { waiting = nil }
+            return waiting
+        }
+        guard let history = next else { return }
+        let known = Set(stored.map(\.generation)).union(tooLarge)
         let encoder = JSONEncoder()
         encoder.outputFormatting = .sortedKeys
         do {
             var records: [(item: GenerationIndex.Item, bytes: Data)] = []
             for entry in history.entries where !known.contains(entry.generation) {
+                // As large as the snapshot, about: not made to be thrown away.
+                if entry.size > 2 * Self.mostOfOne { continue }
                 let bytes = try encoder.encode(entry)
-                if bytes.count > Self.mostOfOne { continue }
+                if bytes.count > Self.mostOfOne {
+                    tooLarge.insert(entry.generation)
+                    continue
+                }
                 records.append(
                     (GenerationIndex.Item(generation: entry.generation, size: bytes.count), bytes))
             }
             let wanted = Set(history.entries.map(\.generation))
+            tooLarge.formIntersection(wanted)
             let all = Self.bounded(
                 stored.filter { wanted.contains($0.generation) } + records.map(\.item))
             let left = Set(all.map(\.generation))

@@ -325,7 +325,7 @@ actor Pipeline {
             metrics.published(outcome, took: watch.lap())
             if silent.leaveOut(outcome, of: node, log) { return nil }
             note(outcome, node, causes)
-            await archive.keep(history)
+            archive.keep(history)
             return await take(outcome, node, files)
         }
     }
