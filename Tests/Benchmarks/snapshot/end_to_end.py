@@ -304,8 +304,12 @@ def measure_health(node, rounds, port):
     path = f"/v1/checks/service:{PRIMARY}-0"
     before = overlay.map[:]
     admin("PUT", f"{path}/fail")
-    at = overlay.differing(before)
+    while (at := overlay.differing(before)) is None:
+        time.sleep(0.01)
+    failed = overlay.map[at]
     admin("PUT", f"{path}/pass")
+    while overlay.map[at] == failed:
+        time.sleep(0.01)
     watchers = []
     for target, what in ((watch_word, (node.supervisor(), at)), (watch_requests, (port,))):
         (orders, mine), (told, theirs) = multiprocessing.Pipe(False), multiprocessing.Pipe(False)
