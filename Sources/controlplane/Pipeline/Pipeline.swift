@@ -55,6 +55,8 @@ actor Pipeline {
     private var running: UInt64 = 0
     private var secretsGeneration: UInt64 = 0
     private var isLinked = false
+    /// Who waits for ``silence(of:)`` to be another one.
+    nonisolated let listening = ListeningNews()
     /// How often a data plane was linked: another one may know other slots.
     private var links = 0
     private var mustPublish = false
@@ -441,6 +443,7 @@ actor Pipeline {
         switch outcome {
         case .live, .partial:
             published = node
+            listening.tell(node.listeners)
             reader = nil
             running = generation
             secretsGeneration = files.secretsGeneration
@@ -544,6 +547,7 @@ actor Pipeline {
             invalidate()
         case .unlinked:
             isLinked = false
+            listening.tell([])
             isAcknowledged = false
         case .worker:
             guard !isAcknowledged, published != nil else { return }

@@ -230,6 +230,7 @@ struct Node: Sendable {
     ) -> [NodeService] {
         let bridge = HealthBridge(
             health: health, pipeline: pipeline, store: store, log: logs.logger("health"))
+        let listening = ListeningBridge(news: pipeline.listening, store: store)
         return [
             NodeService(name: "health") {
                 await health.run()
@@ -238,6 +239,7 @@ struct Node: Sendable {
                 try? await http.shutdown()
             },
             NodeService(name: "health events") { await bridge.run() },
+            NodeService(name: "listening") { await listening.run() },
         ]
     }
 
