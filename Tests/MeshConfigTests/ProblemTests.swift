@@ -253,6 +253,13 @@ import Testing
         #expect(places("admin: { socket: \(longest)a }") == ["1:18 admin.socket"])
     }
 
+    @Test func certificatesBySDSAreRefusedWithWhatToWrite() {
+        let found = problems(
+            "config_entries: [ { kind: ingress-gateway, name: edge, tls: { enabled: true, sds: "
+                + "{ cluster_name: c } }, listeners: [] } ]")
+        #expect(found.contains { $0.contains("tls.sds") && $0.contains("write certs:") })
+    }
+
     @Test func carriedKindsWarn() throws {
         var found = problems("config_entries: [ { kind: http-route, name: a, rules: [ 1 ] } ]")
         #expect(found.count == 1 && found[0].contains("warning") && found[0].contains("not acted"))

@@ -36,6 +36,10 @@ enum GatewayKeys {
                 "cipher_suites", .texts, example: "[]",
                 "Read for compatibility and not used: the data plane has a list of its own."),
             .optional(
+                "sds", .data, example: "{}",
+                "Refused unless empty: nobody is asked for certificates while callers wait. Write "
+                    + "`certs`, whose files are watched, or leave both out."),
+            .optional(
                 "certs", .objects(keyPair),
                 example: "[ { cert: /etc/ringmesh/shop.crt, key: /etc/ringmesh/shop.key } ]",
                 "Certificates of other authorities, on the gateway's host. Without them the mesh's "

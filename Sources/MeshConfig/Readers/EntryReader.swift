@@ -57,7 +57,9 @@ enum EntryReader {
         case .serviceRouter: return .serviceRouter(ChainReader.router(name, fields, &checks))
         case .serviceSplitter: return .serviceSplitter(ChainReader.splitter(name, fields))
         case .serviceResolver: return .serviceResolver(ChainReader.resolver(name, fields, &checks))
-        case .ingressGateway: return .ingressGateway(GatewayReader.ingress(name, fields))
+        case .ingressGateway:
+            GatewayReader.refuseSDS(fields, &checks)
+            return .ingressGateway(GatewayReader.ingress(name, fields))
         case .terminatingGateway:
             return .terminatingGateway(GatewayReader.terminating(name, fields))
         case .proxyDefaults, .serviceIntentions: return nil

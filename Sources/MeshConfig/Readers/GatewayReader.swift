@@ -11,6 +11,22 @@ enum GatewayReader {
             defaults: fields.object("defaults").flatMap(limits), meta: fields.textMap("meta"))
     }
 
+    /// Nobody is asked for certificates while callers wait.
+    static func refuseSDS(_ fields: Fields, _ checks: inout FieldChecks) {
+        func refuse(_ tls: Fields?, _ path: [FieldStep]) {
+            guard let sds = tls?.data("sds"), sds != .null, sds != .object([:]) else { return }
+            checks.fail(
+                path + ["tls", "sds"],
+                "certificates are not fetched by SDS: write certs: [ { cert: /…/shop.crt, key: "
+                    + "/…/shop.key } ], whose files are watched, or leave both out for one of "
+                    + "the mesh's authority")
+        }
+        refuse(fields.object("tls"), [])
+        for (index, listener) in fields.objects("listeners").enumerated() {
+            refuse(listener.object("tls"), ["listeners", .index(index)])
+        }
+    }
+
     private static func listener(_ fields: Fields) -> IngressGateway.Listener {
         IngressGateway.Listener(
             port: fields.port("port") ?? 0,
