@@ -110,6 +110,8 @@ package struct Configuration: Sendable, Hashable {
         /// For clients of the API; 0: no bound.
         package var signingsPerSecond: Int
         package var sidecarPorts: ClosedRange<UInt16>
+        /// Of paths of checks that sidecars expose.
+        package var exposePorts: ClosedRange<UInt16>
     }
 
     /// Proxies that the node manages.

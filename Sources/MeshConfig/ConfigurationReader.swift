@@ -136,6 +136,9 @@ struct ConfigurationReader {
             (ports.written(key) == nil ? fields : ports).port(key)
         }
         let (low, high) = (port("sidecar_min_port") ?? 21000, port("sidecar_max_port") ?? 21255)
+        let exposed = (
+            ports.port("expose_min_port") ?? 21500, ports.port("expose_max_port") ?? 21755
+        )
         return Configuration.Mesh(
             trustDomain: fields.name("trust_domain", TrustDomain.self),
             intentionsDefault: fields.choice("intentions_default", IntentionAction.self) ?? .deny,
@@ -144,7 +147,8 @@ struct ConfigurationReader {
             authorityCertificate: optional(fields.path("ca_cert")),
             authorityKey: optional(fields.path("ca_key")),
             signingsPerSecond: fields.integer("csr_max_per_second") ?? 50,
-            sidecarPorts: min(low, high)...max(low, high))
+            sidecarPorts: min(low, high)...max(low, high),
+            exposePorts: min(exposed.0, exposed.1)...max(exposed.0, exposed.1))
     }
 
     private func accessLog(_ fields: Fields) -> AccessLogDefinition {

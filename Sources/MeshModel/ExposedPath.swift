@@ -7,10 +7,14 @@ package struct ExposedPath: Hashable, Sendable {
     package var localPathPort: UInt16?
     /// `http2` speaks HTTP/2 with the application.
     package var isHTTP2: Bool
+    /// Whether it follows from a check, not from a path that somebody wrote.
+    package var isFromCheck: Bool
 
     package init(
-        listenerPort: UInt16, path: String, localPathPort: UInt16? = nil, isHTTP2: Bool = false
+        listenerPort: UInt16, path: String, localPathPort: UInt16? = nil, isHTTP2: Bool = false,
+        isFromCheck: Bool = false
     ) {
+        self.isFromCheck = isFromCheck
         self.listenerPort = listenerPort
         self.path = path
         self.localPathPort = localPathPort
@@ -23,8 +27,50 @@ package struct ExposedPath: Hashable, Sendable {
         return read(expose, &ignored)
     }
 
+    /// Whether an `expose` section wants what HTTP checks of the service ask for.
+    package static func wantsChecks(_ expose: DataValue?) -> Bool {
+        expose?[key: "checks"] == .bool(true)
+    }
+
+    /// What an HTTP check asks the application for; nil: it makes no request in plain text.
+    /// The port is not known here.
+    package init?(of check: CheckDefinition) {
+        guard let url = check.http, url.lowercased().hasPrefix("http://") else { return nil }
+        let rest = url.dropFirst("http://".count)
+        let authority = rest.prefix { $0 != "/" && $0 != "?" }
+        let path = rest[authority.endIndex...].prefix { $0 != "?" && $0 != "#" }
+        let local = (try? HostPort(String(authority)))?.port ?? 80
+        self.init(
+            listenerPort: 0, path: path.isEmpty ? "/" : String(path), localPathPort: local,
+            isFromCheck: true)
+    }
+
+    /// The section with further paths.
+    package static func adding(_ paths: [ExposedPath], to expose: DataValue?) -> DataValue {
+        var members: [String: DataValue] = [:]
+        if case .object(let all)? = expose { members = all }
+        let key = members.keys.first { FoldedKey($0).text == "paths" } ?? "Paths"
+        var items: [DataValue] = []
+        if case .array(let all)? = members[key] { items = all }
+        items += paths.map { path in
+            .object([
+                "ListenerPort": .int(Int64(path.listenerPort)), "Path": .string(path.path),
+                "LocalPathPort": .int(Int64(path.localPathPort ?? 0)),
+                "Protocol": .string(path.isHTTP2 ? "http2" : "http"),
+                "ParsedFromCheck": .bool(path.isFromCheck),
+            ])
+        }
+        members[key] = .array(items)
+        return .object(members)
+    }
+
     /// Reports what is wrong in an `expose` section.
     package static func check(_ expose: DataValue?, _ checks: inout FieldChecks) {
+        if let wanted = expose?[key: "checks"], wanted != .null, wanted != .bool(true),
+            wanted != .bool(false)
+        {
+            checks.fail(["checks"], "write true or false")
+        }
         _ = read(expose, &checks)
     }
 
@@ -44,6 +90,7 @@ package struct ExposedPath: Hashable, Sendable {
             let port = reader.whole("listener_port", 1...65535)
             let local = reader.whole("local_path_port", 0...65535) ?? 0
             let spoken: ServiceProtocol? = reader.choice("protocol")
+            let isFromCheck = reader.bool("parsed_from_check") ?? false
             checks = reader.checks
             guard let path = item[key: "path"]?.string, path.hasPrefix("/") else {
                 checks.fail(
@@ -60,7 +107,8 @@ package struct ExposedPath: Hashable, Sendable {
             found.append(
                 ExposedPath(
                     listenerPort: UInt16(port), path: path,
-                    localPathPort: local == 0 ? nil : UInt16(local), isHTTP2: spoken == .http2))
+                    localPathPort: local == 0 ? nil : UInt16(local), isHTTP2: spoken == .http2,
+                    isFromCheck: isFromCheck))
         }
         return found
     }

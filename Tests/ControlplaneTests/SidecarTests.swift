@@ -3,6 +3,7 @@ import MeshModel
 import MeshTables
 import Testing
 
+@testable import MeshStore
 @testable import controlplane
 
 /// What the options of proxies and upstreams become.
@@ -186,5 +187,36 @@ import Testing
         #expect(ports.ports == [id: 3])
         var none = SidecarPorts()
         #expect(none.assign([id], range: 1...3, taken: []) { _ in false } == [id])
+    }
+
+    /// Each HTTP check has a port of its own.
+    @Test func pathsOfChecksAreExposedWhereWanted() throws {
+        var world = try world(expose: .object(["checks": .bool(true)]))
+        world.services[0].connect.sidecarService?.port = 21_001
+        world.services[1].connect.sidecarService?.port = 21_000
+        world.services[0].checks = [
+            CheckDefinition(http: "http://127.0.0.1:8000/health?full=1", interval: .seconds(1)),
+            CheckDefinition(tcp: "127.0.0.1:8000", interval: .seconds(1)),
+            CheckDefinition(http: "http://127.0.0.1:9000", interval: .seconds(1)),
+        ]
+        let records = world.services.map {
+            ServiceRecord(definition: $0, origin: .api, createIndex: .zero, modifyIndex: .zero)
+        }
+        let wanted = Inventory.exposedChecks(records)
+        #expect(wanted.map(\.text) == ["exposed:service:web:1", "exposed:service:web:3"])
+        var ports = SidecarPorts()
+        #expect(ports.assign(wanted, range: 21_500...21_501, taken: []).isEmpty)
+        let inventory = Inventory(records, ports: ports)
+        #expect(inventory.problems.isEmpty)
+        let sidecar = inventory.proxies.first { $0.id.text == "web-sidecar-proxy" }
+        #expect(
+            ExposedPath.paths(sidecar?.proxy?.expose) == [
+                ExposedPath(
+                    listenerPort: 21_500, path: "/health", localPathPort: 8000, isFromCheck: true),
+                ExposedPath(
+                    listenerPort: 21_501, path: "/", localPathPort: 9000, isFromCheck: true),
+            ])
+        let problems = Inventory(records, ports: SidecarPorts()).problems.map(\.message)
+        #expect(problems.count == 1 && problems[0].contains("ports.expose_min_port"))
     }
 }

@@ -8,6 +8,7 @@ without touching others. The options of proxies and upstreams show on that traff
 import json
 import socket
 import ssl
+import threading
 import time
 
 import consul
@@ -19,7 +20,7 @@ from wire import HOLD, Client, Closed, get, wait_for
 class Agent:
     """A node with Consul's API, and ports for sidecars that nobody else has."""
 
-    def __init__(self, nodes, ports, count=4, **config):
+    def __init__(self, nodes, ports, /, count=4, **config):
         self.ports = ports
         self.api = ports.take()
         self.first = ports.block(count)
@@ -176,9 +177,45 @@ def test_a_listener_that_is_not_there_is_critical(agent, ports, recorders):
     assert get(local, "/", "db").status == 403
     (problem,) = made.node.status()["problems"]
     assert f"127.0.0.1:{port}: Address already in use" in problem["message"]
+    # Who waits for the health of the service hears of it: nothing was written to the catalog.
+    index = made.ask("GET", "/v1/health/connect/web").header("x-consul-index")
+    heard = []
+
+    def watch():
+        found = made.read(f"/v1/health/connect/web?index={index}&wait=300s")
+        heard.extend(check["Status"] for one in found for check in one["Checks"])
+
+    waiting = threading.Thread(target=watch, daemon=True)
+    waiting.start()
     taken.close()
     wait_for(lambda: status() == "passing", 60, "the listener")
-    assert made.node.status()["problems"] == []
+    waiting.join(60)
+    assert not waiting.is_alive(), "nobody woke the watcher"
+    assert heard and set(heard) == {"passing"}
+    wait_for(lambda: made.node.status()["problems"] == [], what="no problem is left")
+
+
+def test_other_namespaces_are_refused(agent, ports, recorders):
+    made = agent()
+    body = {
+        "Name": "web",
+        "Port": recorders().port,
+        "Connect": {
+            "SidecarService": {
+                "Proxy": {
+                    "Upstreams": [
+                        upstream("db", ports.take(), DestinationNamespace="team"),
+                    ]
+                }
+            }
+        },
+    }
+    answer = made.ask("PUT", "/v1/agent/service/register", body)
+    assert answer.status == 400
+    assert b"DestinationNamespace(team): Namespaces is a Consul Enterprise feature" in answer.body
+    wanted = body["Connect"]["SidecarService"]["Proxy"]["Upstreams"][0]
+    wanted["DestinationNamespace"] = "Default"
+    made.put("/v1/agent/service/register", body)
 
 
 def test_deregistration_takes_only_its_own(agent, ports, recorders):
@@ -525,3 +562,24 @@ def test_the_same_in_the_configuration(nodes, ports, recorders):
         assert get(local, "/", "web").status != 200
     except Closed:
         pass
+
+
+def test_paths_of_checks_are_exposed_where_wanted(agent, ports, recorders):
+    """They have ports of their own, which the API shows and a restart does not change."""
+    first = ports.block(2)
+    made = agent(ports={"expose_min_port": first, "expose_max_port": first + 1})
+    web = recorders()
+    check = {"HTTP": f"http://127.0.0.1:{web.port}/health", "Interval": "60s"}
+    made.register("web", web.port, proxy={"Expose": {"Checks": True}}, Check=check)
+
+    def exposed():
+        proxy = made.read("/v1/agent/service/web-sidecar-proxy")["Proxy"]
+        return [(one["ListenerPort"], one["Path"]) for one in proxy["Expose"]["Paths"]]
+
+    assert exposed() == [(first, "/health")]
+    assert get(first, "/health", "web").status == 200
+    assert get(first, "/", "web").status == 404
+    assert made.node.stop() == 0
+    made.node.start()
+    assert exposed() == [(first, "/health")]
+    assert get(first, "/health", "web").status == 200

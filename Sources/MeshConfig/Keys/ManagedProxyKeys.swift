@@ -47,6 +47,12 @@ package enum ManagedProxyKeys {
                 "proxy_max_port", .integer(1...65535), default: "20255",
                 "The last port given to managed proxies without `bind_port`."),
             .key(
+                "expose_min_port", .integer(1...65535), default: "21500",
+                "The first port given to paths of checks that sidecars expose: `expose.checks`."),
+            .key(
+                "expose_max_port", .integer(1...65535), default: "21755",
+                "The last port given to paths of checks that sidecars expose."),
+            .key(
                 "sidecar_min_port", .integer(1...65535), default: "21000",
                 "Another place for `mesh.sidecar_min_port`; wins over it where written."),
             .key(

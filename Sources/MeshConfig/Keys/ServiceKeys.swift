@@ -274,7 +274,8 @@ package enum ProxyKeys {
             "How other datacenters are reached."),
         .optional(
             "expose", .data, example: "{ paths: [ { listener_port: 21500, path: /health } ] }",
-            "Paths of the application that are reached without TLS and identity."),
+            "Paths of the application that are reached without TLS and identity; with "
+                + "`checks: true` those of its HTTP checks too."),
     ]
 
     package static let upstream = ObjectSchema(
@@ -287,6 +288,9 @@ package enum ProxyKeys {
                 "destination_type", .choice(["service", "prepared_query"]), default: "service",
                 "What the name is a name of. The instances that a prepared query gives are "
                     + "followed as they change."),
+            .optional(
+                "destination_namespace", .text(EntryKeys.defaultOnly), example: "default",
+                "Only `default` is accepted."),
             .optional(
                 "datacenter", .text(.name(DatacenterName.self, "datacenter name")),
                 example: "dc2", "Where to look; the node's datacenter when not given."),

@@ -107,6 +107,8 @@ extension Configuration {
         .map([
             ("proxy_min_port", .number(managedProxies.ports.lowerBound)),
             ("proxy_max_port", .number(managedProxies.ports.upperBound)),
+            ("expose_min_port", .number(mesh.exposePorts.lowerBound)),
+            ("expose_max_port", .number(mesh.exposePorts.upperBound)),
         ])
     }
 

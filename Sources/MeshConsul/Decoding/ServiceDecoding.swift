@@ -261,7 +261,15 @@ enum ProxyDecoding {
             localBindSocketPath: try fields.optionalText("LocalBindSocketPath").nonEmpty,
             localBindSocketMode: try fields.optionalText("LocalBindSocketMode").nonEmpty,
             meshGatewayMode: try gateway(fields), config: try fields.data("Config"))
-        _ = try (fields.text("DestinationNamespace"), fields.text("DestinationPartition"))
+        for (key, what) in [
+            ("DestinationNamespace", "Namespaces"), ("DestinationPartition", "Partitions"),
+        ] {
+            let name = try fields.text(key)
+            guard name.isEmpty || name.lowercased() == "default" else {
+                throw APIError(
+                    400, "Invalid \(key)(\(name)): \(what) is a Consul Enterprise feature")
+            }
+        }
         _ = try (fields.text("DestinationPeer"), fields.text("IngressHosts"))
         try fields.finish()
         return upstream

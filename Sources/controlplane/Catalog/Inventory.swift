@@ -246,6 +246,15 @@ struct Inventory: Sendable, Equatable {
         return all
     }
 
+    /// What checks ask for and sidecars expose, by the names under which they have ports.
+    static func exposedChecks(_ records: [ServiceRecord]) -> [ServiceID] {
+        var all: [ServiceID] = []
+        for record in records where record.content.wantsSidecar {
+            all += LocalService.exposedChecks(record.content.definition).map(\.id)
+        }
+        return all
+    }
+
     /// Instances that callers look for: everything but proxies.
     var instances: [LocalService] { services.filter(\.isInstance) }
 

@@ -40,11 +40,56 @@ final class LocalService: Sendable {
             return Expansion(problem: Problem(.error, advice, at: origin.location))
         }
         do {
-            return Expansion(sidecar: try definition.sidecar(port: port))
+            let sidecar = try definition.sidecar(port: port)
+            return expose(definition, by: sidecar, ports, origin)
         } catch {
             return Expansion(
                 problem: Problem(
                     .error, "the sidecar of \(definition.id): \(error)", at: origin.location))
+        }
+    }
+
+    /// What checks ask for is exposed where that is wanted, each at a port of its own.
+    private static func expose(
+        _ definition: ServiceDefinition, by sidecar: ServiceDefinition?, _ ports: SidecarPorts,
+        _ origin: Origin
+    ) -> Expansion {
+        guard var sidecar, ExposedPath.wantsChecks(sidecar.proxy?.expose) else {
+            return Expansion(sidecar: sidecar)
+        }
+        var paths: [ExposedPath] = []
+        var problem: Problem?
+        for (id, path) in exposedChecks(definition) {
+            guard let port = ports.ports[id] else {
+                problem = Problem(
+                    .error,
+                    "no port is left for \(path.path) of \(definition.id), which a check asks for: "
+                        + "make ports.expose_min_port … ports.expose_max_port wider",
+                    at: origin.location)
+                continue
+            }
+            var path = path
+            path.listenerPort = port
+            paths.append(path)
+        }
+        let exposed = ExposedPath.adding(paths, to: sidecar.proxy?.expose)
+        sidecar.proxy?.expose = exposed
+        return Expansion(sidecar: sidecar, problem: problem)
+    }
+
+    /// What checks of a service ask for, by the names under which they have ports.
+    static func exposedChecks(
+        _ definition: ServiceDefinition
+    ) -> [(id: ServiceID, path: ExposedPath)] {
+        guard ExposedPath.wantsChecks(definition.connect.sidecarService?.proxy.expose) else {
+            return []
+        }
+        return definition.checks.enumerated().compactMap { index, check in
+            let name = check.identifier(
+                service: definition.id, index: index, count: definition.checks.count)
+            guard let path = ExposedPath(of: check), let id = try? ServiceID("exposed:\(name)")
+            else { return nil }
+            return (id, path)
         }
     }
 

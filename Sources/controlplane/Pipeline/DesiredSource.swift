@@ -167,6 +167,8 @@ actor DesiredSource {
                 SidecarPorts.Wanted(
                     ids: Inventory.withoutPort(owners, managed: true),
                     range: configuration.managedProxies.ports),
+                SidecarPorts.Wanted(
+                    ids: Inventory.exposedChecks(local), range: configuration.mesh.exposePorts),
             ]
             _ = ports.assign(
                 wanting, taken: wanting.allSatisfy(\.ids.isEmpty) ? [] : taken(local),

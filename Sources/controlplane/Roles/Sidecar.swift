@@ -116,9 +116,9 @@ extension PartCompiler {
         by proxy: ProxyDefinition, _ service: ServiceName
     ) -> [ExposedPath] {
         let own = ExposedPath.paths(proxy.expose)
-        if !own.isEmpty { return own }
+        if own.contains(where: { !$0.isFromCheck }) { return own }
         let usual = ExposedPath.paths(defaults(of: service)?.expose)
-        return usual.isEmpty ? ExposedPath.paths(chains.proxyDefaults?.expose) : usual
+        return own + (usual.isEmpty ? ExposedPath.paths(chains.proxyDefaults?.expose) : usual)
     }
 
     func timeouts(
