@@ -295,3 +295,51 @@ def test_what_cannot_be_is_told(world, sidecars, ports):
 
 
 TEAPOT = b"HTTP/1.1 418 I'm a teapot\r\nContent-Length: 0\r\n\r\n"
+
+
+def test_it_registers_itself_while_it_runs(world, sidecars, ports, recorders):
+    """The agent knows it for as long as it runs, and again when it has forgotten it."""
+    app, port = recorders(), ports.take()
+    made = sidecars(
+        world.agent.address, "--service", "shop", "--service-addr", f"127.0.0.1:{app.port}",
+        "--listen", f"127.0.0.1:{port}", "--register", "--register-id", "a",
+    ).start()  # fmt: skip
+
+    def statuses():
+        found = world.agent.get("/v1/health/connect/shop")
+        return {one["Service"]["ID"]: [c["Status"] for c in one["Checks"]] for one in found}
+
+    def is_passing():
+        found = statuses().get("shop-proxy-a")
+        return found is not None and set(found) == {"passing"}
+
+    wait_for(is_passing, WAIT, "a proxy that passes")
+    world.agent.put("/v1/agent/service/deregister/shop-proxy-a")
+    wait_for(is_passing, WAIT, "the proxy again")
+    assert made.stop() == 0
+    wait_for(lambda: "shop-proxy-a" not in statuses(), WAIT, "its end")
+
+
+def test_it_waits_for_an_agent_that_comes_later(nodes, recorders, ports, sidecars):
+    """Nothing is served, and it is said why; then the agent comes."""
+    api, web_port, local = ports.take(3)
+    web = recorders()
+    node = nodes(
+        api={"bind_addr": f"127.0.0.1:{api}"},
+        services=[service("web", web.port, connect=sidecar(web_port))],
+        config_entries=[defaults("web")],
+    )
+    made = sidecars(f"127.0.0.1:{api}", "--service", "api", "--upstream", f"web:{local}").start(
+        ready=False
+    )
+
+    def says_so():
+        done = made.meshctl("status", "--json", check=False)
+        return done.returncode == 0 and "nothing is served yet" in done.stdout
+
+    wait_for(says_so, WAIT, "what it waits for")
+    node.start()
+    node.allow("api", "web")
+    eventually(local, 200, "the agent has come")
+    made.wait_ready()
+    wait_for(lambda: not made.problems(), WAIT, "nothing is wrong any more")

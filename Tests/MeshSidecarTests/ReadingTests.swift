@@ -46,6 +46,21 @@ import Testing
         #expect(read.definition.address == "0.0.0.0")
     }
 
+    @Test func pathsAreExposedAsTheAgentSays() throws {
+        let document = try JSONReader.read(
+            Array(
+                """
+                {"Kind":"connect-proxy","ID":"p","Service":"p","Port":1,
+                 "Proxy":{"DestinationServiceName":"web","Expose":{"Checks":true,"Paths":[
+                  {"ListenerPort":21500,"Path":"/health","LocalPathPort":8080}]}}}
+                """.utf8))
+        let read = try Registration(AgentJSON(document, "p"))
+        #expect(
+            ExposedPath.paths(read.definition.proxy?.expose)
+                == [ExposedPath(listenerPort: 21_500, path: "/health", localPathPort: 8080)])
+        #expect(read.problems.count == 1 && read.problems[0].hasPrefix("Expose.Checks"))
+    }
+
     @Test func roots() throws {
         let read = try MeshRoots(Recorded.json("connect", "connect/agent-roots"))
         #expect(read.trustDomain.text == "f041c853-1fa4-14ac-5387-e907857bb068.consul")

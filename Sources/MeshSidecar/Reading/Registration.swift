@@ -58,6 +58,14 @@ package struct Registration: Sendable, Equatable {
         if let mode = proxy.text("Mode"), mode != "direct" {
             problems.append("proxy mode \(mode) is not done: the proxy is a direct one")
         }
+        definition.expose = proxy["Expose"]?.value
+        if ExposedPath.wantsChecks(definition.expose),
+            !ExposedPath.paths(definition.expose).contains(where: \.isFromCheck)
+        {
+            problems.append(
+                "Expose.Checks is not done: the agent tells nobody which checks it makes; write "
+                    + "their paths into Expose.Paths")
+        }
         for upstream in proxy.items("Upstreams") {
             do {
                 definition.upstreams.append(try Self.upstream(upstream))

@@ -1,5 +1,6 @@
 import MeshAdmin
 import MeshClient
+import MeshModel
 import MeshSidecar
 import MeshTelemetry
 
@@ -28,8 +29,24 @@ struct AgentParts: Sendable {
         SidecarBackend(node: node, mirror: mirror, subject: agent.subject)
     }
 
-    func services(_ pipeline: Pipeline) -> [NodeService] {
-        [
+    /// Tells the agent of a proxy that the command line describes, if that is wanted.
+    private func enrolment(_ pipeline: Pipeline) throws -> [NodeService] {
+        guard role.registers, case .given(let registration) = role.wanted else { return [] }
+        let enrolment = try Enrolment(registration, with: agent, log: log)
+        let id = registration.definition.id.text
+        return [
+            NodeService(name: "registration") {
+                await enrolment.run(
+                    silence: { await pipeline.silence(of: id) },
+                    told: { board.replace(.agent, kind: "registration", $0.map { [$0] } ?? []) })
+            } finish: { _ in
+                await enrolment.end()
+            }
+        ]
+    }
+
+    func services(_ pipeline: Pipeline) throws -> [NodeService] {
+        try [
             NodeService(name: "agent") {
                 let proxy = try await role.proxy(of: agent, board: board, log: log)
                 await mirror.run(as: proxy) {
@@ -43,6 +60,6 @@ struct AgentParts: Sendable {
             NodeService(name: "names of the mesh") {
                 await names.run { await pipeline.invalidate() }
             },
-        ]
+        ] + enrolment(pipeline)
     }
 }

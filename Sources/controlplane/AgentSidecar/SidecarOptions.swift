@@ -9,6 +9,8 @@ struct SidecarOptions: Sendable, Equatable {
     var serviceAddress: String?
     var listen: String?
     var upstreams: [String] = []
+    /// What the id of the proxy ends with.
+    var idSuffix: String?
 
     /// Exactly one of the three ways to say it; the environment counts where no option does.
     func wanted(_ environment: [String: String]) throws -> SidecarRole.Wanted {
@@ -71,7 +73,8 @@ struct SidecarOptions: Sendable, Equatable {
         return Registration(
             definition: ServiceDefinition(
                 name: try ServiceName("\(name.text)-proxy"),
-                id: try ServiceID("\(name.text)-proxy"), kind: .connectProxy,
+                id: try ServiceID(
+                    "\(name.text)-proxy" + (idSuffix.map { "-\($0)" } ?? "")), kind: .connectProxy,
                 address: host ?? "", port: entry?.port ?? 0,
                 proxy: ProxyDefinition(
                     destinationServiceName: name,

@@ -28,6 +28,8 @@ struct SidecarRole: Sendable {
     var wanted: Wanted
     var agent: AgentSettings
     var isL4 = false
+    /// Whether the agent is told of the proxy for as long as this process runs.
+    var registers = false
 
     /// The connections that long questions take, each its own.
     static let connections = 4096
@@ -55,7 +57,7 @@ struct SidecarRole: Sendable {
             } catch is CancellationError {
                 throw CancellationError()
             } catch {
-                board.set(.agent, "search", "\(error)")
+                board.set(.agent, "search", "\(error); nothing is served yet")
                 if told != "\(error)" {
                     told = "\(error)"
                     log.warning("the proxy is not known yet", metadata: [LogKey.error: "\(error)"])

@@ -78,6 +78,18 @@ struct SidecarCommand: AsyncParsableCommand {
     var upstreams: [String] = []
 
     @Flag(
+        name: Self.name("register"),
+        help: "With --service and --listen: tells the agent of the proxy while it runs.")
+    var registers = false
+
+    @Option(
+        name: Self.name("register-id"),
+        help: ArgumentHelp(
+            "With --register: what the proxy's id ends with, for several of one service.",
+            valueName: "suffix"))
+    var idSuffix: String?
+
+    @Flag(
         name: Self.name("l4"),
         help: "Everything is passed on as bytes, whatever protocol services are said to speak.")
     var isL4 = false
@@ -160,9 +172,19 @@ struct SidecarCommand: AsyncParsableCommand {
                 tlsServerName: tlsServerName), environment: environment)
         let wanted = try SidecarOptions(
             sidecarFor: sidecarFor, proxyID: proxyID, service: service,
-            serviceAddress: serviceAddress, listen: listen, upstreams: upstreams
+            serviceAddress: serviceAddress, listen: listen, upstreams: upstreams,
+            idSuffix: idSuffix
         ).wanted(environment)
-        return SidecarRole(wanted: wanted, agent: agent, isL4: isL4)
+        guard !registers || listen != nil else {
+            throw MeshError(
+                .invalid,
+                "--register goes with --service and --listen: a registered proxy is known to the "
+                    + "agent, and one that only calls is called by nobody")
+        }
+        guard registers || idSuffix == nil else {
+            throw MeshError(.invalid, "--register-id goes with --register")
+        }
+        return SidecarRole(wanted: wanted, agent: agent, isL4: isL4, registers: registers)
     }
 }
 

@@ -149,7 +149,8 @@ struct Node: Sendable {
                 NodeService(name: "prepared queries") { await Self.follow(store, pipeline) },
                 NodeService(name: "names") { await names.run { await pipeline.invalidate() } },
             ] + healthServices(health, http, pipeline, store) + watcherServices(source, pipeline)
-                + adminServers(admin) + api + (agent?.services(pipeline) ?? managedProxies(proxies))
+                + adminServers(admin) + api
+                + (try agent?.services(pipeline) ?? managedProxies(proxies))
                 + readiness(pipeline, ready) + serviceManager(pipeline))
     }
 
