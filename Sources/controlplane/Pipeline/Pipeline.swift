@@ -13,12 +13,6 @@ import MeshWorkers
 /// Changes are counted; one publication is under way at a time and takes in everything that was
 /// changed before it began. Health does not come this way: it goes into the overlay at once.
 actor Pipeline {
-    /// How long it takes until something is tried again.
-    struct Pauses: Sendable {
-        var refused: Duration = .seconds(5)
-        var unknown: Duration = .seconds(1)
-    }
-
     private struct Waiter {
         var change: UInt64
         /// Asked for the pinned generation itself: told what became of that.

@@ -24,3 +24,11 @@ extension DesiredSource: DesiredStates {}
 extension DataPlaneLink: SnapshotPublisher {
     var workers: [WorkerStatus] { status.workers }
 }
+
+extension Pipeline {
+    /// How long it takes until something is tried again.
+    struct Pauses: Sendable {
+        var refused: Duration = .seconds(5)
+        var unknown: Duration = .seconds(1)
+    }
+}
