@@ -9,7 +9,7 @@
 //   swift-nio                MeshClient, MeshHTTP, MeshDNS   outbound probes and bytes; servers
 //   swift-nio-ssl            MeshClient, MeshHTTP   TLS of outbound connections; of the server
 //   swift-certificates       MeshIdentity     mesh CA and leaves
-//   swift-crypto             MeshIdentity     keys, sealing of secrets at rest
+//   swift-crypto             MeshIdentity, MeshTokens   keys, sealing at rest; signatures of tokens
 //   swift-asn1               MeshIdentity     PEM and DER around swift-certificates
 //   GRDB.swift               MeshStore        SQLite
 //   swift-log                MeshTelemetry    log levels, subsystems
@@ -133,6 +133,12 @@ let swiftTargets: [Target] = [
     swiftRoom("MeshAuthz", ["MeshModel"]),
     swiftRoom("MeshACL", ["MeshModel"]),
     swiftRoom(
+        "MeshTokens",
+        [
+            "MeshModel", .product(name: "Crypto", package: "swift-crypto"),
+            .product(name: "CryptoExtras", package: "swift-crypto"),
+        ]),
+    swiftRoom(
         "MeshDNS",
         [
             "MeshModel", .product(name: "NIOCore", package: "swift-nio"),
@@ -199,7 +205,7 @@ let swiftTargets: [Target] = [
             "MeshModel", "MeshConfig", "MeshTelemetry", "MeshAuthz", "MeshDiscovery",
             "MeshIdentity", "MeshStore", "MeshTables", "MeshWorkers", "MeshClient", "MeshHealth",
             "MeshProcess", "MeshAdmin", "MeshAdminAPI", "MeshHTTP", "MeshRegex", "MeshFilter",
-            "MeshLanes", "MeshConsul", "MeshDNS", "MeshSidecar", argumentParser,
+            "MeshLanes", "MeshConsul", "MeshDNS", "MeshSidecar", "MeshTokens", argumentParser,
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             .product(name: "UnixSignals", package: "swift-service-lifecycle"),
         ],
@@ -258,6 +264,7 @@ let swiftTargets: [Target] = [
     swiftTests("MeshConfig", ["MeshModel"]),
     swiftTests("MeshAuthz", ["MeshModel"]),
     swiftTests("MeshACL", ["MeshModel"]),
+    swiftTests("MeshTokens", ["MeshModel"]),
     swiftTests("MeshDNS", ["MeshModel"]),
     swiftTests("MeshRegex", ["MeshModel"]),
     swiftTests("MeshFilter", ["MeshModel"]),

@@ -9,6 +9,7 @@
 #include "abi/snapshot.h"
 #include "abi/stats.h"
 #include "abi/tally.h"
+#include "abi/tokens.h"
 
 uint32_t abi_record_size(uint32_t section)
 {
@@ -49,6 +50,9 @@ uint32_t abi_record_size(uint32_t section)
         [ABI_SECTION_SLOT] = sizeof(uint32_t),
         [ABI_SECTION_HASH] = sizeof(struct abi_hash),
         [ABI_SECTION_ORIGINAL] = sizeof(struct abi_original),
+        [ABI_SECTION_TOKEN] = sizeof(struct abi_token),
+        [ABI_SECTION_TOKEN_CHECK] = sizeof(struct abi_token_check),
+        [ABI_SECTION_TOKEN_PLACE] = sizeof(struct abi_token_place),
     };
     return section < ABI_SECTION_COUNT ? sizes[section] : 0;
 }

@@ -16,6 +16,7 @@ uint16_t answer_status(enum abi_outcome outcome)
     case ABI_OUTCOME_CONNECTION_LIMIT:
     case ABI_OUTCOME_DRAINED:
     case ABI_OUTCOME_UPSTREAM_LIMIT:
+    case ABI_OUTCOME_NO_VERDICT:
         return 503;
     case ABI_OUTCOME_CONNECT_TIMEOUT:
     case ABI_OUTCOME_REQUEST_TIMEOUT:
@@ -72,6 +73,8 @@ struct bytes answer_text(enum abi_outcome outcome, uint16_t status)
         return BYTES_LITERAL("upstream TLS failure\n");
     case ABI_OUTCOME_UPSTREAM_LIMIT:
         return BYTES_LITERAL("upstream has reached its limit\n");
+    case ABI_OUTCOME_NO_VERDICT:
+        return BYTES_LITERAL("the token cannot be judged now\n");
     case ABI_OUTCOME_RATE_LIMITED:
         return BYTES_LITERAL("too many requests\n");
     case ABI_OUTCOME_TOO_LARGE:

@@ -4,6 +4,7 @@
 #include "l7h2.h"
 #include "request.h"
 #include "table/intent.h"
+#include "tokens.h"
 
 #define AUTHZ_PER_TURN 256u /* connections examined again in one turn */
 
@@ -26,7 +27,8 @@ struct bytes authz_source(struct proxy *proxy, struct conn *conn)
 
 static void authz_note(struct proxy *proxy, uint32_t policy, struct intent_decision decision)
 {
-    proxy->decided = (struct proxy_decided){.policy = policy, .intention = decision.intention};
+    proxy->decided = (struct proxy_decided){
+        .policy = policy, .intention = decision.intention, .permission = decision.permission};
 }
 
 static void authz_count_denial(struct proxy *proxy, struct conn *conn)
@@ -108,6 +110,54 @@ static bool authz_permits(struct proxy *proxy, uint32_t policy, struct bytes sou
     decision = intent_permit(&proxy->current->view, policy, source, input);
     authz_note(proxy, policy, decision);
     return decision.verdict == INTENT_ALLOW;
+}
+
+static bool authz_lacks(struct proxy *proxy, uint32_t policy, struct bytes source,
+                        const struct route_input *input)
+{
+    const struct view *view = &proxy->current->view;
+
+    return policy != ABI_NONE && view->policies[policy].tokens != 0 &&
+           intent_permit(view, policy, source, input).verdict == INTENT_AWAIT_TOKEN;
+}
+
+/* Whether any of the targets that the request may go to lacks a token's verdict. */
+static bool authz_targets_lack(struct proxy *proxy, uint32_t route_table, struct bytes source,
+                               const struct route_input *input)
+{
+    const struct view *view = &proxy->current->view;
+    uint32_t route = route_find(view, route_table, input);
+    struct abi_ref splits = {0, 0};
+    bool lacks = false;
+
+    if (route != ABI_NONE) {
+        splits = view->routes[route].splits;
+    }
+    for (uint32_t i = 0; !lacks && i < splits.count; i++) {
+        uint32_t target = view->splits[splits.at + i].target;
+
+        lacks = authz_lacks(proxy, view->targets[target].policy, source, input);
+    }
+    return lacks;
+}
+
+enum authz_tokens authz_tokens(struct proxy *proxy, struct conn *conn,
+                               const struct route_input *input)
+{
+    const struct abi_listener *entry = listener_entry(proxy, listener_of(proxy, conn));
+    struct bytes source;
+
+    if (entry == NULL) {
+        return AUTHZ_TOKENS_KNOWN;
+    }
+    tokens_forget(proxy);
+    source = authz_source(proxy, conn);
+    if (!authz_lacks(proxy, entry->policy, source, input) &&
+        (!authz_asks_targets(entry) ||
+         !authz_targets_lack(proxy, entry->route_table, source, input))) {
+        return AUTHZ_TOKENS_KNOWN;
+    }
+    return tokens_await(proxy, conn) ? AUTHZ_TOKENS_AWAITED : AUTHZ_TOKENS_NOBODY;
 }
 
 bool authz_copy(struct proxy *proxy, struct conn *conn, const struct route_input *input,

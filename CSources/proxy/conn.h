@@ -103,9 +103,10 @@ struct conn {
     uint64_t since_ms;                     /* when the present wait began: see the user's timeout */
     uint64_t moved_ms;                     /* last byte in or out */
     uint64_t sent_ms;                      /* last byte out, or when output began to wait */
-    uint32_t seen;                         /* bytes of an incomplete head already looked at */
-    uint32_t requests;                     /* answered on this connection */
-    struct ip_address peer_ip;             /* these five: see conn_peer() */
+    uint64_t parked_ms; /* when its request began to wait for a verdict about a token; 0: no */
+    uint32_t seen;      /* bytes of an incomplete head already looked at */
+    uint32_t requests;  /* answered on this connection */
+    struct ip_address peer_ip; /* these five: see conn_peer() */
     uint16_t peer_port;
     bool peer_is_ip;
     uint8_t tells_peer;  /* upstream: version of the PROXY header it begins with; 0: none */

@@ -9,6 +9,7 @@
 #include "rates.h"
 #include "sticky.h"
 #include "table/certificate.h"
+#include "tokens.h"
 
 /* --- ends --- */
 
@@ -516,44 +517,35 @@ static uint32_t l7_request_flags(const struct h1_head *head, const uint8_t *star
     return flags;
 }
 
-void l7_begin(struct proxy *proxy, struct conn *down, const uint8_t *start)
+/* A request of which enough is known to decide about it. */
+static void l7_exchange(struct proxy *proxy, struct conn *down, const struct abi_listener *entry,
+                        struct l7_view *view)
 {
-    const struct abi_listener *entry = listener_entry(proxy, listener_of(proxy, down));
     const struct h1_head *head = &proxy->head;
-    struct l7_fields fields = {.head = head, .start = start};
-    struct l7_view view = {.start = start};
-    struct request *request;
+    struct request *request = request_create(proxy, down);
 
-    if (entry == NULL) {
-        l7_refuse(proxy, down, 503, ABI_OUTCOME_DRAINED); /* the listener is gone */
-        return;
-    }
-    if (!l7_normalize(proxy, down, &view)) {
-        return;
-    }
-    request = request_create(proxy, down);
     if (request == NULL) {
         l7_refuse(proxy, down, 503, ABI_OUTCOME_OVERLOAD);
         return;
     }
     abi_stat_add(&listener_of(proxy, down)->stats->counters[ABI_LISTENER_REQUESTS], 1);
-    l7front_judge(proxy, request, &view);
+    l7front_judge(proxy, request, view);
     if (entry->log != ABI_NONE || request_has(request, REQUEST_SPANS)) {
-        record_begin(proxy, request, &view);
+        record_begin(proxy, request, view);
     }
     if (entry->compression != ABI_NONE) {
-        l7code_wish(proxy, request, entry, start);
+        l7code_wish(proxy, request, entry, view->start);
     }
     request->method = head->method;
-    request->flags |= l7_request_flags(head, start);
+    request->flags |= l7_request_flags(head, view->start);
     h1body_start(&request->request_body, (enum h1_framing)head->framing, head->content_length);
     if (h1body_is_done(&request->request_body)) {
         request->flags |= REQUEST_BODY_DONE;
     }
-    if (head->method == H1_METHOD_POST && l7grpc_asks(head, start)) {
+    if (head->method == H1_METHOD_POST && l7grpc_asks(head, view->start)) {
         request->flags |= REQUEST_GRPC;
     }
-    if (l7hops_is_loop(proxy, down, start)) {
+    if (l7hops_is_loop(proxy, down, view->start)) {
         l7_fail(proxy, request, ABI_OUTCOME_LOOP);
         return;
     }
@@ -561,16 +553,39 @@ void l7_begin(struct proxy *proxy, struct conn *down, const uint8_t *start)
         l7head_hold_back(&proxy->head, HDR_EXPECT); /* RFC 9110 10.1.1 */
     }
     if ((head->method == H1_METHOD_OPTIONS || head->method == H1_METHOD_TRACE) &&
-        !l7hops_count(proxy, request, &view)) {
+        !l7hops_count(proxy, request, view)) {
         return;
+    }
+    l7_decide(proxy, request, view);
+}
+
+bool l7_begin(struct proxy *proxy, struct conn *down, const uint8_t *start)
+{
+    struct l7_fields fields = {.head = &proxy->head, .start = start};
+    struct l7_view view = {.start = start};
+    const struct abi_listener *entry = listener_entry(proxy, listener_of(proxy, down));
+    bool waits = false;
+
+    if (entry == NULL) {
+        l7_refuse(proxy, down, 503, ABI_OUTCOME_DRAINED); /* the listener is gone */
+        return true;
+    }
+    if (!l7_normalize(proxy, down, &view)) {
+        return true;
     }
     view.input = (struct route_input){
         .host = view.host,
         .path = view.path,
         .query = view.query,
-        .method = 1u << head->method,
+        .method = 1u << proxy->head.method,
         .next_field = l7_field_at,
         .context = &fields,
     };
-    l7_decide(proxy, request, &view);
+    if (proxy->current->view.counts[ABI_SECTION_TOKEN] > 0 &&
+        !tokens_are_known(proxy, down, &view.input, &waits)) {
+        return !waits;
+    }
+    down->parked_ms = 0;
+    l7_exchange(proxy, down, entry, &view);
+    return true;
 }

@@ -30,6 +30,7 @@ enum l7_stage {                    /* conn.stage of a client connection */
                 L7_IN_BODY,        /* the request body goes to the upstream */
                 L7_AWAIT_ANSWER,   /* request complete */
                 L7_ENDING,         /* last answer on its way: input is discarded */
+                L7_AWAIT_VERDICT,  /* its head is held until a token of it is known */
 };
 
 /* A request as the phases see it; slices live as long as the head's bytes. */
@@ -149,8 +150,9 @@ void l7head_hold_back(struct h1_head *head, enum hdr_id id);
 /* The Date of now. */
 struct bytes l7head_date(struct proxy *proxy);
 
-/* A complete head in proxy.head, parsed from `start`: the request begins. */
-void l7_begin(struct proxy *proxy, struct conn *down, const uint8_t *start);
+/* A complete head in proxy.head, parsed from `start`: the request begins. false: not yet, the same
+ * head is to be parsed again (L7_AWAIT_VERDICT). */
+bool l7_begin(struct proxy *proxy, struct conn *down, const uint8_t *start);
 /* Counts Max-Forwards down; at 0 the request is ours to answer. false: it is over. */
 bool l7hops_count(struct proxy *proxy, struct request *request, struct l7_view *view);
 /* Whether Via says that the request has been here (RFC 9110 7.6.3). */

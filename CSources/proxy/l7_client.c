@@ -60,15 +60,18 @@ static size_t l7_on_head(struct proxy *proxy, struct conn *down, struct bytes in
         l7_refuse_head(proxy, down, used == 0 ? MESH_E_TOO_LONG : used);
         return in.len;
     }
-    abi_stat_add(&listener_of(proxy, down)->stats->counters[ABI_LISTENER_BYTES_IN], (uint64_t)used);
+    if (down->parked_ms == 0) { /* else it was counted before it waited */
+        abi_stat_add(&listener_of(proxy, down)->stats->counters[ABI_LISTENER_BYTES_IN],
+                     (uint64_t)used);
+    }
     if (down->stage == L7_IN_HEAD || down->requests == 0) { /* the timer was the head's */
         entry = listener_entry(proxy, listener_of(proxy, down));
         if (entry != NULL) {
             l7_arm_idle(proxy, down, entry);
         }
     }
-    l7_begin(proxy, down, in.ptr);
-    return (size_t)used;
+    /* One that waits for a verdict begins again when that is there. */
+    return l7_begin(proxy, down, in.ptr) ? (size_t)used : 0;
 }
 
 static size_t l7_on_body(struct proxy *proxy, struct conn *down, struct bytes in)
@@ -129,6 +132,7 @@ static size_t l7_data(struct proxy *proxy, struct conn *down, struct bytes in)
         return l7_on_body(proxy, down, in);
     case L7_AWAIT_UPSTREAM:
     case L7_AWAIT_ANSWER:
+    case L7_AWAIT_VERDICT:
         conn_pause(down); /* the next request waits for this one's answer */
         return 0;
     case L7_ENDING:
@@ -257,6 +261,7 @@ static void l7_ended(struct proxy *proxy, struct conn *down)
         }
         break;
     case L7_ENDING:
+    case L7_AWAIT_VERDICT: /* told when there is a request */
         break;
     }
 }
@@ -342,6 +347,9 @@ static uint64_t l7_deadline(const struct conn *down, const struct abi_listener *
                                                     : l7_idle_end(entry, down->sent_ms);
         }
         break;
+    case L7_AWAIT_VERDICT:
+        *outcome = ABI_OUTCOME_NO_VERDICT;
+        return down->parked_ms + LIMIT_TOKEN_WAIT_MS;
     case L7_AWAIT_UPSTREAM:
     case L7_AWAIT_ANSWER:
     case L7_ENDING:
@@ -356,6 +364,8 @@ static void l7_timed_out(struct proxy *proxy, struct conn *down, enum abi_outcom
 {
     if (outcome == ABI_OUTCOME_HEAD_TIMEOUT) {
         l7_refuse(proxy, down, 408, outcome);
+    } else if (outcome == ABI_OUTCOME_NO_VERDICT) {
+        l7_refuse(proxy, down, 503, outcome);
     } else if (down->stage == L7_IN_BODY && outcome != ABI_OUTCOME_CLIENT_GONE) {
         l7_fail(proxy, down->user, outcome);
     } else {

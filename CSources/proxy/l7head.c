@@ -6,12 +6,14 @@
 
 #include "l7code.h"
 #include "record.h"
+#include "tokens.h"
 
 struct l7_out { /* a bounded writer; `full` once something did not fit */
     uint8_t *at;
     uint8_t *end;
     bool full;
-    struct l7ops ops; /* what the route changes */
+    struct l7ops ops;            /* what the route changes */
+    const struct l7vars *judged; /* of a request whose tokens an intention asked for; NULL */
 };
 
 static void put(struct l7_out *out, struct bytes bytes)
@@ -151,11 +153,19 @@ static bool is_client_certificate(const uint8_t *start, const struct h1_field *f
 }
 
 /* Copies the fields that stay as they are. */
+/* Whether the route or a token takes a field away. */
+[[gnu::noinline]] static bool is_taken(const struct l7_out *out, struct bytes name)
+{
+    return l7ops_drops(&out->ops, name) ||
+           (out->judged != NULL &&
+            tokens_drops(out->judged->proxy, out->judged->request->down, out->judged->view, name));
+}
+
 static void copy_fields(struct l7_out *out, const struct h1_head *head, const uint8_t *start,
                         const uint8_t *fates, uint32_t keep)
 {
     struct l7_run run = {.start = start};
-    bool changes = !l7ops_is_none(&out->ops);
+    bool changes = !l7ops_is_none(&out->ops) || out->judged != NULL;
 
     for (uint32_t i = 0; i < head->field_count; i++) {
         const struct h1_field *field = &head->fields[i];
@@ -165,7 +175,7 @@ static void copy_fields(struct l7_out *out, const struct h1_head *head, const ui
             fate == FATE_APPEND || (fate == FATE_JUDGED && (keep >> field->id & 1) == 0) ||
             (field->id == HDR_OTHER && (keep >> HDR_OTHER & 1) == 0 &&
              is_client_certificate(start, field)) ||
-            (changes && l7ops_drops(&out->ops, h1_name(start, field)))) {
+            (changes && is_taken(out, h1_name(start, field)))) {
             continue;
         }
         run_add(out, &run, field);
@@ -417,6 +427,23 @@ static void put_upgrade(struct l7_out *out, const struct h1_head *head, const ui
     }
 }
 
+/* Tells the service what the tokens say that let the request in. */
+static void put_payloads(struct l7_out *out, const struct l7vars *vars)
+{
+    static const uint8_t pads[] = {0, 0, 2, 1}; /* by what is left of groups of four */
+    const struct abi_token_check *check;
+    struct bytes payload;
+    uint32_t at = 0;
+
+    while ((check = tokens_forward(vars->proxy, vars, &at, &payload)) != NULL) {
+        put(out, view_text(&vars->proxy->current->view, check->forward));
+        PUT(out, ": ");
+        put(out, payload);
+        put(out, bytes_of("==", check->pad_payload == 1 ? pads[payload.len % 4] : 0));
+        PUT(out, "\r\n");
+    }
+}
+
 static void put_max_forwards(struct l7_out *out, uint32_t hops)
 {
     char line[32];
@@ -435,6 +462,9 @@ size_t l7head_request(struct proxy *proxy, struct request *request, const struct
     if (route != NULL) {
         out.ops = (struct l7ops){.table = &proxy->current->view, .list = view->ops, .vars = &vars};
     }
+    if (proxy->current->view.counts[ABI_SECTION_TOKEN] > 0 && tokens_decide(proxy, request->down)) {
+        out.judged = &vars;
+    }
     put(&out, h1_slice(view->start, head->method_name));
     PUT(&out, " ");
     put_target(&out, proxy, view, route);
@@ -446,6 +476,9 @@ size_t l7head_request(struct proxy *proxy, struct request *request, const struct
     }
     copy_fields(&out, head, view->start, request_fate, view->keep);
     put_ops(&out);
+    if (out.judged != NULL) {
+        put_payloads(&out, &vars);
+    }
     put_forwarding(&out, proxy, request, view);
     if (request_has(request, REQUEST_CHUNK_UP)) {
         PUT(&out, "transfer-encoding: chunked\r\n");

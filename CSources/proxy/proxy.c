@@ -9,6 +9,7 @@
 #include "l7h2.h"
 #include "mirror.h"
 #include "record.h"
+#include "tokens.h"
 
 #define PROXY_USER_NEAR 320u /* bytes of a request that every message reads */
 #define PROXY_MANY      256u /* connections and streams that stay in the core's own cache */
@@ -49,9 +50,10 @@ static int proxy_take_memory(struct proxy *proxy)
     proxy->shares = proxy_pages(LIMIT_TARGETS * sizeof(struct balance_shares));
     proxy->scratch = proxy_pages(6 * (size_t)PROXY_SCRATCH_SIZE);
     proxy->h2_arena = proxy_pages(LIMIT_H2_MEMORY + H2_SLAB_SIZE);
-    if (proxy->listeners == NULL || proxy->cursors == NULL || proxy->loads == NULL ||
-        proxy->idles == NULL || proxy->latencies == NULL || proxy->shares == NULL ||
-        proxy->scratch == NULL || proxy->h2_arena == NULL) {
+    proxy->tokens = proxy_pages(tokens_size());
+    if (proxy->tokens == NULL || proxy->listeners == NULL || proxy->cursors == NULL ||
+        proxy->loads == NULL || proxy->idles == NULL || proxy->latencies == NULL ||
+        proxy->shares == NULL || proxy->scratch == NULL || proxy->h2_arena == NULL) {
         return MESH_E_NO_MEMORY;
     }
     proxy->plain = proxy->scratch + PROXY_SCRATCH_SIZE;
@@ -59,6 +61,7 @@ static int proxy_take_memory(struct proxy *proxy)
     proxy->small = proxy->linear + PROXY_SCRATCH_SIZE;
     proxy->frames = proxy->small + PROXY_SCRATCH_SIZE;
     proxy->coded = proxy->frames + PROXY_SCRATCH_SIZE;
+    tokens_init(proxy->tokens);
     h2_memory_init(&proxy->h2_memory,
                    proxy->h2_arena + (H2_SLAB_SIZE - (uintptr_t)proxy->h2_arena % H2_SLAB_SIZE),
                    LIMIT_H2_MEMORY);
@@ -171,10 +174,18 @@ void proxy_destroy(struct proxy *proxy)
     if (proxy->scratch != NULL) {
         munmap(proxy->scratch, 6 * (size_t)PROXY_SCRATCH_SIZE);
     }
+    if (proxy->tokens != NULL) {
+        munmap(proxy->tokens, tokens_size());
+    }
     if (proxy->h2_arena != NULL) {
         munmap(proxy->h2_arena, LIMIT_H2_MEMORY + H2_SLAB_SIZE);
     }
     munmap(proxy, sizeof(*proxy));
+}
+
+void proxy_take_verdict(struct proxy *proxy, const struct abi_token_verdict *verdict)
+{
+    tokens_take(proxy, verdict);
 }
 
 /* --- generations --- */

@@ -72,8 +72,9 @@ struct bulk;
 
 /* What intentions said last: about the connection or request that is being handled. */
 struct proxy_decided {
-    uint32_t policy;    /* POLICY section of the current generation; ABI_NONE: nothing was asked */
-    uint32_t intention; /* INTENTION section; ABI_NONE: the policy's default */
+    uint32_t policy;     /* POLICY section of the current generation; ABI_NONE: nothing was asked */
+    uint32_t intention;  /* INTENTION section; ABI_NONE: the policy's default */
+    uint32_t permission; /* PERMISSION section; ABI_NONE: it was not one of them */
 };
 
 struct proxy {
@@ -130,7 +131,8 @@ struct proxy {
     uint8_t host[URI_MAX_HOST + 1]; /* normal form of its host */
     uint8_t path[H1_MAX_TARGET];    /* normal form of its path, when it differs */
     struct proxy_decided decided;
-    struct bytes sniffed; /* server name of the hello that is looked at; else NULL */
+    struct tokens *tokens; /* what is known of tokens of requests */
+    struct bytes sniffed;  /* server name of the hello that is looked at; else NULL */
     struct wheel_timer drain_timer;
     bool draining;
     bool retiring; /* draining, and nobody is turned away or cut between two requests */

@@ -1,5 +1,7 @@
 #include "table/intent.h"
 
+#include "table/token.h"
+
 /* bytes_compare with the first slice folded to lower case: names in tables are folded, names from
  * certificates may not be. */
 static int compare_folded(struct bytes name, struct bytes folded)
@@ -61,6 +63,7 @@ struct intent_decision intent_permit(const struct view *view, uint32_t policy, s
 {
     struct intent_decision decision = intent_decide(view, policy, source);
     struct abi_ref permissions;
+    enum route_token token;
 
     if (decision.verdict != INTENT_ASK_PERMISSIONS) {
         return decision;
@@ -74,12 +77,19 @@ struct intent_decision intent_permit(const struct view *view, uint32_t policy, s
             (permission->methods == ABI_METHODS_ALL ||
              (permission->methods & input->method) != 0) &&
             route_matches_all(view, permission->matches, input)) {
-            decision.verdict = (enum intent_verdict)permission->action;
+            token = token_judge(view, permission->token, input);
+            if (token == ROUTE_TOKEN_FAILS) {
+                continue;
+            }
+            decision.verdict = token == ROUTE_TOKEN_HOLDS ? (enum intent_verdict)permission->action
+                                                          : INTENT_AWAIT_TOKEN;
             decision.permission = permissions.at + i;
             return decision;
         }
     }
-    decision.verdict = (enum intent_verdict)view->policies[policy].default_action;
+    decision.verdict = view->intentions[decision.intention].closed == 1
+                           ? INTENT_DENY
+                           : (enum intent_verdict)view->policies[policy].default_action;
     return decision;
 }
 

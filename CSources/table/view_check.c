@@ -38,6 +38,8 @@ static bool check_front_record(struct view_walk *walk)
     switch (walk->view->_section) {
     case ABI_SECTION_NETWORK:
         return view_check_network(walk);
+    case ABI_SECTION_SERVER_NAME:
+        return view_check_server_name(walk);
     case ABI_SECTION_HOPS:
         return view_check_hops(walk);
     default:
@@ -46,15 +48,23 @@ static bool check_front_record(struct view_walk *walk)
 }
 
 /* Of what is done with requests beyond their route. */
-static bool check_traffic_record(struct view_walk *walk)
+static bool check_late_record(struct view_walk *walk)
 {
     switch (walk->view->_section) {
+    case ABI_SECTION_COMPRESSION:
+        return view_check_compression(walk);
+    case ABI_SECTION_MEDIA_TYPE:
+        return view_check_media_type(walk);
     case ABI_SECTION_TRAFFIC:
         return view_check_traffic(walk);
     case ABI_SECTION_GUARD:
         return view_check_guard(walk);
     case ABI_SECTION_RATE:
         return view_check_rate(walk);
+    case ABI_SECTION_TOKEN:
+    case ABI_SECTION_TOKEN_CHECK:
+    case ABI_SECTION_TOKEN_PLACE:
+        return view_check_tokens(walk);
     default:
         return view_check_balancing(walk);
     }
@@ -106,22 +116,22 @@ bool view_check_record(struct view_walk *walk)
     case ABI_SECTION_LOG_HEADER:
         return view_check_log_header(walk);
     case ABI_SECTION_SERVER_NAME:
-        return view_check_server_name(walk);
     case ABI_SECTION_NETWORK:
     case ABI_SECTION_HOPS:
     case ABI_SECTION_ORIGINAL:
         return check_front_record(walk);
     case ABI_SECTION_COMPRESSION:
-        return view_check_compression(walk);
     case ABI_SECTION_MEDIA_TYPE:
-        return view_check_media_type(walk);
     case ABI_SECTION_TRAFFIC:
     case ABI_SECTION_GUARD:
     case ABI_SECTION_RATE:
     case ABI_SECTION_BALANCER:
     case ABI_SECTION_TIER:
     case ABI_SECTION_HASH:
-        return check_traffic_record(walk);
+    case ABI_SECTION_TOKEN:
+    case ABI_SECTION_TOKEN_CHECK:
+    case ABI_SECTION_TOKEN_PLACE:
+        return check_late_record(walk);
     case ABI_SECTION_TEXT:
     case ABI_SECTION_BLOB:
     case ABI_SECTION_SLOT:

@@ -169,8 +169,9 @@ bool view_check_policy(struct view_walk *walk)
         !view_check_lower(walk, policy->destination, "destination of a policy") ||
         !view_rule(walk, policy->default_action <= ABI_INTENTION_ALLOW, ABI_REFUSAL_VALUE,
                    "default action of a policy") ||
-        !view_rule(walk, (policy->_pad0[0] | policy->_pad0[1] | policy->_pad0[2]) == 0,
-                   ABI_REFUSAL_PADDING, "policy") ||
+        !view_rule(walk, policy->tokens <= 1, ABI_REFUSAL_VALUE, "tokens of a policy") ||
+        !view_rule(walk, (policy->_pad0[0] | policy->_pad0[1]) == 0, ABI_REFUSAL_PADDING,
+                   "policy") ||
         !view_ref(walk, policy->intentions, ABI_SECTION_INTENTION, "intentions of a policy") ||
         !view_own_range(walk, policy->intentions, "intentions of two policies overlap") ||
         !view_index(walk, policy->fallback, ABI_SECTION_INTENTION, "fallback of a policy")) {
@@ -205,6 +206,8 @@ bool view_check_intention(struct view_walk *walk)
     return view_rule(walk, intention->precedence == precedence, ABI_REFUSAL_VALUE, "precedence") &&
            view_rule(walk, intention->action < ABI_INTENTION_ACTION_COUNT, ABI_REFUSAL_VALUE,
                      "action of an intention") &&
+           view_rule(walk, intention->closed <= 1, ABI_REFUSAL_VALUE,
+                     "whether an intention is closed") &&
            view_rule(walk, intention->_pad0 == 0 && intention->_pad1 == 0, ABI_REFUSAL_PADDING,
                      "intention") &&
            view_ref(walk, intention->permissions, ABI_SECTION_PERMISSION,
@@ -225,8 +228,9 @@ bool view_check_permission(struct view_walk *walk)
                      "action of a permission") &&
            view_rule(walk, permission->path_kind < ABI_PATH_KIND_COUNT, ABI_REFUSAL_VALUE,
                      "path kind of a permission") &&
-           view_rule(walk, permission->_pad0 == 0 && permission->_pad1 == 0, ABI_REFUSAL_PADDING,
-                     "permission") &&
+           view_rule(walk, permission->_pad0 == 0, ABI_REFUSAL_PADDING, "permission") &&
+           view_rule(walk, permission->token <= walk->view->counts[ABI_SECTION_TOKEN],
+                     ABI_REFUSAL_REFERENCE, "token of a permission") &&
            view_rule(walk, permission->methods < 1u << ABI_METHOD_COUNT, ABI_REFUSAL_VALUE,
                      "methods of a permission") &&
            view_check_text(walk, permission->path, "path of a permission") &&

@@ -26,6 +26,9 @@ static const uint32_t section_limits[ABI_SECTION_COUNT] = {
     [ABI_SECTION_SLOT] = LIMIT_HASH_SLOTS,
     [ABI_SECTION_HASH] = LIMIT_TARGETS * LIMIT_TARGET_HASHES,
     [ABI_SECTION_ORIGINAL] = LIMIT_ORIGINALS,
+    [ABI_SECTION_TOKEN] = LIMIT_TOKENS,
+    [ABI_SECTION_TOKEN_CHECK] = LIMIT_TOKENS,
+    [ABI_SECTION_TOKEN_PLACE] = LIMIT_TOKENS,
 };
 
 static bool refuse(struct view_refusal *refusal, enum abi_refusal code, uint32_t section,
@@ -144,6 +147,9 @@ static void set_pointers(struct view *view)
     view->slots = at[ABI_SECTION_SLOT];
     view->hashes = at[ABI_SECTION_HASH];
     view->originals = at[ABI_SECTION_ORIGINAL];
+    view->tokens = at[ABI_SECTION_TOKEN];
+    view->token_checks = at[ABI_SECTION_TOKEN_CHECK];
+    view->token_places = at[ABI_SECTION_TOKEN_PLACE];
 }
 
 enum view_progress view_open_begin(struct view *view, const void *bytes, size_t size,

@@ -105,6 +105,8 @@ bool view_check_endpoint(struct view_walk *walk);
 bool view_check_policy(struct view_walk *walk);
 bool view_check_intention(struct view_walk *walk);
 bool view_check_permission(struct view_walk *walk);
+/* A record of TOKEN, TOKEN_CHECK or TOKEN_PLACE. */
+bool view_check_tokens(struct view_walk *walk);
 bool view_check_identity(struct view_walk *walk);
 bool view_check_tls(struct view_walk *walk);
 bool view_check_log(struct view_walk *walk);

@@ -25,7 +25,7 @@ static const struct control_rule control_rules[] = {
     {ABI_CONTROL_UPGRADE, sizeof(struct abi_control_upgrade), CONTROL_PLANE, 0},
     {ABI_CONTROL_WELCOME, sizeof(struct abi_control_welcome), CONTROL_SUPERVISOR_UP, 2},
     {ABI_CONTROL_REFUSE, sizeof(struct abi_control_refuse), CONTROL_SUPERVISOR_UP, 0},
-    {ABI_CONTROL_WORKER, sizeof(struct abi_control_worker), CONTROL_SUPERVISOR_UP, 1},
+    {ABI_CONTROL_WORKER, sizeof(struct abi_control_worker), CONTROL_SUPERVISOR_UP, 2},
     {ABI_CONTROL_PUBLISHED, sizeof(struct abi_control_published), CONTROL_SUPERVISOR_UP, 0},
     {ABI_CONTROL_UPGRADED, sizeof(struct abi_control_upgraded), CONTROL_SUPERVISOR_UP, 0},
     {ABI_CONTROL_ELDER, sizeof(struct abi_control_elder), CONTROL_SUPERVISOR_UP, 0},
@@ -220,7 +220,9 @@ static const char *control_check_body(enum control_party party, const void *byte
     case ABI_CONTROL_PUBLISHED:
     case ABI_CONTROL_UPGRADED:
     case ABI_CONTROL_ELDER:
-        return control_check_upward(bytes, head->type);
+        return head->type == ABI_CONTROL_WORKER && descriptors == 1
+                   ? "WORKER: statistics and questions come together"
+                   : control_check_upward(bytes, head->type);
     case ABI_CONTROL_PHASE:
         return control_check_phase(party, bytes);
     case ABI_CONTROL_LISTENER:

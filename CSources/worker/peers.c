@@ -84,6 +84,7 @@ void peers_tell(struct state *state, const void *message, const int *fds, uint32
 void peers_tell_worker(struct state *state, uint32_t slot, bool with_stats)
 {
     const struct state_slot *worker = &state->slots[slot];
+    const int fds[2] = {worker->stats_file, worker->questions[0]};
     struct abi_control_worker message = {
         .head = control_head(ABI_CONTROL_WORKER, sizeof(message)),
         .worker = slot,
@@ -93,7 +94,7 @@ void peers_tell_worker(struct state *state, uint32_t slot, bool with_stats)
         .generation = worker->generation,
     };
 
-    peers_tell(state, &message, &worker->stats_file, with_stats ? 1 : 0);
+    peers_tell(state, &message, fds, with_stats ? 2 : 0);
 }
 
 static void peers_welcome(struct state *state)

@@ -21,7 +21,8 @@
 #include "upgrade.h"
 #include "worker.h"
 
-#define SLOTS_CHANNEL 3 /* descriptor of the channel in a worker */
+#define SLOTS_CHANNEL   3 /* descriptor of the channel in a worker */
+#define SLOTS_QUESTIONS 4 /* ... of its end of abi/tokens.h */
 
 static const char *const slots_state_names[ABI_WORKER_STATE_COUNT] = {
     "starting", "serving", "draining", "dead", "out of service"};
@@ -44,13 +45,20 @@ bool slots_init(struct state *state)
         struct state_slot *worker = &state->slots[slot];
         struct abi_stats *stats;
 
-        *worker = (struct state_slot){.channel = -1, .output = -1, .state = ABI_WORKER_DEAD};
+        *worker = (struct state_slot){
+            .channel = -1, .output = -1, .questions = {-1, -1}, .state = ABI_WORKER_DEAD};
         worker->stats_file = region_create("ringmesh-stats", abi_stats_size(), &worker->stats);
         if (worker->stats_file < 0) {
             log_line(LOG_LEVEL_ERROR, "no memory for statistics: %s",
                      strerror(-worker->stats_file));
             return false;
         }
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
+                       worker->questions) != 0) {
+            log_line(LOG_LEVEL_ERROR, "no sockets for questions: %s", strerror(errno));
+            return false;
+        }
+        MUST(worker->questions[1] > SLOTS_QUESTIONS); /* see slots_connect() */
         if (!logkeeper_init(state, slot)) {
             return false;
         }
@@ -189,6 +197,7 @@ uint64_t slots_connections(const struct state *state)
     const struct worker_config config = {
         .slot = slot,
         .channel = SLOTS_CHANNEL,
+        .questions = SLOTS_QUESTIONS,
         .stats = state->slots[slot].stats.base,
         .overlay = state->overlay.base,
         .tally = state->tally.base,
@@ -211,7 +220,9 @@ uint64_t slots_connections(const struct state *state)
     }
     sigprocmask(SIG_SETMASK, &none, NULL);
     if (nothing < 0 || dup2(nothing, 0) < 0 || dup2(nothing, 1) < 0 || dup2(output, 2) < 0 ||
-        dup2(channel, SLOTS_CHANNEL) < 0 || close_range(SLOTS_CHANNEL + 1, ~0u, 0) != 0) {
+        dup2(channel, SLOTS_CHANNEL) < 0 ||
+        dup2(state->slots[slot].questions[1], SLOTS_QUESTIONS) < 0 ||
+        close_range(SLOTS_QUESTIONS + 1, ~0u, 0) != 0) {
         _exit(SUPERVISOR_EXIT_UNAVAILABLE);
     }
     for (uint32_t other = 0; other < state->config->workers; other++) {
@@ -237,8 +248,8 @@ static bool slots_connect(int channel[2], int output[2])
         return false;
     }
     /* dup2() onto the same number would keep close-on-exec; both ends must lie above. */
-    MUST(channel[1] > SLOTS_CHANNEL);
-    MUST(output[1] > SLOTS_CHANNEL);
+    MUST(channel[1] > SLOTS_QUESTIONS);
+    MUST(output[1] > SLOTS_QUESTIONS);
     return true;
 }
 

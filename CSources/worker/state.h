@@ -28,10 +28,11 @@ struct state_files {
 };
 
 struct state_slot {
-    pid_t pid;      /* 0: no process */
-    int channel;    /* -1: none */
-    int output;     /* the worker's standard error; -1: none */
-    int stats_file; /* the stats region */
+    pid_t pid;        /* 0: no process */
+    int channel;      /* -1: none */
+    int output;       /* the worker's standard error; -1: none */
+    int stats_file;   /* the stats region */
+    int questions[2]; /* of its workers to the control plane: the control plane's end, theirs */
     struct region stats;
     struct region log; /* the ring of access records */
     enum abi_worker_state state;

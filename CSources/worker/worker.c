@@ -15,11 +15,12 @@
 #include "crash.h"
 #include "generations.h"
 #include "proxy/proxy.h"
+#include "questions.h"
 #include "ring/mode.h"
 #include "sandbox.h"
 #include "worker/log.h"
 
-enum { WORKER_KIND_CONTROL = PROXY_KIND_COUNT };
+enum { WORKER_KIND_CONTROL = PROXY_KIND_COUNT, WORKER_KIND_VERDICTS };
 
 #define WORKER_RING_ENTRIES 1024u
 #define WORKER_OTHER_FDS    (LIMIT_LISTENERS + 2 * LIMIT_PIPES + 64u)
@@ -210,6 +211,39 @@ static void worker_read_channel(struct worker *worker)
     }
 }
 
+/* --- tokens of requests --- */
+
+static bool worker_ask(void *context, const struct abi_token_question *question)
+{
+    const struct worker *worker = context;
+
+    return questions_ask(worker->config->questions, question);
+}
+
+static void worker_await_verdicts(struct worker *worker)
+{
+    ring_poll(worker->ring, worker->config->questions, POLLIN,
+              ring_token(WORKER_KIND_VERDICTS, 0, 0));
+}
+
+/* As many as there may be answers; more are looked at in the next turn. */
+[[gnu::noinline]] static void worker_on_verdicts(struct worker *worker)
+{
+    struct abi_token_verdict verdict;
+    enum questions_got got = QUESTIONS_NONSENSE;
+
+    for (uint32_t i = 0; i < LIMIT_TOKEN_FLIGHTS && got != QUESTIONS_NOTHING; i++) {
+        got = questions_take(worker->config->questions, &verdict);
+        if (got == QUESTIONS_OVER) {
+            return;
+        }
+        if (got == QUESTIONS_VERDICT) {
+            proxy_take_verdict(worker->proxy, &verdict);
+        }
+    }
+    worker_await_verdicts(worker);
+}
+
 /* --- the loop --- */
 
 static void worker_open_slice(struct worker *worker)
@@ -248,6 +282,10 @@ static void worker_run_event(struct worker *worker, const struct ring_event *eve
 {
     if (ring_token_kind(event->token) < PROXY_KIND_COUNT) {
         proxy_event(worker->proxy, event);
+        return;
+    }
+    if (ring_token_kind(event->token) == WORKER_KIND_VERDICTS) {
+        worker_on_verdicts(worker);
         return;
     }
     MUST(ring_token_kind(event->token) == WORKER_KIND_CONTROL);
@@ -320,6 +358,7 @@ static int worker_start(struct worker *worker)
                                  .tally = worker->config->tally,
                                  .log = worker->config->log,
                                  .max_connections = worker->max_connections,
+                                 .ask = worker_ask,
                                  .released = generations_released,
                                  .context = worker};
 
@@ -370,6 +409,7 @@ int worker_run(const struct worker_config *config)
     sandbox_enter(config->engine == RING_ENGINE_EPOLL ? SANDBOX_EPOLL : SANDBOX_URING, &sandbox);
     worker_report_sandbox(worker, &sandbox);
     worker->readable = true;
+    worker_await_verdicts(worker);
     worker_beat(worker, 0);
     worker_tell(worker, ABI_CONTROL_READY, 0);
     while (!(worker->draining && proxy_is_drained(worker->proxy))) {

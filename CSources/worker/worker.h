@@ -16,7 +16,8 @@
 
 struct worker_config {
     uint32_t slot;
-    int channel; /* to the supervisor: SEQPACKET, non-blocking */
+    int channel;   /* to the supervisor: SEQPACKET, non-blocking */
+    int questions; /* to the control plane, likewise: abi/tokens.h */
     struct abi_stats *stats;
     const struct abi_overlay *overlay;
     struct abi_tally *tally;

@@ -31,6 +31,8 @@ package protocol AdminBackend: Sendable {
     /// nil for `to`: the live one; for `from`: the one that was live before `to`.
     func generationDiff(from: UInt64?, to: UInt64?) async throws -> GenerationDiffReport
     func explain(_ request: ExplainRequest) async throws -> ExplainReport
+    /// Every intention and permission that is looked at for a request.
+    func whyIntention(_ question: IntentionQuestion) async throws -> ExplainReport
 
     /// `document` is a service in Consul's shape, JSON or YAML, with or without a `service`
     /// wrapper.

@@ -87,6 +87,9 @@ struct AdminRoutes: Sendable {
                             service: Self.id(in: request), datacenter: request.query["dc"]))
                 }
             ],
+            "status/intentions/why": [
+                "POST": { AdminErrors.json(try await backend.whyIntention(Self.decoded($0))) }
+            ],
             "status/routes": Self.read { try await backend.routes() },
             "status/stats": Self.read { try await backend.stats() },
             "status/certs": Self.read { try await backend.certificates() },

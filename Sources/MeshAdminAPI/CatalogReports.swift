@@ -152,6 +152,30 @@ package struct IntentionCheckReport: Codable, Sendable, Equatable {
     }
 }
 
+/// Why a request from one service to another fares as it does.
+package struct IntentionQuestion: Codable, Sendable, Equatable {
+    package var source: String
+    package var destination: String
+    package var method: String
+    /// A path, perhaps with a query.
+    package var path: String
+    package var headers: [ExplainRequest.Header]
+    /// A bearer token.
+    package var token: String?
+
+    package init(
+        source: String, destination: String, method: String = "GET", path: String = "/",
+        headers: [ExplainRequest.Header] = [], token: String? = nil
+    ) {
+        self.source = source
+        self.destination = destination
+        self.method = method
+        self.path = path
+        self.headers = headers
+        self.token = token
+    }
+}
+
 /// A leaf certificate in use. Never holds a key.
 package struct CertificateReport: Codable, Sendable, Equatable {
     package var service: String

@@ -8,16 +8,22 @@ package struct IntentionMatcher: Sendable {
     package typealias RegexTest =
         @Sendable (_ pattern: String, _ ignoreCase: Bool, _ text: String) throws -> Bool
 
-    private let ordered: [Intention]
-    private let defaultAction: IntentionAction
+    let ordered: [Intention]
+    let defaultAction: IntentionAction
     private let regex: RegexTest
+    let token: TokenTest
+
+    /// Answers whether a request has the token that is asked for.
+    package typealias TokenTest = @Sendable (TokenRequirement) -> Bool
 
     package init(
-        _ intentions: [Intention], defaultAction: IntentionAction, regex: @escaping RegexTest
+        _ intentions: [Intention], defaultAction: IntentionAction, regex: @escaping RegexTest,
+        token: @escaping TokenTest = { _ in false }
     ) {
         ordered = intentions.sorted(by: Intention.consultedBefore)
         self.defaultAction = defaultAction
         self.regex = regex
+        self.token = token
     }
 
     /// The decision about a connection. Permissions are about requests: where they decide, a plain
@@ -26,12 +32,10 @@ package struct IntentionMatcher: Sendable {
         guard let intention = first(source, destination) else {
             return Decision(verdict: verdict(defaultAction), rule: .noIntention)
         }
-        switch intention.effect {
-        case .action(let action):
+        if case .action(let action) = intention.effect, intention.asked == nil {
             return Decision(verdict: verdict(action), rule: .intention(intention))
-        case .permissions:
-            return Decision(verdict: .dependsOnRequest, rule: .intention(intention))
         }
+        return Decision(verdict: .dependsOnRequest, rule: .intention(intention))
     }
 
     /// The decision about a request.
@@ -40,58 +44,71 @@ package struct IntentionMatcher: Sendable {
     ) throws -> Decision {
         let connection = decide(source: source, destination: destination)
         guard case .intention(let intention) = connection.rule,
-            case .permissions(let permissions) = intention.effect
+            let asked = intention.asked
         else { return connection }
-        for (index, permission) in permissions.enumerated() {
-            guard permission.token == nil else {
-                throw MeshError(
-                    .invalid,
-                    "\(intention.source) => \(intention.destination) asks for a token, which this "
-                        + "version does not check")
-            }
-            if try covers(permission.http, request) {
+        for (index, one) in asked.enumerated() {
+            if try covers(one.permission.http, request), one.tokens.allSatisfy(token) {
                 return Decision(
-                    verdict: verdict(permission.action),
+                    verdict: verdict(one.permission.action),
                     rule: .permission(intention, index: index))
             }
         }
-        return Decision(verdict: verdict(defaultAction), rule: .noPermission(intention))
+        return Decision(verdict: uncovered(by: intention), rule: .noPermission(intention))
     }
 
-    private func verdict(_ action: IntentionAction) -> Decision.Verdict {
+    /// What holds where no permission covers a request. Who writes that every caller needs a token
+    /// lets nobody in without one, whatever the default.
+    func uncovered(by intention: Intention) -> Decision.Verdict {
+        intention.token == nil ? verdict(defaultAction) : .deny
+    }
+
+    func verdict(_ action: IntentionAction) -> Decision.Verdict {
         action == .allow ? .allow : .deny
     }
 
     /// A caller without identity is covered by wildcard sources only.
     private func first(_ source: ServiceName?, _ destination: ServiceName) -> Intention? {
-        ordered.first { intention in
-            guard intention.destination.covers(destination) else { return false }
-            return source.map { intention.source.covers($0) } ?? (intention.source == .any)
-        }
+        ordered.first { covers($0, source, destination) }
+    }
+
+    func covers(
+        _ intention: Intention, _ source: ServiceName?, _ destination: ServiceName
+    ) -> Bool {
+        guard intention.destination.covers(destination) else { return false }
+        return source.map { intention.source.covers($0) } ?? (intention.source == .any)
     }
 
     // MARK: - requests
 
     private func covers(_ match: HTTPMatch, _ request: RequestFacts) throws -> Bool {
+        try refusal(of: match, request) == nil
+    }
+
+    /// The first criterion that the request does not meet, in words; nil: it meets them all.
+    func refusal(of match: HTTPMatch, _ request: RequestFacts) throws -> String? {
         if !match.methods.isEmpty,
             !match.methods.contains(where: { $0.uppercased() == request.method })
         {
-            return false
+            return "the method is none of \(match.methods.joined(separator: ", "))"
         }
-        guard try covers(match.path, match.caseInsensitive, request.path) else { return false }
+        guard try covers(match.path, match.caseInsensitive, request.path) else {
+            return "the path is another"
+        }
         for header in match.headers {
             let values = request.headers.filter {
                 $0.name.lowercased() == header.name.lowercased()
             }.map(\.value)
             guard try holds(header.match, header.ignoreCase, header.invert, values) else {
-                return false
+                return "the header \(header.name) is not as asked"
             }
         }
         for parameter in match.query {
             let values = request.query.filter { $0.name == parameter.name }.map(\.value)
-            guard try holds(parameter.match, false, false, values) else { return false }
+            guard try holds(parameter.match, false, false, values) else {
+                return "the parameter \(parameter.name) is not as asked"
+            }
         }
-        return true
+        return nil
     }
 
     private func covers(_ match: PathMatch?, _ ignoreCase: Bool, _ path: String) throws -> Bool {

@@ -106,6 +106,8 @@ package struct Configuration: Sendable, Hashable {
         package var rootTTL: MeshDuration
         /// Files with a root that was made elsewhere, and its key; both or none.
         package var authorityCertificate: String?
+        /// Lists of revoked certificates of the mesh.
+        package var revocations: String?
         package var authorityKey: String?
         /// For clients of the API; 0: no bound.
         package var signingsPerSecond: Int

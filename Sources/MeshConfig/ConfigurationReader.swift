@@ -145,6 +145,7 @@ struct ConfigurationReader {
             leafTTL: fields.duration("leaf_ttl") ?? .hours(72),
             rootTTL: fields.duration("root_ttl") ?? .hours(87_600),
             authorityCertificate: optional(fields.path("ca_cert")),
+            revocations: optional(fields.path("crl")),
             authorityKey: optional(fields.path("ca_key")),
             signingsPerSecond: fields.integer("csr_max_per_second") ?? 50,
             sidecarPorts: min(low, high)...max(low, high),

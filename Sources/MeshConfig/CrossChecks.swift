@@ -46,16 +46,7 @@ struct CrossChecks {
                     ["ports", .key(low)])
             }
         }
-        if (configuration.mesh.authorityCertificate == nil)
-            != (configuration.mesh.authorityKey == nil)
-        {
-            let (given, missing) =
-                configuration.mesh.authorityKey == nil
-                ? ("ca_cert", "ca_key") : ("ca_key", "ca_cert")
-            sink.error(
-                "a root needs both its files: write \(missing), too",
-                at: mesh.written(given)?.location ?? mesh.node.location, ["mesh", .key(given)])
-        }
+        checkAuthority(configuration, mesh)
         if configuration.admin.bindAddr == nil, configuration.admin.socket == nil {
             sink.error(
                 "the admin interface is turned off: write bind_addr or socket",
@@ -80,6 +71,25 @@ struct CrossChecks {
                 "\(workers) workers cannot have a core each of \"\(configuration.dataplane.cpus)\":"
                     + " write at most \(cores.count)",
                 at: place?.location ?? root.node.location, ["dataplane", "workers"])
+        }
+    }
+
+    private func checkAuthority(_ configuration: Configuration, _ mesh: Fields) {
+        if (configuration.mesh.authorityCertificate == nil)
+            != (configuration.mesh.authorityKey == nil)
+        {
+            let (given, missing) =
+                configuration.mesh.authorityKey == nil
+                ? ("ca_cert", "ca_key") : ("ca_key", "ca_cert")
+            sink.error(
+                "a root needs both its files: write \(missing), too",
+                at: mesh.written(given)?.location ?? mesh.node.location, ["mesh", .key(given)])
+        }
+        if configuration.mesh.revocations != nil, configuration.mesh.authorityCertificate == nil {
+            sink.error(
+                "lists of revoked certificates are signed by whoever signs the certificates: write "
+                    + "ca_cert and ca_key, too",
+                at: mesh.written("crl")?.location ?? mesh.node.location, ["mesh", "crl"])
         }
     }
 

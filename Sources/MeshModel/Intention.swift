@@ -65,6 +65,10 @@ package struct Intention: Hashable, Sendable, Codable {
     package var source: NamePattern
     package var destination: NamePattern
     package var effect: Effect
+    /// A requirement that its entry makes of every source: of what it allows, and of its
+    /// permissions. Without such a token no permission covers a request, and what none covers is
+    /// denied, whatever the default.
+    package var token: TokenRequirement?
     package var meta: [String: String]
     package var origin: Origin
     package var createIndex: Index
@@ -84,7 +88,8 @@ package struct Intention: Hashable, Sendable, Codable {
     }
 
     package init(
-        source: NamePattern, destination: NamePattern, effect: Effect, id: String? = nil,
+        source: NamePattern, destination: NamePattern, effect: Effect,
+        token: TokenRequirement? = nil, id: String? = nil,
         description: String = "", meta: [String: String] = [:], origin: Origin = .api,
         createIndex: Index = .zero, modifyIndex: Index = .zero
     ) {
@@ -93,10 +98,37 @@ package struct Intention: Hashable, Sendable, Codable {
         self.source = source
         self.destination = destination
         self.effect = effect
+        self.token = token
         self.meta = meta
         self.origin = origin
         self.createIndex = createIndex
         self.modifyIndex = modifyIndex
+    }
+
+    /// A permission with all that it asks of the tokens of a request.
+    package struct Asked: Hashable, Sendable {
+        package var permission: Permission
+        /// All must hold.
+        package var tokens: [TokenRequirement]
+    }
+
+    /// What is asked about requests; nil: nothing, one action decides. A call that is allowed with
+    /// a token only is one permission for every request. What is denied is so without a token, too.
+    package var asked: [Asked]? {
+        switch effect {
+        case .action(.allow):
+            guard let token else { return nil }
+            return [
+                Asked(permission: Permission(action: .allow, http: HTTPMatch()), tokens: [token])
+            ]
+        case .action(.deny): return nil
+        case .permissions(let list):
+            return list.map { permission in
+                Asked(
+                    permission: permission,
+                    tokens: [token, permission.token].compactMap(\.self))
+            }
+        }
     }
 
     /// The rank among intentions that cover the same pair: the more exact, the higher.
@@ -143,7 +175,7 @@ package struct Intention: Hashable, Sendable, Codable {
     }
 
     package enum CodingKeys: String, CodingKey {
-        case id, description, source, destination, effect, meta, origin
+        case id, description, source, destination, effect, token, meta, origin
         case createIndex = "create_index"
         case modifyIndex = "modify_index"
     }

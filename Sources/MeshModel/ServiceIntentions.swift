@@ -50,7 +50,8 @@ package struct ServiceIntentions: Hashable, Sendable, Codable {
             Intention(
                 source: source.name, destination: name,
                 effect: source.action.map { .action($0) } ?? .permissions(source.permissions),
-                id: source.legacyID, description: source.description, meta: meta, origin: origin,
+                token: token, id: source.legacyID, description: source.description, meta: meta,
+                origin: origin,
                 createIndex: createIndex, modifyIndex: modifyIndex)
         }
         .sorted(by: Intention.consultedBefore)
@@ -62,7 +63,7 @@ extension ServiceIntentions: Validated {
         checks.require(
             !sources.isEmpty, [],
             "At least one source is required: write sources: [ { name: web, action: allow } ]")
-        refuseToken(token, &checks)
+        Self.validate(token, &checks)
         var seen: [NamePattern: Int] = [:]
         for (index, source) in sources.enumerated() {
             if let first = seen[source.name] {
@@ -96,18 +97,25 @@ extension ServiceIntentions: Validated {
         for (index, permission) in source.permissions.enumerated() {
             checks.within(["permissions", .index(index)]) { inner in
                 inner.require(
-                    !permission.http.isEmpty, permission.token == nil ? [] : ["http"],
+                    !permission.http.isEmpty || permission.token != nil, [],
                     "HTTP should not be empty: write path_prefix, methods or header under http")
                 inner.within(["http"], permission.http)
-                refuseToken(permission.token, &inner)
+                Self.validate(permission.token, &inner)
             }
         }
     }
 
-    /// A requirement that workers do not enforce must not look as if they did.
-    private func refuseToken(_ token: TokenRequirement?, _ checks: inout FieldChecks) {
+    private static func validate(_ token: TokenRequirement?, _ checks: inout FieldChecks) {
+        guard let token else { return }
         checks.require(
-            token == nil, ["jwt"],
-            "requirements of tokens are not enforced by this version: remove jwt")
+            (1...16).contains(token.providers.count), ["jwt", "providers"],
+            "name 1 to 16 providers: write providers: [ { name: okta } ]")
+        for (index, provider) in token.providers.enumerated() {
+            let place: [FieldStep] = ["jwt", "providers", .index(index)]
+            checks.require(!provider.name.isEmpty, place, "name the provider")
+            checks.require(
+                provider.verifyClaims.allSatisfy { !$0.path.isEmpty }, place,
+                "verify_claims needs a path: write path: [role]")
+        }
     }
 }

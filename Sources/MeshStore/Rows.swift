@@ -222,7 +222,7 @@ extension StoreState {
             intention.createIndex = Column.index(row, "create_index")
             intention.modifyIndex = Column.index(row, "modify_index")
             let key = IntentionKey(source: intention.source, destination: intention.destination)
-            state.storedIntentions[key] = intention
+            state.setIntention(key, intention)
         }
     }
 

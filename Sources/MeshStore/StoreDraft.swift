@@ -112,8 +112,20 @@ extension StoreDraft {
 
 extension StoreDraft {
     /// Makes an intention. One of the same source and destination is replaced if that was asked
-    /// for, else it is a conflict.
+    /// for, else it is a conflict. What the entry of the destination asks of every source is asked
+    /// of this one, too.
     package mutating func putIntention(_ intention: Intention, replace: Bool) throws {
+        var intention = intention
+        if intention.token == nil, state.askingIntentions[intention.destination] != nil {
+            intention.token =
+                state.storedIntentions.values.first {
+                    $0.destination == intention.destination && $0.token != nil
+                }?.token
+        }
+        try put(intention, replace: replace)
+    }
+
+    private mutating func put(_ intention: Intention, replace: Bool) throws {
         let key = IntentionKey(source: intention.source, destination: intention.destination)
         if let refusal = state.files.intentions[key]?.origin.refusal(of: Self.name(key)) {
             throw refusal
@@ -155,7 +167,7 @@ extension StoreDraft {
             try removeIntention(
                 IntentionKey(source: intention.source, destination: intention.destination))
         }
-        for intention in wanted { try putIntention(intention, replace: true) }
+        for intention in wanted { try put(intention, replace: true) }
     }
 
     private static func name(_ key: IntentionKey) -> String {

@@ -9,7 +9,9 @@ package struct StoreState: Sendable {
     package internal(set) var files = FileLayer()
     var storedServices: [ServiceID: ServiceRecord] = [:]
     var storedEntries: [ConfigEntry.Key: ConfigEntryRecord] = [:]
-    var storedIntentions: [IntentionKey: Intention] = [:]
+    private(set) var storedIntentions: [IntentionKey: Intention] = [:]
+    /// How many of those towards a destination ask every caller for a token.
+    private(set) var askingIntentions: [NamePattern: Int] = [:]
     var keyValues: [KeyName: KeyValueRecord] = [:]
     /// The keys of those, for what begins alike.
     var orderedKeys = SortedKeys()
@@ -43,11 +45,18 @@ package struct StoreState: Sendable {
     mutating func apply(_ change: Change) { set(change, forward: true) }
     mutating func revert(_ change: Change) { set(change, forward: false) }
 
+    mutating func setIntention(_ key: IntentionKey, _ intention: Intention?) {
+        if storedIntentions[key]?.token != nil { askingIntentions[key.destination]? -= 1 }
+        if intention?.token != nil { askingIntentions[key.destination, default: 0] += 1 }
+        if askingIntentions[key.destination] == 0 { askingIntentions[key.destination] = nil }
+        storedIntentions[key] = intention
+    }
+
     private mutating func set(_ change: Change, forward: Bool) {
         switch change {
         case .service(let id, let old, let new): storedServices[id] = forward ? new : old
         case .entry(let key, let old, let new): storedEntries[key] = forward ? new : old
-        case .intention(let key, let old, let new): storedIntentions[key] = forward ? new : old
+        case .intention(let key, let old, let new): setIntention(key, forward ? new : old)
         case .keyValue(let key, let old, let new):
             setKeyValue(key, from: forward ? old : new, to: forward ? new : old)
         case .session(let id, let old, let new): sessionRecords[id] = forward ? new : old
@@ -151,7 +160,9 @@ extension StoreState {
         let owner = intentions.first { !$0.origin.acceptsWrites }?.origin ?? .api
         return ConfigEntryRecord(
             entry: .serviceIntentions(
-                ServiceIntentions(name: first.destination, sources: sources, meta: first.meta)),
+                ServiceIntentions(
+                    name: first.destination, sources: sources,
+                    token: intentions.lazy.compactMap(\.token).first, meta: first.meta)),
             origin: owner, createIndex: intentions.map(\.createIndex).min() ?? .zero,
             modifyIndex: intentions.map(\.modifyIndex).max() ?? .zero)
     }

@@ -123,7 +123,7 @@ final class ControlChannel: Sendable {
 }
 
 /// Runs `body` on a thread of its own, which ends with it.
-private func startThread(_ body: @escaping @Sendable () -> Void) throws {
+func startThread(_ body: @escaping @Sendable () -> Void) throws {
     final class Box: Sendable {
         let body: @Sendable () -> Void
         init(_ body: @escaping @Sendable () -> Void) { self.body = body }

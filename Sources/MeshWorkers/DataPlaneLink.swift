@@ -78,6 +78,10 @@ package actor DataPlaneLink {
     private var welcome: DataPlaneWelcome?
     private var workers: [Int: WorkerStatus] = [:]
     private var regions: [Int: WorkerStatsRegion] = [:]
+    private let judge: TokenJudge
+    private var questions: [Int: QuestionSocket] = [:]
+    /// Of data planes of before an upgrade, which may still ask.
+    private var retiredQuestions: [QuestionSocket] = []
     private var live: UInt64 = 0
     private var elders: [UInt32: ElderStatus] = [:]
     /// What the slots of data planes of before have counted, which may still grow.
@@ -89,11 +93,12 @@ package actor DataPlaneLink {
 
     package init(
         path: String, installation: InstallationID, overlay: OverlayWriter = OverlayWriter(),
-        log: Logger
+        judge: @escaping TokenJudge = { _, _ in .none }, log: Logger
     ) {
         self.path = path
         self.installation = installation
         self.overlay = overlay
+        self.judge = judge
         self.log = log
         (self.events, self.report) = AsyncStream.makeStream(
             of: DataPlaneEvent.self, bufferingPolicy: .bufferingNewest(4096))
@@ -183,6 +188,10 @@ package actor DataPlaneLink {
         moving = nil
         retired = isMove ? Array((retired + statistics).suffix(Self.retiredLimit)) : []
         regions = [:]
+        retiredQuestions =
+            isMove
+            ? Array((retiredQuestions + questions.values).suffix(2 * Int(LIMIT_WORKERS))) : []
+        questions = [:]
         elders = [:]
         log.info(
             "data plane is connected",
@@ -226,8 +235,11 @@ package actor DataPlaneLink {
                 "data plane refuses this control plane",
                 metadata: [LogKey.error: "\(reason)", "version": "\(version)"])
             throw MeshError(.conflict, "the data plane at \(path) refuses: \(reason)")
-        case .worker(let worker, let stats):
+        case .worker(let worker, let stats, let questions):
             try heardWorker(worker, stats)
+            if let questions {
+                self.questions[worker.worker] = try QuestionSocket(questions, judge: judge)
+            }
         case .phase(let phase):
             heardPhase(phase)
         case .published(let end):

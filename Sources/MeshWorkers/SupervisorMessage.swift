@@ -25,7 +25,7 @@ package struct DataPlaneWelcome: Sendable, Equatable {
 enum SupervisorMessage {
     case welcome(DataPlaneWelcome, overlay: Descriptor, snapshot: Descriptor?)
     case refuse(version: UInt32, reason: String)
-    case worker(WorkerReport, stats: Descriptor?)
+    case worker(WorkerReport, stats: Descriptor?, questions: Descriptor?)
     case published(Publication.End)
     case phase(PhaseReport)
     case ready(worker: Int)
@@ -174,13 +174,13 @@ extension SupervisorMessage {
         -> Self
     {
         guard let state = WorkerState(abi_worker_state(rawValue: message.state)),
-            descriptors.count <= 1
+            descriptors.isEmpty || descriptors.count == 2
         else { throw wrong("worker state \(message.state)") }
         return .worker(
             WorkerReport(
                 worker: try slot(message.worker), pid: message.pid, state: state,
                 exitStatus: message.exit_status, generation: message.generation),
-            stats: descriptors.first)
+            stats: descriptors.first, questions: descriptors.last)
     }
 
     private static func published(_ message: abi_control_published) throws -> Self {

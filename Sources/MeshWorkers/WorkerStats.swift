@@ -194,4 +194,5 @@ package enum RequestOutcome: String, Sendable, CaseIterable {
     case upstreamLimit = "upstream_limit"
     case rateLimited = "rate_limited"
     case notRedirected = "not_redirected"
+    case noVerdict = "no_verdict"
 }

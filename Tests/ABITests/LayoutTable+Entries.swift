@@ -185,6 +185,7 @@ extension LayoutTable {
         ("abi_intention.destination", MemoryLayout<abi_intention>.offset(of: \.destination)),
         ("abi_intention.action", MemoryLayout<abi_intention>.offset(of: \.action)),
         ("abi_intention.precedence", MemoryLayout<abi_intention>.offset(of: \.precedence)),
+        ("abi_intention.closed", MemoryLayout<abi_intention>.offset(of: \.closed)),
         ("abi_intention._pad0", MemoryLayout<abi_intention>.offset(of: \._pad0)),
         ("abi_intention._pad1", MemoryLayout<abi_intention>.offset(of: \._pad1)),
         ("abi_intention.permissions", MemoryLayout<abi_intention>.offset(of: \.permissions)),
@@ -196,7 +197,7 @@ extension LayoutTable {
         ("abi_permission.methods", MemoryLayout<abi_permission>.offset(of: \.methods)),
         ("abi_permission.path", MemoryLayout<abi_permission>.offset(of: \.path)),
         ("abi_permission.path_dfa", MemoryLayout<abi_permission>.offset(of: \.path_dfa)),
-        ("abi_permission._pad1", MemoryLayout<abi_permission>.offset(of: \._pad1)),
+        ("abi_permission.token", MemoryLayout<abi_permission>.offset(of: \.token)),
         ("abi_permission.matches", MemoryLayout<abi_permission>.offset(of: \.matches)),
         // abi_policy
         ("abi_policy.key", MemoryLayout<abi_policy>.offset(of: \.key)),
@@ -204,6 +205,7 @@ extension LayoutTable {
         ("abi_policy.intentions", MemoryLayout<abi_policy>.offset(of: \.intentions)),
         ("abi_policy.fallback", MemoryLayout<abi_policy>.offset(of: \.fallback)),
         ("abi_policy.default_action", MemoryLayout<abi_policy>.offset(of: \.default_action)),
+        ("abi_policy.tokens", MemoryLayout<abi_policy>.offset(of: \.tokens)),
         ("abi_policy._pad0", MemoryLayout<abi_policy>.offset(of: \._pad0)),
         // abi_server_name
         ("abi_server_name.name", MemoryLayout<abi_server_name>.offset(of: \.name)),

@@ -19,6 +19,7 @@ enum LayoutTable {
         span,
         stats,
         tally,
+        tokens,
     ].flatMap { $0 }
 
     static let sizes: [(name: String, size: Int)] = [
@@ -96,5 +97,10 @@ enum LayoutTable {
         ("abi_tally_target", MemoryLayout<abi_tally_target>.size),
         ("abi_tally_endpoint", MemoryLayout<abi_tally_endpoint>.size),
         ("abi_tally_bucket", MemoryLayout<abi_tally_bucket>.size),
+        ("abi_token", MemoryLayout<abi_token>.size),
+        ("abi_token_check", MemoryLayout<abi_token_check>.size),
+        ("abi_token_place", MemoryLayout<abi_token_place>.size),
+        ("abi_token_question", MemoryLayout<abi_token_question>.size),
+        ("abi_token_verdict", MemoryLayout<abi_token_verdict>.size),
     ]
 }

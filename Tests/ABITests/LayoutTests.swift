@@ -76,6 +76,9 @@ import Testing
             (ABI_SECTION_SLOT, MemoryLayout<UInt32>.stride),
             (ABI_SECTION_HASH, MemoryLayout<abi_hash>.stride),
             (ABI_SECTION_ORIGINAL, MemoryLayout<abi_original>.stride),
+            (ABI_SECTION_TOKEN, MemoryLayout<abi_token>.stride),
+            (ABI_SECTION_TOKEN_CHECK, MemoryLayout<abi_token_check>.stride),
+            (ABI_SECTION_TOKEN_PLACE, MemoryLayout<abi_token_place>.stride),
         ]
         #expect(sizes.count == Int(ABI_SECTION_COUNT.rawValue))
         for (section, size) in sizes {

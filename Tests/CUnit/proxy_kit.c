@@ -158,6 +158,7 @@ void proxy_kit_start(struct proxy_kit *kit)
         .seed = 1,
         .trace_seed = {1, 2, 3, 4},
         .max_connections = kit->max_connections,
+        .ask = kit->ask,
         .released = kit_released,
     };
     struct snapshot_builder *first = kit->builder;

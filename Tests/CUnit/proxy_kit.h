@@ -55,6 +55,7 @@ struct proxy_kit {
     uint32_t live; /* generations not given back */
     uint64_t generation;
     uint32_t max_connections;
+    bool (*ask)(void *context, const struct abi_token_question *question); /* proxy_config.ask */
     uint8_t *secrets; /* of the next generation, which frees them; NULL: none */
     size_t secrets_size;
 };

@@ -12,6 +12,7 @@
 #include "table/certificate.h"
 #include "table/compression.h"
 #include "table/intent.h"
+#include "table/token.h"
 #include "table/network.h"
 #include "table/original.h"
 
@@ -190,6 +191,31 @@ static void add_policies(struct snapshot_builder *b)
     intention->permissions = (struct abi_ref){0, 1};
 }
 
+/* Token 0 asks for check 0 and for token 1, which asks for check 1: of the fields authorization and
+ * x-token, of the parameter t and the cookie s. */
+static void add_tokens(struct snapshot_builder *b)
+{
+    struct abi_token tokens[] = {{.checks = {0, 1}, .also = 2}, {.checks = {1, 1}}};
+    struct abi_token_check checks[] = {{.key = 7, .places = {0, 2}, .pad_payload = 1},
+                                       {.key = 8, .places = {2, 2}}};
+    struct abi_token_place places[] = {{.where = ABI_TOKEN_HEADER, .drop = 1},
+                                       {.where = ABI_TOKEN_QUERY},
+                                       {.where = ABI_TOKEN_HEADER},
+                                       {.where = ABI_TOKEN_COOKIE}};
+    static const char *const names[] = {"authorization", "t", "x-token", "s"};
+
+    places[0].prefix = snapshot_builder_text(b, "Bearer ");
+    checks[0].forward = snapshot_builder_text(b, "x-claims");
+    for (uint32_t i = 0; i < 4; i++) {
+        places[i].name = snapshot_builder_text(b, names[i]);
+        snapshot_builder_add(b, ABI_SECTION_TOKEN_PLACE, &places[i]);
+    }
+    for (uint32_t i = 0; i < 2; i++) {
+        snapshot_builder_add(b, ABI_SECTION_TOKEN_CHECK, &checks[i]);
+        snapshot_builder_add(b, ABI_SECTION_TOKEN, &tokens[i]);
+    }
+}
+
 /* 10.0.0.0/8 and 192.168.0.0/16 send PROXY headers; 2001:db8::/32 is a trusted hop. */
 static void add_hops(struct snapshot_builder *b)
 {
@@ -336,6 +362,7 @@ struct snapshot_builder *table_kit_everything(void)
     add_logs(b);
     add_balancers(b);
     add_originals(b);
+    add_tokens(b);
     return b;
 }
 
@@ -457,6 +484,25 @@ static void use_originals(const struct view *view)
     }
 }
 
+static enum route_token judge(void *context, uint32_t check, struct bytes token)
+{
+    (void)context;
+    return (enum route_token)((check + token.len) % 3);
+}
+
+static void use_tokens(const struct view *view, const struct route_input *request)
+{
+    struct route_input input = *request;
+
+    input.judge = judge;
+    for (uint32_t i = 0; i <= view->counts[ABI_SECTION_TOKEN]; i++) {
+        (void)token_judge(view, i, &input);
+    }
+    for (uint32_t i = 0; i < view->counts[ABI_SECTION_TOKEN_CHECK]; i++) {
+        (void)token_payload(token_find(view, &view->token_checks[i], &input, NULL));
+    }
+}
+
 void table_kit_use(const struct view *view)
 {
     static struct abi_overlay *overlay;
@@ -476,6 +522,7 @@ void table_kit_use(const struct view *view)
     use_compression(view);
     use_originals(view);
     for (uint32_t r = 0; r < 3; r++) {
+        use_tokens(view, &requests[r]);
         for (uint32_t i = 0; i < view->counts[ABI_SECTION_ROUTE_TABLE]; i++) {
             uint32_t route = route_find(view, i, &requests[r]);
 

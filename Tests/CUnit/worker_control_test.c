@@ -73,7 +73,7 @@ static const struct sample samples[] = {
     {.party = CONTROL_SUPERVISOR_UP,
      .refuse = {.head = {ABI_CONTROL_REFUSE, sizeof(struct abi_control_refuse)}, .code = 3}},
     {.party = CONTROL_SUPERVISOR_UP,
-     .descriptors = 1,
+     .descriptors = 2,
      .worker = {.head = {ABI_CONTROL_WORKER, sizeof(struct abi_control_worker)}, .worker = 63}},
     {.party = CONTROL_SUPERVISOR_UP,
      .published = {.head = {ABI_CONTROL_PUBLISHED, sizeof(struct abi_control_published)}}},

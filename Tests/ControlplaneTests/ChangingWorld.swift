@@ -23,6 +23,10 @@ struct SeededChance: RandomNumberGenerator {
 
 func testLogger() -> Logger { LogSystem(sink: LogSink { _ in }).logger("test") }
 
+func testTokens(_ board: ProblemBoard) -> TokenKeeper {
+    TokenKeeper(board: board, registry: MetricsRegistry(), log: testLogger())
+}
+
 /// A node to which things happen, at random: a real store, real identities, a real source.
 struct ChangingWorld {
     private static let count = 6
@@ -50,7 +54,7 @@ struct ChangingWorld {
             store: store, configuration: configuration, board: board, log: testLogger())
         source = try DesiredSource(
             store: store, identity: identity, configuration: configuration, folders: folders,
-            names: HostNames(), board: board, log: testLogger())
+            names: HostNames(), tokens: testTokens(board), board: board, log: testLogger())
         try await source.take(configuration, folders: folders)
     }
 

@@ -194,7 +194,7 @@ import Testing
                 connect: { sidecar_service: { proxy: { config: {
                   nested: [ { api_token: hunter2 } ], note: seen } } } }
             config_entries:
-              - { kind: jwt-provider, name: okta, ClientSecret: hunter2 }
+              - { kind: inline-certificate, name: okta, ClientSecret: hunter2 }
             listeners:
               - { name: a, bind_addr: ":1", kind: l7,
                   routes: [ { respond: { headers: { Authorization: hunter2 } } } ] }

@@ -120,6 +120,19 @@ import Testing
         ),
         (
             "config_entries: [ { kind: service-intentions, name: a, sources: [ { name: b, action: allow } ], jwt: { providers: [ { name: o } ] } } ]",
+            true
+        ),
+        (
+            "config_entries: [ { kind: service-intentions, name: a, sources: [ { name: b, action: allow } ], jwt: { providers: [] } } ]",
+            false
+        ),
+        ("config_entries: [ { kind: jwt-provider, name: a } ]", false),
+        (
+            "config_entries: [ { kind: jwt-provider, name: a, json_web_key_set: { remote: { uri: \"https://a/k\" } } } ]",
+            true
+        ),
+        (
+            "config_entries: [ { kind: jwt-provider, name: a, json_web_key_set: { remote: { uri: k } } } ]",
             false
         ),
         (

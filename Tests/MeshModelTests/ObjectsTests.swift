@@ -200,11 +200,98 @@ import Testing
         #expect(paths(ServiceIntentions(name: db, sources: twice)) == ["sources[1].name"])
     }
 
-    @Test func aTokenRequirementIsRefusedNotIgnored() throws {
+    @Test func aTokenRequirementNamesItsProviders() throws {
+        func paths(_ providers: [TokenRequirement.Provider]) throws -> [String] {
+            ServiceIntentions(
+                name: try name("db"), sources: [.init(name: .any, action: .allow)],
+                token: TokenRequirement(providers: providers)
+            ).problems().map { $0.path.dotted }
+        }
+        #expect(try paths([.init(name: "okta")]).isEmpty)
+        #expect(try paths([]) == ["jwt.providers"])
+        #expect(try paths(Array(repeating: .init(name: "okta"), count: 17)) == ["jwt.providers"])
+        #expect(try paths([.init(name: "")]) == ["jwt.providers[0]"])
+        let pathless = TokenRequirement.Claim(path: [], value: "x")
+        #expect(
+            try paths([.init(name: "a"), .init(name: "b", verifyClaims: [pathless])])
+                == ["jwt.providers[1]"])
+    }
+
+    /// What is allowed with a token is a permission; what is denied needs none to be denied.
+    @Test func requirementsOfEntryAndPermissionHoldTogether() throws {
+        let own = TokenRequirement(providers: [.init(name: "own")])
+        let all = TokenRequirement(providers: [.init(name: "all")])
         let entry = ServiceIntentions(
-            name: try name("db"), sources: [.init(name: .any, action: .allow)],
-            token: TokenRequirement(providers: [.init(name: "okta")]))
-        #expect(entry.problems().map { $0.path.dotted } == ["jwt"])
+            name: try name("db"),
+            sources: [
+                .init(name: try name("a"), action: .allow),
+                .init(name: try name("b"), action: .deny),
+                .init(
+                    name: try name("c"),
+                    permissions: [
+                        .init(action: .deny, http: HTTPMatch(path: .prefix("/x")), token: own),
+                        .init(action: .allow, http: HTTPMatch(path: .prefix("/"))),
+                    ]),
+            ], token: all)
+        let intentions = entry.intentions(origin: .api)
+        #expect(intentions[0].asked?.map(\.tokens) == [[all]])
+        #expect(intentions[0].asked?.first?.permission.action == .allow)
+        #expect(intentions[1].asked == nil)
+        #expect(intentions[2].asked?.map(\.tokens) == [[all, own], [all]])
+        var plain = entry
+        plain.token = nil
+        #expect(plain.intentions(origin: .api)[0].asked == nil)
+    }
+
+    @Test func providersAreReadInConsulsShape() throws {
+        func provider(_ fields: [String: DataValue]) throws -> TokenProvider {
+            try TokenProvider(OtherEntry(kind: TokenProvider.kind, name: "okta", fields: fields))
+        }
+        func keys(_ value: DataValue) -> [String: DataValue] { ["JSONWebKeySet": value] }
+        let local: DataValue = .object(["Local": .object(["JWKS": .string("e30=")])])
+        let plain = try provider(keys(local))
+        #expect(plain.keys == .inline("{}") && plain.places.map(\.name).count == 2)
+        #expect(plain.clockSkewSeconds == 30 && plain.payloadHeader.isEmpty)
+        let remote = try provider(
+            keys(
+                .object([
+                    "remote": .object([
+                        "uri": .string("https://x/k"), "request_timeout_ms": .int(700),
+                        "cache_duration": .string("1h"),
+                    ])
+                ])))
+        guard case .remote(let found) = remote.keys else {
+            Issue.record("\(remote.keys)")
+            return
+        }
+        #expect(found.url == "https://x/k" && found.cache == .hours(1))
+        #expect(found.timeout == .milliseconds(700) && found.longestPause == .seconds(10))
+        let wrong: [[String: DataValue]] = [
+            [:], keys(.object([:])), keys(.object(["Local": .object([:])])),
+            keys(.object(["Local": .object(["JWKS": .string("?")])])),
+            keys(.object(["Remote": .object(["URI": .string("ftp://x")])])),
+            keys(local).merging(["ClockSkewSeconds": .int(3601)]) { $1 },
+            keys(local).merging(["ClockSkewSeconds": .int(-1)]) { $1 },
+            keys(local).merging(["Locations": .array([.object([:])])]) { $1 },
+            keys(local).merging(
+                ["Locations": .array([.object(["Header": .object(["Name": .string("a b")])])])]
+            ) { $1 },
+            keys(local).merging(["Forwarding": .object(["HeaderName": .string("a:b")])]) { $1 },
+        ]
+        for fields in wrong {
+            #expect(throws: MeshError.self, "\(fields)") { try provider(fields) }
+        }
+    }
+
+    @Test func base64OfBothAlphabets() {
+        #expect(Base64Text.decode("") == [])
+        #expect(Base64Text.decode("AP-_") == [0, 255, 191])
+        #expect(Base64Text.decode("AP+/") == [0, 255, 191])
+        #expect(Base64Text.decode("YQ") == [97] && Base64Text.decode("YQ==") == [97])
+        #expect(Base64Text.decode("YWI=") == [97, 98])
+        for text in ["A", "YR", "YWJ", "Y=Q", "YQ===", "Y Q", "é"] {
+            #expect(Base64Text.decode(text) == nil, "\(text)")
+        }
     }
 }
 

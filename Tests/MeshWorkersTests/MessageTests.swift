@@ -170,7 +170,7 @@ struct MessageTests {
         message.state = UInt32(ABI_WORKER_DEAD.rawValue)
         message.exit_status = 11
         guard
-            case .worker(let report, let stats) = try Self.read(
+            case .worker(let report, let stats, _) = try Self.read(
                 Self.bytes(ABI_CONTROL_WORKER, message))
         else { throw Unexpected() }
         #expect(stats == nil)
@@ -178,7 +178,7 @@ struct MessageTests {
         #expect(status.state == .dead)
         #expect(status.lastExit == "signal 11")
         message.exit_status = 69 << 8
-        guard case .worker(let other, _) = try Self.read(Self.bytes(ABI_CONTROL_WORKER, message))
+        guard case .worker(let other, _, _) = try Self.read(Self.bytes(ABI_CONTROL_WORKER, message))
         else { throw Unexpected() }
         #expect(WorkerStatus(other).lastExit == "status 69")
     }
@@ -187,7 +187,7 @@ struct MessageTests {
         let whole: [([UInt8], Int)] = [
             (Self.bytes(ABI_CONTROL_WELCOME, Self.welcome()), 1),
             (Self.bytes(ABI_CONTROL_REFUSE, abi_control_refuse()), 0),
-            (Self.bytes(ABI_CONTROL_WORKER, abi_control_worker()), 1),
+            (Self.bytes(ABI_CONTROL_WORKER, abi_control_worker()), 2),
             (Self.bytes(ABI_CONTROL_PUBLISHED, abi_control_published()), 0),
             (Self.bytes(ABI_CONTROL_PHASE, abi_control_phase()), 0),
             (Self.bytes(ABI_CONTROL_RELEASED, abi_control_generation()), 0),

@@ -7,12 +7,13 @@ import os
 from pathlib import Path
 
 import pytest
-from certificates import authority, leaf, s_client
+from certificates import authority, leaf, revocations, s_client
 from processes import Child, wait_for_port
 from ringmesh import defaults, service, sidecar
-from wire import get
+from wire import get, wait_for
 
 DOMAIN = "mesh.test"
+PATIENCE = 30
 EXTENSION = "type.googleapis.com/envoy.extensions"
 
 
@@ -235,6 +236,48 @@ def test_openssl_calls_a_sidecar(mesh, ca):
         assert "200 OK" not in answer, name
         assert any(word in answer for word in REFUSED), f"{name}: {answer}"
     assert len(pair.web.requests) == served, "nothing of it reached the application"
+
+
+def test_a_revoked_certificate_is_nobodys(nodes, recorders, ports, ca, tmp_path):
+    """In both directions, from the moment that the list has it; another list takes it back."""
+    good, bad = ca.leaf("good", "api"), ca.leaf("bad", "api")
+    database = ca.leaf("database", "db")
+    crl = revocations(tmp_path, ca.root)
+    web = recorders()
+    inbound, front, local = ports.take(3)
+    server = Server(tmp_path, front, ca, database)
+    try:
+        node = nodes(
+            services=[
+                service("web", web.port, connect=sidecar(inbound)),
+                service("db", front, connect={"native": True}),
+                service("api", ports.dead(), connect=sidecar(ports.take(), {"db": local})),
+            ],
+            config_entries=[defaults("web"), defaults("db")],
+            mesh={**ca.config, "crl": str(crl)},
+        ).start()
+        node.allow("api", "*")
+        assert "200 OK" in asked(inbound, good) and "200 OK" in asked(inbound, bad)
+        assert get(local, "/", "db").status == 200
+        revocations(tmp_path, ca.root, bad[0], database[0])
+        wait_for(lambda: "200 OK" not in asked(inbound, bad), PATIENCE, "the list is read")
+        assert "alert certificate revoked" in asked(inbound, bad)
+        assert "200 OK" in asked(inbound, good)
+        wait_for(lambda: get(local, "/", "db").status == 502, PATIENCE, "servers are looked up too")
+        revocations(tmp_path, ca.root, bad[0])
+        wait_for(lambda: get(local, "/", "db").status == 200, PATIENCE, "another list")
+        crl.write_text("no list", encoding="ascii")
+        wait_for(lambda: "lists of before go on" in str(node.status()), PATIENCE, "it is told")
+        assert "200 OK" not in asked(inbound, bad), "a list that is broken changes nothing"
+    finally:
+        server.child.terminate(10)
+
+
+def test_lists_need_the_authority_that_signs_them(nodes, ca, tmp_path):
+    crl = revocations(tmp_path, ca.root)
+    node = nodes(mesh={"crl": str(crl)}).start(ready=False)
+    assert node.control.wait(20) == 78
+    assert "write ca_cert and ca_key" in node.control.tail()
 
 
 class Server:

@@ -314,8 +314,8 @@ extension EntryKeys {
                 example: "[ { name: web, action: allow } ]",
                 "Who may talk to the service. The more exact one decides, whatever the order."),
             .optional(
-                "jwt", .object(tokens), example: "{ providers: [] }",
-                "Refused by this version: requirements of tokens are not enforced yet."),
+                "jwt", .object(tokens), example: "{ providers: [ { name: okta } ] }",
+                "The token that every source must have besides, to be allowed."),
         ])
 
     static let intentionSource = ObjectSchema(
@@ -356,12 +356,12 @@ extension EntryKeys {
         "permission",
         [
             .required("action", .choice(["allow", "deny"]), example: "allow", "What happens."),
-            .required(
-                "http", .object(permissionHTTP), example: "{ path_prefix: / }",
-                "Which requests; at least one criterion."),
             .optional(
-                "jwt", .object(tokens), example: "{ providers: [] }",
-                "Refused by this version: requirements of tokens are not enforced yet."),
+                "http", .object(permissionHTTP), example: "{ path_prefix: / }",
+                "Which requests; at least one criterion, unless `jwt` is given."),
+            .optional(
+                "jwt", .object(tokens), example: "{ providers: [ { name: okta } ] }",
+                "The token that such requests must have."),
         ])
 
     static let permissionHTTP = ObjectSchema(
@@ -377,7 +377,9 @@ extension EntryKeys {
                     ObjectSchema(
                         "provider",
                         [
-                            .required("name", .text(.any), example: "okta", "The provider."),
+                            .required(
+                                "name", .text(.any), example: "okta",
+                                "The provider: a `jwt-provider` entry."),
                             .optional(
                                 "verify_claims",
                                 .objects(
@@ -389,7 +391,7 @@ extension EntryKeys {
                                                 "Where it stands."),
                                             .key(
                                                 "value", .text(.any), default: "",
-                                                "What it must be.",
+                                                "What it must be, or have in a list.",
                                                 example: "admin"),
                                         ])), example: "[ { path: [role], value: admin } ]",
                                 "Claims that must hold."),

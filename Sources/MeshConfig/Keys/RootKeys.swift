@@ -226,6 +226,12 @@ package enum RootKeys {
                 "The P-256 key of `ca_cert`, PEM, without a passphrase.",
                 example: "/etc/ringmesh/ca.key"),
             .key(
+                "crl", .path(.any), default: "",
+                "Lists of revoked certificates in PEM, one of each root of `ca_cert` that is still "
+                    + "believed: sidecars refuse the peers in them, in both directions. Looked at "
+                    + "every second.",
+                example: "/etc/ringmesh/mesh.crl"),
+            .key(
                 "csr_max_per_second", .integer(0...100_000), default: "50",
                 "How many certificates are signed in a second for clients of the Consul-compatible "
                     + "API. Who would wait longer than 500 ms is refused. 0: no bound."),

@@ -23,20 +23,28 @@ enum EntryReader {
     ) -> ConfigEntry? {
         let fields = Fields(node: node, schema: EntryKeys.head)
         guard let kind = fields.filled("kind"), let name = fields.filled("name") else { return nil }
-        sink.warning(
-            kind == ConfigEntry.meshKind
-                ? "of entries of kind mesh transparent_proxy.mesh_destinations_only is acted on, "
-                    + "the rest is kept"
-                : "entries of kind \(kind) are kept and not acted on by this version",
-            at: node.location, path)
         let rest = (node.members ?? []).filter {
             !["kind", "name"].contains($0.folded.text)
         }
-        return .other(
-            OtherEntry(
-                kind: kind, name: name,
-                fields: Dictionary(
-                    rest.map { ($0.key, $0.value.data) }, uniquingKeysWith: { first, _ in first })))
+        let entry = OtherEntry(
+            kind: kind, name: name,
+            fields: Dictionary(
+                rest.map { ($0.key, $0.value.data) }, uniquingKeysWith: { first, _ in first }))
+        guard kind == TokenProvider.kind else {
+            sink.warning(
+                kind == ConfigEntry.meshKind
+                    ? "of entries of kind mesh transparent_proxy.mesh_destinations_only is acted "
+                        + "on, the rest is kept"
+                    : "entries of kind \(kind) are kept and not acted on by this version",
+                at: node.location, path)
+            return .other(entry)
+        }
+        do {
+            _ = try TokenProvider(entry)
+        } catch {
+            sink.error("\(error)", at: node.location, path)
+        }
+        return .other(entry)
     }
 
     private static func entry(_ fields: Fields, _ checks: inout FieldChecks) -> ConfigEntry? {

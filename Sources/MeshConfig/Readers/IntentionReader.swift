@@ -29,10 +29,9 @@ enum IntentionReader {
             var inner = FieldChecks()
             let http = item.object("http").map { MatchReader.read($0, &inner) }
             checks.within(["permissions", .index(index), "http"]) { $0.take(inner) }
-            // Without http the requirement was reported; a criterion keeps it told once.
             return Permission(
                 action: item.choice("action", IntentionAction.self) ?? .deny,
-                http: http ?? HTTPMatch(path: .prefix("/")),
+                http: http ?? HTTPMatch(),
                 token: item.object("jwt").map(token))
         }
     }

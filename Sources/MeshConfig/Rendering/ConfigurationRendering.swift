@@ -120,6 +120,7 @@ extension Configuration {
             ("root_ttl", .duration(mesh.rootTTL)),
             ("ca_cert", .text(mesh.authorityCertificate ?? "")),
             ("ca_key", .text(mesh.authorityKey ?? "")),
+            ("crl", .text(mesh.revocations ?? "")),
             ("csr_max_per_second", .number(mesh.signingsPerSecond)),
             ("sidecar_min_port", .number(mesh.sidecarPorts.lowerBound)),
             ("sidecar_max_port", .number(mesh.sidecarPorts.upperBound)),

@@ -336,10 +336,34 @@ extension ServiceIntentions {
                     "Description": text(source.description),
                 ]))
         }
-        return present(["Sources": .array(sources), "Meta": labels(meta)])
+        return present([
+            "Sources": .array(sources), "JWT": token?.json, "Meta": labels(meta),
+        ])
     }
 }
 
 extension Permission {
-    var json: JSON { ["Action": .string(action.rawValue), "HTTP": http.json] }
+    var json: JSON {
+        .object(
+            present([
+                "Action": .string(action.rawValue), "HTTP": http.isEmpty ? nil : http.json,
+                "JWT": token?.json,
+            ]))
+    }
+}
+
+extension TokenRequirement {
+    var json: JSON {
+        let list = providers.map { provider -> JSON in
+            let claims = provider.verifyClaims.map { claim -> JSON in
+                ["Path": .texts(claim.path), "Value": .string(claim.value)]
+            }
+            return .object(
+                present([
+                    "Name": .string(provider.name),
+                    "VerifyClaims": claims.isEmpty ? nil : .array(claims),
+                ]))
+        }
+        return ["Providers": .array(list)]
+    }
 }

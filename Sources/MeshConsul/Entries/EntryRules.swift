@@ -283,11 +283,16 @@ enum EntryRules {
             guard action == "allow" || action == "deny" else {
                 throw refused("\(here).Action must be set to 'allow' or 'deny'")
             }
-            guard let match = permission.folded("HTTP"),
-                match.count(of: ["PathExact", "PathPrefix", "PathRegex"]) > 0
-                    || !match.list("Header").isEmpty || !match.list("Methods").isEmpty
-            else { throw refused("\(here).HTTP should not be empty") }
-            try http(match, "\(here).HTTP", dot: true)
+            let match = permission.folded("HTTP")
+            let asks =
+                match.map {
+                    $0.count(of: ["PathExact", "PathPrefix", "PathRegex"]) > 0
+                        || !$0.list("Header").isEmpty || !$0.list("Methods").isEmpty
+                } ?? false
+            guard asks || permission.folded("JWT") != nil else {
+                throw refused("\(here).HTTP should not be empty")
+            }
+            if let match { try http(match, "\(here).HTTP", dot: true) }
         }
     }
 }

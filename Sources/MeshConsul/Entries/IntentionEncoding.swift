@@ -16,6 +16,7 @@ extension Intention {
         case .permissions(let list):
             members.append(.init("Permissions", .array(list.map(\.json))))
         }
+        if let token { members.append(.init("JWT", token.json)) }
         if !meta.isEmpty { members.append(.init("Meta", .texts(meta))) }
         members.append(.init("Precedence", .number(precedence)))
         if written != nil {

@@ -133,7 +133,7 @@ extension PolicyTable.Policy {
 
     /// Whether it says nothing about requests.
     var isPlain: Bool {
-        exact.allSatisfy(\.effect.isPlain) && fallback?.effect.isPlain != false
+        exact.allSatisfy(\.isPlain) && fallback?.isPlain != false
     }
 
     fileprivate mutating func remove(_ intention: Intention) {
@@ -158,12 +158,12 @@ extension PolicyTable.Policy {
     }
 }
 
-extension Intention.Effect {
+extension Intention {
     /// Whether it is one action, whatever is requested.
-    var isPlain: Bool {
-        if case .action = self { return true }
-        return false
-    }
+    var isPlain: Bool { asked == nil }
+
+    /// Whether tokens may decide.
+    var asksTokens: Bool { asked?.contains { !$0.tokens.isEmpty } ?? false }
 }
 
 /// The order of bytes: that of every sorted table in a snapshot. Names are ASCII, so Swift's own

@@ -49,6 +49,9 @@ package struct SnapshotImage: Sendable {
         var tableSlots: [UInt32] = []
         var hashes: [abi_hash] = []
         var originals: [abi_original] = []
+        var tokens: [abi_token] = []
+        var tokenChecks: [abi_token_check] = []
+        var tokenPlaces: [abi_token_place] = []
 
         /// Calls `body` with section number, record count and bytes of every section.
         func forEach(_ body: (Int, Int, UnsafeRawBufferPointer) -> Void) {
@@ -93,6 +96,9 @@ package struct SnapshotImage: Sendable {
             next(tableSlots)
             next(hashes)
             next(originals)
+            next(tokens)
+            next(tokenChecks)
+            next(tokenPlaces)
         }
     }
 

@@ -9,7 +9,7 @@ extension SnapshotWriter {
         if takeOverPolicies(for: needed) { return true }
         var part = PolicyPart(
             source: node.intentions, table: table ?? PolicyTable(node.intentions),
-            defaultAction: action, needed: needed)
+            defaultAction: action, needed: needed, providers: node.tokenProviders)
         report(part.table)
         var shared = SharedIntentions()
         if let intention = part.table.shared.fallback {
@@ -36,6 +36,9 @@ extension SnapshotWriter {
         part.policies = out.policies
         part.intentions = out.intentions
         part.permissions = out.permissions
+        part.tokens = out.tokens
+        part.tokenChecks = out.tokenChecks
+        part.tokenPlaces = out.tokenPlaces
         part.matches = out.matches
         part.dfas = out.dfas
         part.blob = out.blob
@@ -49,10 +52,12 @@ extension SnapshotWriter {
     private mutating func takeOverPolicies(for needed: PolicyPart.Needed) -> Bool {
         guard var part = memory.policies else { return false }
         memory.policies = nil  // the only copy is written on
-        guard part.needed == needed, part.defaultAction == action else { return false }
+        guard part.needed == needed, part.defaultAction == action,
+            part.providers == node.tokenProviders
+        else { return false }
         if part.source != node.intentions {
             let (old, new) = Self.differing(part.source, node.intentions)
-            guard old.count + new.count <= 64, old.allSatisfy(\.effect.isPlain),
+            guard old.count + new.count <= 64, old.allSatisfy(\.isPlain),
                 let changed = part.table.replace(old, by: new), part.table.shared.isPlain
             else { return false }
             part.source = node.intentions
@@ -63,6 +68,9 @@ extension SnapshotWriter {
         out.policies = part.policies
         out.intentions = part.intentions
         out.permissions = part.permissions
+        out.tokens = part.tokens
+        out.tokenChecks = part.tokenChecks
+        out.tokenPlaces = part.tokenPlaces
         out.matches = part.matches
         out.dfas = part.dfas
         out.blob = part.blob
@@ -137,6 +145,8 @@ extension SnapshotWriter {
                 out.intentions.append(written.record)
             }
         }
+        let all = policy.exact + [policy.fallback].compactMap(\.self)
+        record.tokens = all.contains(where: \.asksTokens) ? 1 : 0
         record.key = hash.finish()
         out.policies.append(record)
     }
@@ -161,28 +171,31 @@ extension SnapshotWriter {
         record.destination = place(plan.destination.folded, "a destination")
         record.precedence = UInt8(plan.precedence)
         record.origin = place("\(plan.origin)", "the origin of an intention")
-        switch plan.effect {
-        case .action(let value):
-            record.action = action(value)
-            hash.combine(value == .allow ? 1 : 0)
-        case .permissions(let list):
+        record.closed = plan.token == nil ? 0 : 1
+        hash.combine(UInt64(record.closed))
+        if let list = plan.asked {
             let name = "intention \(plan.source) => \(plan.destination) (\(plan.origin))"
             if list.isEmpty { refuse("\(name) has no permissions: write one, or an action") }
+            var records: [abi_permission] = []
+            for asked in list { records.append(permission(asking: asked, name, &hash)) }
             record.action = UInt8(ABI_INTENTION_PERMISSIONS.rawValue)
             record.permissions = abi_ref(
                 at: UInt32(out.permissions.count), count: UInt32(list.count))
-            for permission in list { write(permission, name, &hash) }
+            out.permissions += records
+        } else if case .action(let value) = plan.effect {
+            record.action = action(value)
+            hash.combine(value == .allow ? 1 : 0)
         }
         let written = WrittenIntention(record: record, hash: hash.finish())
         if isShared { shared.written[source] = written }
         return written
     }
 
-    private mutating func write(_ plan: Permission, _ name: String, _ hash: inout StableHash) {
+    private mutating func permission(
+        asking asked: Intention.Asked, _ name: String, _ hash: inout StableHash
+    ) -> abi_permission {
+        let plan = asked.permission
         var record = abi_permission()
-        if plan.token != nil {
-            refuse("\(name) asks for a token, which this version does not check: remove jwt")
-        }
         record.action = action(plan.action)
         let path = path(of: plan.http, name)
         record.path_kind = path.kind
@@ -190,10 +203,15 @@ extension SnapshotWriter {
         record.path_dfa = path.automaton
         record.methods = methods(plan.http.methods, name)
         record.matches = matches(of: plan.http, name)
-        out.permissions.append(record)
+        record.token = number(of: asked.tokens)
         hash.combine(UInt64(record.action))
         hash.combine(UInt64(record.methods))
         hash.combine(plan.http)
+        for token in asked.tokens {
+            for provider in token.providers { hash.combine(node.tokenProviders.key(of: provider)) }
+            hash.combine(UInt64(token.providers.count))
+        }
+        return record
     }
 }
 

@@ -13,6 +13,8 @@ struct SnapshotWriter {
     var problems: [Problem] = []
     var trusts: [WrittenTrust] = []
     var automata: [CompiledRegex: UInt32] = [:]
+    /// The numbers of what permissions ask of tokens.
+    var tokenNumbers: [[TokenRequirement]: UInt32] = [:]
 
     /// In the order of records.
     var targetKeys: [UInt64] = []

@@ -17,6 +17,8 @@ package struct CompiledNode: Hashable, Sendable, Codable {
     package private(set) var tls: [TLSPlan]
     /// Who may call whom. Policies are compiled for the services that listeners and targets name.
     package var intentions: [Intention]
+    /// Those who issue the tokens that intentions ask for, by name.
+    package var tokenProviders: [String: TokenProviderPlan] = [:]
     /// What holds where no intention covers a call.
     package var intentionsDefault: IntentionAction
 
@@ -43,7 +45,7 @@ package struct CompiledNode: Hashable, Sendable, Codable {
     /// Where equal settings stand follows from the settings.
     private enum CodingKeys: String, CodingKey {
         case trustDomain, datacenter, node, listeners, targets, identities, tls, intentions
-        case intentionsDefault
+        case intentionsDefault, tokenProviders
     }
 
     package init(from decoder: any Decoder) throws {
@@ -57,8 +59,20 @@ package struct CompiledNode: Hashable, Sendable, Codable {
         tls = try values.decode([TLSPlan].self, forKey: .tls)
         intentions = try values.decode([Intention].self, forKey: .intentions)
         intentionsDefault = try values.decode(IntentionAction.self, forKey: .intentionsDefault)
+        tokenProviders =
+            try values.decodeIfPresent([String: TokenProviderPlan].self, forKey: .tokenProviders)
+            ?? [:]  // of a version that knew none
         tlsIndexes = Dictionary(tls.enumerated().map { ($0.element, $0.offset) }) { first, _ in
             first
+        }
+    }
+
+    /// Issuers change their keys also while a plan is held: takes the sets of providers that are
+    /// described as they were.
+    package mutating func renewKeySets(from newer: CompiledNode) {
+        for (name, plan) in newer.tokenProviders
+        where tokenProviders[name]?.provider == plan.provider {
+            tokenProviders[name] = plan
         }
     }
 

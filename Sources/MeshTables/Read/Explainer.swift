@@ -11,15 +11,20 @@ package struct Explainer {
     let overlay: (UInt32) -> UInt64
     /// CLOCK_MONOTONIC in milliseconds, for weights that grow.
     let now: UInt64
+    /// Whether a token is good, by the key of the question that workers would ask.
+    package typealias TokenTest = (_ check: UInt64, _ token: [UInt8]) -> Bool
+
+    private let tokens: ExplainedTokens
     private var phases: [Explanation.Phase] = []
 
     package init(
         _ reader: SnapshotReader, overlay: @escaping (UInt32) -> UInt64 = { _ in 0 },
-        now: UInt64 = 0
+        now: UInt64 = 0, token: TokenTest? = nil
     ) {
         self.reader = reader
         self.overlay = overlay
         self.now = now
+        tokens = ExplainedTokens(reader.tokenChecks, token)
     }
 
     /// The decisions about a request. What a client could not even send throws ``MeshError``.
@@ -44,6 +49,7 @@ package struct Explainer {
         let input: RequestInput
         do {
             input = try RequestInput(request)
+            input.judge(by: tokens)
         } catch {
             note(.normalize, .refused, "\(error)")
             return Self.ended("400", ABI_OUTCOME_BAD_REQUEST)
@@ -253,10 +259,14 @@ package struct Explainer {
         if decision.permission != ABI_NONE {
             let first = Int(intention.permissions.at)
             detail += ": permission \(Int(decision.permission) - first + 1)"
+            let token = reader.permissions[Int(decision.permission)].token
+            if token != 0 { detail += ", whose token the request has" }
         } else if decision.verdict == INTENT_ASK_PERMISSIONS {
             detail += ": its permissions are about requests"
         } else if intention.permissions.count > 0 {
-            detail += ": no permission covers the request; the default decides"
+            detail += ": no permission covers the request; "
+            detail +=
+                intention.closed == 1 ? "every caller is asked for a token" : "the default decides"
         }
         note(
             phase, verdict, detail,

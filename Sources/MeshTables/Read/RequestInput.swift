@@ -68,6 +68,17 @@ final class RequestInput {
         }
     }
 
+    /// Lets this box say what tokens are worth; it must outlive the input.
+    func judge(by box: ExplainedTokens) {
+        input.judge_context = Unmanaged.passUnretained(box).toOpaque()
+        input.judge = { context, check, token in
+            guard let context else { return ROUTE_TOKEN_FAILS }
+            let box = Unmanaged<ExplainedTokens>.fromOpaque(context).takeUnretainedValue()
+            let bytes = UnsafeBufferPointer(start: token.ptr, count: token.len)
+            return box.holds(Int(check), Array(bytes)) ? ROUTE_TOKEN_HOLDS : ROUTE_TOKEN_FAILS
+        }
+    }
+
     deinit {
         buffer.deallocate()
         fields.deallocate()
@@ -142,5 +153,20 @@ extension StringProtocol {
             at = index(after: at)
         }
         return nil
+    }
+}
+
+/// Who is asked about tokens while a request is explained.
+final class ExplainedTokens {
+    private let checks: [abi_token_check]
+    private let ask: Explainer.TokenTest?
+
+    init(_ checks: [abi_token_check], _ ask: Explainer.TokenTest?) {
+        self.checks = checks
+        self.ask = ask
+    }
+
+    fileprivate func holds(_ check: Int, _ token: [UInt8]) -> Bool {
+        ask?(checks[check].key, token) ?? false
     }
 }

@@ -150,6 +150,9 @@ package final class SnapshotReader: @unchecked Sendable {
     var policies: UnsafeBufferPointer<abi_policy> {
         records(view.pointee.policies, ABI_SECTION_POLICY)
     }
+    var tokenChecks: [abi_token_check] {
+        Array(records(view.pointee.token_checks, ABI_SECTION_TOKEN_CHECK))
+    }
     var intentions: UnsafeBufferPointer<abi_intention> {
         records(view.pointee.intentions, ABI_SECTION_INTENTION)
     }

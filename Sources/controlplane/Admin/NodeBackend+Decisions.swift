@@ -2,8 +2,10 @@ import MeshAdminAPI
 import MeshAuthz
 import MeshConfig
 import MeshModel
+import MeshRegex
 import MeshStore
 import MeshTables
+import MeshTokens
 import MeshWorkers
 
 /// What the workers run and why they decide as they do, read with their own lookups.
@@ -21,6 +23,17 @@ extension NodeBackend {
             source: caller.text, destination: target.text, allowed: decision.verdict == .allow,
             dependsOnRequest: decision.verdict == .dependsOnRequest, reason: decision.reason,
             origin: decision.intention.map { "\($0.origin)" })
+    }
+
+    func whyIntention(_ question: IntentionQuestion) async throws -> ExplainReport {
+        let asked = try AskedIntention(question)
+        let judge = await source.tokenJudge(asked.request.headers, query: asked.query)
+        let matcher = IntentionMatcher(
+            store.snapshot.intentions, defaultAction: await source.intentionsDefault,
+            regex: { pattern, ignoreCase, text in
+                try CompiledRegex.compile(pattern, ignoreCase: ignoreCase).accepts(text.utf8)
+            }, token: judge)
+        return try asked.report(by: matcher, generation: try await reader().generation)
     }
 
     /// The word of an overlay slot as the workers see it now.
@@ -94,13 +107,19 @@ extension NodeBackend {
     }
 
     func explain(_ request: ExplainRequest) async throws -> ExplainReport {
+        var headers = request.headers.map {
+            ExplainedRequest.Header(name: $0.name, value: $0.value)
+        }
+        if let token = request.token {
+            headers.append(.init(name: "Authorization", value: "Bearer \(token)"))
+        }
         let asked = ExplainedRequest(
-            method: request.method, url: request.url,
-            headers: request.headers.map { .init(name: $0.name, value: $0.value) },
+            method: request.method, url: request.url, headers: headers,
             from: request.from, listener: request.listener)
+        let desk = await source.tokenDesk
         let told = try Explainer(
             try await reader(), overlay: overlay(), now: MonotonicTime.milliseconds
-        ).explain(asked)
+        ) { desk.verdict(check: $0, token: $1)?.isGood ?? false }.explain(asked)
         let stored = store.snapshot
         let places = RulePlaces(
             listeners: Dictionary(

@@ -6,6 +6,7 @@ import MeshConsul
 import MeshDiscovery
 import MeshIdentity
 import MeshModel
+import MeshRegex
 import MeshSidecar
 import MeshTelemetry
 
@@ -148,12 +149,7 @@ struct SidecarBackend: AdminBackend {
     func checkIntention(source: String, destination: String) async throws -> IntentionCheckReport {
         let view = try await view()
         let (caller, target) = (try ServiceName(source), try ServiceName(destination))
-        guard target == view.service else {
-            throw MeshError(
-                .notFound,
-                "this sidecar knows the intentions towards \(view.service) only: ask the agent at "
-                    + subject)
-        }
+        try known(target, view)
         let matcher = IntentionMatcher(
             view.intentions, defaultAction: view.intentionsDefault,
             regex: { pattern, _, _ in
@@ -164,6 +160,28 @@ struct SidecarBackend: AdminBackend {
             source: caller.text, destination: target.text, allowed: decision.verdict == .allow,
             dependsOnRequest: decision.verdict == .dependsOnRequest, reason: decision.reason,
             origin: decision.intention == nil ? nil : "agent \(subject)")
+    }
+
+    /// What asks for a token has been made a denial when the agent told it.
+    func whyIntention(_ question: IntentionQuestion) async throws -> ExplainReport {
+        let view = try await view()
+        let asked = try AskedIntention(question)
+        try known(asked.destination, view)
+        let matcher = IntentionMatcher(
+            view.intentions, defaultAction: view.intentionsDefault,
+            regex: { pattern, ignoreCase, text in
+                try CompiledRegex.compile(pattern, ignoreCase: ignoreCase).accepts(text.utf8)
+            })
+        return try asked.report(by: matcher, generation: await node.pipeline.built)
+    }
+
+    private func known(_ target: ServiceName, _ view: MeshView) throws {
+        guard target == view.service else {
+            throw MeshError(
+                .notFound,
+                "this sidecar knows the intentions towards \(view.service) only: ask the agent at "
+                    + subject)
+        }
     }
 
     /// The one sidecar that the node is.

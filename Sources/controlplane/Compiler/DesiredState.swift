@@ -71,6 +71,8 @@ struct DesiredState: Sendable {
     var gatewayFiles = GatewayFiles()
     /// How long the inventory had been worked on, for others, before the state was asked for.
     var ahead = Duration.zero
+    /// Those who issue tokens that intentions ask for, with their keys.
+    var tokenProviders: [String: TokenProviderPlan] = [:]
 
     /// The services whose certificates this node needs.
     var identities: Set<ServiceName> {

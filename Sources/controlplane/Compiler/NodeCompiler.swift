@@ -94,6 +94,7 @@ struct NodeCompiler {
         var compiled = assembly.node
         compiled.targets = targets.plans
         compiled.intentions = state.intentions
+        compiled.tokenProviders = state.tokenProviders
         return NodePlan(
             compiled: compiled, secrets: assembly.secrets, endpoints: targets.change,
             problems: state.inventory.problems + assembly.problems + targets.problems)

@@ -65,10 +65,11 @@ struct GenerationDiff: Sendable, Equatable {
         case .identity:
             return unique(node.identities.map { ("\($0.service)", "\($0)") })
         case .setting:
+            let providers = node.tokenProviders.map { ("jwt-provider \($0.key)", words($0.value)) }
             return [
                 "intentions_default": "\(node.intentionsDefault)", "datacenter": node.datacenter,
                 "node": node.node, "trust_domain": node.trustDomain,
-            ]
+            ].merging(providers) { first, _ in first }
         }
     }
 
@@ -159,9 +160,19 @@ struct GenerationDiff: Sendable, Equatable {
 
     /// The bundle of trusted certificates by a sum of its bytes; the secrets' number is upkeep.
     private static func words(_ tls: TLSPlan) -> String {
-        let sum = tls.trust.reduce(UInt32(2_166_136_261)) { ($0 ^ UInt32($1)) &* 16_777_619 }
-        let trust = tls.trust.isEmpty ? "" : ", trust \(String(sum, radix: 16))"
+        let trust = tls.trust.isEmpty ? "" : ", trust \(sum(of: tls.trust))"
         return "(\(members(of: tls, without: ["trust", "secretsVersion"]))\(trust))"
+    }
+
+    private static func words(_ provider: TokenProviderPlan) -> String {
+        let keys = provider.keySet.isEmpty ? "none" : sum(of: provider.keySet)
+        return "\(members(of: provider.provider, without: ["keys"])), keys \(keys)"
+    }
+
+    /// Tells two texts apart.
+    private static func sum(of bytes: [UInt8]) -> String {
+        let sum = bytes.reduce(UInt32(2_166_136_261)) { ($0 ^ UInt32($1)) &* 16_777_619 }
+        return String(sum, radix: 16)
     }
 
     private static func words(_ target: TargetPlan) -> String {
@@ -175,7 +186,8 @@ struct GenerationDiff: Sendable, Equatable {
 
     /// Not where it stands in the store, which changes with every write.
     private static func words(_ intention: Intention) -> String {
-        "\(intention.effect), written in \(intention.origin)"
+        let token = intention.token.map { ", every caller with \($0)" } ?? ""
+        return "\(intention.effect)\(token), written in \(intention.origin)"
     }
 
     /// The settings of a value that has many, each by its name; those that say nothing left out.

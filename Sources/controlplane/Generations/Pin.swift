@@ -19,6 +19,16 @@ struct Pin: Sendable {
     /// What has changed since, and waits.
     var waiting = ChangeCauses()
 
+    /// The plan that is held, with secrets and keys of issuers as they are now; nil: it is a file.
+    func plan(renewedBy wanted: NodePlan) -> NodePlan? {
+        guard case .plan(let compiled) = held else { return nil }
+        var plan = wanted
+        plan.compiled = compiled
+        plan.compiled.renewKeySets(from: wanted.compiled)
+        plan.secrets = secrets(renewedBy: wanted.secrets)
+        return plan
+    }
+
     /// Renewed ones where there are some; those that only the held plan names go on as they were.
     func secrets(renewedBy wanted: [SecretPlan]) -> [SecretPlan] {
         let known = Set(wanted.map(\.id))

@@ -1,3 +1,4 @@
+import MeshAuthz
 import MeshConfig
 import MeshIdentity
 import MeshModel
@@ -11,9 +12,12 @@ actor DesiredSource {
     private let board: ProblemBoard
     private let log: Logger
     private let names: HostNames
+    private let tokens: TokenKeeper
     private var configuration: Configuration
     private var folders: FolderContents
     private var certificates: [String: ListenerCertificate] = [:]
+    /// Lists of revoked certificates of the mesh, DER, one behind the other.
+    private var revoked: [UInt8] = []
     private var certificateReader = ListenerCertificates()
     private var gatewayFiles = GatewayFiles()
     private var gatewayCache = CertificateCache()
@@ -28,13 +32,15 @@ actor DesiredSource {
 
     init(
         store: any StateStore, identity: IdentityKeeper, configuration: Configuration,
-        folders: FolderContents, names: HostNames, board: ProblemBoard, log: Logger
+        folders: FolderContents, names: HostNames, tokens: TokenKeeper, board: ProblemBoard,
+        log: Logger
     ) throws {
         self.store = store
         self.identity = identity
         self.configuration = configuration
         self.folders = folders
         self.names = names
+        self.tokens = tokens
         self.board = board
         self.log = log
         ports = SidecarPorts(try NodeRecord.sidecarPorts.load(store.snapshot) ?? [:])
@@ -43,7 +49,10 @@ actor DesiredSource {
     /// Takes another configuration: the objects in it, not what was fixed at the start.
     func take(_ new: Configuration, folders: FolderContents) async throws {
         let layer = try Self.layer(new, folders)
+        // Without its lists the mesh would let in whom they name.
+        let lists = try new.mesh.revocations.map { try CertificateFiles.revocations($0) } ?? []
         try await store.write { $0.setFileLayer(layer) }
+        revoked = lists
         configuration = new
         kept.forget()
         self.folders = folders
@@ -81,10 +90,22 @@ actor DesiredSource {
                 configuration.listeners.contains { $0.value.name == name && $0.value.tls != nil }
             }
         ) { new, _ in new }
-        let before = (certificates, gatewayFiles)
+        let before = (certificates, gatewayFiles, revoked)
+        readRevocations()
         certificates = merged
         readGatewayFiles()
-        return before != (certificates, gatewayFiles)
+        return before != (certificates, gatewayFiles, revoked)
+    }
+
+    /// A list that cannot be read leaves the one before in force.
+    private func readRevocations() {
+        guard let path = configuration.mesh.revocations else { return }
+        do {
+            revoked = try CertificateFiles.revocations(path)
+            board.clear(.config, "mesh.crl")
+        } catch {
+            board.set(.config, "mesh.crl", "mesh.crl: \(error); the lists of before go on")
+        }
     }
 
     /// Reads the files that the entries of this node's gateways name.
@@ -119,16 +140,18 @@ actor DesiredSource {
         let services = DesiredState.identities(
             inventory: inventory, listeners: listeners.map(\.0), entries: written)
         readGatewayFiles()
-        let materials = await identity.materials(
+        var materials = await identity.materials(
             for: services,
             names: GatewayLinks.serverNames(
                 written, inventory, in: configuration.node.datacenter))
+        materials.trust += revoked
         return DesiredState(
             number: number, settings: settings, inventory: inventory, change: change,
             entries: entries,
             intentions: intentions, listeners: listeners, mesh: materials,
             certificates: certificates, addresses: await names.addresses(of: inventory),
-            queries: kept.queries, gatewayFiles: gatewayFiles, ahead: ahead)
+            queries: kept.queries, gatewayFiles: gatewayFiles, ahead: ahead,
+            tokenProviders: await tokens.take(entries, intentions))
     }
 
     private var settings: DesiredState.Settings {
@@ -137,6 +160,16 @@ actor DesiredSource {
             accessLog: configuration.accessLog, tracing: configuration.tracing,
             intentionsDefault: configuration.mesh.intentionsDefault,
             leafTTL: configuration.mesh.leafTTL)
+    }
+
+    /// Who judges tokens.
+    var tokenDesk: TokenDesk { tokens.desk }
+
+    /// Whether a request with these fields has the tokens that are asked for.
+    func tokenJudge(
+        _ headers: [RequestFacts.Field], query: String
+    ) async -> IntentionMatcher.TokenTest {
+        await tokens.judge(headers, query: query)
     }
 
     /// What holds where no intention covers a call.

@@ -29,6 +29,7 @@ actor Pipeline {
     private let pauses: Pauses
     private let pins: PinKeeper
     private let archive: GenerationArchive
+    private let tokens: TokenDesk?
     private let log: Logger
     private let signal = WakeSignal()
     private let lanes = Lanes.machine
@@ -74,7 +75,7 @@ actor Pipeline {
         publisher: any SnapshotPublisher, source: any DesiredStates, health: HealthMonitor,
         generations: GenerationKeeper, board: ProblemBoard, metrics: PipelineMetrics,
         pauses: Pauses = Pauses(), pins: PinKeeper, archive: GenerationArchive,
-        kept: [GenerationHistory.Entry] = [], log: Logger
+        kept: [GenerationHistory.Entry] = [], tokens: TokenDesk? = nil, log: Logger
     ) throws {
         self.publisher = publisher
         self.source = source
@@ -85,6 +86,7 @@ actor Pipeline {
         self.pauses = pauses
         self.pins = pins
         self.archive = archive
+        self.tokens = tokens
         history = GenerationHistory(kept)
         self.log = log
         pinnedBefore = try pins.load() ?? 0
@@ -254,11 +256,9 @@ actor Pipeline {
 
     /// What is published when this is wanted.
     private func held(_ wanted: NodePlan) -> NodePlan {
-        guard let pin, case .plan(let compiled) = pin.held else { return wanted }
-        var plan = wanted
-        plan.compiled = compiled
-        plan.secrets = pin.secrets(renewedBy: wanted.secrets)
-        return plan
+        let plan = pin?.plan(renewedBy: wanted)
+        tokens?.hold(plan?.compiled)
+        return plan ?? wanted
     }
 
     /// What is about to be published.

@@ -103,21 +103,21 @@ struct Node: Sendable {
             store: store, configuration: configuration, board: board, log: logs.logger("identity"))
         await identity.keepTickets()
         let names = HostNames()
+        let judges = TokenKeeper(board: board, registry: registry, log: logs.logger("tokens"))
         let source = try DesiredSource(
             store: store, identity: identity, configuration: configuration, folders: folders,
-            names: names, board: board, log: logs.logger("pipeline"))
+            names: names, tokens: judges, board: board, log: logs.logger("pipeline"))
         try await source.take(configuration, folders: folders)
         let http = OutboundHTTP()
         let health = HealthMonitor(
             prober: NetworkProber(http: http), log: logs.logger("health"))
-        let link = DataPlaneLink(
-            path: configuration.dataplane.controlSocket,
-            installation: try Self.installation(store), log: logs.logger("dataplane"))
+        let link = try link(store, judges.desk)
         let archive = try GenerationArchive(store: store, board: board)
         let agent = sidecar.map {
             AgentParts($0, own: source, board: board, log: logs.logger("agent"))
         }
-        let pipeline = try pipeline(link, agent?.states ?? source, health, archive, store)
+        let pipeline = try pipeline(
+            link, agent?.states ?? source, health, archive, judges.desk, store)
         let keeper = DataPlaneKeeper(
             process: process, isManaged: configuration.dataplane.managed, link: link,
             pipeline: pipeline, board: board, log: logs.logger("dataplane"))
@@ -147,6 +147,9 @@ struct Node: Sendable {
                 },
                 NodeService(name: "node health") { await nodeHealth.run() },
                 NodeService(name: "prepared queries") { await Self.follow(store, pipeline) },
+                NodeService(name: "tokens") {
+                    await judges.run(http) { await pipeline.invalidate() }
+                },
                 NodeService(name: "names") { await names.run { await pipeline.invalidate() } },
             ] + healthServices(health, http, pipeline, store) + watcherServices(source, pipeline)
                 + adminServers(admin) + api
@@ -154,15 +157,22 @@ struct Node: Sendable {
                 + readiness(pipeline, ready) + serviceManager(pipeline))
     }
 
+    private func link(_ store: SQLiteStore, _ desk: TokenDesk) throws -> DataPlaneLink {
+        DataPlaneLink(
+            path: configuration.dataplane.controlSocket,
+            installation: try Self.installation(store),
+            judge: { desk.answer(check: $0, token: $1) }, log: logs.logger("dataplane"))
+    }
+
     private func pipeline(
         _ link: DataPlaneLink, _ source: any DesiredStates, _ health: HealthMonitor,
-        _ archive: GenerationArchive, _ store: SQLiteStore
+        _ archive: GenerationArchive, _ desk: TokenDesk, _ store: SQLiteStore
     ) throws -> Pipeline {
         try Pipeline(
             publisher: link, source: source, health: health,
             generations: try GenerationKeeper(store: store, board: board), board: board,
             metrics: PipelineMetrics(registry), pins: PinKeeper(store: store), archive: archive,
-            kept: try GenerationArchive.load(store), log: logs.logger("pipeline"))
+            kept: try GenerationArchive.load(store), tokens: desk, log: logs.logger("pipeline"))
     }
 
     private func publishing(_ pipeline: Pipeline, _ agent: AgentParts?) -> NodeService {

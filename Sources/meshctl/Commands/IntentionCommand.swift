@@ -11,7 +11,9 @@ struct IntentionCommand: AsyncParsableCommand {
             decides: an exact pair, then any source to an exact destination, then an exact source \
             to any destination, then * to *, then mesh.intentions_default.
             """,
-        subcommands: [Create.self, Delete.self, List.self, Check.self])
+        subcommands: [
+            Create.self, Delete.self, List.self, Match.self, Check.self, Why.self,
+        ])
 
     struct Create: AsyncParsableCommand {
         static let configuration = CommandConfiguration(

@@ -113,6 +113,13 @@ final class FakeBackend: AdminBackend {
         return try orFail(report)
     }
 
+    func whyIntention(_ question: IntentionQuestion) async throws -> ExplainReport {
+        var report = Sample.explanation
+        report.phases[0].detail = "\(question.source) => \(question.destination)"
+        report.outcome = state.withLock { $0.isDenied } ? "deny" : "allow"
+        return try orFail(report)
+    }
+
     func registerService(document: [UInt8]) async throws -> ChangeReport {
         try change(.register(String(decoding: document, as: UTF8.self)))
     }

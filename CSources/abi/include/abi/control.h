@@ -35,7 +35,8 @@ enum abi_control_type {
     /* supervisor -> control plane */
     ABI_CONTROL_WELCOME = 16,   /* fds: overlay, and the committed snapshot when there is one */
     ABI_CONTROL_REFUSE = 17,    /* the peer may not control this data plane */
-    ABI_CONTROL_WORKER = 18,    /* fds: the stats region, in the first message about a slot */
+    ABI_CONTROL_WORKER = 18,    /* fds, in the first message about a slot: the stats region, the
+                                   socket of its questions (abi/tokens.h) */
     ABI_CONTROL_PUBLISHED = 19, /* a publication has ended */
     ABI_CONTROL_UPGRADED = 20,  /* an upgrade has ended; when it is done the channel ends with it */
     ABI_CONTROL_ELDER = 21, /* a data plane of before an upgrade: while it drains, and its end */

@@ -466,7 +466,8 @@ struct abi_intention {
     struct abi_text destination; /* service name in lower case, or `*` */
     uint8_t action;              /* enum abi_intention_action */
     uint8_t precedence;          /* Consul's: 9, 8, 6, 5 */
-    uint16_t _pad0;
+    uint8_t closed;              /* 1: denies what no permission covers, for want of a token */
+    uint8_t _pad0;
     uint32_t _pad1;
     struct abi_ref permissions; /* PERMISSION section */
     struct abi_text origin;
@@ -479,7 +480,7 @@ struct abi_permission {
     uint32_t methods;
     struct abi_text path;
     uint32_t path_dfa;
-    uint32_t _pad1;
+    uint32_t token;         /* 1 + index of TOKEN, asked for; 0: none */
     struct abi_ref matches; /* MATCH section: all must hold */
 };
 
@@ -487,14 +488,13 @@ struct abi_permission {
  * source is looked up first, then `fallback`, then the default. */
 struct abi_policy {
     uint64_t key; /* changes with the decision table: connections are examined again when it does */
-    struct abi_text destination; /* service name in lower case; `*` for the policy that all
-                                    services without intentions of their own share */
-    struct abi_ref intentions;   /* INTENTION section, sorted by source bytes, no source twice,
-                                    none is `*`; no two policies overlap, later ones have later
-                                    intentions */
+    struct abi_text destination; /* service name in lower case; `*`: of all that have no own */
+    struct abi_ref intentions;   /* INTENTION section, sorted by source bytes, no source twice, none
+                                    `*`; of no two policies, of later ones they stand later */
     uint32_t fallback;           /* INTENTION section: source `*`; ABI_NONE */
     uint8_t default_action;      /* ABI_INTENTION_DENY or ABI_INTENTION_ALLOW */
-    uint8_t _pad0[3];
+    uint8_t tokens;              /* 1: some permission may ask for a token */
+    uint8_t _pad0[2];
 };
 
 /* --- TLS --- */

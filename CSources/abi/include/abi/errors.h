@@ -54,6 +54,7 @@ enum abi_outcome {
     ABI_OUTCOME_UPSTREAM_LIMIT = 22,   /* 503: a bound of connections or requests to the target */
     ABI_OUTCOME_RATE_LIMITED = 23,     /* 429: a rate of the route */
     ABI_OUTCOME_NOT_REDIRECTED = 24,   /* a listener for redirected connections was called itself */
+    ABI_OUTCOME_NO_VERDICT = 25,       /* 503: nobody said in time what a token is worth */
     ABI_OUTCOME_COUNT
 };
 
@@ -86,6 +87,7 @@ static inline const char *abi_outcome_name(uint32_t outcome)
         "upstream_limit",
         "rate_limited",
         "not_redirected",
+        "no_verdict",
     };
 
     return outcome < ABI_OUTCOME_COUNT ? names[outcome] : "unknown";

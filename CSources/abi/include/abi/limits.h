@@ -50,7 +50,9 @@
 #define LIMIT_SLOW_START_MS    86400000u
 #define LIMIT_DECAY_MS         3600000u
 #define LIMIT_COOKIE_NAME      256u
-#define LIMIT_COOKIE_REST      1024u /* bytes of a cookie's attributes */
+#define LIMIT_COOKIE_REST      1024u  /* bytes of a cookie's attributes */
+#define LIMIT_TOKENS           65536u /* requirements of tokens in one snapshot */
+#define LIMIT_TOKEN_ALSO       2u     /* requirements that hold together: the entry's, the rule's */
 
 /* --- one worker --- */
 #define LIMIT_CONNECTIONS        65536u /* downstream and upstream together */
@@ -67,6 +69,15 @@
 #define LIMIT_EVENTS             512u  /* completions run in one loop turn */
 #define LIMIT_COMPRESSIONS       64u   /* bodies at a time, 2 MiB each; more go as they came */
 #define LIMIT_MIRRORS            1024u /* copies of requests under way */
+
+/* --- tokens of requests, in one worker --- */
+#define LIMIT_TOKEN_SIZE     8192u   /* bytes of one token; longer ones are none */
+#define LIMIT_TOKEN_VERDICTS 16384u  /* kept, 56 bytes each */
+#define LIMIT_TOKEN_FLIGHTS  64u     /* questions without an answer */
+#define LIMIT_TOKEN_SOURCE   16u     /* ... of them for one listener */
+#define LIMIT_TOKEN_WAITERS  2048u   /* requests that wait for verdicts */
+#define LIMIT_TOKEN_WAIT_MS  3000u   /* at most, all in all */
+#define LIMIT_TOKEN_LIFE_MS  300000u /* of a verdict */
 
 /* --- one connection --- */
 #define LIMIT_SPILL_HIGH     262144u /* unsent bytes above which the source is not read */
@@ -154,5 +165,8 @@ _Static_assert(4u * LIMIT_HASH_SLOTS <= LIMIT_SNAPSHOT_SIZE / 2u, "tables leave 
 _Static_assert((uint64_t)LIMIT_RATE_BURST *LIMIT_RATE_INTERVAL_NS < UINT64_MAX / 2,
                "an emptied bucket is full again at a time that can be written down");
 _Static_assert(LIMIT_BUCKETS % 8u == 0, "sets of eight");
+_Static_assert(LIMIT_TOKEN_VERDICTS % 8u == 0, "sets of eight");
+_Static_assert(LIMIT_TOKEN_SOURCE <= LIMIT_TOKEN_FLIGHTS / 4,
+               "one listener leaves room for others");
 
 #endif

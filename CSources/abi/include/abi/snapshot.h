@@ -19,6 +19,7 @@
 #include "abi/balancing.h"
 #include "abi/entries.h"
 #include "abi/redirection.h"
+#include "abi/tokens.h"
 
 #define ABI_VERSION        2u
 #define ABI_VERSION_OLDEST 2u /* the control plane speaks the current and the previous version */
@@ -63,6 +64,9 @@ enum abi_section {
     ABI_SECTION_SLOT,        /* uint32_t: tables of tiers */
     ABI_SECTION_HASH,        /* struct abi_hash */
     ABI_SECTION_ORIGINAL,    /* struct abi_original */
+    ABI_SECTION_TOKEN,       /* struct abi_token */
+    ABI_SECTION_TOKEN_CHECK, /* struct abi_token_check */
+    ABI_SECTION_TOKEN_PLACE, /* struct abi_token_place */
     ABI_SECTION_COUNT
 };
 

@@ -16,6 +16,7 @@
 #include "abi/overlay.h"
 #include "abi/stats.h"
 #include "abi/tally.h"
+#include "abi/tokens.h"
 #include "core/ring.h"
 #include "table/secrets.h"
 #include "table/view.h"
@@ -61,6 +62,8 @@ struct proxy_config {
     uint64_t trace_seed[4];   /* of the trace ids it begins; from the kernel's generator */
     uint32_t max_connections; /* downstream and upstream; at most LIMIT_CONNECTIONS, bounded by
                                  RLIMIT_NOFILE */
+    /* Sends a question about a token, head and bytes; false: not now. NULL: nobody can be asked. */
+    bool (*ask)(void *context, const struct abi_token_question *question);
     void (*released)(void *context, struct proxy_generation *generation);
     void *context;
 };
@@ -91,6 +94,9 @@ void proxy_foresee(const struct proxy *proxy, const struct ring_event *next, uin
 
 /* Runs one completion whose token's kind is the proxy's. */
 void proxy_event(struct proxy *proxy, const struct ring_event *event);
+
+/* What the control plane says to a question of config.ask. */
+void proxy_take_verdict(struct proxy *proxy, const struct abi_token_verdict *verdict);
 
 /* After the events of a turn: timers, paced work. */
 void proxy_turn(struct proxy *proxy);

@@ -12,6 +12,7 @@ enum intent_verdict {
     INTENT_DENY = 0,
     INTENT_ALLOW = 1,
     INTENT_ASK_PERMISSIONS = 2, /* depends on the request: intent_permit() */
+    INTENT_AWAIT_TOKEN = 3,     /* depends on a token that nothing is known of yet */
 };
 
 struct intent_decision {
@@ -25,7 +26,7 @@ struct intent_decision {
 struct intent_decision intent_decide(const struct view *view, uint32_t policy, struct bytes source);
 
 /* As intent_decide, and where permissions decide, asks them about the request. Never
- * INTENT_ASK_PERMISSIONS. */
+ * INTENT_ASK_PERMISSIONS; INTENT_AWAIT_TOKEN only when input->judge says that it does not know. */
 struct intent_decision intent_permit(const struct view *view, uint32_t policy, struct bytes source,
                                      const struct route_input *input);
 

@@ -13,6 +13,13 @@ struct route_field {
     struct bytes value;
 };
 
+/* What is known of a token. */
+enum route_token {
+    ROUTE_TOKEN_FAILS = 0, /* as if there were none */
+    ROUTE_TOKEN_HOLDS = 1,
+    ROUTE_TOKEN_UNKNOWN = 2, /* has to be asked for */
+};
+
 /* A request as routes and permissions see it. The field list is asked through a function, so that
  * no protocol has to copy its head: `next_field` sets *field to field `index`, false at the end. */
 struct route_input {
@@ -22,6 +29,9 @@ struct route_input {
     uint32_t method;    /* bit 1 << enum h1_method */
     bool (*next_field)(const void *context, uint32_t index, struct route_field *field);
     const void *context;
+    /* Whether a token meets a record of TOKEN_CHECK; NULL: none does. */
+    enum route_token (*judge)(void *judge_context, uint32_t check, struct bytes token);
+    void *judge_context;
 };
 
 /* Index of the route in ROUTE, or ABI_NONE. */

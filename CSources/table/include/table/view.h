@@ -52,6 +52,9 @@ struct view {
     const uint32_t *slots;
     const struct abi_hash *hashes;
     const struct abi_original *originals;
+    const struct abi_token *tokens;
+    const struct abi_token_check *token_checks;
+    const struct abi_token_place *token_places;
     uint32_t counts[ABI_SECTION_COUNT];
     /* progress of the walk */
     uint32_t _section;   /* being checked; ABI_SECTION_COUNT: the checksum still */

@@ -169,6 +169,10 @@ void tls_idle(struct tls_session *session);
 /* Once per process before any context; MESH_OK or MESH_E_TLS. */
 [[nodiscard]] int tls_init(void);
 
+/* SHA-256, without an allocation. */
+#define TLS_SHA256_SIZE 32u
+void tls_sha256(struct bytes in, uint8_t out[TLS_SHA256_SIZE]);
+
 /* "openssl 3.0.19"; whether the kernel offers kTLS (probed once by tls_init's caller, see ring). */
 const char *tls_library(void);
 

@@ -1,0 +1,421 @@
+/* Verdicts about tokens: a table of those that are known, questions that are under way, and the
+ * requests that wait for their answers. Sizes are fixed; who finds them full is answered 503. */
+#include "tokens.h"
+
+#include <string.h>
+
+#include "base/hash.h"
+#include "l7.h"
+#include "tls/tls.h"
+
+#define TOKENS_WAYS 8u
+#define TOKENS_NONE UINT32_MAX
+
+struct tokens_key {
+    uint8_t digest[TLS_SHA256_SIZE]; /* of the token */
+    uint64_t check;                  /* abi_token_check.key */
+};
+
+struct tokens_verdict {
+    struct tokens_key key;
+    uint64_t until_ms; /* 0: a free place */
+    bool held;
+};
+
+struct tokens_flight {
+    struct tokens_key key;
+    uint64_t id;
+    uint64_t until_ms; /* 0: a free place; nobody waits for the answer after that */
+    uint64_t source;   /* who asks, for the bound of one */
+    uint32_t first;    /* of `waiters`; TOKENS_NONE */
+};
+
+struct tokens_waiter {
+    uint64_t conn; /* token of its events: stale when the connection is gone */
+    uint32_t next; /* in its flight's list, or the free ones */
+};
+
+struct tokens {
+    struct tokens_verdict verdicts[LIMIT_TOKEN_VERDICTS];
+    struct tokens_flight flights[LIMIT_TOKEN_FLIGHTS];
+    struct tokens_waiter waiters[LIMIT_TOKEN_WAITERS];
+    uint32_t free;  /* of `waiters` */
+    uint32_t fresh; /* waiters below were used before */
+    bool missing;   /* `unknown` is what a request lacks */
+    struct tokens_key unknown;
+    struct bytes token;  /* the token that it is about */
+    struct bytes hashed; /* the token whose digest `digest` is */
+    uint8_t digest[TLS_SHA256_SIZE];
+    struct abi_token_question question;
+    uint8_t _body[LIMIT_TOKEN_SIZE]; /* right behind the question: they are sent together */
+};
+
+_Static_assert(offsetof(struct tokens, _body) ==
+                   offsetof(struct tokens, question) + sizeof(struct abi_token_question),
+               "a question is head and bytes in one piece");
+
+size_t tokens_size(void)
+{
+    return sizeof(struct tokens);
+}
+
+void tokens_init(struct tokens *tokens)
+{
+    tokens->free = TOKENS_NONE;
+}
+
+void tokens_forget(struct proxy *proxy)
+{
+    proxy->tokens->missing = false;
+    proxy->tokens->hashed.len = 0;
+}
+
+bool tokens_are_known(struct proxy *proxy, struct conn *conn, struct route_input *input,
+                      bool *waits)
+{
+    input->judge = tokens_judge;
+    input->judge_context = proxy;
+    switch (authz_tokens(proxy, conn, input)) {
+    case AUTHZ_TOKENS_AWAITED:
+        *waits = true;
+        return false;
+    case AUTHZ_TOKENS_NOBODY:
+        l7_refuse(proxy, conn, 503, ABI_OUTCOME_NO_VERDICT);
+        return false;
+    case AUTHZ_TOKENS_KNOWN:
+        break;
+    }
+    return true;
+}
+
+/* --- verdicts --- */
+
+static bool tokens_same(const struct tokens_key *left, const struct tokens_key *right)
+{
+    return left->check == right->check &&
+           memcmp(left->digest, right->digest, sizeof(left->digest)) == 0;
+}
+
+/* Where the verdict stands, or the place that it takes: a free one, or the one that ends first. */
+static struct tokens_verdict *tokens_place(struct tokens *tokens, const struct tokens_key *key,
+                                           uint64_t now_ms, bool *found)
+{
+    uint64_t hash;
+    struct tokens_verdict *set, *first;
+
+    memcpy(&hash, key->digest, sizeof(hash));
+    set = tokens->verdicts +
+          hash_finish(hash ^ key->check) % (LIMIT_TOKEN_VERDICTS / TOKENS_WAYS) * TOKENS_WAYS;
+    first = set;
+    for (uint32_t i = 0; i < TOKENS_WAYS; i++) {
+        if (set[i].until_ms > now_ms && tokens_same(&set[i].key, key)) {
+            *found = true;
+            return &set[i];
+        }
+        first = set[i].until_ms < first->until_ms ? &set[i] : first;
+    }
+    *found = false;
+    return first;
+}
+
+/* Three parts of base64url: what else there is, nobody need be asked about. */
+static bool tokens_is_one(struct bytes token)
+{
+    for (size_t i = 0; i < token.len; i++) {
+        uint8_t c = token.ptr[i];
+
+        if ((uint8_t)((c | 0x20) - 'a') >= 26 && (uint8_t)(c - '0') >= 10 && c != '-' && c != '_' &&
+            c != '.') {
+            return false;
+        }
+    }
+    return token_payload(token).len > 0;
+}
+
+enum route_token tokens_judge(void *context, uint32_t check, struct bytes token)
+{
+    struct proxy *proxy = context;
+    struct tokens *tokens = proxy->tokens;
+    struct tokens_key key = {.check = proxy->current->view.token_checks[check].key};
+    const struct tokens_verdict *verdict;
+    bool found;
+
+    if (!tokens_is_one(token)) {
+        return ROUTE_TOKEN_FAILS;
+    }
+    if (tokens->hashed.ptr != token.ptr || tokens->hashed.len != token.len) {
+        tls_sha256(token, tokens->digest);
+        tokens->hashed = token;
+    }
+    memcpy(key.digest, tokens->digest, sizeof(key.digest));
+    verdict = tokens_place(tokens, &key, proxy->now_ms, &found);
+    if (found) {
+        return verdict->held ? ROUTE_TOKEN_HOLDS : ROUTE_TOKEN_FAILS;
+    }
+    if (!tokens->missing) {
+        tokens->missing = true;
+        tokens->unknown = key;
+        tokens->token = token;
+    }
+    return ROUTE_TOKEN_UNKNOWN;
+}
+
+/* --- questions --- */
+
+/* The flight of this question, or a free place for it; NULL: too many are under way, or of this
+ * source. */
+static struct tokens_flight *tokens_flight(struct proxy *proxy, const struct tokens_key *key,
+                                           uint64_t source)
+{
+    struct tokens_flight *place = NULL;
+    uint32_t own = 0;
+
+    for (uint32_t i = 0; i < LIMIT_TOKEN_FLIGHTS; i++) {
+        struct tokens_flight *flight = &proxy->tokens->flights[i];
+
+        if (flight->until_ms <= proxy->now_ms) {
+            place = flight;
+        } else if (tokens_same(&flight->key, key)) {
+            return flight;
+        } else {
+            own += flight->source == source ? 1 : 0;
+        }
+    }
+    return own < LIMIT_TOKEN_SOURCE ? place : NULL;
+}
+
+static void tokens_free_waiters(struct tokens *tokens, struct tokens_flight *flight)
+{
+    while (flight->first != TOKENS_NONE) {
+        uint32_t number = flight->first;
+
+        flight->first = tokens->waiters[number].next;
+        tokens->waiters[number].next = tokens->free;
+        tokens->free = number;
+    }
+}
+
+/* false: all places are taken. */
+static bool tokens_wait(struct proxy *proxy, struct tokens_flight *flight, struct conn *conn)
+{
+    struct tokens *tokens = proxy->tokens;
+    uint32_t number = tokens->free;
+
+    if (number != TOKENS_NONE) {
+        tokens->free = tokens->waiters[number].next;
+    } else if (tokens->fresh < LIMIT_TOKEN_WAITERS) {
+        number = tokens->fresh++;
+    } else {
+        return false;
+    }
+    tokens->waiters[number] = (struct tokens_waiter){
+        .conn = conn_token(proxy, conn, PROXY_KIND_RECEIVE), .next = flight->first};
+    flight->first = number;
+    return true;
+}
+
+static bool tokens_ask(struct proxy *proxy, struct tokens_flight *flight, uint64_t source)
+{
+    struct tokens *tokens = proxy->tokens;
+
+    if (flight->until_ms != 0) {
+        tokens_free_waiters(tokens, flight); /* they have given up */
+    }
+    tokens->question = (struct abi_token_question){
+        .magic = ABI_TOKENS_MAGIC,
+        .length = (uint32_t)tokens->token.len,
+        .id = proxy_random(proxy),
+        .check = tokens->unknown.check,
+    };
+    memcpy(tokens->_body, tokens->token.ptr, tokens->token.len);
+    *flight = (struct tokens_flight){.first = TOKENS_NONE};
+    if (proxy->config.ask == NULL || !proxy->config.ask(proxy->config.context, &tokens->question)) {
+        return false;
+    }
+    flight->key = tokens->unknown;
+    flight->id = tokens->question.id;
+    flight->until_ms = proxy->now_ms + LIMIT_TOKEN_WAIT_MS;
+    flight->source = source;
+    return true;
+}
+
+bool tokens_await(struct proxy *proxy, struct conn *conn)
+{
+    uint64_t source = hash_bytes(authz_source(proxy, conn)) ^ conn->listener;
+    struct tokens_flight *flight;
+
+    if (!proxy->tokens->missing) {
+        return false;
+    }
+    flight = tokens_flight(proxy, &proxy->tokens->unknown, source);
+    if (flight == NULL ||
+        (flight->until_ms <= proxy->now_ms && !tokens_ask(proxy, flight, source)) ||
+        !tokens_wait(proxy, flight, conn)) {
+        return false;
+    }
+    if (conn->parked_ms == 0) {
+        conn->parked_ms = proxy->now_ms;
+    }
+    conn->stage = L7_AWAIT_VERDICT;
+    conn_pause(conn);
+    conn_arm_timer(proxy, conn, LIMIT_TOKEN_WAIT_MS);
+    return true;
+}
+
+void tokens_take(struct proxy *proxy, const struct abi_token_verdict *verdict)
+{
+    struct tokens *tokens = proxy->tokens;
+
+    for (uint32_t i = 0; i < LIMIT_TOKEN_FLIGHTS; i++) {
+        struct tokens_flight *flight = &tokens->flights[i];
+        struct tokens_verdict *place;
+        bool found;
+
+        if (flight->until_ms == 0 || flight->id != verdict->id ||
+            flight->key.check != verdict->check) {
+            continue;
+        }
+        place = tokens_place(tokens, &flight->key, proxy->now_ms, &found);
+        *place = (struct tokens_verdict){.key = flight->key, .held = verdict->held == 1};
+        place->until_ms =
+            proxy->now_ms +
+            (verdict->life_ms < LIMIT_TOKEN_LIFE_MS ? verdict->life_ms : LIMIT_TOKEN_LIFE_MS);
+        flight->until_ms = 0;
+        for (uint32_t at = flight->first; at != TOKENS_NONE; at = tokens->waiters[at].next) {
+            uint64_t token = tokens->waiters[at].conn;
+            struct conn *conn =
+                pool_get(&proxy->conns, ring_token_slot(token), ring_token_generation(token));
+
+            if (conn != NULL && conn_is_open(conn) && conn->stage == L7_AWAIT_VERDICT) {
+                conn->stage = L7_AWAIT_HEAD;
+                conn->seen = 0;
+                conn_offer(proxy, conn);
+            }
+        }
+        tokens_free_waiters(tokens, flight);
+        return;
+    }
+}
+
+/* --- what the service sees --- */
+
+/* Whether the service itself is behind this listener, and tokens decide about who comes in. */
+static const struct abi_policy *tokens_policy(struct proxy *proxy, const struct conn *down)
+{
+    const struct view *table = &proxy->current->view;
+    const struct abi_listener *entry =
+        down == NULL ? NULL : listener_entry(proxy, listener_of(proxy, down));
+
+    if (entry == NULL || (entry->flags & ABI_LISTENER_MESH_INBOUND) == 0 ||
+        entry->policy == ABI_NONE || table->policies[entry->policy].tokens == 0) {
+        return NULL;
+    }
+    return &table->policies[entry->policy];
+}
+
+bool tokens_decide(struct proxy *proxy, const struct conn *down)
+{
+    return tokens_policy(proxy, down) != NULL;
+}
+
+/* The checks of the permission that has let the request in, one after the other from *at = 0 on;
+ * ABI_NONE: no more. Only where the service itself is behind. */
+static uint32_t tokens_next_check(struct proxy *proxy, const struct conn *down, uint32_t *at)
+{
+    const struct view *table = &proxy->current->view;
+    uint32_t left = *at;
+    uint32_t number;
+
+    if (tokens_policy(proxy, down) == NULL || proxy->decided.policy == ABI_NONE ||
+        proxy->decided.permission == ABI_NONE) {
+        return ABI_NONE;
+    }
+    number = table->permissions[proxy->decided.permission].token;
+    for (uint32_t i = 0; number != 0 && i < LIMIT_TOKEN_ALSO; i++) {
+        const struct abi_token *token = &table->tokens[number - 1];
+
+        if (left < token->checks.count) {
+            (*at)++;
+            return token->checks.at + left;
+        }
+        left -= token->checks.count;
+        number = token->also;
+    }
+    return ABI_NONE;
+}
+
+static bool tokens_held(struct proxy *proxy, const struct l7_view *view, uint32_t check,
+                        struct bytes *token, uint32_t *place)
+{
+    *token = token_find(&proxy->current->view, &proxy->current->view.token_checks[check],
+                        &view->input, place);
+    return token->len > 0 && tokens_judge(proxy, check, *token) == ROUTE_TOKEN_HOLDS;
+}
+
+static bool tokens_is_dropped(const struct view *table, uint32_t place, struct bytes name)
+{
+    return table->token_places[place].drop == 1 &&
+           bytes_equal_nocase(name, view_text(table, table->token_places[place].name));
+}
+
+/* Whether a field with this name may be where a check finds its token and takes it away: most
+ * fields are not, and cost no search for one. */
+static bool tokens_may_drop(const struct view *table, const struct abi_token_check *check,
+                            struct bytes name)
+{
+    for (uint32_t i = 0; i < check->places.count; i++) {
+        if (tokens_is_dropped(table, check->places.at + i, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool tokens_drops(struct proxy *proxy, const struct conn *down, const struct l7_view *view,
+                  struct bytes name)
+{
+    const struct view *table = &proxy->current->view;
+    struct bytes token;
+    uint32_t at = 0;
+    uint32_t check;
+
+    if (tokens_policy(proxy, down) == NULL) {
+        return false;
+    }
+    for (uint32_t i = 0; i < table->counts[ABI_SECTION_TOKEN_CHECK]; i++) {
+        struct bytes own = view_text(table, table->token_checks[i].forward);
+
+        if (own.len > 0 && bytes_equal_nocase(name, own)) {
+            return true; /* whatever a client says by this name is not ours */
+        }
+    }
+    while ((check = tokens_next_check(proxy, down, &at)) != ABI_NONE) {
+        uint32_t place = 0;
+
+        if (tokens_may_drop(table, &table->token_checks[check], name) &&
+            tokens_held(proxy, view, check, &token, &place) &&
+            tokens_is_dropped(table, place, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+const struct abi_token_check *tokens_forward(struct proxy *proxy, const struct l7vars *vars,
+                                             uint32_t *at, struct bytes *payload)
+{
+    const struct view *table = &proxy->current->view;
+    uint32_t check;
+
+    while ((check = tokens_next_check(proxy, vars->request->down, at)) != ABI_NONE) {
+        struct bytes token;
+        uint32_t place;
+
+        if (table->token_checks[check].forward.len > 0 &&
+            tokens_held(proxy, vars->view, check, &token, &place)) {
+            *payload = token_payload(token);
+            return &table->token_checks[check];
+        }
+    }
+    return NULL;
+}

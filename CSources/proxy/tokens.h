@@ -1,0 +1,46 @@
+/* What this worker knows of tokens; private to the room. Whether a token is good the control plane
+ * says, once: its verdict is kept until it ends, and a request that needs one that is not there
+ * waits for it, its head unread in its connection. A token is known by its digest alone. */
+#ifndef PROXY_TOKENS_H
+#define PROXY_TOKENS_H
+
+#include "conn.h"
+#include "table/token.h"
+
+size_t tokens_size(void);
+void tokens_init(struct tokens *tokens);
+
+/* Whether all is known of a request's tokens that decides about it, which are judged from here on;
+ * else it waits (*waits), or is over. */
+bool tokens_are_known(struct proxy *proxy, struct conn *conn, struct route_input *input,
+                      bool *waits);
+
+/* route_input.judge; the context is the proxy. What is unknown is remembered for tokens_await(). */
+enum route_token tokens_judge(void *context, uint32_t check, struct bytes token);
+
+/* The bytes of another request: what was remembered of the one before is forgotten. */
+void tokens_forget(struct proxy *proxy);
+
+/* Asks for the verdict that tokens_judge() lacked; the connection is offered its input again when
+ * it is there. false: it cannot be asked for now. */
+bool tokens_await(struct proxy *proxy, struct conn *conn);
+
+/* The answer to a question: kept, and those that wait for it go on. */
+void tokens_take(struct proxy *proxy, const struct abi_token_verdict *verdict);
+
+/* --- what of a request's tokens its service sees; for heads of requests --- */
+
+struct l7_view;
+struct l7vars;
+
+/* Whether tokens decide about who comes in here, and the service itself is behind. */
+bool tokens_decide(struct proxy *proxy, const struct conn *down);
+/* Whether a field goes no further: it had the token that was looked at, or is one that only we
+ * write. */
+bool tokens_drops(struct proxy *proxy, const struct conn *down, const struct l7_view *view,
+                  struct bytes name);
+/* The next check whose token's payload the service gets, from *at = 0 on; NULL: no more. */
+const struct abi_token_check *tokens_forward(struct proxy *proxy, const struct l7vars *vars,
+                                             uint32_t *at, struct bytes *payload);
+
+#endif

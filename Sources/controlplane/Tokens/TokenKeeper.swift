@@ -1,0 +1,286 @@
+import Foundation
+import MeshAuthz
+import MeshClient
+import MeshHealth
+import MeshModel
+import MeshStore
+import MeshTables
+import MeshTelemetry
+import MeshTokens
+import Synchronization
+
+/// The providers of tokens and their key sets: reads the entries, fetches what is elsewhere, keeps
+/// the last good set when an issuer is away.
+actor TokenKeeper {
+    nonisolated let desk: TokenDesk
+
+    /// A key set that is elsewhere.
+    private struct Fetched {
+        var remote: TokenProvider.Remote
+        var keys: KeySet?
+        var due: ContinuousClock.Instant
+        /// The next pause after a failure.
+        var pause: MeshDuration
+        var isUnderWay = false
+        var asked: ContinuousClock.Instant?
+    }
+
+    /// An unknown key, which anybody may name, makes nobody ask an issuer more often than this.
+    private static let shortest: Duration = .seconds(5)
+    private static let bodyLimit = 1 << 20
+
+    private let board: ProblemBoard
+    private let log: Logger
+    private nonisolated let wake: WakeSignal
+    private nonisolated let lacking: LackingKeys
+    private var fetched: [String: Fetched] = [:]
+    private var plans: [String: TokenProviderPlan] = [:]
+    /// Key sets of entries and files, by name, with the bytes that they were read from.
+    private var local: [String: KeySet] = [:]
+
+    /// Names of providers whose sets lack a key, noted by whoever judges.
+    private final class LackingKeys: Sendable {
+        private let names = Mutex<Set<String>>([])
+        func note(_ name: String) { names.withLock { _ = $0.insert(name) } }
+        func take() -> Set<String> {
+            names.withLock { names in
+                defer { names = [] }
+                return names
+            }
+        }
+    }
+
+    init(board: ProblemBoard, registry: MetricsRegistry, log: Logger) {
+        self.board = board
+        self.log = log
+        let lacking = LackingKeys()
+        let wake = WakeSignal()
+        self.wake = wake
+        self.lacking = lacking
+        desk = TokenDesk(registry) { name in
+            lacking.note(name)
+            wake.wake()
+        }
+    }
+
+    // MARK: - what is wanted
+
+    /// The providers of these entries with the keys that are known; what intentions ask for can be
+    /// asked from now on.
+    func take(
+        _ entries: [ConfigEntryRecord], _ intentions: [Intention]
+    ) -> [String: TokenProviderPlan] {
+        let wanted = Self.wanted(intentions)
+        var plans: [String: TokenProviderPlan] = [:]
+        var keys: [String: KeySet] = [:]
+        var problems: [String] = []
+        for record in entries {
+            guard let provider = read(record, &problems) else { continue }
+            let set = keySet(of: provider, &problems)
+            keys[provider.name] = set
+            plans[provider.name] = TokenProviderPlan(
+                provider: provider, keySet: set?.source ?? [])
+        }
+        for name in Set(wanted.map(\.name)).subtracting(plans.keys).sorted() {
+            problems.append(
+                "intentions ask for tokens of \(name), which no jwt-provider entry describes")
+        }
+        fetched = fetched.filter { plans[$0.key] != nil }
+        local = local.filter { plans[$0.key] != nil }
+        board.replace(.config, kind: "jwt-provider", problems)
+        desk.take(wanted, plans, keys)
+        self.plans = plans
+        return plans
+    }
+
+    /// Whether a request with these fields has the tokens that are asked for, as they are now.
+    func judge(
+        _ headers: [RequestFacts.Field], query: String
+    ) -> IntentionMatcher.TokenTest {
+        let (plans, desk) = (plans, desk)
+        return { requirement in
+            requirement.providers.contains { wanted in
+                guard let provider = plans[wanted.name]?.provider,
+                    let token = provider.token(headers, query: query)
+                else { return false }
+                let key = plans.key(of: wanted)
+                return desk.verdict(check: key, token: Array(token.utf8))?.isGood ?? false
+            }
+        }
+    }
+
+    static func wanted(_ intentions: [Intention]) -> Set<TokenRequirement.Provider> {
+        var wanted: Set<TokenRequirement.Provider> = []
+        for intention in intentions {
+            // Most of them ask for none, and there may be very many.
+            if intention.token == nil, case .action = intention.effect { continue }
+            for asked in intention.asked ?? [] {
+                for token in asked.tokens { wanted.formUnion(token.providers) }
+            }
+        }
+        return wanted
+    }
+
+    private func read(_ record: ConfigEntryRecord, _ problems: inout [String]) -> TokenProvider? {
+        do {
+            return try TokenProvider.read(record.entry)
+        } catch {
+            problems.append("\(error)")
+            return nil
+        }
+    }
+
+    private func keySet(of provider: TokenProvider, _ problems: inout [String]) -> KeySet? {
+        do {
+            switch provider.keys {
+            case .inline(let text):
+                return try parsed(Array(text.utf8), provider.name)
+            case .file(let path):
+                let bytes = try Data(contentsOf: URL(fileURLWithPath: path))
+                return try parsed(Array(bytes), provider.name)
+            case .remote(let remote):
+                if fetched[provider.name]?.remote != remote {
+                    fetched[provider.name] = Fetched(
+                        remote: remote, keys: nil, due: .now, pause: remote.firstPause)
+                    wake.wake()
+                }
+                return fetched[provider.name]?.keys
+            }
+        } catch {
+            problems.append("jwt-provider \(provider.name): \(error)")
+            return local[provider.name]
+        }
+    }
+
+    private func parsed(_ bytes: [UInt8], _ name: String) throws -> KeySet {
+        if let kept = local[name], kept.source == bytes { return kept }
+        let set = try KeySet(bytes)
+        for problem in set.problems {
+            log.warning(
+                "a key cannot be used",
+                metadata: ["provider": "\(name)", LogKey.error: "\(problem)"])
+        }
+        local[name] = set
+        return set
+    }
+
+    // MARK: - fetching
+
+    /// Fetches what is due until the task is cancelled; `changed` is told of other keys. An issuer
+    /// that is slow keeps no other waiting.
+    func run(_ http: OutboundHTTP, _ changed: @escaping @Sendable () async -> Void) async {
+        await withDiscardingTaskGroup { group in
+            while !Task.isCancelled {
+                for (name, remote) in takeDue(.now) {
+                    group.addTask { await self.fetch(name, remote, http, changed) }
+                }
+                await wake.wait(
+                    until: fetched.values.filter { !$0.isUnderWay }.map(\.due).min())
+            }
+        }
+    }
+
+    /// What is to be fetched now: it is under way from here on.
+    private func takeDue(
+        _ now: ContinuousClock.Instant
+    ) -> [(name: String, remote: TokenProvider.Remote)] {
+        for name in lacking.take() {
+            // One that never came or cannot be had now has its own pauses.
+            guard let one = fetched[name], one.keys != nil, one.pause == one.remote.firstPause,
+                let asked = one.asked, asked + Self.shortest < now
+            else { continue }
+            fetched[name]?.due = now
+        }
+        let due = fetched.filter { $0.value.due <= now && !$0.value.isUnderWay }
+        for name in due.keys {
+            fetched[name]?.isUnderWay = true
+            fetched[name]?.asked = now
+        }
+        return due.map { ($0.key, $0.value.remote) }
+    }
+
+    private func fetch(
+        _ name: String, _ remote: TokenProvider.Remote, _ http: OutboundHTTP,
+        _ changed: @Sendable () async -> Void
+    ) async {
+        let result: Result<KeySet, any Error>
+        do {
+            let answer = try await http.send(
+                OutboundRequest(
+                    url: remote.url, headers: [("Accept", "application/json")],
+                    timeout: remote.timeout.duration, bodyLimit: Self.bodyLimit))
+            guard answer.status == 200 else {
+                throw MeshError(.unavailable, "\(remote.url) answered \(answer.status)")
+            }
+            result = .success(try KeySet(answer.body))
+        } catch {
+            result = .failure(error)
+        }
+        // The entry may have changed meanwhile: then this answer is about nothing.
+        guard var one = fetched[name], one.remote == remote else { return }
+        one.isUnderWay = false
+        defer { wake.wake() }
+        let subject = "keys of jwt-provider \(name)"
+        switch result {
+        case .success(let set):
+            let isNew = one.keys?.source != set.source
+            one.keys = set
+            one.due = .now + remote.cache.duration
+            one.pause = remote.firstPause
+            fetched[name] = one
+            board.clear(.config, subject)
+            if isNew {
+                log.info(
+                    "keys of a provider were fetched",
+                    metadata: ["provider": "\(name)", "keys": "\(set.count)"])
+                await changed()
+            }
+        case .failure(let error):
+            one.due = .now + one.pause.duration
+            one.pause = min(
+                MeshDuration(nanoseconds: one.pause.nanoseconds * 2), remote.longestPause)
+            fetched[name] = one
+            let goesOn = one.keys == nil ? "no token is good" : "the keys of before go on"
+            log.warning(
+                "keys of a provider cannot be fetched",
+                metadata: ["provider": "\(name)", LogKey.error: "\(error)"])
+            board.set(.config, subject, "jwt-provider \(name): \(error); \(goesOn)")
+        }
+    }
+}
+
+extension TokenProvider {
+    /// The token that a request has for this provider, by the rules of workers.
+    fileprivate func token(_ headers: [RequestFacts.Field], query: String) -> String? {
+        for place in places {
+            let found: String? =
+                switch place.kind {
+                case .header: header(place, headers)
+                case .query: Self.value(of: place.name, in: query, between: "&")
+                case .cookie:
+                    headers.filter { $0.name.lowercased() == "cookie" }.lazy
+                        .compactMap { Self.value(of: place.name, in: $0.value, between: ";") }.first
+                }
+            if let found, !found.isEmpty { return found }
+        }
+        return nil
+    }
+
+    private func header(_ place: Place, _ headers: [RequestFacts.Field]) -> String? {
+        headers.lazy.filter {
+            $0.name.lowercased() == place.name
+                && $0.value.lowercased().hasPrefix(place.prefix.lowercased())
+        }.map { Self.word($0.value.dropFirst(place.prefix.count)) }.first { !$0.isEmpty }
+    }
+
+    private static func value(of name: String, in text: String, between mark: Character) -> String?
+    {
+        text.split(separator: mark).lazy.map { $0.drop { $0 == " " } }
+            .first { $0.hasPrefix("\(name)=") }
+            .map { word($0.dropFirst(name.count + 1)) }
+    }
+
+    private static func word(_ text: Substring) -> String {
+        String(text.drop { $0 == " " || $0 == "\t" }.prefix { $0 > " " && $0 != "," && $0 != ";" })
+    }
+}
