@@ -2,11 +2,14 @@
 worker.
 
 Live HTTP connections get no further answer, live byte streams are closed, new ones are refused,
-what another intention covers goes on; switched back, all of it works again.
+what another intention covers goes on; switched back, all of it works again. What counts is the
+order: what is asked after meshctl has come back is answered by the new rule, however long any of it
+takes. What ends a moment later is waited for.
 """
 
-from wire import Client, Closed, echo_upgrade, get, wait_for
+from wire import Client, Closed, echo_upgrade, get
 
+PATIENCE = 30  # seconds, for what comes by itself; nothing here is a bound of time
 CONNECTIONS = 24  # over two workers: that all land in one has odds of 2^-23
 
 
@@ -28,8 +31,8 @@ def test_live_http_connections_are_cut(mesh):
     assert all(answered(c) for c in clients)
     assert len(serving_workers(pair)) == 2, "the load does not cover both workers"
     pair.node.deny("api", "web")
-    assert not any(answered(c) for c in clients)
     before = len(pair.web.requests)
+    assert not any(answered(c) for c in clients)
     assert get(pair.local, "/", "web").status == 403
     assert len(pair.web.requests) == before, "a denied request reached the application"
     for client in clients:
@@ -39,7 +42,9 @@ def test_live_http_connections_are_cut(mesh):
 
 
 def test_live_streams_are_closed(mesh):
-    """A WebSocket-like tunnel is one long request: it ends when its intention does."""
+    """A WebSocket-like tunnel is one long request: it ends when its intention does, and what it
+    carries after that reaches nobody.
+    """
     pair = mesh(answer=echo_upgrade())
     clients = [Client(pair.local) for _ in range(CONNECTIONS)]
     for client in clients:
@@ -48,14 +53,15 @@ def test_live_streams_are_closed(mesh):
         client.send(b"ping")
         assert client.stream.exactly(4) == b"ping"
     pair.node.deny("api", "web")
-    assert all(c.closes_within(1) for c in clients)
+    assert all(c.closes_within(PATIENCE) for c in clients)
+    assert not any(c.stream.buffer for c in clients), "something came after the last echo"
 
 
 def turned_away(port):
     """A new connection is closed, perhaps before connect() has come back."""
     try:
         with Client(port) as fresh:
-            return fresh.closes_within(1)
+            return fresh.closes_within(PATIENCE)
     except ConnectionResetError:
         return True
 
@@ -65,7 +71,7 @@ def test_live_tcp_connections_are_closed(mesh):
     clients = [Client(pair.local) for _ in range(CONNECTIONS)]
     assert all(answered(c) for c in clients)
     pair.node.deny("api", "web")
-    assert all(c.closes_within(1) for c in clients)
+    assert all(c.closes_within(PATIENCE) for c in clients)
     assert turned_away(pair.local), "a new connection is served although denied"
     pair.node.allow("api", "web")
     assert get(pair.local, "/", "web").status == 200
@@ -101,4 +107,4 @@ def test_wildcard_precedence(mesh):
     pair.node.deny("batch", "web")
     assert get(pair.batch_local, "/", "web").status == 403
     pair.node.meshctl("intention", "delete", "batch", "web")
-    assert wait_for(lambda: get(pair.batch_local, "/", "web").status == 200, 1, "wildcard rules")
+    assert get(pair.batch_local, "/", "web").status == 200, "the wildcard rules again"

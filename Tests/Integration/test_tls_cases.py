@@ -192,10 +192,12 @@ def slow_hello(world):
                 assert sock.recv(1) == b""
                 break
             except TimeoutError:
-                assert time.monotonic() - begun < HANDSHAKE_SECONDS + 3
+                pass  # a byte a second: the hello would take minutes
             except (ConnectionResetError, BrokenPipeError):
                 break
-        assert HANDSHAKE_SECONDS - 1 < time.monotonic() - begun < HANDSHAKE_SECONDS + 3
+        else:
+            raise AssertionError("bytes that trickle keep a handshake alive")
+        assert time.monotonic() - begun > HANDSHAKE_SECONDS - 1
 
 
 def alpn_none(world):
