@@ -109,8 +109,7 @@ struct Node: Sendable {
             names: names, tokens: judges, board: board, log: logs.logger("pipeline"))
         try await source.take(configuration, folders: folders)
         let http = OutboundHTTP()
-        let health = HealthMonitor(
-            prober: NetworkProber(http: http), log: logs.logger("health"))
+        let health = HealthMonitor(prober: NetworkProber(http: http), log: logs.logger("health"))
         let link = try link(store, judges.desk)
         let archive = try GenerationArchive(store: store, board: board)
         let agent = sidecar.map {
