@@ -316,7 +316,7 @@ ROWS = {
         "a network that is split or slow",
         FAULTS + "test_row_52_a_split_network_costs_what_the_timeouts_say",
         FAULTS + "test_row_52_delay_is_no_fault",
-        "Tests/Integration/test_silent_upstream.py::test_504_in_time",
+        "Tests/Integration/test_silent_upstream.py::test_504_in_its_time",
     ),
     53: later("ACME", "no ACME yet"),
     54: later("certificates on demand", "no ACME yet"),
