@@ -250,6 +250,10 @@ static void add_field(struct h2_session *session, struct h2_block *block, struct
     if (name.len == 14 && bytes_equal(name, BYTES_LITERAL("content-length"))) {
         block->length = true;
         block->empty = value.len == 1 && value.ptr[0] == '0';
+        block->announced = 0;
+        for (size_t i = 0; i < value.len; i++) { /* the library has checked that it is a number */
+            block->announced = block->announced * 10 + (uint8_t)(value.ptr[i] - '0');
+        }
     }
     put_line(block, name, value);
 }
@@ -304,6 +308,7 @@ struct h2_message h2_block_close(struct h2_session *session, bool end)
     }
     if (block->part == H2_HEAD) {
         message.empty = !end && block->empty;
+        message.length = block->announced;
         message.chunked = !end && !block->length && !block->connects && !is_interim(block);
         if (message.chunked) {
             PUT(block, "transfer-encoding: chunked\r\n");

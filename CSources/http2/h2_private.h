@@ -50,11 +50,12 @@ enum h2_pseudo {
 /* A block on its way in. */
 struct h2_block {
     int32_t stream;
-    uint8_t part;  /* enum h2_part */
-    bool begun;    /* its first line is written */
-    bool length;   /* it has Content-Length ... */
-    bool empty;    /* ... of 0 */
-    bool connects; /* CONNECT, plain or extended: what follows is no body */
+    uint8_t part;       /* enum h2_part */
+    bool begun;         /* its first line is written */
+    bool length;        /* it has Content-Length ... */
+    bool empty;         /* ... of 0 */
+    uint64_t announced; /* bytes of the body, by content-length */
+    bool connects;      /* CONNECT, plain or extended: what follows is no body */
     uint16_t refusal;
     uint32_t used;   /* of `text` */
     uint32_t listed; /* bytes as SETTINGS_MAX_HEADER_LIST_SIZE counts them */

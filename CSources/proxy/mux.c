@@ -145,6 +145,29 @@ static void *mux_opened(void *context, int32_t id)
     return conn == NULL ? NULL : conn->stream;
 }
 
+/* The last octet of the body that a request announces waits for the end of its stream: with one too
+ * many it is malformed, and does not go on as a whole (RFC 9113 8.1.1). */
+static struct bytes mux_hold(struct stream *stream, struct bytes bytes)
+{
+    if (bytes.len == 0 || stream->owed == 0) {
+        return bytes;
+    }
+    stream->owed -= bytes.len < stream->owed ? bytes.len : stream->owed;
+    if (stream->owed == 0) {
+        stream->flags |= STREAM_HELD;
+        stream->held = bytes.ptr[--bytes.len];
+    }
+    return bytes;
+}
+
+static void mux_release(struct mux *mux, struct stream *stream)
+{
+    if ((stream->flags & STREAM_HELD) != 0) {
+        stream->flags &= ~(uint32_t)STREAM_HELD;
+        stream_receive(mux->proxy, stream, bytes_of(&stream->held, 1));
+    }
+}
+
 static void mux_message(void *context, void *user, const struct h2_message *message)
 {
     struct mux *mux = context;
@@ -166,6 +189,7 @@ static void mux_message(void *context, void *user, const struct h2_message *mess
         stream->flags &= ~(uint32_t)STREAM_CHUNKED; /* as an interim head may have left it */
         stream->flags |= message->chunked ? (uint32_t)STREAM_CHUNKED : 0;
         stream->flags |= message->end ? (uint32_t)STREAM_WHOLE : 0;
+        stream->owed = conn_has(conn, CONN_UPSTREAM) ? 0 : message->length;
         if (message->empty) {
             conn_pause(conn); /* whether it is sound shows at its end */
         }
@@ -176,6 +200,7 @@ static void mux_message(void *context, void *user, const struct h2_message *mess
         stream_receive(proxy, stream, BYTES_LITERAL("\r\n"));
     }
     if (message->end) {
+        mux_release(mux, stream);
         stream_end(proxy, stream);
     }
 }
@@ -187,6 +212,7 @@ static void mux_body(void *context, void *user, struct bytes bytes)
     uint8_t size[20];
 
     stream->unused += bytes.len;
+    bytes = mux_hold(stream, bytes);
     if (bytes.len > 0 && (stream->flags & STREAM_CHUNKED) != 0) {
         stream_receive(mux->proxy, stream, bytes_of(size, h1body_put_size(size, bytes.len)));
         stream_receive(mux->proxy, stream, bytes);
@@ -207,6 +233,7 @@ static void mux_body_end(void *context, void *user)
     if ((stream->flags & STREAM_CHUNKED) != 0) {
         stream_receive(mux->proxy, stream, BYTES_LITERAL("0\r\n\r\n"));
     }
+    mux_release(mux, stream);
     stream_end(mux->proxy, stream);
     if (stream->conn->state == CONN_OPEN && stream->conn->user == NULL) {
         conn_offer(mux->proxy, stream->conn); /* its head waited for this */

@@ -16,6 +16,7 @@ enum stream_flag {
     STREAM_GONE = 8,     /* the session knows it no more */
     STREAM_REFUSED = 16, /* the peer has not looked at it */
     STREAM_WHOLE = 32,   /* the message that comes is a head alone */
+    STREAM_HELD = 128,   /* `held` is the last octet of a request: whether no more come shows yet */
     STREAM_WAITS = 64,   /* the session had nothing to send of it: it is to be told when */
 };
 
@@ -24,8 +25,10 @@ struct stream {
     struct conn *conn;
     struct list_link group;
     int32_t id;
-    uint32_t flags;        /* enum stream_flag */
-    uint64_t unused;       /* bytes of DATA that the peer may not send anew yet */
+    uint32_t flags;  /* enum stream_flag */
+    uint64_t unused; /* bytes of DATA that the peer may not send anew yet */
+    uint64_t owed;   /* bytes of a request that content-length announces and that are to come */
+    uint8_t held;
     uint32_t trickle;      /* bytes sent since conn.sent_ms */
     struct spill trailers; /* of our message */
 };

@@ -98,6 +98,22 @@ def test_a_length_goes_on_as_a_length(client):
     assert not values(request.headers, "transfer-encoding")
 
 
+def test_a_body_beyond_its_length_never_goes_on_whole(client):
+    """The octet too many comes when all that was announced is long here (RFC 9113 8.1.1)."""
+    fields = [*frames.request("POST", "/p"), ("content-length", "5")]
+    client.send(
+        frames.headers(1, frames.block(fields), end_stream=False),
+        frames.data(1, b"hello", end_stream=False),
+    )
+    wait_for(lambda: client.web.requests, what="the head upstream")
+    client.send(frames.data(1, b"!"))
+    client.until(lambda: client.resets(1))
+    assert client.resets(1) == [frames.PROTOCOL_ERROR], client.story()
+    (request,) = client.web.requests
+    wait_for(lambda: request.connection not in client.web.open, what="its end upstream")
+    assert client.web.complete() == []
+
+
 def test_no_body_is_no_body(client):
     for stream, method in ((1, "GET"), (3, "DELETE"), (5, "OPTIONS")):
         assert client.get(stream, method).status == 200

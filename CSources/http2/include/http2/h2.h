@@ -53,6 +53,7 @@ struct h2_message {
     bool end;          /* nothing of the message follows */
     bool empty;        /* H2_HEAD: a body of no bytes is announced, its end is still to come */
     bool chunked;      /* H2_HEAD: the text says that the body comes in chunks */
+    uint64_t length;   /* H2_HEAD: of the body, as content-length says; 0: it does not, or none */
     uint16_t refusal;  /* not 0: the status to refuse the request with; `text` is empty */
 };
 
