@@ -45,7 +45,11 @@ def lanes():
 
 
 def saying(seed, data, said):
-    """An upstream that says `data` in pieces to the first request, sets `said` and closes."""
+    """An upstream that says `data` in pieces to the first request, closes and then sets `said`.
+
+    It has closed before the next request is sent: a POST must not meet a pooled connection that
+    closes under it, since that 502 would be taken for the answer's own.
+    """
     pending = [data]
 
     def answer(request, client):
@@ -54,6 +58,7 @@ def saying(seed, data, said):
         for piece in mutations.segments(seed, pending.pop()):
             if not client.send(piece):
                 break
+        client.close()
         said.set()
         return None
 
@@ -105,7 +110,7 @@ def play(port, recorder, seed):
         compare(port, method, data)
         # All of it was sent before the next request is: nobody can tell bytes that come later from
         # an answer.
-        need(said.wait(30), "the upstream is stuck")
+        need(said.wait(30), f"the upstream is stuck after {recorder.complete()!r}")
         second = get(port, "/second")
         need((second.status, second.body) == (200, b"ok"), f"the next request got {second.raw!r}")
     except (Fault, OSError, ValueError, Closed) as fault:
