@@ -2,10 +2,13 @@
 """Prints `passed failed skipped` of one suite's log: pytest, Swift Testing or `N passed, N failed`.
 
 The last line of each kind counts; kinds add up (Swift prints XCTest's line and Swift Testing's).
+What failed before a second try (tools/confirm.py) is counted in that one.
 """
 
 import re
 import sys
+
+SECOND_TRY = "second try"
 
 
 def counts(text):
@@ -14,7 +17,9 @@ def counts(text):
     ours = re.findall(r"(?m)^(?:.*: )?(\d+) passed, (\d+) failed(?:, (\d+) skipped)?\.?$", text)
     if ours:
         passed, failed, skipped = (int(n or 0) for n in ours[-1])
-    for line in re.findall(r"(?m)^(?:=+ )?((?:\d+ [a-z]+(?:, )?)+) in [\d.]+s", text):
+    ended = r"(?m)^(?:=+ )?((?:\d+ [a-z]+(?:, )?)+) in [\d.]+s|^%s of \d+, alone$" % SECOND_TRY
+    for line in re.findall(ended, text):
+        failed = failed if line else 0
         found = {word: int(n) for n, word in re.findall(r"(\d+) ([a-z]+)", line)}
         passed += found.get("passed", 0)
         failed += found.get("failed", 0) + found.get("error", 0) + found.get("errors", 0)
