@@ -204,6 +204,10 @@ final class HTTPConnection: ChannelInboundHandler {
                 let (connection, context) = bound.value
                 // The client may have left, or the server begun to end.
                 guard case .held(let framing, let request) = connection.state else { return }
+                // Thousands may be woken at once: no task for each of them.
+                if let response = request.ready() {
+                    return connection.write(response, to: framing, context)
+                }
                 connection.work(on: framing, context) { await request.answer() }
             }
         }

@@ -105,6 +105,9 @@ package protocol HeldRequest: Sendable {
     /// Calls it no more; false: it has been called, or is about to be. ``answer()`` will not wait
     /// again.
     func cancel() -> Bool
+    /// The answer when it is there without any work, as it is for all but the first few whom one
+    /// change wakes.
+    func ready() -> ServerResponse?
     /// The answer, or that there is nothing still.
     @concurrent func answer() async -> ServerAnswer
 }

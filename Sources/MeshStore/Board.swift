@@ -83,22 +83,28 @@ final class Board: Sendable {
     }
 
     /// The same without anybody who waits: `wake` is called once, at once when it has changed
-    /// already. Gives what ``forget(_:)`` knows the waiter by.
+    /// already, with the index of the change or the present one. Gives what ``forget(_:)`` knows
+    /// the waiter by.
     func wait(
         after index: Index, on watch: Watch, until deadline: ContinuousClock.Instant?,
-        _ wake: @escaping @Sendable () -> Void
+        _ wake: @escaping @Sendable (Index) -> Void
     ) -> UInt64 {
-        let (number, hasChanged) = contents.withLock { contents in
+        let (number, changed) = contents.withLock { contents -> (UInt64, Index?) in
             let number = contents.waiters.newNumber()
-            if contents.index(of: watch) > index { return (number, true) }
+            let present = contents.index(of: watch)
+            if present > index { return (number, present) }
             contents.waiters.add(
                 number,
                 WaiterTable.Waiter(
-                    watch: watch, after: index, deadline: deadline, wake: { _ in wake() }))
+                    watch: watch, after: index, deadline: deadline,
+                    wake: {
+                        // Only tasks are cancelled.
+                        if case .success(let index) = $0 { wake(index) }
+                    }))
             if deadline != nil { setAlarm(&contents) }
-            return (number, false)
+            return (number, nil)
         }
-        if hasChanged { wake() }
+        if let changed { wake(changed) }
         return number
     }
 

@@ -60,7 +60,7 @@ package final class SQLiteStore: StateStore {
 
     package func wait(
         after index: Index, on watch: Watch, until deadline: ContinuousClock.Instant?,
-        _ wake: @escaping @Sendable () -> Void
+        _ wake: @escaping @Sendable (Index) -> Void
     ) -> UInt64 {
         board.wait(after: index, on: watch, until: deadline, wake)
     }

@@ -25,10 +25,11 @@ package protocol StateStore: Sendable {
     ) async throws -> Index
 
     /// The same without a task that waits, for thousands that do: `wake` is called once, on any
-    /// thread, at once when there is something already. Gives the waiter's number.
+    /// thread, with what the other gives, at once when there is something already. Gives the
+    /// waiter's number.
     func wait(
         after index: Index, on watch: Watch, until deadline: ContinuousClock.Instant?,
-        _ wake: @escaping @Sendable () -> Void
+        _ wake: @escaping @Sendable (Index) -> Void
     ) -> UInt64
 
     /// Calls a waiter no more; false: it has been called, or is about to be.

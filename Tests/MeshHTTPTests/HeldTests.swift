@@ -23,6 +23,27 @@ import Testing
         }
     }
 
+    @Test func whatIsReadyIsNotAskedFor() async throws {
+        let parking = Parking()
+        try await withServer(parking) { port in
+            let clients = try (0..<20).map { _ in try RawClient(port: port) }
+            let request = "GET /hold HTTP/1.1\r\nHost: x\r\n\r\n"
+            for client in clients { client.send(request) }
+            #expect(await eventually { parking.waiting == 20 })
+            parking.fill(isReady: true)
+            parking.wake()
+            for client in clients {
+                let text = await client.read { $0.hasSuffix("made before") }
+                #expect(text.hasPrefix("HTTP/1.1 200 OK\r\n"))
+            }
+            #expect(parking.answers == 0)
+            // The connection goes on.
+            clients[0].send(request)
+            let text = await clients[0].read { $0.hasSuffix("there it is") }
+            #expect(text.hasPrefix("HTTP/1.1 200 OK\r\n"))
+        }
+    }
+
     @Test func whatWasSentAheadIsAnsweredBehindIt() async throws {
         let parking = Parking()
         try await withServer(parking) { port in
@@ -78,6 +99,7 @@ import Testing
 private final class Parking: Responder {
     private struct State {
         var isFull = false
+        var isReady = false
         var waits = 0
         var answers = 0
         var next = 0
@@ -90,7 +112,12 @@ private final class Parking: Responder {
     var waits: Int { state.withLock { $0.waits } }
     var answers: Int { state.withLock { $0.answers } }
 
-    func fill() { state.withLock { $0.isFull = true } }
+    func fill(isReady: Bool = false) {
+        state.withLock { state in
+            state.isFull = true
+            state.isReady = isReady
+        }
+    }
 
     func wake() {
         let woken = state.withLock { state in
@@ -142,6 +169,11 @@ private final class Parking: Responder {
             isCancelled.withLock { $0 = true }
             guard let number = number.withLock({ $0 }) else { return false }
             return parking.state.withLock { $0.waiters.removeValue(forKey: number) } != nil
+        }
+
+        func ready() -> ServerResponse? {
+            guard parking.state.withLock({ $0.isReady }) else { return nil }
+            return ServerResponse(status: 200, body: Array("made before".utf8))
         }
 
         @concurrent func answer() async -> ServerAnswer {

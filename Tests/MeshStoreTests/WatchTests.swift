@@ -162,19 +162,19 @@ import Testing
     /// Waiters that nobody waits for: woken once by a change or their deadline, at once when there
     /// is something already, and never when they are forgotten.
     @Test func aWaiterWithoutATaskIsCalledOnce() async throws {
-        let calls = Mutex<[String: Int]>([:])
+        let calls = Mutex<[String: [Index]]>([:])
         let start = store.snapshot.index
         func wait(
             _ name: String, after index: Index, on watch: Watch,
             until deadline: ContinuousClock.Instant? = nil
         ) -> UInt64 {
-            store.wait(after: index, on: watch, until: deadline) {
-                calls.withLock { $0[name, default: 0] += 1 }
+            store.wait(after: index, on: watch, until: deadline) { told in
+                calls.withLock { $0[name, default: []].append(told) }
             }
         }
         try await put("a", 1)
         let late = wait("late", after: start, on: Watch(.keyValues))
-        #expect(calls.withLock { $0 } == ["late": 1] && !store.forget(late))
+        #expect(calls.withLock { $0 } == ["late": [start.next]] && !store.forget(late))
         let now = store.snapshot.index
         let changed = wait("changed", after: now, on: Watch(.keyValues, .key("a")))
         let other = wait("other", after: now, on: Watch(.keyValues, .key("b")))
@@ -187,7 +187,8 @@ import Testing
         #expect(store.forget(other) && store.waiting == 0)
         try await put("a", 3)
         while calls.withLock({ $0["due"] }) == nil { await Task.yield() }
-        #expect(calls.withLock { $0 } == ["late": 1, "changed": 1, "due": 1])
+        #expect(
+            calls.withLock { $0 } == ["late": [start.next], "changed": [now.next], "due": [start]])
     }
 
     @Test func aSlowReaderOfChangesSeesTheLast() async throws {

@@ -72,6 +72,14 @@ package struct ConsulAPI: Responder {
         return answer
     }
 
+    /// What one of the others has made, if any.
+    func shared(
+        _ request: ServerRequest, _ held: Held, _ store: any StateStore
+    ) -> ServerResponse? {
+        guard held.wasWoken, let key = SharedAnswers.Key(request, store) else { return nil }
+        return shared.answer(key, at: held.index)
+    }
+
     /// Nothing but the request is kept while it is held.
     func answer(_ request: ServerRequest, _ held: Held?) async -> ServerAnswer {
         switch await attempt(request, held: held) {

@@ -15,12 +15,11 @@ package struct Hold: Sendable {
     /// Waits; a client that leaves and a server that ends are answered with what there is.
     func outcome() async -> Held {
         _ = try? await store.wait(after: after, on: watch, until: deadline)
-        return held(isCancelled: Task.isCancelled)
+        return held(at: store.index(of: watch), isCancelled: Task.isCancelled)
     }
 
-    fileprivate func held(isCancelled: Bool) -> Held {
-        let index = store.index(of: watch)
-        return Held(
+    fileprivate func held(at index: Index, isCancelled: Bool) -> Held {
+        Held(
             index: index, wasWoken: index > after, deadline: deadline, isCancelled: isCancelled)
     }
 }
@@ -42,6 +41,7 @@ package struct Held: Sendable {
 final class HeldRead: HeldRequest {
     private struct State {
         var waiter: UInt64?
+        var woken: Index?
         var isCancelled = false
     }
 
@@ -58,7 +58,11 @@ final class HeldRead: HeldRequest {
 
     func wait(_ wake: @escaping @Sendable () -> Void) {
         let waiter = hold.store.wait(
-            after: hold.after, on: hold.watch, until: hold.deadline, wake)
+            after: hold.after, on: hold.watch, until: hold.deadline
+        ) { index in
+            self.state.withLock { $0.woken = index }
+            wake()
+        }
         state.withLock { $0.waiter = waiter }
     }
 
@@ -70,8 +74,15 @@ final class HeldRead: HeldRequest {
         return waiter.map { hold.store.forget($0) } ?? false
     }
 
+    func ready() -> ServerResponse? {
+        guard let woken = state.withLock({ $0.woken }) else { return nil }
+        return api.shared(request, hold.held(at: woken, isCancelled: false), hold.store)
+    }
+
     @concurrent func answer() async -> ServerAnswer {
         let isCancelled = state.withLock { $0.isCancelled } || Task.isCancelled
-        return await api.answer(request, hold.held(isCancelled: isCancelled), hold.store)
+        let index = hold.store.index(of: hold.watch)
+        return await api.answer(
+            request, hold.held(at: index, isCancelled: isCancelled), hold.store)
     }
 }
