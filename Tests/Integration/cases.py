@@ -6,12 +6,13 @@ upstream belongs to one case. judge.py says whether a case is passed.
 
 import re
 import socket
+import threading
 import time
 from dataclasses import dataclass, field
 
 from judge import is_success, judge, judge_response
 from vectors import Fault, input_of
-from wire import OK, Client, Closed, echo_upgrade, get, read_response, reset
+from wire import OK, PATIENCE, Client, Closed, echo_upgrade, get, read_response, reset
 
 MODES = ("plain", "bytes", "lines")
 BYTES_MODE_LIMIT = 1 << 20  # longer inputs are played in one write only: minutes otherwise
@@ -138,7 +139,7 @@ def receive(client, case, data, seen, lane):
 def patience(case, seen):
     """How long to watch a connection after the expected answers: for a close, or a surprise."""
     if case["expect"] in ("reject_close", "first_ok_then_reject") or case.get("must_close"):
-        return 1.0
+        return PATIENCE
     return 0.05 if is_success(seen, expected_answers(case)) else 0.3
 
 
@@ -193,6 +194,7 @@ def upstream_answer(case):
     else:
         raw = input_of(case)
     state = {"asked": 0}
+    said = threading.Event()
 
     def answer(_request, client):
         state["asked"] += 1
@@ -201,7 +203,9 @@ def upstream_answer(case):
         if then == "send_when_idle":
             client.send(OK)
             time.sleep(0.1)
-            return raw
+            client.send(raw)
+            said.set()
+            return b""
         client.send(raw)
         if then == "keep":
             return b""
@@ -213,13 +217,14 @@ def upstream_answer(case):
             reset(client.sock)
         return None
 
-    return answer
+    return answer, said
 
 
 def play_response(case, lane):
     """One case of http1_responses, and one polite request after it on the same pool."""
     lane.recorder.drop()
-    lane.recorder.reset(upstream_answer(case))
+    answer, said = upstream_answer(case)
+    lane.recorder.reset(answer)
     method = case["client_request"].split()[0]
     seen = Seen()
     begun = time.monotonic()
@@ -234,7 +239,10 @@ def play_response(case, lane):
             seen.junk = client.stream.buffer
             seen.closed = client.stream.closed
         seen.seconds = time.monotonic() - begun
-        time.sleep(0.2 if case["upstream_then"] == "send_when_idle" else 0.02)
+        if case["upstream_then"] == "send_when_idle":
+            # Bytes that come when the next request is sent cannot be told from its answer.
+            said.wait(PATIENCE)
+        time.sleep(0.1 if said.is_set() else 0.02)
     second = None
     if case["expect"] in ("no_desync", "accept"):
         second = get(lane.port, "/second")

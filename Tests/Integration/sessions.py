@@ -25,7 +25,7 @@ ip link set lo up && mount -t tmpfs tmpfs /mnt && mkdir /mnt/clone /mnt/bin &&
     mount --bind "$ROOT" /mnt/clone && mount --bind "$BIN" /mnt/bin &&
     mount -t tmpfs tmpfs /tmp && cd /mnt/clone && BIN=/mnt/bin || exit 77
 tools/run --bin "$BIN" >/tmp/run.log 2>&1 & run=$!
-for _ in $(seq 300); do
+for _ in $(seq 900); do
     grep -q 'Ringmesh runs' /tmp/run.log && break
     kill -0 $run 2>/dev/null || break
     sleep 0.1
@@ -91,7 +91,7 @@ def play(commands, binaries, inside):
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=500,
         check=False,
     )
     parts = re.split(rf"\n{MARK} (\d+)\n", done.stdout)

@@ -6,6 +6,7 @@ import time
 
 from processes import listens
 from prometheus_client.parser import text_string_to_metric_families
+from ringmesh import READY_SECONDS
 from wire import Client, Closed, get, read_response, wait_for
 
 
@@ -30,14 +31,14 @@ def test_health_and_readiness(mesh):
     node = pair.node
     node.start(ready=False)
     seen = []
-    end = time.monotonic() + 20
+    end = time.monotonic() + READY_SECONDS
     while time.monotonic() < end and 200 not in seen:
         with contextlib.suppress(OSError, Closed):
             seen.append(node.admin("/ready").status)
             if seen[-1] == 200:
                 assert all(w["generation"] > 0 for w in node.workers())
         time.sleep(0.01)
-    assert seen[-1] == 200 and set(seen) <= {200, 503}, seen
+    assert seen and seen[-1] == 200 and set(seen) <= {200, 503}, seen
     assert node.admin("/health").status == 200
 
 

@@ -24,15 +24,20 @@ SMUGGLED = b"GET /SMUGGLED HTTP/1.1\r\nHost: ex.test\r\n\r\n"
 
 @pytest.fixture
 def edge(nodes, ports, recorders):
-    """One plain listener in front of a recorder, two workers with ASan and UBSan."""
-    web, port = recorders(), ports.take()
+    """One plain listener in front of a recorder, two workers with ASan and UBSan; and one that
+    lets its clients be idle.
+    """
+    web, port, patient = recorders(), ports.take(), ports.take()
     timeouts = {"head": "2s", "idle": "2s"}
     web.node = nodes(
         asan=True,
         services=[service("web", web.port)],
-        listeners=[listener("public", port, "web", timeouts=timeouts)],
+        listeners=[
+            listener("public", port, "web", timeouts=timeouts),
+            listener("patient", patient, "web"),
+        ],
     ).start()
-    web.listener = port
+    web.listener, web.patient = port, patient
     return web
 
 
@@ -453,11 +458,11 @@ def test_row_41_without_descriptors_it_sheds_and_recovers(edge):
 
 def test_row_43_a_stopped_worker_stops_nobody_else(edge):
     """SIGSTOP to one of two: the connections of the other are served as before."""
-    clients = [Client(edge.listener) for _ in range(24)]
+    clients = [Client(edge.patient) for _ in range(24)]
     for client in clients:
         assert client.get().status == 200
     first, second = edge.node.worker_pids()
-    of_second = {pair[1] for pair in sockets_of(second) if pair[0] == edge.listener}
+    of_second = {pair[1] for pair in sockets_of(second) if pair[0] == edge.patient}
     mine = [c for c in clients if c.sock.getsockname()[1] in of_second]
     assert mine, "the kernel gave all connections to one worker"
     edge.node.kill_worker(first, signal.SIGSTOP)

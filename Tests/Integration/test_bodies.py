@@ -22,16 +22,17 @@ GROWTH_KIB = 16 * 1024
 
 @pytest.fixture
 def edge(nodes, ports, recorders):
-    web, port, raw = recorders(), ports.take(), ports.take()
+    web, port, patient = recorders(), ports.take(), ports.take()
     timeouts = {"head": "2s", "idle": "2s"}
+    long = {"head": "300s", "idle": "300s"}
     web.node = nodes(
         services=[service("web", web.port)],
         listeners=[
             listener("public", port, "web", timeouts=timeouts),
-            listener("raw", raw, "web", kind="l4"),
+            listener("patient", patient, "web", timeouts=long),
         ],
     ).start()
-    web.listener, web.raw = port, raw
+    web.listener, web.patient = port, patient
     return web
 
 
@@ -132,7 +133,7 @@ def test_a_long_answer_waits_for_its_reader(edge, chunked):
 
     edge.reset(answer)
     base = memory(edge)
-    with Client(edge.listener, timeout=30) as client:
+    with Client(edge.patient) as client:
         client.send(b"GET / HTTP/1.1\r\nHost: ex.test\r\n\r\n")
         head = client.stream.until(b"\r\n\r\n")
         wait_for(lambda: senders, 5, "the body is on its way")
@@ -161,7 +162,7 @@ def test_a_long_request_waits_for_its_reader(edge, chunked):
     server = threading.Thread(target=serve, daemon=True)
     server.start()
     base = memory(edge)
-    with upstream, Client(edge.listener, timeout=60) as client:
+    with upstream, Client(edge.patient, timeout=60) as client:
         client.send(b"POST / HTTP/1.1\r\nHost: ex.test\r\n" + framing(chunked, LONG) + b"\r\n\r\n")
         sender = Sender(client.sock, LONG, chunked)
         sender.start()
@@ -199,7 +200,7 @@ def test_each_event_arrives_before_the_next_is_sent(edge, kind):
         return None
 
     edge.reset(answer)
-    with Client(edge.listener) as client:
+    with Client(edge.patient) as client:
         client.send(b"GET /events HTTP/1.1\r\nHost: ex.test\r\n\r\n")
         client.stream.until(b"\r\n\r\n")
         for number, event in enumerate(arrived):
@@ -226,7 +227,7 @@ def test_each_piece_of_a_request_arrives_before_the_next_is_sent(edge):
     threading.Thread(
         target=lambda: answer_early(Client(0, upstream.accept()[0])), daemon=True
     ).start()
-    with upstream, Client(edge.listener) as client:
+    with upstream, Client(edge.patient) as client:
         client.send(
             b"POST / HTTP/1.1\r\nHost: ex.test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n"
         )
@@ -252,7 +253,7 @@ def test_half_closed_client_gets_all_of_an_answer_without_length(edge):
 
     edge.reset(answer)
     for version in (b"1.0", b"1.1"):
-        with Client(edge.listener, timeout=60) as client:
+        with Client(edge.patient, timeout=60) as client:
             client.send(b"GET / HTTP/%s\r\nHost: ex.test\r\n\r\n" % version)
             client.sock.shutdown(socket.SHUT_WR)
             assert read_response(client.stream).body == BLOCK * 64
@@ -291,7 +292,7 @@ def test_bodies_of_a_megabyte_are_spliced(edge):
     """Most of each goes from socket to socket; the connections carry the next one."""
     edge.reset(megabyte)
     count, before = 40, spliced(edge.node)
-    with Client(edge.listener, timeout=60) as client:
+    with Client(edge.patient, timeout=60) as client:
         for _ in range(count):
             assert client.get("/").body == BLOCK * 4
     wait_for(

@@ -36,7 +36,7 @@ def test_the_engine_that_is_named(nodes, ports, recorders, name):
     assert report["kernel_tls"] in (True, False)
     assert f'ringmesh_dataplane_info{{engine="{name}"' in node.metrics()
     assert f"engine {name}" in node.meshctl("status").stdout
-    assert any(f"engine {name}, " in text for text in messages(node))
+    wait_for(lambda: any(f"engine {name}, " in text for text in messages(node)), what="its line")
     assert not any("not on io_uring" in text for text in messages(node))
 
 
@@ -51,7 +51,10 @@ def test_the_engine_that_is_named(nodes, ports, recorders, name):
 def test_auto_takes_epoll_where_io_uring_is_forbidden(nodes, ports, recorders, error, why):
     node = serve(nodes, ports, recorders, under=without_io_uring.command(error, []))
     assert node.status()["dataplane"]["engine"] == "epoll"
-    told = [text for text in messages(node) if "on epoll, not on io_uring" in text]
+    told = wait_for(
+        lambda: [text for text in messages(node) if "on epoll, not on io_uring" in text],
+        what="the reason in the log",
+    )
     assert len(told) == 1 and why in told[0]
     victim = node.worker_pids()[0]
     node.kill_worker(victim)

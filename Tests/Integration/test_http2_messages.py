@@ -13,7 +13,7 @@ import http2
 import pytest
 from h2client import Http2, tls_context
 from ports import Ports
-from wire import HOLD, OK, Client, Stream, read_response, values, wait_for
+from wire import HOLD, OK, PATIENCE, Client, Stream, read_response, values, wait_for
 
 pytestmark = http2.needed
 
@@ -62,13 +62,13 @@ def test_bodies_up_and_down(client, size):
     client.web.reset(lambda request, _: bytes_answer(request.body)(request, _))
     client.send(frames.headers(1, frames.block(frames.request("POST")), end_stream=False))
     upload(client, 1, body)
-    answer = client.answer(1, 10)
+    answer = client.answer(1)
     assert answer.status == 200 and answer.body == body
     (request,) = client.web.complete()
     assert request.body == body and values(request.headers, "transfer-encoding") == ["chunked"]
 
 
-def upload(client, stream, body, seconds=10):
+def upload(client, stream, body, seconds=PATIENCE):
     """DATA as the windows allow."""
     sent, end = 0, time.monotonic() + seconds
 
@@ -398,7 +398,7 @@ def test_a_drain_lets_streams_finish(tmp_path, ports):
             wait_for(lambda: front.recorders[0].requests, 3, "it arrives")
             stopping = threading.Thread(target=front.node.stop, daemon=True)
             stopping.start()
-            assert client.until(lambda: client.goaways, 5), client.story()
+            assert client.until(lambda: client.goaways), client.story()
             assert set(client.goaways) == {frames.NO_ERROR}
             gate.set()
             got = client.answer(1)

@@ -131,7 +131,7 @@ def test_the_end_of_a_try_ends_a_stream(nodes, ports, recorder):
             connection.respond(request.stream)
 
     web, port = recorder(answer), ports.take()
-    serve(nodes, port, [web], route={"num_retries": 1, "try_timeout": "200ms"})
+    serve(nodes, port, [web], route={"num_retries": 1, "try_timeout": "3s"})
     with Http2(port) as client:
         assert client.start().get().status == 200
         wait_for(lambda: web.requests[0].reset is not None, 3, "the stream is reset")

@@ -11,7 +11,7 @@ import time
 import pytest
 import wire
 from ringmesh import listener, service
-from wire import Client, Closed, get, read_response, values
+from wire import Client, Closed, get, read_response, values, wait_for
 
 
 @pytest.fixture
@@ -195,8 +195,8 @@ def test_loop_is_answered_508(nodes, ports):
     node = nodes(services=[service("loop", port)], listeners=[listener("public", port, "loop")])
     node.start()
     assert get(port).status == 508
-    answered = re.findall(r"^ringmesh_listener_responses_total\{.*\} (\d+)$", node.metrics(), re.M)
-    assert sum(map(int, answered)) == 2
+    series = re.compile(r"^ringmesh_listener_responses_total\{.*\} (\d+)$", re.M)
+    wait_for(lambda: sum(map(int, series.findall(node.metrics()))) == 2, what="two answers")
 
 
 def test_http10_client(edge):

@@ -25,6 +25,7 @@ class Streams:
         self.socket.listen(256)
         self.port = self.socket.getsockname()[1]
         self.talk = talk
+        self.lock = threading.Lock()
         self.open = 0
         threading.Thread(target=self.accept, daemon=True).start()
 
@@ -37,14 +38,16 @@ class Streams:
             threading.Thread(target=self.run, args=(sock,), daemon=True).start()
 
     def run(self, sock):
-        self.open += 1
+        with self.lock:
+            self.open += 1
         try:
             self.talk(sock)
         except OSError:
             pass
         finally:
             sock.close()
-            self.open -= 1
+            with self.lock:
+                self.open -= 1
 
     def close(self):
         self.socket.shutdown(socket.SHUT_RDWR)
@@ -249,7 +252,7 @@ def test_connect_timeout_closes(nodes, ports):
 
 
 def test_idle_timeout_closes(through):
-    server, port = through(echo, timeouts={"idle": "500ms"})
+    server, port = through(echo, timeouts={"idle": "2s"})
     with Client(port) as client:
         client.send(b"x")
         assert client.stream.exactly(1) == b"x"

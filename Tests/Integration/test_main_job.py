@@ -10,6 +10,9 @@ from capture import Capture
 from certificates import authority, leaf, openssl, s_client
 from wire import get, wait_for
 
+# An alert that the end of the connection overtakes is lost: the request met a closed socket.
+REFUSED = ("alert", ":errno=")
+
 
 def test_allowed_call_reaches_the_application(mesh):
     pair = mesh()
@@ -47,7 +50,7 @@ def test_sidecar_refuses_a_client_without_certificate(mesh):
     request = b"GET /sneak HTTP/1.1\r\nHost: web\r\n\r\n"
     _, text = s_client(pair.web_sidecar, "-ign_eof", data=request)
     assert "200 OK" not in text
-    assert "alert" in text, text
+    assert any(word in text for word in REFUSED), text
     assert pair.web.complete() == []
 
 
@@ -67,7 +70,7 @@ def test_sidecar_refuses_a_forged_identity(mesh, tmp_path, service):
         pair.web_sidecar, "-cert", forged[0], "-key", forged[1], "-ign_eof", data=request
     )
     assert "200 OK" not in text
-    assert "alert" in text, text
+    assert any(word in text for word in REFUSED), text
     assert pair.web.complete() == []
 
 

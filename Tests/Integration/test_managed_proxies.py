@@ -171,10 +171,8 @@ def test_a_command_is_started_with_what_it_needs(managed):
     assert (made.folder / "pids" / "web-proxy.pid").read_text().split()[0] == str(pid)
     for path in [made.folder, *made.folder.rglob("*")]:
         assert path.stat().st_mode & 0o077 == 0, path
-    assert (
-        f"ready {seen['CONNECT_PROXY_ID']}"
-        in made.node.meshctl("proxy", "logs", "web-proxy").stdout
-    )
+    said = f"ready {seen['CONNECT_PROXY_ID']}"
+    wait_for(lambda: said in made.node.meshctl("proxy", "logs", "web-proxy").stdout, what=said)
 
 
 def test_a_token_with_access_control(managed):
@@ -278,7 +276,7 @@ def test_it_ends_with_the_node_and_by_force(managed):
     made.ready()
     pid = made.pid()
     made.node.stop(60)
-    assert not processes.exists(pid)
+    wait_for(lambda: not processes.exists(pid), what="the end of the proxy")
     assert not list(made.folder.glob("pids/*.pid"))
 
 
@@ -291,15 +289,15 @@ def test_another_command_replaces_it(managed):
     made.node.write_config()
     os.kill(made.node.control.pid, signal.SIGHUP)
     made.ready()
-    assert not processes.exists(pid)
+    wait_for(lambda: not processes.exists(pid), what="the end of the first")
     wait_for(lambda: made.pid() not in (None, pid), 60, "the other command")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root is told that root starts nothing")
 def test_root_starts_nothing_unless_told(managed):
     made = managed(allow_root=False).start()
-    said = [p["message"] for p in made.node.status()["problems"]]
-    assert any("running as root, will not start managed proxies" in text for text in said), said
+    told = "running as root, will not start managed proxies"
+    wait_for(lambda: any(told in p["message"] for p in made.node.status()["problems"]), what=told)
     assert made.pid() is None and not made.report.exists()
     assert made.listed()["state"] == "stopped"
 

@@ -229,9 +229,7 @@ def test_worker_that_does_not_answer(mesh):
     pair.node.signals_sent.add(int(signal.SIGKILL))  # the supervisor may replace it
     os.kill(victim["pid"], signal.SIGSTOP)
     try:
-        done = pair.node.meshctl(
-            "intention", "create", "--allow", "batch", "web", check=False, seconds=30
-        )
+        done = pair.node.meshctl("intention", "create", "--allow", "batch", "web", check=False)
         assert done.returncode == 4, done.stderr
         assert str(victim["id"]) in done.stderr + done.stdout
     finally:

@@ -214,7 +214,8 @@ def test_the_control_plane_tells_its_manager(manager, monkeypatch, nodes, ports,
         services=[service("web", upstream.port)], listeners=[listener("public", port, "web")]
     ).start()
     wait_for(lambda: manager.heard("READY=1"), 10, "the node is ready")
-    assert manager.heard("STATUS=every worker has the current configuration")
+    said = "STATUS=every worker has the current configuration"
+    wait_for(lambda: manager.heard(said), 10, said)
     assert not any("listening sockets" in line for line in manager.lines), "that was its child"
     assert get(port).status == 204
     manager.lines.clear()

@@ -36,7 +36,7 @@ def test_cases(nodes, ports, recorders, others):
     assert len(CASES) == 14
     for case in map(played, CASES):
         port = strange if case["id"] == "pp1-untrusted" else trusted
-        lane = cases.Lane(port, port, recorder)
+        lane = cases.Lane(port, port, recorder, read_timeout=30.0)
         for mode in cases.MODES:
             try:
                 seen = cases.play_request(case, mode, lane)

@@ -26,7 +26,8 @@ def test_a_rate_is_the_nodes(nodes, ports, recorders):
     assert [answer.status for answer in answers] == [200] * 10 + [429] * 40
     assert 50 <= int(answers[-1].header("retry-after")) <= 100
     assert len(web.requests) == 10
-    assert 'outcome="rate_limited"} 40' in node.metrics()
+    counted = 'outcome="rate_limited"} 40'
+    wire.wait_for(lambda: counted in node.metrics(), what="those that were refused are counted")
     explained = node.meshctl("explain", "GET", f"http://127.0.0.1:{port}/").stdout
     assert "10 requests at once, then one in 100.0 s, or 429" in explained
 

@@ -14,7 +14,7 @@ import pytest
 from certificates import authority, leaf, openssl, s_client
 from consul_samples import send
 from load import Load
-from wire import get, wait_for
+from wire import Closed, get, wait_for
 
 FOLLOWED = 60  # seconds; leaves follow within 30
 
@@ -42,7 +42,7 @@ class FreshConnections:
             try:
                 status = get(self.port, "/", "web").status
                 failure = None if status == 200 else f"status {status}"
-            except (OSError, ValueError, AssertionError) as error:
+            except (OSError, Closed, ValueError, AssertionError) as error:
                 failure = f"{type(error).__name__}: {error}"
             with self.lock:
                 self.count += 1
@@ -206,8 +206,10 @@ def test_a_root_of_another_program_signs(mesh, tmp_path):
         answer = asked(pair, made)
         assert "200 OK" not in answer, name
         # A chain that ends at a root which is believed is let in, and has no right to anything.
-        expected = "denied by intention" if name in ("denied", "elsewhere") else "alert"
-        assert expected in answer, f"{name}: {answer}"
+        # An alert that the end of the connection overtakes is lost to who is writing just then.
+        is_known = name in ("denied", "elsewhere")
+        expected = ("denied by intention",) if is_known else ("alert", ":errno=")
+        assert any(word in answer for word in expected), f"{name}: {answer}"
     assert len(pair.web.requests) == served
 
     # The files hold the root that signs: there is nothing to rotate to before they hold another.

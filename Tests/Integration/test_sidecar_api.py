@@ -5,6 +5,7 @@ checks and listeners, talk to each other over mutual TLS as far as intentions al
 without touching others. The options of proxies and upstreams show on that traffic.
 """
 
+import contextlib
 import json
 import socket
 import ssl
@@ -76,6 +77,8 @@ def listens(port):
             return True
     except ConnectionRefusedError:
         return False
+    except ConnectionResetError:  # it was taken, and closed with its listener
+        return True
 
 
 def wait_closed(port):
@@ -330,7 +333,7 @@ def test_options_of_proxy_defaults_and_service_defaults(agent, ports, recorders)
             {
                 "kind": "proxy-defaults",
                 "name": "global",
-                "config": {"protocol": "http", "handshake_timeout_ms": 200},
+                "config": {"protocol": "http", "handshake_timeout_ms": 2000},
             },
             {
                 "kind": "service-defaults",
@@ -347,7 +350,7 @@ def test_options_of_proxy_defaults_and_service_defaults(agent, ports, recorders)
     made.register("api", ports.dead(), [upstream("web", local), upstream("db", other)])
     assert silent_for(made.first) < 50, "proxy-defaults"
     with Client(made.first + 1, timeout=5.0) as patient:
-        assert patient.stays_open(0.5), "the registration wins"
+        assert patient.stays_open(3), "the registration wins"
     assert get(local, "/", "web", timeout=60.0).status == 504, "service-defaults"
     # Of a service without defaults, those of all proxies say that it speaks HTTP.
     answer = get(other, "/", "db", timeout=60.0)
@@ -370,7 +373,7 @@ def test_connect_timeout_of_an_upstream(agent, ports, recorders):
     )
     with Client(patient, timeout=5.0) as other, Client(hasty, timeout=120.0) as client:
         assert client.closes_within(100)
-        assert not other.closes_within(0.2)
+        assert other.stays_open(0.2)
 
 
 def test_limits_of_an_upstream(agent, ports, recorders):
@@ -411,7 +414,8 @@ def test_max_inbound_connections(agent, ports, recorders):
     for client in held:
         client.send(b"GET / HTTP/1.1\r\nHost: db\r\n\r\n")
     wait_for(lambda: db.connections == 2, 30, "two connections")
-    with Client(local, timeout=60.0) as third:
+    # Perhaps it is closed before connect() has come back.
+    with contextlib.suppress(ConnectionResetError), Client(local, timeout=60.0) as third:
         assert third.closes_within(50)
     assert db.connections == 2
     for client in held:
@@ -558,10 +562,9 @@ def test_the_same_in_the_configuration(nodes, ports, recorders):
     ).start()
     assert node.status()["problems"] == []
     assert listens(moved) and not listens(port)
-    try:
+    # What is dialled does not answer: the client is closed, perhaps before connect() has come back.
+    with contextlib.suppress(Closed, ConnectionResetError):
         assert get(local, "/", "web").status != 200
-    except Closed:
-        pass
 
 
 def test_paths_of_checks_are_exposed_where_wanted(agent, ports, recorders):

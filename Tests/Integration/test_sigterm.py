@@ -46,7 +46,7 @@ def test_idle_node_ends_at_once(mesh):
     pair = mesh(dataplane=LONG_DRAIN)
     assert get(pair.local, "/", "web").status == 200
     assert pair.node.stop() == 0
-    assert pair.node.left() == []
+    wait_for(lambda: not pair.node.left(), 2, "no process is left behind")
     assert not pair.node.admin_socket.exists()
 
 
@@ -65,7 +65,7 @@ def test_unmanaged_data_plane_is_left_running(mesh):
         assert node.stop() == 0
         assert get(pair.local, "/", "web").status == 200
     finally:
-        assert dataplane.terminate(10) == 0
+        assert dataplane.terminate(60) == 0
 
 
 def read_to_its_end(sock):

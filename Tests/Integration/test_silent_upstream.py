@@ -51,6 +51,7 @@ def test_others_are_served_meanwhile(nodes, ports, recorders):
     stuck = [Client(port) for _ in range(50)]
     for client in stuck:
         client.send(b"GET /silent HTTP/1.1\r\nHost: ex.test\r\n\r\n")
+    wait_for(lambda: len(web.requests) == 50, PATIENCE, "all of them are stuck")
     for _ in range(20):
         assert get(port, "/fast").status == 204
     assert len(web.open) >= 50, "the stuck ones are over"

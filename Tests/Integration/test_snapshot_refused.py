@@ -6,7 +6,6 @@ running node, gives it to a supervisor of its own, and then publishes broken one
 
 import os
 import struct
-import time
 from pathlib import Path
 
 import control_channel
@@ -46,6 +45,13 @@ def again(snapshot, generation, change=None, seal=True):
     return bytes(data)
 
 
+def has_listener(port):
+    """Whether a socket of this network listens on a port, asked without a connection to it."""
+    rows = Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]
+    places = [row.split()[1] for row in rows if row.split()[3] == "0A"]
+    return any(int(place.split(":")[1], 16) == port for place in places)
+
+
 @pytest.fixture
 def good(nodes, ports, recorders):
     """(snapshot bytes, secrets bytes, web port, listener port) taken from a real node."""
@@ -61,8 +67,8 @@ def good(nodes, ports, recorders):
     snapshot = next(f for f in files if f[:8] == magic)
     secrets = next((f for f in files if f[:8] == secret_magic), None)
     assert node.stop() == 0
-    wait_for(lambda: not processes.listens(port), 5, "the listener is free")
-    time.sleep(0.3)  # io_uring lets go of a listener a moment after its process is gone
+    # io_uring lets go of a listener a moment after its process is gone.
+    wait_for(lambda: not has_listener(port), 5, "the listener is free")
     return snapshot, secrets, port
 
 

@@ -26,15 +26,16 @@ def test_top_shows_what_happens_now(nodes, ports, recorders):
         lanes.each_goes_on()
         rows = {(r["kind"], r["name"]): r for r in top()["rows"]}
         busy, silent = rows["listener", "busy"], rows["listener", "quiet"]
-        assert busy["requests_per_second"] > 10 and busy["errors_per_second"] == 0
+        assert busy["requests_per_second"] > 0 and busy["errors_per_second"] == 0
         assert 0 < busy["p50_us"] <= busy["p90_us"] <= busy["p99_us"]
         assert silent["requests_per_second"] == 0 and "p50_us" not in silent
         assert [r["name"] for r in top("--filter", "quiet")["rows"]] == ["quiet"]
-        assert top("--sort", "requests")["rows"][0]["requests_per_second"] > 10
+        rates = [r["requests_per_second"] for r in top("--sort", "requests")["rows"]]
+        assert rates == sorted(rates, reverse=True) and rates[0] > 0
         ways = top("--kind", "route", "--kind", "endpoint")["rows"]
         assert {r["kind"] for r in ways} == {"route", "endpoint"}
         for row in ways:
-            assert row["requests_per_second"] > 10 and row["errors_per_second"] == 0
+            assert row["requests_per_second"] > 0 and row["errors_per_second"] == 0
             assert 0 < row["p50_us"] <= row["p99_us"] and "open" not in row
         assert {r["name"] for r in ways if r["kind"] == "route"} == {"listener busy, its service"}
         series = node.metrics()

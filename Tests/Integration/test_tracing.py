@@ -265,7 +265,7 @@ def test_a_collector_that_comes_late(plain, collector, ports):
     wait_for(lambda: "does not take spans" in node.control.text(), what="it is said")
     node.config["tracing"] = tracing(collector)
     node.write_config()
-    assert node.stop(20) == 0, "a collector that is down does not hold up the end"
+    assert node.stop() == 0, "a collector that is down does not hold up the end"
 
 
 def test_a_slow_collector_slows_nobody(plain, collector):

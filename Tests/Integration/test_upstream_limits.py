@@ -66,8 +66,8 @@ def test_requests_of_all_workers_count(nodes, ports, recorders):
     assert refused == [503] * 16
     gate.opened.set()
     assert [read_response(client.stream).status for client in clients] == [200] * 5
-    metrics = node.metrics()
-    assert 'outcome="upstream_limit"} 16' in metrics
+    counted = 'outcome="upstream_limit"} 16'
+    wait_for(lambda: counted in node.metrics(), what="those that were refused are counted")
     explained = node.meshctl("explain", "GET", f"http://127.0.0.1:{port}/").stdout
     assert "at most 5 requests" in explained
 
@@ -120,12 +120,12 @@ def test_a_failing_instance_is_left_out(nodes, ports, recorders):
         nodes,
         port,
         [sick, good],
-        passive_health_check={"max_failures": 3, "base_ejection_time": "2s"},
+        passive_health_check={"max_failures": 3, "base_ejection_time": "10s"},
     )
     statuses = [get(port).status for _ in range(60)]
     assert statuses.count(500) == 3, statuses
     assert "ringmesh_target_ejections_total" in node.metrics()
-    wait_for(lambda: get(port).status == 500, 10, "the instance is tried again")
+    wait_for(lambda: get(port).status == 500, 60, "the instance is tried again")
 
 
 def test_an_instance_that_is_gone_is_left_out(nodes, ports, recorders):
@@ -138,7 +138,9 @@ def test_an_instance_that_is_gone_is_left_out(nodes, ports, recorders):
         workers=4,
     ).start()
     assert [get(port).status for _ in range(40)] == [200] * 40
-    failures = [
-        line for line in node.metrics().splitlines() if "target_connect_failures_total{" in line
-    ]
-    assert sum(float(line.split()[-1]) for line in failures) == 2
+
+    def failures():
+        lines = [li for li in node.metrics().splitlines() if "connect_failures_total{" in li]
+        return sum(float(li.split()[-1]) for li in lines if "_target_" in li)
+
+    wait_for(lambda: failures() == 2, what="both failures are counted")

@@ -31,9 +31,9 @@ def front(nodes, ports, recorders):
 def curl(port, *arguments):
     """Head and decoded body."""
     done = subprocess.run(
-        ["curl", "-sS", "-i", "--max-time", "20", *arguments, f"http://127.0.0.1:{port}/"],
+        ["curl", "-sS", "-i", "--max-time", "60", *arguments, f"http://127.0.0.1:{port}/"],
         capture_output=True,
-        timeout=30,
+        timeout=90,
         check=True,
     )
     head, _, body = done.stdout.partition(b"\r\n\r\n")
@@ -116,7 +116,7 @@ def test_events_arrive_one_by_one(front):
 
     front.reset(answer)
     url = f"http://127.0.0.1:{front.at}/"
-    command = ["curl", "-sS", "-N", "--max-time", "20", "--compressed", url]
+    command = ["curl", "-sS", "-N", "--max-time", "60", "--compressed", url]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as client:
         assert client.stdout.read(13) == b"data: first\n\n"
         waiting.append(True)

@@ -15,7 +15,7 @@ def curl():
 
 def run(*arguments):
     return subprocess.run(
-        ["curl", "-sS", "--max-time", "20", *arguments], capture_output=True, check=False
+        ["curl", "-sS", "--max-time", "60", *arguments], capture_output=True, check=False
     )
 
 

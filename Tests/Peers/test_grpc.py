@@ -227,9 +227,9 @@ def test_unknown_methods(way):
 def test_a_deadline_reaches_the_server(way):
     begun = time.monotonic()
     with pytest.raises(grpc.RpcError) as told:
-        way.call("Hang")(b"", timeout=0.5)
+        way.call("Hang")(b"", timeout=2)  # long enough for the call to arrive
     assert told.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
-    assert 0.4 < time.monotonic() - begun < SECONDS
+    assert 1.9 < time.monotonic() - begun < SECONDS
     assert way.service.cancelled.wait(SECONDS), "the server was not told"
 
 

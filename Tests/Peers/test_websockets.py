@@ -8,6 +8,7 @@ from ringmesh import listener, service
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 from websockets.sync.server import serve
+from wire import PATIENCE
 
 
 @pytest.fixture
@@ -36,9 +37,9 @@ def test_echo_through_a_listener(nodes, ports, server):
         for size in (0, 1, 125, 126, 65535, 65536, 1 << 20):
             data = os.urandom(size)
             websocket.send(data)
-            assert websocket.recv(10) == data
+            assert websocket.recv(PATIENCE) == data
         websocket.send("text ünïcode")
-        assert websocket.recv(10) == "text ünïcode"
+        assert websocket.recv(PATIENCE) == "text ünïcode"
         pong = websocket.ping()
         assert pong.wait(30)
     assert websocket.close_code == 1000
@@ -47,9 +48,9 @@ def test_echo_through_a_listener(nodes, ports, server):
 def test_many_at_once(nodes, ports, server):
     port = ports.take()
     nodes(services=[service("web", server)], listeners=[listener("public", port, "web")]).start()
-    sockets = [connect(f"ws://127.0.0.1:{port}/") for _ in range(50)]
+    sockets = [connect(f"ws://127.0.0.1:{port}/", open_timeout=PATIENCE) for _ in range(50)]
     for number, websocket in enumerate(sockets):
         websocket.send(f"hello {number}")
-    assert [w.recv(10) for w in sockets] == [f"hello {n}" for n in range(50)]
+    assert [w.recv(PATIENCE) for w in sockets] == [f"hello {n}" for n in range(50)]
     for websocket in sockets:
         websocket.close()
