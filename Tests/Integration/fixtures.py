@@ -3,9 +3,15 @@
 from dataclasses import dataclass
 
 import pytest
+import reaper
 from ports import Ports
 from ringmesh import Node, defaults, engine, service, sidecar
 from wire import Recorder
+
+
+def pytest_configure():
+    """Whatever a test starts, by whatever means, ends with this process."""
+    reaper.arm()
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -36,6 +42,7 @@ ANY_ENGINE = {
     "test_http2_standin",
     "test_meshctl",
     "test_package",
+    "test_reaper",
     "test_standin_cases",
     "test_store_trouble",
 }

@@ -1,4 +1,6 @@
-"""Child processes of the tests: own process group, output in a file, only they are ever killed."""
+"""Child processes of the tests: own process group, output in a file, only they are ever killed, and
+none outlives the tests.
+"""
 
 import contextlib
 import os
@@ -7,6 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import reaper
 import wire
 
 
@@ -16,6 +19,7 @@ class Child:
     def __init__(self, name, command, directory, env=None):
         self.name = name
         self.log = Path(directory) / f"{name}.log"
+        reaper.arm()
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [str(part) for part in command],

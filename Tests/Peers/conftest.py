@@ -10,6 +10,7 @@ from fixtures import (  # noqa: F401
     nodes,
     ports,
     pytest_collection_modifyitems,
+    pytest_configure,
     pytest_runtest_makereport,
     recorders,
 )
