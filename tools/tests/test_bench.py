@@ -4,7 +4,9 @@ that is not as the backend sent it: a proxy that loses or mixes up bytes must no
 
 import gzip
 import json
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -20,6 +22,7 @@ BENCH = ROOT / "Tests/Benchmarks/side_by_side"
 sys.path.insert(0, str(BENCH))
 
 import h2load  # noqa: E402
+import neighbours  # noqa: E402
 import report  # noqa: E402
 import verdict  # noqa: E402
 from rows import ROWS  # noqa: E402
@@ -490,3 +493,80 @@ def test_idle_connections_are_counted_and_asked_again(programs, backend):
     )
     said, _ = child.communicate("5\n20\ncheck\n", timeout=20)
     assert said.splitlines() == ["open 5", "open 20", "answered 20 dropped 0"]
+
+
+# --- who else runs ---
+
+SHELL = (1, ["-bash"])
+OTHERS = {
+    1: (0, ["/sbin/init"]),
+    10: SHELL,
+    # This run: its ancestors and what it starts are its own.
+    20: (10, ["bash", "tools/bench", "--rows", "all"]),
+    21: (20, ["python3", "/r/side_by_side/bench.py", "--programs", "/r"]),
+    22: (21, ["/r/.build/release/controlplane", "server", "--config.path", "x"]),
+    # Somebody else's node with two workers, benchmark and tests.
+    30: SHELL,
+    31: (30, ["/opt/controlplane", "sidecar", "--token", "secret-77"]),
+    32: (31, ["/opt/dataplane", "--control-socket", "x"]),
+    33: (32, ["/opt/dataplane", "--control-socket", "x"]),
+    34: (32, ["/opt/dataplane", "--control-socket", "x"]),
+    40: (30, ["/usr/bin/python3.12", "-u", "Tests/Benchmarks/snapshot/end_to_end.py", "--rounds"]),
+    41: (30, ["/venv/bin/python", "-m", "pytest", "-q", "Tests/Integration"]),
+    42: (41, ["/venv/bin/python", "-c", "import execnet"]),
+    43: (30, ["/usr/bin/python3", "-m", "http.server", "bench.py"]),
+    44: (30, ["vi", "bench.py"]),
+    45: (30, []),
+}
+
+
+def test_others_on_the_machine_are_told():
+    found = neighbours.chosen(OTHERS, 21)
+    assert [(one["pid"], one["command"]) for one in found] == [
+        (31, "controlplane sidecar"),
+        (32, "dataplane"),
+        (40, "end_to_end.py"),
+        (41, "pytest"),
+    ]
+    assert not any("secret" in text for text in neighbours.lines(found))
+    assert "process 31, controlplane sidecar" in neighbours.lines(found)[0]
+
+
+def test_nobody_is_told_of_a_quiet_machine():
+    assert neighbours.chosen({pid: OTHERS[pid] for pid in (1, 10, 20, 21, 22)}, 21) == []
+
+
+def test_a_node_that_runs_now_is_found(tmp_path):
+    """A process that is called so, started by a shell that is not ours."""
+    program = tmp_path / "controlplane"
+    program.symlink_to(shutil.which("sleep"))
+    script = f'"{program}" 600 & echo $!'
+    with subprocess.Popen(
+        ["sh", "-c", f"setsid sh -c '{script}' &"], stdout=subprocess.PIPE, text=True
+    ) as shell:
+        pid = int(shell.stdout.readline())
+    try:
+        end = time.monotonic() + 30
+        while neighbours.words_of(pid)[:1] != [str(program)]:  # it is the shell's copy at first
+            assert time.monotonic() < end, neighbours.words_of(pid)
+            time.sleep(0.01)
+        told = [one for one in neighbours.found() if one["pid"] == pid]
+        assert told == [{"pid": pid, "command": "controlplane 600"}]
+        said = subprocess.run(
+            [sys.executable, BENCH / "neighbours.py"], capture_output=True, text=True, check=True
+        )
+        assert f"warning: runs beside and disturbs the measurement: process {pid}" in said.stderr
+    finally:
+        os.kill(pid, signal.SIGKILL)
+
+
+def test_reports_say_who_ran_beside(tmp_path):
+    run = result_of("h1-64")
+    run.settings["neighbours"] = [{"pid": 7, "command": "dataplane"}]
+    assert "Not alone on the machine: dataplane (7)." in report.write(run, tmp_path)
+    read = report.read(tmp_path)
+    assert read.settings["neighbours"] == [{"pid": 7, "command": "dataplane"}]
+    other = result_of("h1-1k")
+    other.settings["neighbours"] = [{"pid": 8, "command": "bench.py"}]
+    assert [one["pid"] for one in report.join([read, other]).settings["neighbours"]] == [7, 8]
+    assert "Not alone" not in report.write(result_of("h1-64"), tmp_path)

@@ -16,6 +16,7 @@ from pathlib import Path
 import instructions
 import machine
 import measure
+import neighbours
 import report
 import sides
 from ports import Ports
@@ -231,7 +232,11 @@ def prepare(options, directory):
     plan.make_certificates()
     if options.congestion and congestion != options.congestion:
         say(f"congestion control {options.congestion} cannot be had, all use {congestion}")
+    beside = neighbours.found()
+    for text in neighbours.lines(beside):
+        say(f"warning: {text}")
     settings = {
+        "neighbours": beside,
         "congestion": congestion,
         "own_network": own_network,
         "places": places.text(),

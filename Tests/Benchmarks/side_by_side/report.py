@@ -113,7 +113,8 @@ def join(results):
     do not belong together.
     """
     first = results[0]
-    whole = Result(first.facts, dict(first.settings), {})
+    beside = []
+    whole = Result(first.facts, {**first.settings, "neighbours": beside}, {})
     for result in results:
         for name, version in result.sides.items():
             if whole.sides.setdefault(name, version) != version:
@@ -128,6 +129,7 @@ def join(results):
         whole.memory.update(result.memory)
         whole.instructions.update(result.instructions)
         whole.voids += result.voids
+        beside += [one for one in result.settings.get("neighbours", []) if one not in beside]
     names = [row.name for row, _ in whole.rows]
     if len(set(names)) != len(names):
         raise ValueError("a row stands in two of the runs")
@@ -264,6 +266,9 @@ def markdown(result):
         f"{settings['rounds']} interleaved rounds of {settings['seconds']} s; fixed rate "
         f"{settings['rate']}/s, half of the best peer's saturation {settings['half_rate']}/s."
     )
+    if beside := settings.get("neighbours"):
+        told = ", ".join(f"{one['command']} ({one['pid']})" for one in beside)
+        yield f"Not alone on the machine: {told}."
     yield ""
     yield (
         "Median (quartiles). Ratios are of paired rounds and above 1 where Ringmesh is better; "

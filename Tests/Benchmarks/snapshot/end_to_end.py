@@ -33,7 +33,9 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "Integration"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "side_by_side"))
 
+import neighbours
 from ports import Ports
 from ringmesh import Node, listener
 from wire import Client, Recorder
@@ -364,6 +366,9 @@ def mean_parts(parts):
 
 
 def run(options):
+    beside = neighbours.found()
+    for text in neighbours.lines(beside):
+        print(f"warning: {text}", file=sys.stderr)
     held = Ports()
     real = [held.take() for _ in range(ENDPOINTS)]
     port = held.take()
@@ -429,6 +434,7 @@ def run(options):
         "workers": 2,
         "cores": os.cpu_count(),
         "kernel": platform.release(),
+        "neighbours": beside,
         "limits_ms": LIMITS_MS,
         "results_ms": results,
         "medians_of_parts_ms": details,
