@@ -259,7 +259,7 @@ let swiftTargets: [Target] = [
         dependencies: [
             "controlplane", "MeshModel", "MeshConfig", "MeshIdentity", "MeshStore", "MeshTables",
             "MeshHealth", "MeshWorkers", "MeshTelemetry", "MeshAdminAPI", "MeshSidecar",
-            "MeshDiscovery", "CMeshABI", "CMeshShm",
+            "MeshDiscovery", "MeshTokens", "CMeshABI", "CMeshShm",
         ], swiftSettings: swiftSettings),
     swiftTests("MeshConfig", ["MeshModel"]),
     swiftTests("MeshAuthz", ["MeshModel"]),

@@ -31,7 +31,7 @@ enum Paths {
 }
 
 /// The few questions asked of the file system.
-enum Files {
+package enum Files {
     /// The working folder of the process.
     static var currentFolder: String {
         guard let buffer = getcwd(nil, 0) else { return "." }
@@ -71,16 +71,34 @@ enum Files {
             decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
     }
 
-    /// The content of a file of at most `limit` bytes.
+    /// The content of a file of at most `limit` bytes, or of a pipe to its end.
     static func read(_ path: String, limit: Int) throws -> [UInt8] {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        try read(path, O_RDONLY | O_CLOEXEC, limit) { type in
+            guard type != S_IFDIR else {
+                throw MeshError(.system, "\(path) is a folder: name a file")
+            }
+        }
+    }
+
+    /// The content of a file of at most `limit` bytes. What is no plain file, as a pipe whose other
+    /// end is silent, keeps nobody waiting: it is refused.
+    package static func readPlain(_ path: String, limit: Int) throws -> [UInt8] {
+        try read(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, limit) { type in
+            guard type == S_IFREG else {
+                throw MeshError(.system, "\(path) is not a plain file: name one")
+            }
+        }
+    }
+
+    private static func read(
+        _ path: String, _ flags: Int32, _ limit: Int, _ check: (mode_t) throws -> Void
+    ) throws -> [UInt8] {
+        let descriptor = open(path, flags)
         guard descriptor >= 0 else { throw failure("open", path, errno) }
         defer { close(descriptor) }
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw failure("read", path, errno) }
-        guard status.st_mode & S_IFMT != S_IFDIR else {
-            throw MeshError(.system, "\(path) is a folder: name a file")
-        }
+        try check(status.st_mode & S_IFMT)
         var content: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 65536)
         while true {

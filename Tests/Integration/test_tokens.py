@@ -217,6 +217,33 @@ def test_keys_follow_their_issuer(asking, tmp_path):
         assert "jwt-provider okta" in problems and "the keys of before go on" in problems
 
 
+def test_a_file_of_keys_is_followed(asking, tmp_path):
+    """Replaced, written in place, spoiled, gone: workers judge by the last good content."""
+    first, second, file = Key(tmp_path, "first"), Key(tmp_path, "second"), tmp_path / "keys.json"
+    file.write_text(key_set(first))
+    pair = asking(provider("okta", file), token=required("okta"))
+    old, new = first.token(), second.token()
+    assert status(pair, old) == 200
+    assert status(pair, new) == 403
+    fresh = tmp_path / "fresh.json"
+    fresh.write_text(key_set(second))
+    os.replace(fresh, file)
+    wait_for(lambda: status(pair, new) == 200, PATIENCE, "another file in its place")
+    assert status(pair, old) == 403, "though its verdict was kept"
+    file.write_text(key_set(second)[:-20])
+    wait_for(
+        lambda: "the keys of before go on" in str(pair.node.status()), PATIENCE, "it is told of"
+    )
+    assert status(pair, second.token({"sub": "other"})) == 200
+    file.write_text(key_set(first, second))
+    wait_for(lambda: status(pair, first.token()) == 200, PATIENCE, "it is whole again")
+    assert status(pair, new) == 200
+    assert "jwt-provider okta" not in str(pair.node.status())
+    file.unlink()
+    wait_for(lambda: "cannot open" in str(pair.node.status()), PATIENCE, "it is gone")
+    assert status(pair, first.token({"sub": "last"})) == 200
+
+
 def test_an_issuer_that_comes_late(asking, tmp_path):
     key = Key(tmp_path, "one")
     with Issuer("{}") as issuer:

@@ -111,8 +111,10 @@ class Issuer:
 
 
 def provider(name, keys, **more):
-    """A jwt-provider entry; `keys` is the text of a key set or an Issuer."""
-    if isinstance(keys, str):
+    """A jwt-provider entry; `keys` is the text of a key set, the file of one or an Issuer."""
+    if isinstance(keys, Path):
+        where = {"Local": {"Filename": str(keys)}}
+    elif isinstance(keys, str):
         where = {"Local": {"JWKS": base64.b64encode(keys.encode()).decode()}}
     else:
         where = {

@@ -97,6 +97,9 @@ actor DesiredSource {
         return before != (certificates, gatewayFiles, revoked)
     }
 
+    /// Whether a file with an issuer's keys holds something else than when it was taken.
+    func haveKeyFilesChanged() async -> Bool { await tokens.haveFilesChanged() }
+
     /// A list that cannot be read leaves the one before in force.
     private func readRevocations() {
         guard let path = configuration.mesh.revocations else { return }

@@ -4,8 +4,8 @@ import MeshTelemetry
 import ServiceLifecycle
 import UnixSignals
 
-/// Brings changes of files to the running node: folders of documents, certificates, and at SIGHUP
-/// the configuration itself.
+/// Brings changes of files to the running node: folders of documents, certificates, keys of
+/// issuers, and at SIGHUP the configuration itself.
 actor Watchers {
     private static let interval: Duration = .seconds(1)
 
@@ -36,7 +36,7 @@ actor Watchers {
         [configuration.servicesDir, configuration.configEntriesDir].map { FolderStamp(of: $0) }
     }
 
-    /// Looks at folders and certificate files until the task is cancelled.
+    /// Looks at folders, certificates and keys until the task is cancelled.
     func watch() async {
         let clock = ContinuousClock()
         var pace = LookPace()
@@ -52,6 +52,7 @@ actor Watchers {
                 log.info("certificates of listeners have changed")
                 await pipeline.invalidate()
             }
+            if await source.haveKeyFilesChanged() { await pipeline.invalidate() }
             pace.looked(from: begun, to: clock.now)
         }
     }

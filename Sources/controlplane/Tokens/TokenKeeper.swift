@@ -9,8 +9,8 @@ import MeshTelemetry
 import MeshTokens
 import Synchronization
 
-/// The providers of tokens and their key sets: reads the entries, fetches what is elsewhere, keeps
-/// the last good set when an issuer is away.
+/// The providers of tokens and their key sets: reads the entries and files, fetches what is
+/// elsewhere, keeps the last good set when a file is faulty or an issuer is away.
 actor TokenKeeper {
     nonisolated let desk: TokenDesk
 
@@ -35,8 +35,7 @@ actor TokenKeeper {
     private nonisolated let lacking: LackingKeys
     private var fetched: [String: Fetched] = [:]
     private var plans: [String: TokenProviderPlan] = [:]
-    /// Key sets of entries and files, by name, with the bytes that they were read from.
-    private var local: [String: KeySet] = [:]
+    private var local = LocalKeySets()
 
     /// Names of providers whose sets lack a key, noted by whoever judges.
     private final class LackingKeys: Sendable {
@@ -86,7 +85,7 @@ actor TokenKeeper {
                 "intentions ask for tokens of \(name), which no jwt-provider entry describes")
         }
         fetched = fetched.filter { plans[$0.key] != nil }
-        local = local.filter { plans[$0.key] != nil }
+        local.keep(only: Set(plans.keys))
         board.replace(.config, kind: "jwt-provider", problems)
         desk.take(wanted, plans, keys)
         self.plans = plans
@@ -131,37 +130,39 @@ actor TokenKeeper {
     }
 
     private func keySet(of provider: TokenProvider, _ problems: inout [String]) -> KeySet? {
-        do {
-            switch provider.keys {
-            case .inline(let text):
-                return try parsed(Array(text.utf8), provider.name)
-            case .file(let path):
-                let bytes = try Data(contentsOf: URL(fileURLWithPath: path))
-                return try parsed(Array(bytes), provider.name)
-            case .remote(let remote):
-                if fetched[provider.name]?.remote != remote {
-                    fetched[provider.name] = Fetched(
-                        remote: remote, keys: nil, due: .now, pause: remote.firstPause)
-                    wake.wake()
-                }
-                return fetched[provider.name]?.keys
+        if let taken = local.take(provider) {
+            if let problem = taken.problem {
+                problems.append(problem)
+                if taken.isNew { log.warning("\(problem)") }
+            } else if taken.isNew, let set = taken.set {
+                tell(set, of: provider.name, "read")
             }
-        } catch {
-            problems.append("jwt-provider \(provider.name): \(error)")
-            return local[provider.name]
+            return taken.set
         }
+        guard case .remote(let remote) = provider.keys else { return nil }
+        if fetched[provider.name]?.remote != remote {
+            fetched[provider.name] = Fetched(
+                remote: remote, keys: nil, due: .now, pause: remote.firstPause)
+            wake.wake()
+        }
+        return fetched[provider.name]?.keys
     }
 
-    private func parsed(_ bytes: [UInt8], _ name: String) throws -> KeySet {
-        if let kept = local[name], kept.source == bytes { return kept }
-        let set = try KeySet(bytes)
+    /// Whether a file with keys holds something else than before: the next gathering takes it.
+    func haveFilesChanged() -> Bool {
+        local.haveChanged(plans.values.map(\.provider))
+    }
+
+    /// Says that a provider has another set now, and what of it cannot be used.
+    private func tell(_ set: KeySet, of name: String, _ how: String) {
+        log.info(
+            "keys of a provider were \(how)",
+            metadata: ["provider": "\(name)", "keys": "\(set.count)"])
         for problem in set.problems {
             log.warning(
                 "a key cannot be used",
                 metadata: ["provider": "\(name)", LogKey.error: "\(problem)"])
         }
-        local[name] = set
-        return set
     }
 
     // MARK: - fetching
@@ -230,9 +231,7 @@ actor TokenKeeper {
             fetched[name] = one
             board.clear(.config, subject)
             if isNew {
-                log.info(
-                    "keys of a provider were fetched",
-                    metadata: ["provider": "\(name)", "keys": "\(set.count)"])
+                tell(set, of: name, "fetched")
                 await changed()
             }
         case .failure(let error):
