@@ -23,8 +23,8 @@ struct SeededChance: RandomNumberGenerator {
 
 func testLogger() -> Logger { LogSystem(sink: LogSink { _ in }).logger("test") }
 
-func testTokens(_ board: ProblemBoard) -> TokenKeeper {
-    TokenKeeper(board: board, registry: MetricsRegistry(), log: testLogger())
+func testTokens(_ store: any StateStore, _ board: ProblemBoard) throws -> TokenKeeper {
+    try TokenKeeper(store: store, board: board, registry: MetricsRegistry(), log: testLogger())
 }
 
 /// A node to which things happen, at random: a real store, real identities, a real source.
@@ -54,7 +54,8 @@ struct ChangingWorld {
             store: store, configuration: configuration, board: board, log: testLogger())
         source = try DesiredSource(
             store: store, identity: identity, configuration: configuration, folders: folders,
-            names: HostNames(), tokens: testTokens(board), board: board, log: testLogger())
+            names: HostNames(), tokens: try testTokens(store, board), board: board,
+            log: testLogger())
         try await source.take(configuration, folders: folders)
     }
 

@@ -108,32 +108,43 @@ struct Workbench {
     let source: FakeSource
     let health = HealthMonitor(prober: NoProber(), log: testLogger())
     let board = ProblemBoard()
+    let desk = TokenDesk(MetricsRegistry()) { _ in }
     let pipeline: Pipeline
+
+    /// What a process before this one left in the store.
+    struct Left {
+        var pinned: UInt64 = 0
+        var kept: [GenerationHistory.Entry] = []
+    }
 
     private struct NoProber: CheckProber {
         func probe(_ check: CheckDefinition) async -> CheckResult { CheckResult(.passing, "") }
     }
 
-    init(_ world: World, pause: Duration = .milliseconds(20)) async throws {
+    init(
+        _ world: World, pause: Duration = .milliseconds(20), left: Left = Left()
+    ) async throws {
         dataPlane = try FakeDataPlane()
         source = try FakeSource(world)
         let store = try await SQLiteStore.inMemory()
+        let pins = PinKeeper(store: store)
+        try await pins.save(left.pinned)
         pipeline = try Pipeline(
             publisher: dataPlane, source: source, health: health,
             generations: try GenerationKeeper(store: store, board: board), board: board,
             metrics: PipelineMetrics(MetricsRegistry()),
             pauses: Pipeline.Pauses(refused: pause, unknown: pause),
-            pins: PinKeeper(store: store),
-            archive: try GenerationArchive(store: store, board: board), log: testLogger())
+            pins: pins, archive: try GenerationArchive(store: store, board: board),
+            kept: left.kept, tokens: desk, log: testLogger())
     }
 
     /// Runs the pipeline, with a data plane unless it is to come later. What goes wrong is tried
     /// again after `pause`.
     static func run(
         _ world: World, isLinked: Bool = true, pause: Duration = .milliseconds(20),
-        _ body: (Workbench) async throws -> Void
+        left: Left = Left(), _ body: (Workbench) async throws -> Void
     ) async throws {
-        let bench = try await Workbench(world, pause: pause)
+        let bench = try await Workbench(world, pause: pause, left: left)
         let running = Task { await bench.pipeline.run() }
         do {
             if isLinked { await bench.link() }

@@ -1,3 +1,4 @@
+import Foundation
 import MeshAdminAPI
 import MeshHealth
 import MeshModel
@@ -363,6 +364,42 @@ import Testing
             #expect(try await bench.condition(of: "web-8001", port: 8001)?.isDown == true)
             try await self.report("web-8001", .passing, to: bench)
             #expect(try await bench.condition(of: "web-8001", port: 8001) == .normal)
+        }
+    }
+
+    /// A generation that was pinned before a restart goes on with what it held when that is kept,
+    /// and else as the file that runs, of which nobody knows what it asks of tokens.
+    @Test(arguments: [true, false]) func aPinIsTakenOver(_ isKept: Bool) async throws {
+        let world = try world([8000])
+        let (asking, question) = try TokenDeskTests.node(issuer: "a")
+        var compiled = try world.plan().compiled
+        compiled.listeners[0].intentionsOf = try ServiceName("web")
+        compiled.intentions = asking.intentions
+        compiled.tokenProviders = asking.tokenProviders
+        var (builder, slots) = (SnapshotBuilder(), SlotTables())
+        let image = try builder.build(
+            compiled, stamp: .init(generation: 7, secretsGeneration: 7, writtenAtMilliseconds: 1),
+            slots: &slots)
+        let file = try SharedMemory.sealed(name: "before", size: image.size) {
+            image.write(into: $0)
+        }
+        let entry = GenerationHistory.Entry(
+            generation: 7, at: Date(timeIntervalSince1970: 0), causes: [], copyOf: 5,
+            plan: compiled, secrets: [], size: image.size, outcome: .init(kind: .live))
+        let left = Workbench.Left(pinned: 5, kept: isKept ? [entry] : [])
+        try await Workbench.run(world, isLinked: false, left: left) { bench in
+            await bench.link(generation: 7, snapshot: file)
+            _ = await bench.pipeline.settle()
+            #expect(await bench.pipeline.pin?.generation == 5)
+            let published = try #require(await bench.dataPlane.files.last)
+            let reader = try SnapshotReader.open(published.snapshot)
+            #expect(reader.generation > 7 && reader.tokenQuestions == [question])
+            #expect(bench.desk.knows([question]) == isKept)
+            let told = bench.board.all.contains { $0.message.contains("tokens of providers") }
+            #expect(told == !isKept)
+            let report = try await bench.pipeline.resume()
+            #expect(report.outcome == .live)
+            #expect(bench.board.all.isEmpty)
         }
     }
 }

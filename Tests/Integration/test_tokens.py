@@ -255,6 +255,49 @@ def test_an_issuer_that_comes_late(asking, tmp_path):
         wait_for(lambda: status(pair, good) == 200, PATIENCE, "its keys come in the end")
 
 
+def test_an_issuer_that_is_away_when_we_start(asking, tmp_path):
+    """Keys that were fetched outlive the control plane, and verdicts with them."""
+    key = Key(tmp_path, "one")
+    with Issuer(key_set(key)) as issuer:
+        pair = asking(provider("okta", issuer), token=required("okta"))
+        known = key.token()
+        wait_for(lambda: status(pair, known) == 200, PATIENCE, "the keys are fetched")
+        issuer.status, asked = 500, issuer.asked
+        assert pair.node.stop() == 0
+        pair.node.start()
+        wait_for(lambda: issuer.asked > asked + 1, PATIENCE, "it is asked again and again")
+        assert status(pair, known) == 200
+        assert status(pair, key.token({"sub": "new"})) == 200
+        assert "the keys of before go on" in str(pair.node.status())
+
+
+def test_a_pinned_generation_has_its_own_providers(asking, tmp_path):
+    """A provider changes under a pin: the one of then decides, also after a restart."""
+    first, second, file = Key(tmp_path, "first"), Key(tmp_path, "second"), tmp_path / "keys.json"
+    file.write_text(key_set(first))
+    pair = asking(provider("okta", file), token=required("okta"))
+    node, elsewhere = pair.node, {"iss": "https://elsewhere.test"}
+    good = node.status()["generation"]
+    node.config["config_entries"][-1]["Issuer"] = elsewhere["iss"]
+    node.write_config()
+    node.control.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: status(pair, first.token(elsewhere)) == 200, PATIENCE, "another issuer")
+    node.meshctl("generations", "rollback", good)
+    assert status(pair, first.token()) == 200
+    assert status(pair, first.token({**elsewhere, "sub": "a"})) == 403
+    time.sleep(2)  # what was published is stored within a second
+    node.control.kill()
+    node.start()
+    assert node.status()["pin"]["generation"] == good
+    assert status(pair, first.token({"sub": "b"})) == 200
+    assert status(pair, first.token({**elsewhere, "sub": "b"})) == 403
+    assert "tokens of providers" not in str(node.status())
+    file.write_text(key_set(first, second))
+    node.meshctl("generations", "resume")
+    wait_for(lambda: status(pair, second.token(elsewhere)) == 200, PATIENCE, "the one of now")
+    assert status(pair, first.token({"sub": "c"})) == 403
+
+
 def test_without_a_control_plane(asking, tmp_path):
     """What is known goes on; a token that is new is nobody's to judge: 503, never let in."""
     key = Key(tmp_path, "one")

@@ -68,10 +68,10 @@ package struct CompiledNode: Hashable, Sendable, Codable {
     }
 
     /// Issuers change their keys also while a plan is held: takes the sets of providers that are
-    /// described as they were.
+    /// described as they were, unless they are not known yet.
     package mutating func renewKeySets(from newer: CompiledNode) {
         for (name, plan) in newer.tokenProviders
-        where tokenProviders[name]?.provider == plan.provider {
+        where tokenProviders[name]?.provider == plan.provider && !plan.keySet.isEmpty {
             tokenProviders[name] = plan
         }
     }

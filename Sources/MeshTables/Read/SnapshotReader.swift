@@ -95,6 +95,11 @@ package final class SnapshotReader: @unchecked Sendable {
         listeners.indices.contains(record) ? text(listeners[record].name) : nil
     }
 
+    /// The keys by which workers ask about tokens.
+    package var tokenQuestions: [UInt64] {
+        records(view.pointee.token_checks, ABI_SECTION_TOKEN_CHECK).map(\.key)
+    }
+
     var routeTables: UnsafeBufferPointer<abi_route_table> {
         records(view.pointee.route_tables, ABI_SECTION_ROUTE_TABLE)
     }

@@ -21,6 +21,9 @@ struct GenerationHistory: Sendable {
         /// Bytes of its snapshot.
         var size: Int
         var outcome: Outcome
+
+        /// Whether workers have taken it, at least some.
+        var wasTaken: Bool { outcome.kind == .live || outcome.kind == .partial }
     }
 
     /// How far it came; the numbers are those of workers.
@@ -55,17 +58,20 @@ struct GenerationHistory: Sendable {
         entries.last { $0.generation == generation }
     }
 
+    /// What a generation held: its own entry, or, when that is forgotten, the newest of those that
+    /// were published in its place.
+    func content(of generation: UInt64) -> Entry? {
+        self[generation] ?? entries.last { $0.copyOf == generation && $0.wasTaken }
+    }
+
     /// The newest that workers have taken.
     var live: Entry? {
-        entries.last { $0.outcome.kind == .live || $0.outcome.kind == .partial }
+        entries.last(where: \.wasTaken)
     }
 
     /// The one that was live before this one.
     func predecessor(of generation: UInt64) -> Entry? {
-        entries.last {
-            $0.generation < generation
-                && ($0.outcome.kind == .live || $0.outcome.kind == .partial)
-        }
+        entries.last { $0.generation < generation && $0.wasTaken }
     }
 }
 

@@ -1,13 +1,17 @@
+import Foundation
+import MeshIdentity
 import MeshModel
 import MeshStore
 import MeshTables
+import MeshWorkers
 
 /// What the workers run although something else is wanted: a generation that somebody went back to.
 struct Pin: Sendable {
     /// The plan that is held.
     enum Held: Sendable {
         case plan(CompiledNode)
-        /// The control plane was restarted meanwhile: the file that the workers run.
+        /// The control plane was restarted and what the generation held is not kept: the file that
+        /// the workers run.
         case file([UInt8])
     }
 
@@ -29,10 +33,42 @@ struct Pin: Sendable {
         return plan
     }
 
+    /// What is wrong with a file that asks for tokens of whom nobody knows.
+    var unjudgedTokens: String {
+        "generation \(generation) is pinned, but what it held is not kept: tokens of providers "
+            + "that have changed since are refused; meshctl generations resume ends that"
+    }
+
     /// Renewed ones where there are some; those that only the held plan names go on as they were.
     func secrets(renewedBy wanted: [SecretPlan]) -> [SecretPlan] {
         let known = Set(wanted.map(\.id))
         return wanted + secrets.filter { !known.contains($0.id) }
+    }
+}
+
+extension DataPlaneLink.Files {
+    /// A snapshot that runs, as another generation and with these secrets.
+    init(again bytes: [UInt8], _ generation: UInt64, _ secrets: [SecretPlan]) throws {
+        let stamp = SnapshotBuilder.Stamp(
+            generation: generation, secretsGeneration: generation,
+            writtenAtMilliseconds: Date().milliseconds)
+        guard let again = RestampedSnapshot(bytes, stamp: stamp) else {
+            throw MeshError(.corrupt, "the pinned snapshot cannot be published again")
+        }
+        let snapshot = try SharedMemory.sealed(
+            name: "ringmesh-snapshot", size: again.bytes.count
+        ) { $0.copyBytes(from: again.bytes) }
+        self.init(
+            generation: generation, snapshot: snapshot, secretsGeneration: generation,
+            secrets: try SharedMemory.sealed(secrets, generation))
+    }
+}
+
+extension SharedMemory {
+    /// A sealed file of secrets.
+    static func sealed(_ secrets: [SecretPlan], _ generation: UInt64) throws -> Descriptor {
+        let region = try SecretsBuilder(secrets, generation: generation)
+        return try sealed(name: "ringmesh-secrets", size: region.size) { region.write(into: $0) }
     }
 }
 

@@ -149,6 +149,7 @@ actor Pipeline {
         pin = nil
         pinnedBefore = 0
         heldSecrets = nil
+        board.clear(.pipeline, "pinned tokens")
         for cause in ended.waiting.all { causes.add(cause) }
         return await settle("resumed from generation \(ended.generation)")
     }
@@ -254,13 +255,6 @@ actor Pipeline {
             outcome: .stored, generation: report.generation, pinned: pin.generation)
     }
 
-    /// What is published when this is wanted.
-    private func held(_ wanted: NodePlan) -> NodePlan {
-        let plan = pin?.plan(renewedBy: wanted)
-        tokens?.hold(plan?.compiled)
-        return plan ?? wanted
-    }
-
     /// What is about to be published.
     private enum Prepared {
         /// Nothing can be, or this could not be built.
@@ -277,7 +271,7 @@ actor Pipeline {
         if pin != nil, !isRollback { for cause in begun { pin?.waiting.add(cause) } }
         guard isLinked else { return .nothing(stored) }
         if case .file(let bytes)? = pin?.held { return .file(bytes, wanted: wanted) }
-        var plan = held(wanted)
+        var plan = pin?.plan(renewedBy: wanted) ?? wanted
         if !silent.isEmpty { plan.compiled.listeners = silent.spare(plan.compiled.listeners) }
         if !mustPublish, let published, published.plan.compiled == plan.compiled,
             published.plan.secrets == plan.secrets
@@ -317,6 +311,7 @@ actor Pipeline {
             // Workers know about the health of endpoints before they meet them.
             show(endpoints.unsettled)
             metrics.build.observe(watch.lap())
+            tokens?.offer(node.plan.compiled)
             let outcome = await publisher.publish(files)
             metrics.published(outcome, took: watch.lap())
             if silent.leaveOut(outcome, of: node, log) { return nil }
@@ -340,35 +335,32 @@ actor Pipeline {
     private func publish(held bytes: [UInt8], _ wanted: NodePlan) async -> ChangeReport {
         show(endpoints.unsettled)
         endpoints.settle()
+        tellUnjudged()
         guard mustPublish || heldSecrets != wanted.secrets else {
             return ChangeReport(outcome: .live, generation: running)
         }
         let generation = await generations.next(above: max(running, built))
         built = generation
         do {
-            let stamp = SnapshotBuilder.Stamp(
-                generation: generation, secretsGeneration: generation,
-                writtenAtMilliseconds: Date().milliseconds)
-            guard let again = RestampedSnapshot(bytes, stamp: stamp) else {
-                throw MeshError(.corrupt, "the pinned snapshot cannot be published again")
-            }
-            let region = try SecretsBuilder(wanted.secrets, generation: generation)
-            let secrets = try SharedMemory.sealed(name: "ringmesh-secrets", size: region.size) {
-                region.write(into: $0)
-            }
-            let snapshot = try SharedMemory.sealed(
-                name: "ringmesh-snapshot", size: again.bytes.count
-            ) { $0.copyBytes(from: again.bytes) }
             let outcome = await publisher.publish(
-                DataPlaneLink.Files(
-                    generation: generation, snapshot: snapshot, secretsGeneration: generation,
-                    secrets: secrets))
+                try DataPlaneLink.Files(again: bytes, generation, wanted.secrets))
             return takeHeld(outcome, generation, wanted.secrets)
         } catch {
             board.set(.pipeline, "build", "the pinned snapshot cannot be published: \(error)")
             return ChangeReport(
                 outcome: .refused, generation: generation,
                 refusals: [ChangeReport.Refusal(worker: nil, reason: "\(error)")])
+        }
+    }
+
+    /// A file has the keys by which workers ask, not what they ask about: that was lost with the
+    /// plan, and only what has not changed since can be judged.
+    private func tellUnjudged() {
+        guard let tokens, let pin, let reader = try? snapshotReader() else { return }
+        if tokens.knows(reader.tokenQuestions) {
+            board.clear(.pipeline, "pinned tokens")
+        } else {
+            board.set(.pipeline, "pinned tokens", pin.unjudgedTokens)
         }
     }
 
@@ -408,10 +400,7 @@ actor Pipeline {
         var secretsGeneration = secretsGeneration
         if mustPublish || published?.plan.secrets != plan.secrets {
             secretsGeneration = generation
-            let region = try SecretsBuilder(plan.secrets, generation: generation)
-            secrets = try SharedMemory.sealed(name: "ringmesh-secrets", size: region.size) {
-                region.write(into: $0)
-            }
+            secrets = try SharedMemory.sealed(plan.secrets, generation)
         }
         // The image is given up at once: the builder's next one is written in its place.
         let image = try builder.build(
@@ -437,6 +426,7 @@ actor Pipeline {
         switch outcome {
         case .live, .partial:
             published = node
+            tokens?.offerIsTaken()
             listening.tell(node.listeners)
             reader = nil
             running = generation
@@ -551,13 +541,18 @@ actor Pipeline {
         }
     }
 
-    /// The data plane was started again as well: what was pinned is published anew, if it is kept.
-    private func pinAgain() {
-        if let entry = history[pinnedBefore] {
-            pin = Pin(
-                generation: entry.generation, held: .plan(entry.plan), secrets: entry.secrets)
-            return
+    /// What was pinned before a restart, as far as it is kept: it is published anew, so that keys
+    /// of certificates and issuers are renewed in it.
+    private func keptPin() -> Pin? {
+        history.content(of: pinnedBefore).map {
+            Pin(generation: pinnedBefore, held: .plan($0.plan), secrets: $0.secrets)
         }
+    }
+
+    /// The data plane was started again as well: it has nothing to go on with.
+    private func pinAgain() {
+        pin = keptPin()
+        if pin != nil { return }
         board.set(
             .pipeline, "pin",
             "generation \(pinnedBefore) was pinned, but is not kept, and the data plane was "
@@ -571,6 +566,11 @@ actor Pipeline {
             let reader = try SnapshotReader.open(snapshot)
             slots = SlotTables(recovering: reader)
             adopted = Set(reader.endpointKeys)
+            if let entry = history[reader.generation] {
+                tokens?.offer(entry.plan)
+                tokens?.offerIsTaken()
+            }
+            if pinnedBefore != 0, pin == nil { pin = keptPin() }
             if pinnedBefore != 0, pin == nil {
                 let mapping = try SharedMapping(snapshot, size: SharedMemory.size(of: snapshot))
                 pin = Pin(

@@ -103,7 +103,7 @@ struct Node: Sendable {
             store: store, configuration: configuration, board: board, log: logs.logger("identity"))
         await identity.keepTickets()
         let names = HostNames()
-        let judges = TokenKeeper(board: board, registry: registry, log: logs.logger("tokens"))
+        let judges = try tokenKeeper(store)
         let source = try DesiredSource(
             store: store, identity: identity, configuration: configuration, folders: folders,
             names: names, tokens: judges, board: board, log: logs.logger("pipeline"))
@@ -115,8 +115,8 @@ struct Node: Sendable {
         let agent = sidecar.map {
             AgentParts($0, own: source, board: board, log: logs.logger("agent"))
         }
-        let pipeline = try pipeline(
-            link, agent?.states ?? source, health, archive, judges.desk, store)
+        let states: any DesiredStates = agent?.states ?? source
+        let pipeline = try pipeline(link, states, health, archive, judges.desk, store)
         let keeper = DataPlaneKeeper(
             process: process, isManaged: configuration.dataplane.managed, link: link,
             pipeline: pipeline, board: board, log: logs.logger("dataplane"))
@@ -154,6 +154,10 @@ struct Node: Sendable {
                 + adminServers(admin) + api
                 + (try agent?.services(pipeline) ?? managedProxies(proxies))
                 + readiness(pipeline, ready) + serviceManager(pipeline))
+    }
+
+    private func tokenKeeper(_ store: SQLiteStore) throws -> TokenKeeper {
+        try TokenKeeper(store: store, board: board, registry: registry, log: logs.logger("tokens"))
     }
 
     private func link(_ store: SQLiteStore, _ desk: TokenDesk) throws -> DataPlaneLink {

@@ -14,13 +14,26 @@ final class TokenDesk: Sendable {
         var provider: String
     }
 
+    /// What one plan asks for.
+    private struct Table {
+        var entries: [UInt64: Entry] = [:]
+        var providers: [String: TokenProviderPlan] = [:]
+        var intentions: [Intention] = []
+    }
+
     private struct Tables {
-        var current: [UInt64: Entry] = [:]
-        /// Those of before: workers that still run that snapshot ask by its keys.
-        var previous: [UInt64: Entry] = [:]
-        /// Those of a plan that is held although another one is wanted.
-        var held: [UInt64: Entry] = [:]
-        var heldProviders: [String: TokenProviderPlan] = [:]
+        /// What is wanted now, which may never be published: it counts for who explains.
+        var wanted: [UInt64: Entry] = [:]
+        /// What workers are about to run, what they run, and what they ran before: one that is late
+        /// still does.
+        var offered = Table()
+        var running = Table()
+        var previous = Table()
+
+        subscript(check: UInt64) -> Entry? {
+            offered.entries[check] ?? running.entries[check] ?? wanted[check]
+                ?? previous.entries[check]
+        }
     }
 
     private let tables = Mutex(Tables())
@@ -46,25 +59,42 @@ final class TokenDesk: Sendable {
         _ keys: [String: KeySet]
     ) {
         let new = Self.entries(wanted, providers, keys)
+        tables.withLock { $0.wanted = new }
+    }
+
+    /// Workers are about to run this plan: what it asks for is answered, besides what they run.
+    func offer(_ node: CompiledNode) {
+        // Most nodes know no providers, and mostly neither they nor intentions are others.
+        let known = tables.withLock { $0.running }
+        let isKnown = known.providers == node.tokenProviders && known.intentions == node.intentions
+        var new = known
+        if !isKnown {
+            new = Table(providers: node.tokenProviders, intentions: node.intentions)
+            if !new.providers.isEmpty {
+                new.entries = Self.entries(
+                    TokenKeeper.wanted(new.intentions), new.providers,
+                    // What is no key set has never been one of these.
+                    new.providers.compactMapValues { try? KeySet($0.keySet) })
+            }
+        }
+        tables.withLock { $0.offered = new }
+    }
+
+    /// They run what was offered last.
+    func offerIsTaken() {
         tables.withLock { tables in
-            guard Set(tables.current.keys) != Set(new.keys) else { return }
-            tables.previous = tables.current
-            tables.current = new
+            guard Set(tables.running.entries.keys) != Set(tables.offered.entries.keys) else {
+                tables.running = tables.offered
+                return
+            }
+            tables.previous = tables.running
+            tables.running = tables.offered
         }
     }
 
-    /// What a plan asks for that somebody went back to; nil: none is held.
-    func hold(_ node: CompiledNode?) {
-        let providers = node?.tokenProviders ?? [:]
-        guard tables.withLock({ $0.heldProviders != providers }) else { return }
-        let new = Self.entries(
-            TokenKeeper.wanted(node?.intentions ?? []), providers,
-            // What is no key set has never been one of these.
-            providers.compactMapValues { try? KeySet($0.keySet) })
-        tables.withLock { tables in
-            tables.held = new
-            tables.heldProviders = providers
-        }
+    /// Whether something is known of what workers ask by all these keys.
+    func knows(_ checks: [UInt64]) -> Bool {
+        tables.withLock { tables in checks.allSatisfy { tables[$0] != nil } }
     }
 
     private static func entries(
@@ -84,7 +114,7 @@ final class TokenDesk: Sendable {
 
     /// The verdict on a token; nil: nothing is known of this question.
     func verdict(check: UInt64, token: [UInt8]) -> TokenCheck.Verdict? {
-        let entry = tables.withLock { $0.current[check] ?? $0.held[check] ?? $0.previous[check] }
+        let entry = tables.withLock { $0[check] }
         guard let entry else { return nil }
         let now = Int64(Date().timeIntervalSince1970 * 1000)
         let verdict = entry.check.verdict(on: token, now: now)

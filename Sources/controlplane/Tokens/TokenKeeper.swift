@@ -29,11 +29,16 @@ actor TokenKeeper {
     private static let shortest: Duration = .seconds(5)
     private static let bodyLimit = 1 << 20
 
+    private let store: any StateStore
     private let board: ProblemBoard
     private let log: Logger
     private nonisolated let wake: WakeSignal
     private nonisolated let lacking: LackingKeys
     private var fetched: [String: Fetched] = [:]
+    /// What was fetched before a restart and is not asked for yet.
+    private var kept: [String: FetchedKeys]
+    /// Whether the store has other keys than `fetched`.
+    private var isUnsaved = false
     private var plans: [String: TokenProviderPlan] = [:]
     private var local = LocalKeySets()
 
@@ -49,7 +54,11 @@ actor TokenKeeper {
         }
     }
 
-    init(board: ProblemBoard, registry: MetricsRegistry, log: Logger) {
+    init(
+        store: any StateStore, board: ProblemBoard, registry: MetricsRegistry, log: Logger
+    ) throws {
+        self.store = store
+        kept = try NodeRecord.fetchedKeys.load(store.snapshot) ?? [:]
         self.board = board
         self.log = log
         let lacking = LackingKeys()
@@ -84,7 +93,12 @@ actor TokenKeeper {
             problems.append(
                 "intentions ask for tokens of \(name), which no jwt-provider entry describes")
         }
-        fetched = fetched.filter { plans[$0.key] != nil }
+        for name in fetched.keys where plans[name] == nil {
+            fetched[name] = nil
+            isUnsaved = true
+            wake.wake()
+            board.clear(.config, Self.subject(name))
+        }
         local.keep(only: Set(plans.keys))
         board.replace(.config, kind: "jwt-provider", problems)
         desk.take(wanted, plans, keys)
@@ -140,12 +154,37 @@ actor TokenKeeper {
             return taken.set
         }
         guard case .remote(let remote) = provider.keys else { return nil }
-        if fetched[provider.name]?.remote != remote {
-            fetched[provider.name] = Fetched(
-                remote: remote, keys: nil, due: .now, pause: remote.firstPause)
-            wake.wake()
+        if let known = fetched[provider.name], known.remote == remote { return known.keys }
+        let keys = lastGood(provider.name, from: remote.url)
+        fetched[provider.name] = Fetched(
+            remote: remote, keys: keys, due: .now, pause: remote.firstPause)
+        wake.wake()
+        return keys
+    }
+
+    /// The keys that the issuer at this place gave last: before another timeout or pause was
+    /// written, or before a restart.
+    private func lastGood(_ name: String, from url: String) -> KeySet? {
+        if let known = fetched[name], known.remote.url == url { return known.keys }
+        guard let before = kept.removeValue(forKey: name), before.url == url else { return nil }
+        return try? KeySet(Array(before.keys))
+    }
+
+    /// An issuer that is away when this process starts changes nothing either.
+    private func save() async {
+        guard isUnsaved else { return }
+        isUnsaved = false
+        let sets = fetched.compactMapValues { one in
+            one.keys.map { FetchedKeys(url: one.remote.url, keys: Data($0.source)) }
         }
-        return fetched[provider.name]?.keys
+        do {
+            try await store.write { draft in try NodeRecord.fetchedKeys.save(sets, &draft) }
+            board.clear(.store, "keys of issuers")
+        } catch {
+            // With the next ones.
+            isUnsaved = true
+            board.set(.store, "keys of issuers", "keys of issuers are not stored: \(error)")
+        }
     }
 
     /// Whether a file with keys holds something else than before: the next gathering takes it.
@@ -175,6 +214,7 @@ actor TokenKeeper {
                 for (name, remote) in takeDue(.now) {
                     group.addTask { await self.fetch(name, remote, http, changed) }
                 }
+                await save()
                 await wake.wait(
                     until: fetched.values.filter { !$0.isUnderWay }.map(\.due).min())
             }
@@ -200,6 +240,9 @@ actor TokenKeeper {
         return due.map { ($0.key, $0.value.remote) }
     }
 
+    /// What the board knows troubles with fetching by.
+    private static func subject(_ name: String) -> String { "keys of jwt-provider \(name)" }
+
     private func fetch(
         _ name: String, _ remote: TokenProvider.Remote, _ http: OutboundHTTP,
         _ changed: @Sendable () async -> Void
@@ -221,7 +264,7 @@ actor TokenKeeper {
         guard var one = fetched[name], one.remote == remote else { return }
         one.isUnderWay = false
         defer { wake.wake() }
-        let subject = "keys of jwt-provider \(name)"
+        let subject = Self.subject(name)
         switch result {
         case .success(let set):
             let isNew = one.keys?.source != set.source
@@ -232,6 +275,7 @@ actor TokenKeeper {
             board.clear(.config, subject)
             if isNew {
                 tell(set, of: name, "fetched")
+                isUnsaved = true
                 await changed()
             }
         case .failure(let error):
@@ -246,6 +290,16 @@ actor TokenKeeper {
             board.set(.config, subject, "jwt-provider \(name): \(error); \(goesOn)")
         }
     }
+}
+
+/// A key set as an issuer elsewhere gave it.
+struct FetchedKeys: Codable, Sendable, Equatable {
+    var url: String
+    var keys: Data
+}
+
+extension NodeRecord<[String: FetchedKeys]> {
+    static var fetchedKeys: NodeRecord { NodeRecord(name: "node/fetched-keys") }
 }
 
 extension TokenProvider {
