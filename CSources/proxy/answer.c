@@ -42,6 +42,7 @@ uint16_t answer_status(enum abi_outcome outcome)
     case ABI_OUTCOME_RESPONDED:
     case ABI_OUTCOME_PROXY_HEADER:   /* nobody is answered before it */
     case ABI_OUTCOME_NOT_REDIRECTED: /* closed when it was accepted */
+    case ABI_OUTCOME_MAX_LIFETIME:   /* requests are answered as ever */
     case ABI_OUTCOME_COUNT:
         return 502;
     }

@@ -2,6 +2,7 @@
  * changes. */
 #include "base/hash.h"
 #include "l7h2.h"
+#include "lifetime.h"
 #include "request.h"
 #include "table/intent.h"
 #include "tokens.h"
@@ -326,6 +327,7 @@ bool authz_reexamine(struct proxy *proxy)
         list_remove(&conn->group);
         list_add_last(&listener->conns, &conn->group);
         conn->epoch = listener->epoch;
+        lifetime_follow(proxy, conn, entry->max_lifetime_ms);
         authz_examine(proxy, conn, entry);
         budget--;
     }

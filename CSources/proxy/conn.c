@@ -49,6 +49,7 @@ struct conn *conn_create(struct proxy *proxy, int fd, const struct conn_ops *ops
     conn->moved_ms = proxy->now_ms;
     conn->sent_ms = proxy->now_ms;
     conn->since_ms = proxy->now_ms;
+    conn->made_ms = proxy->now_ms;
     return conn;
 }
 
@@ -84,6 +85,9 @@ static void conn_end(struct proxy *proxy, struct conn *conn, bool reset)
     spill_clear(&conn->out, &proxy->blocks);
     spill_clear(&conn->in, &proxy->blocks);
     wheel_cancel(&proxy->wheel, &conn->timer);
+    if (conn->life_ms != 0) {
+        wheel_cancel(&proxy->wheel, &conn->life);
+    }
     list_remove(&conn->group);
     list_remove(&conn->turn);
     list_add_last(&proxy->dead, &conn->turn);

@@ -114,6 +114,10 @@ struct conn {
     char
         peer[IP_TEXT_MAX]; /* peer's IP address as text, "unix" for a unix socket; not terminated */
     uint32_t handshake_us; /* downstream with TLS: how long it took; before: when it began */
+    /* lifetime.c; bytes do not touch these. */
+    uint32_t life_ms; /* as long as it may last; 0: nothing bounds it, `life` is not even made */
+    uint64_t made_ms;
+    struct wheel_timer life;
 };
 
 /* NULL when the pool is empty. The descriptor is the connection's. */

@@ -18,6 +18,8 @@ void l7h2_leave_now(struct proxy *proxy, struct conn *conn);
 
 /* A stream on a connection with this key that is open or being opened, or NULL. */
 struct conn *l7h2up_take(struct proxy *proxy, uint64_t key, const struct conn_ops *ops);
+/* It takes no more streams, and is closed when those it carries have ended. */
+void l7h2up_leave(struct proxy *proxy, struct mux *mux);
 /* A connection with this key that carries nothing at the moment, or NULL. */
 struct conn *l7h2up_find_idle(struct proxy *proxy, uint64_t key);
 /* A new connection, which is being opened, and the first stream on it; NULL: memory is out, and the

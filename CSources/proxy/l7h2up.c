@@ -16,6 +16,13 @@ static bool l7h2up_has_room(const struct mux *mux)
     return mux->open < LIMIT_H2_STREAMS && mux->open < h2_room(mux->session);
 }
 
+void l7h2up_leave(struct proxy *proxy, struct mux *mux)
+{
+    mux->flags |= MUX_LEFT;
+    list_remove(&mux->pool);
+    mux_list(proxy, mux);
+}
+
 /* Another worker has none of so many as there may be: no more streams on this one, which is closed
  * when those it carries have ended. */
 static bool l7h2up_gives_way(struct proxy *proxy, struct mux *mux)
@@ -23,9 +30,7 @@ static bool l7h2up_gives_way(struct proxy *proxy, struct mux *mux)
     if (mux->conn->held == 0 || !limits_is_wanted(proxy, mux->conn)) {
         return false;
     }
-    mux->flags |= MUX_LEFT;
-    list_remove(&mux->pool);
-    mux_list(proxy, mux);
+    l7h2up_leave(proxy, mux);
     return true;
 }
 

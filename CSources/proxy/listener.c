@@ -2,6 +2,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/hash.h"
+#include "lifetime.h"
 #include "record.h"
 #include "redirect.h"
 #include "table/network.h"
@@ -120,7 +122,7 @@ static void listener_follow(struct proxy *proxy, struct listener *listener, uint
 {
     const struct view *view = &proxy->current->view;
     const struct abi_listener *entry = &view->listeners[index];
-    uint64_t authority = authz_digest(view, entry);
+    uint64_t authority = hash_finish(authz_digest(view, entry) ^ entry->max_lifetime_ms);
     struct tls_context *tls =
         entry->tls == ABI_NONE ? NULL : tables_tls(proxy->current, entry->tls);
 
@@ -319,6 +321,9 @@ static void listener_admit(struct proxy *proxy, struct listener *outer, int fd)
         memcpy(congestion, name.ptr, name.len);
     }
     ring_accepted(proxy->ring, fd, name.len > 0 ? congestion : NULL);
+    if (entry->max_lifetime_ms != 0) {
+        lifetime_begin(proxy, conn, entry->max_lifetime_ms);
+    }
     if ((entry->flags & ABI_LISTENER_PROXY_IN) != 0 && !listener_is_direct(proxy, listener, conn)) {
         return;
     }

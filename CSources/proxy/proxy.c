@@ -1,5 +1,6 @@
 #include "proxy/proxy.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -7,6 +8,7 @@
 #include "base/err.h"
 #include "l7code.h"
 #include "l7h2.h"
+#include "lifetime.h"
 #include "mirror.h"
 #include "record.h"
 #include "tokens.h"
@@ -269,6 +271,14 @@ static void proxy_on_timer(struct proxy *proxy, uint64_t token)
         }
         break;
     }
+    case PROXY_KIND_LIFE_TIMER: {
+        struct conn *conn = pool_get(&proxy->conns, slot, generation);
+
+        if (conn != NULL && conn->state != CONN_CLOSED) {
+            lifetime_on_timer(proxy, conn);
+        }
+        break;
+    }
     case PROXY_KIND_REQUEST_TIMER: {
         struct request *request = pool_get(&proxy->requests, slot, generation);
 
@@ -337,7 +347,7 @@ void proxy_foresee(const struct proxy *proxy, const struct ring_event *next, uin
     if (count <= 4 || proxy->conns.used < PROXY_MANY) {
         return;
     }
-    proxy_prefetch(proxy_conn_of(proxy, &next[4]), sizeof(struct conn));
+    proxy_prefetch(proxy_conn_of(proxy, &next[4]), offsetof(struct conn, life_ms));
     near = proxy_conn_of(proxy, &next[2]);
     if (near != NULL) {
         proxy_prefetch(near->user, PROXY_USER_NEAR);

@@ -32,8 +32,10 @@ struct listener {
     bool used;
     bool accepting;          /* a multishot accept is armed */
     uint32_t open;           /* connections */
-    uint32_t epoch;          /* raised when an intention that covers its connections changed */
-    uint64_t authority;      /* digest of the policies that decide about its connections */
+    uint32_t epoch;          /* raised when an intention that covers its connections changed, or
+                                how long these may last */
+    uint64_t authority;      /* digest of the policies that decide about its connections, and of
+                                their lifetime */
     struct tls_context *tls; /* of the current generation; NULL: plaintext */
     struct abi_listener_stats *stats;
     struct list_link conns;   /* by `conn.group`, those of the newest epoch last */

@@ -8,6 +8,7 @@
 
 #include "base/hash.h"
 #include "l7h2.h"
+#include "lifetime.h"
 #include "redirect.h"
 #include "table/balance.h"
 #include "wire/pp.h"
@@ -301,6 +302,7 @@ static struct conn *upstream_open(struct proxy *proxy, struct request *request, 
         }
     }
     conn_arm_timer(proxy, conn, target->connect_timeout_ms);
+    lifetime_inherit(proxy, conn, request);
     conn_connect(proxy, conn, &address, length, tls);
     return conn;
 }

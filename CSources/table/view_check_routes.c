@@ -99,6 +99,9 @@ bool view_check_listener(struct view_walk *walk)
            view_rule(walk, (listener->flags & ~known) == 0, ABI_REFUSAL_VALUE, "listener flags") &&
            view_rule(walk, listener->stats_slot < LIMIT_LISTENERS, ABI_REFUSAL_VALUE,
                      "statistics slot") &&
+           view_rule(walk, listener->max_lifetime_ms <= LIMIT_LIFETIME_MS, ABI_REFUSAL_LIMIT,
+                     "lifetime of connections") &&
+           view_rule(walk, listener->_pad0 == 0, ABI_REFUSAL_PADDING, "listener") &&
            check_listener_kind(walk, listener) && check_listener_mesh(walk, listener) &&
            view_check_congestion(walk, listener->congestion) &&
            view_check_token(walk, listener->via, true, "pseudonym for Via") &&

@@ -180,6 +180,8 @@ package struct ListenerDefinition: Hashable, Sendable, Codable {
     /// Where everything goes that no route takes.
     package var service: ServiceName?
     package var timeouts: Timeouts
+    /// Of its connections; zero: they last as long as they like.
+    package var maxConnectionLifetime: MeshDuration
     /// The service as which this listener dials the mesh; intentions then bind it.
     package var identity: ServiceName?
     package var tls: TLS?
@@ -202,7 +204,8 @@ package struct ListenerDefinition: Hashable, Sendable, Codable {
 
     package init(
         name: String, bindAddr: HostPort, kind: Kind, service: ServiceName? = nil,
-        timeouts: Timeouts = Timeouts(), identity: ServiceName? = nil, tls: TLS? = nil,
+        timeouts: Timeouts = Timeouts(), maxConnectionLifetime: MeshDuration = .zero,
+        identity: ServiceName? = nil, tls: TLS? = nil,
         proxyProtocol: ProxyProtocol? = nil, forwarded: Forwarded? = nil, trace: Trace? = nil,
         compression: Compression? = nil, routes: [Route] = [],
         accessLog: AccessLogDefinition? = nil, rateLimits: [RateLimit] = [],
@@ -213,6 +216,7 @@ package struct ListenerDefinition: Hashable, Sendable, Codable {
         self.kind = kind
         self.service = service
         self.timeouts = timeouts
+        self.maxConnectionLifetime = maxConnectionLifetime
         self.identity = identity
         self.tls = tls
         self.proxyProtocol = proxyProtocol
@@ -229,6 +233,7 @@ package struct ListenerDefinition: Hashable, Sendable, Codable {
         case name
         case bindAddr = "bind_addr"
         case kind, service, timeouts, identity, tls
+        case maxConnectionLifetime = "max_connection_lifetime"
         case proxyProtocol = "proxy_protocol"
         case forwarded, trace, routes, sni
         case accessLog = "access_log"
@@ -246,6 +251,7 @@ extension ListenerDefinition: Validated {
                 || bindAddr.host == "localhost", ["bind_addr"],
             "\(NameRule.quoted(bindAddr.host)) is a name: write the IP address to listen on")
         validateTimeouts(&checks)
+        ConnectionLifetime.check(maxConnectionLifetime, &checks)
         checks.within(["tls"], tls)
         checks.within(["access_log"], accessLog)
         checks.within(["proxy_protocol"], proxyProtocol)

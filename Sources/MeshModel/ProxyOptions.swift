@@ -13,6 +13,8 @@ package struct ProxyOptions: Hashable, Sendable {
     package var handshakeTimeout: MeshDuration?
     /// To the application, in the whole node; 0: unlimited.
     package var maxInboundConnections: Int?
+    /// Of connections that the proxy takes and makes; zero: they last as long as they like.
+    package var maxConnectionLifetime: MeshDuration?
     /// Whether its operator runs the proxy: then the data plane does not listen for it.
     package var external: Bool?
     /// Of a proxy that is dialled to see whether it listens: where, or not at all.
@@ -31,6 +33,7 @@ package struct ProxyOptions: Hashable, Sendable {
         all.localRequestTimeout = localRequestTimeout ?? defaults.localRequestTimeout
         all.handshakeTimeout = handshakeTimeout ?? defaults.handshakeTimeout
         all.maxInboundConnections = maxInboundConnections ?? defaults.maxInboundConnections
+        all.maxConnectionLifetime = maxConnectionLifetime ?? defaults.maxConnectionLifetime
         all.external = external ?? defaults.external
         return all
     }
@@ -40,6 +43,7 @@ package struct ProxyOptions: Hashable, Sendable {
         localConnectTimeout = defaults.localConnectTimeout.flatMap { $0 > .zero ? $0 : nil }
         localRequestTimeout = defaults.localRequestTimeout.flatMap { $0 > .zero ? $0 : nil }
         maxInboundConnections = defaults.maxInboundConnections
+        maxConnectionLifetime = defaults.maxConnectionLifetime
     }
 
     /// Reads a `config`; what is wrong in it is left out.
@@ -58,6 +62,7 @@ package struct ProxyOptions: Hashable, Sendable {
         localRequestTimeout = reader.milliseconds("local_request_timeout_ms", upTo: .hours(24))
         handshakeTimeout = reader.milliseconds("handshake_timeout_ms")
         maxInboundConnections = reader.whole("max_inbound_connections", 0...1_000_000)
+        maxConnectionLifetime = reader.lifetime("max_connection_lifetime")
         external = reader.bool("external")
         tcpCheckAddress = reader.hostPort("tcp_check_address")
         disableTCPCheck = reader.bool("disable_tcp_check")
@@ -157,14 +162,22 @@ struct OptionReader {
         }
     }
 
-    /// A time as Consul writes it: text, or nanoseconds.
     mutating func duration(_ key: String) -> MeshDuration? {
         read(key, "write a time of 1ms to 24h, for example 10s") { value in
-            let time =
-                value.string.flatMap { try? MeshDuration($0) }
-                ?? value.int.map { MeshDuration(nanoseconds: $0) }
-            return time.flatMap { $0 >= .milliseconds(1) && $0 <= .hours(24) ? $0 : nil }
+            Self.time(value).flatMap { $0 >= .milliseconds(1) && $0 <= .hours(24) ? $0 : nil }
         }
+    }
+
+    mutating func lifetime(_ key: String) -> MeshDuration? {
+        read(key, ConnectionLifetime.advice) { value in
+            Self.time(value).flatMap { ConnectionLifetime.isSound($0) ? $0 : nil }
+        }
+    }
+
+    /// A time as Consul writes it: text, or nanoseconds.
+    private static func time(_ value: DataValue) -> MeshDuration? {
+        value.string.flatMap { try? MeshDuration($0) }
+            ?? value.int.map { MeshDuration(nanoseconds: $0) }
     }
 
     mutating func bool(_ key: String) -> Bool? {

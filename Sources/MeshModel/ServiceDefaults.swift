@@ -63,6 +63,9 @@ package struct ServiceDefaults: Hashable, Sendable, Codable {
     package var mode: String?
     package var outboundListenerPort: UInt16?
     package var maxInboundConnections: Int?
+    /// Of connections that the service's proxies take and make; zero: no bound, whatever the
+    /// defaults of all proxies say. Ours, not Consul's.
+    package var maxConnectionLifetime: MeshDuration?
     package var localConnectTimeout: MeshDuration?
     package var localRequestTimeout: MeshDuration?
     package var upstreamDefaults: UpstreamConfig?
@@ -76,7 +79,7 @@ package struct ServiceDefaults: Hashable, Sendable, Codable {
         meshGateway: MeshGatewayMode = .inherit, externalSNI: String = "",
         proxyProtocol: ProxyHeaderVersion? = nil,
         dialedDirectly: Bool = false, mode: String? = nil, outboundListenerPort: UInt16? = nil,
-        maxInboundConnections: Int? = nil,
+        maxInboundConnections: Int? = nil, maxConnectionLifetime: MeshDuration? = nil,
         localConnectTimeout: MeshDuration? = nil, localRequestTimeout: MeshDuration? = nil,
         upstreamDefaults: UpstreamConfig? = nil, upstreamOverrides: [UpstreamConfig] = [],
         expose: DataValue? = nil, envoyExtensions: DataValue? = nil, meta: [String: String] = [:]
@@ -90,6 +93,7 @@ package struct ServiceDefaults: Hashable, Sendable, Codable {
         self.mode = mode
         self.outboundListenerPort = outboundListenerPort
         self.maxInboundConnections = maxInboundConnections
+        self.maxConnectionLifetime = maxConnectionLifetime
         self.localConnectTimeout = localConnectTimeout
         self.localRequestTimeout = localRequestTimeout
         self.upstreamDefaults = upstreamDefaults
@@ -109,6 +113,7 @@ package struct ServiceDefaults: Hashable, Sendable, Codable {
         case mode
         case outboundListenerPort = "outbound_listener_port"
         case maxInboundConnections = "max_inbound_connections"
+        case maxConnectionLifetime = "max_connection_lifetime"
         case localConnectTimeout = "local_connect_timeout"
         case localRequestTimeout = "local_request_timeout"
         case upstreamDefaults = "upstream_defaults"
@@ -186,6 +191,7 @@ extension ServiceDefaults: Validated {
         if let limit = maxInboundConnections {
             checks.require(limit >= 0, ["max_inbound_connections"], "write 0 or more")
         }
+        ConnectionLifetime.check(maxConnectionLifetime, &checks)
         if !externalSNI.isEmpty {
             checks.require(
                 IPText.isHost(externalSNI[...]), ["external_sni"], "write a host name")

@@ -195,4 +195,5 @@ package enum RequestOutcome: String, Sendable, CaseIterable {
     case rateLimited = "rate_limited"
     case notRedirected = "not_redirected"
     case noVerdict = "no_verdict"
+    case maxLifetime = "max_lifetime"
 }

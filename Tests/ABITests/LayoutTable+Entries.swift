@@ -40,6 +40,8 @@ extension LayoutTable {
         ("abi_listener.hops", MemoryLayout<abi_listener>.offset(of: \.hops)),
         ("abi_listener.compression", MemoryLayout<abi_listener>.offset(of: \.compression)),
         ("abi_listener.other", MemoryLayout<abi_listener>.offset(of: \.other)),
+        ("abi_listener.max_lifetime_ms", MemoryLayout<abi_listener>.offset(of: \.max_lifetime_ms)),
+        ("abi_listener._pad0", MemoryLayout<abi_listener>.offset(of: \._pad0)),
         // abi_network
         ("abi_network.ip", MemoryLayout<abi_network>.offset(of: \.ip)),
         ("abi_network.bits", MemoryLayout<abi_network>.offset(of: \.bits)),

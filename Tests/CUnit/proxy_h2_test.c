@@ -230,6 +230,59 @@ PROXY_TEST(a_connection_that_begins_while_its_process_retires_is_told_to_leave)
     proxy_kit_free(kit);
 }
 
+/* It has lasted as long as it may: what is under way is served, then it ends. */
+PROXY_TEST(a_connection_that_has_grown_old_is_told_to_leave)
+{
+    struct proxy_kit *kit = started(ABI_PROTOCOL_HTTP1);
+    struct far client = far_of(proxy_kit_client(kit, 0), false);
+    struct kit_stream *stream = far_get(&client, 1);
+    int up;
+
+    far_settle(kit, &client);
+    up = proxy_kit_accept(kit, 0);
+    (void)proxy_kit_until(kit, up, "\r\n\r\n");
+    proxy_kit_age(kit, ABI_PROTOCOL_HTTP1, 1);
+    FAR_UNTIL(kit, &client, client.side->left);
+    CHECK(!client.ended && !stream->closed);
+    proxy_kit_send(up, "HTTP/1.1 204 No Content\r\n\r\n");
+    FAR_UNTIL(kit, &client, stream->closed && client.ended);
+    CHECK(strncmp(stream->head, "HTTP/1.1 204 ", 13) == 0);
+    CHECK_UINT(proxy_kit_outcome(kit, 0, ABI_OUTCOME_MAX_LIFETIME), 1);
+    far_end(&client);
+    close(up);
+    proxy_kit_free(kit);
+}
+
+/* Its requests go elsewhere, those it carries are answered. */
+PROXY_TEST(an_upstream_connection_that_has_grown_old_takes_no_more)
+{
+    struct proxy_kit *kit = started(ABI_PROTOCOL_HTTP2);
+    struct far ups[2];
+    int clients[2];
+
+    proxy_kit_age(kit, ABI_PROTOCOL_HTTP2, 900);
+    for (uint32_t i = 0; i < 2; i++) {
+        clients[i] = proxy_kit_client(kit, 0);
+        proxy_kit_send(clients[i], "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        ups[i] = far_of(proxy_kit_accept(kit, 0), true);
+        FAR_UNTIL(kit, &ups[i], ups[i].side->opened == 1 && ups[i].side->streams[0].ended);
+        for (uint64_t until_ns = ring_now_ns(kit->ring) + 1000 * KIT_MS;
+             ring_now_ns(kit->ring) < until_ns;) {
+            far_turn(kit, &ups[i]);
+        }
+        CHECK(!ups[i].ended);
+    }
+    for (uint32_t i = 0; i < 2; i++) {
+        CHECK(h2_answer(ups[i].side->session, ups[i].side->streams[0].id,
+                        BYTES_LITERAL("HTTP/1.1 204 No Content\r\n\r\n"), true));
+        FAR_UNTIL(kit, &ups[i], ups[i].ended);
+        (void)proxy_kit_until(kit, clients[i], "\r\n\r\n");
+        far_end(&ups[i]);
+        close(clients[i]);
+    }
+    proxy_kit_free(kit);
+}
+
 PROXY_TEST(requests_share_one_connection_to_an_upstream)
 {
     struct proxy_kit *kit = started(ABI_PROTOCOL_HTTP2);

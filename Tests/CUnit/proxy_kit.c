@@ -174,6 +174,26 @@ void proxy_kit_start(struct proxy_kit *kit)
     proxy_kit_commit(kit, first);
 }
 
+void proxy_kit_age(struct proxy_kit *kit, enum abi_protocol protocol, uint32_t lifetime_ms)
+{
+    struct snapshot_builder *b = snapshot_builder_new();
+    uint32_t target = snapshot_builder_target(b, "web", kit->upstream_ports, 1);
+    struct abi_target *record = snapshot_builder_record(b, ABI_SECTION_TARGET, target);
+    struct abi_listener listener = snapshot_builder_listener(b, "l0", kit->listener_ports[0]);
+
+    record->protocol = (uint8_t)protocol;
+    listener.key = kit->listener_keys[0];
+    listener.max_lifetime_ms = lifetime_ms;
+    if (protocol == ABI_PROTOCOL_TCP) {
+        listener.splits = snapshot_builder_split(b, target);
+    } else {
+        listener.kind = ABI_LISTENER_L7;
+        listener.route_table = snapshot_builder_route_table(b, snapshot_builder_forward(b, target));
+    }
+    snapshot_builder_add(b, ABI_SECTION_LISTENER, &listener);
+    proxy_kit_commit(kit, b);
+}
+
 static void kit_run_events(struct proxy_kit *kit, const struct ring_event *events, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {

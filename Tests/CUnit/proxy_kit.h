@@ -80,6 +80,10 @@ void proxy_kit_start(struct proxy_kit *kit);
  * with records of the test's own. */
 void proxy_kit_commit(struct proxy_kit *kit, struct snapshot_builder *next);
 
+/* The next generation: listener 0 alone, to the first upstream, and how long its connections may
+ * last. ABI_PROTOCOL_TCP: an L4 listener. */
+void proxy_kit_age(struct proxy_kit *kit, enum abi_protocol protocol, uint32_t lifetime_ms);
+
 /* Drains, checks that pools and gauges are empty, ends everything. */
 void proxy_kit_free(struct proxy_kit *kit);
 

@@ -39,6 +39,20 @@ import Testing
         #expect(try world().plan().listener("web-sidecar-proxy")?.timeouts.handshake == 10_000)
     }
 
+    @Test func connectionsOfASidecarLastAsLongAsTheOptionsSay() throws {
+        var world = try world(["max_connection_lifetime": .string("1h")])
+        world.entries.append(
+            .proxyDefaults(ProxyDefaults(config: ["max_connection_lifetime": .string("2h")])))
+        let plan = try world.plan()
+        #expect(plan.problems == [])
+        #expect(plan.listener("web-sidecar-proxy")?.timeouts.lifetime == 3_600_000)
+        let calling = plan.compiled.listeners.filter { $0.name.hasPrefix("api-sidecar-proxy") }
+        #expect(calling.count == 2)
+        #expect(calling.allSatisfy { $0.timeouts.lifetime == 7_200_000 })
+        world.entries.removeLast()
+        #expect(try world.plan().compiled.listeners.count { $0.timeouts.lifetime != 0 } == 1)
+    }
+
     @Test func theApplicationIsWhereTheOptionsSay() throws {
         let config: [String: DataValue] = [
             "local_service_address": .string("localhost:8080"),

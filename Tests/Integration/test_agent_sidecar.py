@@ -298,6 +298,27 @@ def test_what_cannot_be_is_told(world, sidecars, ports):
     assert both.control.wait(WAIT) == 64
 
 
+def test_connections_last_as_long_as_the_registration_says(world, sidecars, ports, recorders):
+    """The proxy is registered with its options at the agent; the sidecar acts on them."""
+    app = recorders()
+    entry = ports.take()
+    config = {"external": True, "max_connection_lifetime": "1s"}
+    wanted = {"Port": entry, "Proxy": {"Config": config}}
+    world.agent.put(
+        "/v1/agent/service/register",
+        {"Name": "pay", "Address": "127.0.0.1", "Port": app.port,
+         "Connect": {"SidecarService": wanted}},
+    )  # fmt: skip
+    sidecars(world.agent.address, "--sidecar-for", "pay").start()
+    _, local = caller(world, sidecars, ports, target="pay")
+    world.agent.intention("api", "pay", "allow")
+    eventually(local)
+    with Client(local, timeout=WAIT) as client:
+        assert client.get().status == 200
+        assert client.closes_within(WAIT), "a stream outlives its time"
+    assert answers(local)
+
+
 TEAPOT = b"HTTP/1.1 418 I'm a teapot\r\nContent-Length: 0\r\n\r\n"
 
 

@@ -245,6 +245,7 @@ import Testing
                     external_sni: db.example.com
                     transparent_proxy: { dialed_directly: true }
                     max_inbound_connections: 5
+                    max_connection_lifetime: 1h
                     local_connect_timeout_ms: 7
                     upstream_config:
                       defaults: { connect_timeout_ms: 5, limits: { max_connections: 3 } }

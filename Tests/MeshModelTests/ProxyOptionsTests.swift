@@ -31,6 +31,8 @@ import Testing
         ("handshake_timeout_ms", .int(600_001)), ("local_connect_timeout_ms", .string("fast")),
         ("local_request_timeout_ms", .int(86_400_001)),
         ("max_inbound_connections", .int(1_000_001)), ("external", .string("yes")),
+        ("max_connection_lifetime", .string("99ms")), ("max_connection_lifetime", .int(1)),
+        ("max_connection_lifetime", .string("24h1s")), ("max_connection_lifetime", .bool(true)),
     ])
     func whatIsWrongIsSaidWithItsKey(key: String, value: DataValue) {
         let found = problems([key: value])
@@ -43,6 +45,8 @@ import Testing
         ("handshake_timeout_ms", .int(1)), ("handshake_timeout_ms", .int(600_000)),
         ("local_request_timeout_ms", .int(86_400_000)), ("bind_address", .null),
         ("max_inbound_connections", .int(0)), ("external", .bool(false)),
+        ("max_connection_lifetime", .string("0s")), ("max_connection_lifetime", .string("24h")),
+        ("max_connection_lifetime", .int(100_000_000)),
     ])
     func boundsAreWithin(key: String, value: DataValue) {
         #expect(problems([key: value]) == [])

@@ -92,6 +92,10 @@ package enum EntryKeys {
                 "max_inbound_connections", .integer(0...1_000_000), example: "1000",
                 "Connections the service's sidecar takes at most; 0 is unlimited."),
             .optional(
+                "max_connection_lifetime", .consulDuration, example: "1h",
+                "How long connections of the service's proxies may last, 100ms to 24h; 0s sets no "
+                    + "limit."),
+            .optional(
                 "local_connect_timeout_ms", .integer(0...86_400_000), example: "1000",
                 "Milliseconds to reach the application."),
             .optional(

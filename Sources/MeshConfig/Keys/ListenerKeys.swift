@@ -18,6 +18,11 @@ package enum ListenerKeys {
                 "service", .text(.name(ServiceName.self, "service name")), example: "web",
                 "Where everything goes that no route takes, through its discovery chain."),
             .optional("timeouts", .object(timeouts), example: "{ idle: 60s }", "How long to wait."),
+            .key(
+                "max_connection_lifetime", .duration(short, zero: true), default: "0s",
+                "How long a connection may last: within the last tenth of it the connection ends. "
+                    + "With HTTP what is under way is answered first. 0s sets no limit.",
+                example: "1h"),
             .optional(
                 "identity", .text(.name(ServiceName.self, "service name")), example: "edge",
                 "The service as which the listener dials the mesh; intentions then bind it."),

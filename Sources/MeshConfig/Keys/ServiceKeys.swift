@@ -268,7 +268,8 @@ package enum ProxyKeys {
             "config", .dataMap, example: "{ handshake_timeout_ms: 10000 }",
             "Options of the proxy: `bind_address`, `bind_port`, `local_service_address`, "
                 + "`local_connect_timeout_ms`, `local_request_timeout_ms`, `handshake_timeout_ms`, "
-                + "`max_inbound_connections`, `external`. Others are carried as they are."),
+                + "`max_inbound_connections`, `max_connection_lifetime`, `external`. Others are "
+                + "carried as they are."),
         .optional(
             "mesh_gateway", .object(gateway), example: "{ mode: none }",
             "How other datacenters are reached."),

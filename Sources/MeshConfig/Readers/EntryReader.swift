@@ -85,6 +85,7 @@ enum EntryReader {
             dialedDirectly: fields.section("transparent_proxy").bool("dialed_directly"),
             mode: fields.filled("mode"), outboundListenerPort: outboundPort(fields),
             maxInboundConnections: fields.integer("max_inbound_connections"),
+            maxConnectionLifetime: fields.duration("max_connection_lifetime"),
             localConnectTimeout: milliseconds(fields, "local_connect_timeout_ms"),
             localRequestTimeout: milliseconds(fields, "local_request_timeout_ms"),
             upstreamDefaults: upstreams.object("defaults").map(upstreamConfig),

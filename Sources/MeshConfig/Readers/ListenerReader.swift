@@ -20,6 +20,7 @@ enum ListenerReader {
             name: name, bindAddr: address, kind: kind,
             service: fields.name("service", ServiceName.self),
             timeouts: timeouts(fields.section("timeouts")),
+            maxConnectionLifetime: fields.duration("max_connection_lifetime") ?? .zero,
             identity: fields.name("identity", ServiceName.self),
             tls: fields.object("tls").map { tls($0, kind: kind, &checks) },
             proxyProtocol: fields.object("proxy_protocol").map(proxyProtocol),

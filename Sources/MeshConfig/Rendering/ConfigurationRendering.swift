@@ -330,7 +330,8 @@ enum Rendering {
                     ("request", .duration(timeouts.request)),
                     ("connect", .duration(timeouts.connect)),
                 ])
-            ), ("identity", .optional(listener.identity?.text)),
+            ), ("max_connection_lifetime", .duration(listener.maxConnectionLifetime)),
+            ("identity", .optional(listener.identity?.text)),
             (
                 "tls",
                 listener.tls.map { tls in

@@ -61,6 +61,10 @@ extension Rendering {
                 "transparent_proxy", transparent(value.outboundListenerPort, value.dialedDirectly)
             ),
             ("max_inbound_connections", value.maxInboundConnections.map { .number($0) }),
+            (
+                "max_connection_lifetime",
+                value.maxConnectionLifetime.map { .duration($0) }
+            ),
             ("local_connect_timeout_ms", milliseconds(value.localConnectTimeout)),
             ("local_request_timeout_ms", milliseconds(value.localRequestTimeout)),
             ("upstream_config", upstreams), ("expose", value.expose.map(opaque)),

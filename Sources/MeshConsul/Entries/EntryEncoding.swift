@@ -86,6 +86,7 @@ extension ServiceDefaults {
             "TransparentProxy": transparent(outboundListenerPort, dialedDirectly),
             "UpstreamConfig": upstreams.isEmpty ? nil : .object(upstreams),
             "MaxInboundConnections": number(maxInboundConnections),
+            "MaxConnectionLifetime": maxConnectionLifetime.map { .string($0.goText) },
             "LocalConnectTimeoutMs": milliseconds(localConnectTimeout),
             "LocalRequestTimeoutMs": milliseconds(localRequestTimeout),
             "EnvoyExtensions": envoyExtensions.map { JSON($0) }, "Meta": labels(meta),

@@ -55,6 +55,7 @@ extension SnapshotWriter {
         record.idle_timeout_ms = plan.timeouts.idle
         record.request_timeout_ms = plan.timeouts.request
         record.handshake_timeout_ms = plan.timeouts.handshake
+        record.max_lifetime_ms = plan.timeouts.lifetime
         record.max_connections = plan.maxConnections
         record.congestion = congestion(plan.congestion, name)
         record.via = place(plan.via, "the pseudonym of \(name)")

@@ -64,15 +64,18 @@ package struct ListenerPlan: Hashable, Sendable, Codable {
         package var idle: UInt32
         package var request: UInt32
         package var handshake: UInt32
+        /// Of a connection.
+        package var lifetime: UInt32
 
         package init(
             head: UInt32 = 10_000, idle: UInt32 = 60_000, request: UInt32 = 0,
-            handshake: UInt32 = 10_000
+            handshake: UInt32 = 10_000, lifetime: UInt32 = 0
         ) {
             self.head = head
             self.idle = idle
             self.request = request
             self.handshake = handshake
+            self.lifetime = lifetime
         }
     }
 

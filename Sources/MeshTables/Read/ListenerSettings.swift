@@ -59,6 +59,8 @@ package struct ListenerSettings: Hashable, Sendable {
     package var trace: Trace?
     package var accessLog: AccessLog?
     package var compression: Compression?
+    /// Of its connections; nil: as long as they like.
+    package var maxLifetimeMs: Int?
 }
 
 extension SnapshotReader {
@@ -79,7 +81,8 @@ extension SnapshotReader {
                 : nil,
             accessLog: listener.log == ABI_NONE ? nil : settings(of: logs[Int(listener.log)]),
             compression: listener.compression == ABI_NONE
-                ? nil : settings(of: compressions[Int(listener.compression)]))
+                ? nil : settings(of: compressions[Int(listener.compression)]),
+            maxLifetimeMs: listener.max_lifetime_ms == 0 ? nil : Int(listener.max_lifetime_ms))
     }
 
     private func settings(of record: abi_compression) -> ListenerSettings.Compression {
@@ -228,6 +231,14 @@ extension ListenerSettings {
                     "\(compression.codings.joined(separator: ", ")) from "
                         + "\(compression.minLength) bytes on, for "
                         + compression.types.joined(separator: ", ")
+                ))
+        }
+        if let maxLifetimeMs {
+            lines.append(
+                (
+                    "max_connection_lifetime",
+                    "connections end after \(maxLifetimeMs - maxLifetimeMs / 10) to "
+                        + "\(maxLifetimeMs) ms"
                 ))
         }
         return lines

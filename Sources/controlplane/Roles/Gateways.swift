@@ -29,6 +29,11 @@ extension PartCompiler {
             source.origin)
     }
 
+    /// How long the connections of a gateway may last, as with sidecars.
+    private mutating func lifetime(of gateway: ServiceDefinition) -> UInt32 {
+        options(of: gateway.proxy, gateway.name).maxConnectionLifetime.map(milliseconds) ?? 0
+    }
+
     // MARK: - ingress
 
     private mutating func add(
@@ -59,7 +64,8 @@ extension PartCompiler {
             ListenerPlan(
                 name: name, address: address, kind: kind, role: .outbound, identity: entry.name,
                 timeouts: ListenerPlan.Timeouts(
-                    head: 10_000, idle: http ? 60_000 : 0, request: 0, handshake: 10_000),
+                    head: 10_000, idle: http ? 60_000 : 0, request: 0, handshake: 10_000,
+                    lifetime: lifetime(of: gateway)),
                 congestion: settings.congestion, via: http ? settings.via(name) : "",
                 log: settings.log(), hops: http ? settings.tracesOnly : nil),
             tls: tls, source.origin)
@@ -199,7 +205,8 @@ extension PartCompiler {
                 name: gateway.id.text, address: address, kind: .gateway(routes), role: .inbound,
                 identity: entry.name,
                 timeouts: ListenerPlan.Timeouts(
-                    head: 10_000, idle: 0, request: 0, handshake: 5_000),
+                    head: 10_000, idle: 0, request: 0, handshake: 5_000,
+                    lifetime: lifetime(of: gateway)),
                 congestion: settings.congestion, log: settings.log()),
             tls: tls, source.origin)
     }

@@ -29,7 +29,8 @@ extension PartCompiler {
                 identity: listener.identity,
                 timeouts: ListenerPlan.Timeouts(
                     head: milliseconds(timeouts.head), idle: milliseconds(timeouts.idle),
-                    request: milliseconds(timeouts.request), handshake: 5_000),
+                    request: milliseconds(timeouts.request), handshake: 5_000,
+                    lifetime: milliseconds(listener.maxConnectionLifetime)),
                 congestion: settings.congestion,
                 via: listener.kind == .l7 ? settings.via(listener.name) : "",
                 log: settings.log(listener.accessLog),

@@ -29,10 +29,8 @@ extension PartCompiler {
 
     /// What holds for a proxy: what it says itself, then its service's defaults, then those of all
     /// proxies.
-    private mutating func options(
-        of proxy: ProxyDefinition, _ service: ServiceName
-    ) -> ProxyOptions {
-        var options = proxy.options
+    mutating func options(of proxy: ProxyDefinition?, _ service: ServiceName) -> ProxyOptions {
+        var options = proxy?.options ?? ProxyOptions()
         if let own = defaults(of: service) { options = options.over(ProxyOptions(own)) }
         if let usual = chains.proxyDefaults {
             var all = ProxyOptions(usual.config)
@@ -72,7 +70,7 @@ extension PartCompiler {
                 identity: service, intentionsOf: service,
                 timeouts: timeouts(
                     http: http, request: options.localRequestTimeout,
-                    handshake: options.handshakeTimeout),
+                    handshake: options.handshakeTimeout, lifetime: options.maxConnectionLifetime),
                 congestion: settings.congestion,
                 via: http ? settings.via(sidecar.id.text) : "", log: settings.log(),
                 hops: http ? settings.tracesOnly : nil),
@@ -105,7 +103,8 @@ extension PartCompiler {
             }
             add(
                 ListenerPlan(
-                    name: name, address: address, kind: .l7(routes), timeouts: timeouts(http: true),
+                    name: name, address: address, kind: .l7(routes),
+                    timeouts: timeouts(http: true, lifetime: options.maxConnectionLifetime),
                     congestion: settings.congestion, via: settings.via(name),
                     log: settings.log(), hops: settings.tracesOnly), origin)
         }
@@ -122,12 +121,14 @@ extension PartCompiler {
     }
 
     func timeouts(
-        http: Bool, request: MeshDuration? = nil, handshake: MeshDuration? = nil
+        http: Bool, request: MeshDuration? = nil, handshake: MeshDuration? = nil,
+        lifetime: MeshDuration?
     ) -> ListenerPlan.Timeouts {
         ListenerPlan.Timeouts(
             head: 10_000, idle: http ? 60_000 : 0,
             request: http ? request.map(milliseconds) ?? 0 : 0,
-            handshake: handshake.map(milliseconds) ?? 10_000)
+            handshake: handshake.map(milliseconds) ?? 10_000,
+            lifetime: lifetime.map(milliseconds) ?? 0)
     }
 
     private func text(_ origin: Origin?) -> String { origin.map { "\($0)" } ?? "" }
@@ -290,9 +291,15 @@ extension PartCompiler {
         add(
             ListenerPlan(
                 name: name, address: address, kind: kind, role: .outbound, identity: service,
-                timeouts: timeouts(http: http), congestion: settings.congestion,
+                timeouts: timeouts(http: http, lifetime: lifetime(of: source, service)),
+                congestion: settings.congestion,
                 via: http ? settings.via(name) : "", log: settings.log(),
                 hops: http ? settings.tracesOnly : nil), origin)
+    }
+
+    /// How long the connections of a sidecar may last.
+    mutating func lifetime(of source: SidecarSource, _ service: ServiceName) -> MeshDuration? {
+        options(of: source.definition.proxy, service).maxConnectionLifetime
     }
 
     /// What holds for an upstream: what it says itself, then what its service's defaults say of it,

@@ -38,7 +38,8 @@ extension PartCompiler {
                     + "\(OriginalPlan.greatestListeners / 8) are the limit", source.origin)
             return
         }
-        var table = OriginalTable(name: "\(sidecar.id):outbound", port: port)
+        var table = OriginalTable(
+            name: "\(sidecar.id):outbound", port: port, lifetime: lifetime(of: source, service))
         var left = room - 2
         var omitted = 0
         for known in mesh.services {
@@ -138,7 +139,8 @@ extension PartCompiler {
         add(
             ListenerPlan(
                 name: name, address: table.address, behind: table.name, kind: kind,
-                role: .outbound, identity: service, timeouts: timeouts(http: http),
+                role: .outbound, identity: service,
+                timeouts: timeouts(http: http, lifetime: table.lifetime),
                 congestion: settings.congestion, via: http ? settings.via(name) : "",
                 log: settings.log(), hops: http ? settings.tracesOnly : nil), origin)
     }
@@ -162,7 +164,8 @@ extension PartCompiler {
             add(
                 ListenerPlan(
                     name: elsewhere, address: table.address, behind: table.name,
-                    kind: .l4(SplitPlan.all(to: original(source))), timeouts: timeouts(http: false),
+                    kind: .l4(SplitPlan.all(to: original(source))),
+                    timeouts: timeouts(http: false, lifetime: table.lifetime),
                     congestion: settings.congestion, log: settings.log()), source.origin)
         }
         let plans = Array(table.plans.prefix(most))
@@ -200,12 +203,15 @@ extension PartCompiler {
 private struct OriginalTable {
     let name: String
     let port: UInt16
+    /// How long connections may last.
+    let lifetime: MeshDuration?
     private(set) var plans: [OriginalPlan] = []
     private var owners: [AddressPlan: String] = [:]
 
-    init(name: String, port: UInt16) {
+    init(name: String, port: UInt16, lifetime: MeshDuration?) {
         self.name = name
         self.port = port
+        self.lifetime = lifetime
     }
 
     /// For services for which there is no room.

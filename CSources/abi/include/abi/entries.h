@@ -87,17 +87,17 @@ struct abi_listener {
     uint32_t idle_timeout_ms; /* nothing moves; 0 = none */
     uint32_t request_timeout_ms; /* a whole request; 0 = none */
     uint32_t handshake_timeout_ms;
-    uint32_t max_connections; /* per worker; 0 = none */
-    struct abi_text
-        congestion;       /* TCP congestion control of accepted connections; empty = system's */
-    struct abi_text via;  /* pseudonym for Via; empty = no Via */
-    uint32_t log;         /* LOG section, or ABI_NONE: nothing is written down */
+    uint32_t max_connections;   /* per worker; 0 = none */
+    struct abi_text congestion; /* TCP's, of accepted connections; empty = the system's */
+    struct abi_text via;        /* pseudonym for Via; empty = no Via */
+    uint32_t log;               /* LOG section, or ABI_NONE: nothing is written down */
     uint32_t hops;        /* HOPS section, or ABI_NONE: nobody in front is believed, X-Forwarded-For
-                             and its like are written, a trace is passed on but never begun */
-    uint32_t compression; /* COMPRESSION section, or ABI_NONE: answers go as they came; L7 only */
-    uint32_t other;       /* ABI_LISTENER_REDIRECTED: LISTENER section, an ABI_LISTENER_INNER for
-                             addresses that ORIGINAL does not have, or ABI_NONE: their connections
-                             are closed; else 0 */
+                       and its like are written, a trace is passed on but never begun */
+    uint32_t compression; /* COMPRESSION section, or ABI_NONE: none; L7 only */
+    uint32_t other;       /* ABI_LISTENER_REDIRECTED: the ABI_LISTENER_INNER of other addresses
+                       than those of ORIGINAL, or ABI_NONE: they are closed; else 0 */
+    uint32_t max_lifetime_ms; /* of a connection, and of those for its requests; 0 = none */
+    uint32_t _pad0;
 };
 
 /* --- those in front of a listener --- */
@@ -574,7 +574,7 @@ _Static_assert(sizeof(struct abi_log) == 48, "layout");
 _Static_assert(sizeof(struct abi_log_op) == 16, "layout");
 _Static_assert(sizeof(struct abi_log_header) == 16, "layout");
 _Static_assert(sizeof(struct abi_address) == 32, "layout");
-_Static_assert(sizeof(struct abi_listener) == 128, "layout");
+_Static_assert(sizeof(struct abi_listener) == 136, "layout");
 _Static_assert(sizeof(struct abi_network) == 20, "layout");
 _Static_assert(sizeof(struct abi_hops) == 32, "layout");
 _Static_assert(sizeof(struct abi_compression) == 20, "layout");

@@ -55,6 +55,7 @@ enum abi_outcome {
     ABI_OUTCOME_RATE_LIMITED = 23,     /* 429: a rate of the route */
     ABI_OUTCOME_NOT_REDIRECTED = 24,   /* a listener for redirected connections was called itself */
     ABI_OUTCOME_NO_VERDICT = 25,       /* 503: nobody said in time what a token is worth */
+    ABI_OUTCOME_MAX_LIFETIME = 26, /* the connection was as old as its listener lets it become */
     ABI_OUTCOME_COUNT
 };
 
@@ -88,6 +89,7 @@ static inline const char *abi_outcome_name(uint32_t outcome)
         "rate_limited",
         "not_redirected",
         "no_verdict",
+        "max_lifetime",
     };
 
     return outcome < ABI_OUTCOME_COUNT ? names[outcome] : "unknown";

@@ -35,6 +35,7 @@
 #define LIMIT_LEVEL_ZSTD       3u        /* as above */
 #define LIMIT_RETRY_CODES      8u        /* statuses that one route lists as worth another try */
 #define LIMIT_BACKOFF_MS       60000u    /* between two tries of one request */
+#define LIMIT_LIFETIME_MS      86400000u /* of a connection, where it is bounded at all */
 #define LIMIT_EJECTION_MS      86400000u /* an endpoint is left out for at most */
 #define LIMIT_RATES            65536u    /* of one snapshot */
 #define LIMIT_ROUTE_RATES      8u        /* that one request is asked against */

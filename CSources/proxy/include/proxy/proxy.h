@@ -38,6 +38,7 @@ enum proxy_kind {
     PROXY_KIND_RETRY_TIMER, /* slot is a request */
     PROXY_KIND_IDLE_TIMER,  /* slot is a request */
     PROXY_KIND_QUEUE_TIMER,
+    PROXY_KIND_LIFE_TIMER, /* slot is a connection */
     PROXY_KIND_COUNT = 16
 };
 
