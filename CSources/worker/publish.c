@@ -37,7 +37,8 @@ static void publish_tell_phase(struct state *state, uint32_t worker, enum abi_ph
     peers_tell(state, &message, NULL, 0);
 }
 
-static void publish_tell_end(struct state *state, uint64_t generation, struct rollout_result result)
+static void publish_tell_end(struct state *state, uint64_t generation, struct rollout_result result,
+                             enum log_level level)
 {
     static const char *const outcomes[ABI_PUBLISHED_COUNT] = {"live", "live with laggards",
                                                               "refused"};
@@ -48,7 +49,7 @@ static void publish_tell_end(struct state *state, uint64_t generation, struct ro
         .laggards = result.laggards,
     };
 
-    log_line(result.outcome == ABI_PUBLISHED_LIVE ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN,
+    log_line(result.outcome == ABI_PUBLISHED_LIVE ? LOG_LEVEL_DEBUG : level,
              "generation %llu: %s%s", (unsigned long long)generation, outcomes[result.outcome],
              result.outcome == ABI_PUBLISHED_REFUSED ? ", the one before goes on" : "");
     peers_tell(state, &message, NULL, 0);
@@ -60,6 +61,15 @@ struct publish_objection {
     uint32_t listener; /* as in struct abi_control_phase */
     char reason[LIMIT_REASON];
 };
+
+/* The address of one listener is tried again and again while another program has it: the control
+ * plane, which publishes without the listener, says so once. */
+static enum log_level publish_level(const struct publish_objection *why)
+{
+    bool is_named = why->code == ABI_REFUSAL_LISTENER && why->listener != ABI_LISTENER_UNKNOWN;
+
+    return is_named ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN;
+}
 
 static void publish_tell_objection(struct state *state, uint64_t generation,
                                    const struct publish_objection *why)
@@ -74,7 +84,8 @@ static void publish_tell_objection(struct state *state, uint64_t generation,
     };
 
     control_reason(message.reason, why->reason);
-    log_line(LOG_LEVEL_WARN, "generation %llu: %s", (unsigned long long)generation, message.reason);
+    log_line(publish_level(why), "generation %llu: %s", (unsigned long long)generation,
+             message.reason);
     peers_tell(state, &message, NULL, 0);
 }
 
@@ -83,7 +94,8 @@ static void publish_refuse(struct state *state, uint64_t generation,
                            const struct publish_objection *why)
 {
     publish_tell_objection(state, generation, why);
-    publish_tell_end(state, generation, (struct rollout_result){.outcome = ABI_PUBLISHED_REFUSED});
+    publish_tell_end(state, generation, (struct rollout_result){.outcome = ABI_PUBLISHED_REFUSED},
+                     publish_level(why));
 }
 
 static void publish_refuse_busy(struct state *state, uint64_t generation, const char *reason)
@@ -319,7 +331,7 @@ static void publish_end(struct state *state)
     if (committed) {
         sockets_settle(&state->sockets);
     }
-    publish_tell_end(state, generation, result);
+    publish_tell_end(state, generation, result, LOG_LEVEL_WARN);
     if (state->queued.generation != 0) {
         publish_begin(state);
     }

@@ -133,7 +133,8 @@ struct Workbench {
             publisher: dataPlane, source: source, health: health,
             generations: try GenerationKeeper(store: store, board: board), board: board,
             metrics: PipelineMetrics(MetricsRegistry()),
-            pauses: Pipeline.Pauses(refused: pause, unknown: pause),
+            pauses: Pipeline.Pauses(
+                refused: pause, unknown: pause, silent: pause, mostSilent: pause),
             pins: pins, archive: try GenerationArchive(store: store, board: board),
             kept: left.kept, tokens: desk, log: testLogger())
     }

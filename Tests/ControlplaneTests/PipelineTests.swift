@@ -235,6 +235,82 @@ import Testing
         }
     }
 
+    /// Who frees an address and has the configuration read again waits for no pause.
+    @Test func aConfigurationThatIsReadAgainIsTriedAtOnce() async throws {
+        try await Workbench.run(world(), pause: .seconds(3600)) { bench in
+            _ = await bench.pipeline.settle()
+            await bench.dataPlane.take(["one"])
+            try await bench.source.change { $0.listeners.append(try listener("one", port: 81)) }
+            #expect(await bench.pipeline.settle().refusals.count == 1)
+            await bench.dataPlane.take([])
+            try await addInstance(8001, to: bench)
+            #expect(await bench.pipeline.settle().outcome == .live)
+            #expect(await bench.pipeline.published?.listeners == ["public"], "nobody asked")
+            await bench.pipeline.reconfigured()
+            #expect(
+                await eventually {
+                    await bench.pipeline.published?.listeners == ["public", "one"]
+                })
+            #expect(bench.board.all.isEmpty)
+        }
+    }
+
+    /// Up to the longest; what is left out for the first time, opens or is tried at once begins anew.
+    @Test func pausesBetweenTriesGrow() async throws {
+        try await Workbench.run(world()) { bench in
+            _ = await bench.pipeline.settle()
+            let node = try #require(await bench.pipeline.published)
+            let (listeners, log, now) = (
+                node.plan.compiled.listeners, testLogger(), ContinuousClock.now
+            )
+            let pauses = Pipeline.Pauses()
+            var silent = SilentListeners(first: pauses.silent, most: pauses.mostSilent)
+            func fail() throws -> Duration {
+                _ = silent.spare(listeners)
+                let refusal = PublishRefusal(worker: nil, reason: "in use", listener: 0)
+                let isMore = silent.leaveOut(.refused([refusal]), of: node, log)
+                #expect(isMore)
+                silent.settle(log, now: now)
+                return try #require(silent.due) - now
+            }
+            for seconds in [5, 10, 20, 40, 60, 60] {
+                #expect(try fail() == .seconds(seconds))
+                silent.tryAgain()
+                #expect(silent.due == nil)
+            }
+            let news = silent.tell()
+            #expect(news == ["in use"], "it is told once")
+            silent.tryAtOnce()
+            #expect(try fail() == .seconds(5))
+            #expect(silent.problems == ["in use; the listener is left out and tried again"])
+            silent.tryAgain()
+            let published = silent.spare(listeners)
+            #expect(published.count == listeners.count)
+            silent.settle(log, now: now)
+            #expect(silent.isEmpty && silent.due == nil && silent.problems.isEmpty)
+            #expect(try fail() == .seconds(5))
+        }
+    }
+
+    /// Changes that come again and again do not keep a listener from being tried.
+    @Test func changesDoNotPutATryOff() async throws {
+        try await Workbench.run(world(), pause: .milliseconds(300)) { bench in
+            _ = await bench.pipeline.settle()
+            await bench.dataPlane.take(["one"])
+            try await bench.source.change { $0.listeners.append(try listener("one", port: 81)) }
+            #expect(await bench.pipeline.settle().refusals.count == 1)
+            await bench.dataPlane.take([])
+            var port: UInt16 = 8001
+            while await bench.pipeline.published?.listeners != ["public", "one"], port < 9000 {
+                try await addInstance(port, to: bench)
+                _ = await bench.pipeline.settle()
+                try await Task.sleep(for: .milliseconds(50))
+                port += 1
+            }
+            #expect(await bench.pipeline.published?.listeners == ["public", "one"])
+        }
+    }
+
     // MARK: - what fails
 
     @Test func whatWentNowhereIsPublishedAgain() async throws {

@@ -13,13 +13,6 @@ import MeshWorkers
 /// Changes are counted; one publication is under way at a time and takes in everything that was
 /// changed before it began. Health does not come this way: it goes into the overlay at once.
 actor Pipeline {
-    private struct Waiter {
-        var change: UInt64
-        /// Asked for the pinned generation itself: told what became of that.
-        var isPin: Bool
-        var continuation: CheckedContinuation<ChangeReport, Never>
-    }
-
     private let publisher: any SnapshotPublisher
     private let source: any DesiredStates
     let health: HealthMonitor
@@ -56,7 +49,7 @@ actor Pipeline {
     private var links = 0
     private var mustPublish = false
     private var isAcknowledged = false
-    private var silent = SilentListeners()
+    private var silent: SilentListeners
     private var configuredNames: Set<String> = []
     private var wereConfiguredOpen = false
     private(set) var built: UInt64 = 0
@@ -84,6 +77,7 @@ actor Pipeline {
         self.board = board
         self.metrics = metrics
         self.pauses = pauses
+        silent = SilentListeners(first: pauses.silent, most: pauses.mostSilent)
         self.pins = pins
         self.archive = archive
         self.tokens = tokens
@@ -98,6 +92,12 @@ actor Pipeline {
         if let cause { causes.add(cause) }
         changes += 1
         signal.wake()
+    }
+
+    /// The configuration was read again: listeners without an address are tried at once.
+    func reconfigured() {
+        silent.mayHaveRoom = true
+        invalidate("the configuration was read again")
     }
 
     /// Something has changed; returns when every worker runs it, or it is known how far it came.
@@ -199,8 +199,7 @@ actor Pipeline {
             await signal.wait(until: retry)
             if let due = retry, due <= ContinuousClock.now {
                 retry = nil
-                if silent.isEmpty { mustPublish = true }
-                silent.tryAgain()
+                if silent.isDue(.now) { silent.tryAgain() } else { mustPublish = true }
                 changes += 1
             }
             while settled < changes, !Task.isCancelled { await step() }
@@ -216,6 +215,7 @@ actor Pipeline {
 
     private func step() async {
         let change = changes
+        if silent.mayHaveRoom { silent.tryAtOnce() }
         let begun = causes.take()
         var watch = PipelineMetrics.Watch()
         async let reserved: Void = generations.reserve()
@@ -471,7 +471,7 @@ actor Pipeline {
     private func nothingIsLeftToDo() {
         endpoints.settle()
         silent.settle(log)
-        retry = silent.isEmpty ? nil : ContinuousClock.now + pauses.refused
+        retry = silent.due
         board.replace(.pipeline, kind: "listener", silent.problems)
         if configuredNames.allSatisfy({ silent[$0] == nil }) { wereConfiguredOpen = true }
         board.clear(.pipeline, "build")

@@ -1,3 +1,4 @@
+import MeshAdminAPI
 import MeshWorkers
 
 /// Where the pipeline takes the desired state of the node from.
@@ -30,5 +31,16 @@ extension Pipeline {
     struct Pauses: Sendable {
         var refused: Duration = .seconds(5)
         var unknown: Duration = .seconds(1)
+        /// Listeners without an address, from one try in vain to the next; it doubles in between.
+        var silent: Duration = .seconds(5)
+        var mostSilent: Duration = .seconds(60)
+    }
+
+    /// Who wants to know what became of a change.
+    struct Waiter {
+        var change: UInt64
+        /// Asked for the pinned generation itself: told what became of that.
+        var isPin: Bool
+        var continuation: CheckedContinuation<ChangeReport, Never>
     }
 }

@@ -5,7 +5,8 @@ import MeshWorkers
 /// Listeners whose address cannot be had, because another program has it or the system refuses it.
 ///
 /// They are left out of what is published, so that everything else goes on, and are tried again:
-/// the address may be free by then. One with another address is another listener.
+/// the address may be free by then. One with another address is another listener. The pauses
+/// between tries in vain grow; they begin anew with each listener that is left out or opens.
 struct SilentListeners: Sendable {
     private struct Key: Hashable {
         var name: String
@@ -23,6 +24,14 @@ struct SilentListeners: Sendable {
     private var wanted: Set<Key> = []
     /// Reasons that nobody has been told of yet.
     private var news: [String] = []
+    private var backOff: BackOff
+    /// When they are tried again; nil: that has not been said since the last try.
+    private(set) var due: ContinuousClock.Instant?
+    /// Somebody may have made room: they are to be tried before the next publication.
+    var mayHaveRoom = false
+
+    /// `first` and `most`: of the pauses between tries.
+    init(first: Duration, most: Duration) { backOff = BackOff(first: first, most: most) }
 
     var isEmpty: Bool { reasons.isEmpty }
 
@@ -60,6 +69,7 @@ struct SilentListeners: Sendable {
                 log.error(
                     "a listener is left out", metadata: [LogKey.error: "\(refusal.reason)"])
                 news.append(refusal.reason)
+                beginAnew()
             }
             if leftOut.insert(key).inserted { isMore = true }
         }
@@ -67,16 +77,40 @@ struct SilentListeners: Sendable {
     }
 
     /// The next publication has all of them.
-    mutating func tryAgain() { leftOut = [] }
+    mutating func tryAgain() {
+        leftOut = []
+        due = nil
+    }
+
+    /// As ``tryAgain()``, and the pauses begin anew.
+    mutating func tryAtOnce() {
+        mayHaveRoom = false
+        tryAgain()
+        backOff.succeeded()
+    }
+
+    func isDue(_ now: ContinuousClock.Instant) -> Bool { due.map { $0 <= now } ?? false }
+
+    private mutating func beginAnew() {
+        backOff.succeeded()
+        due = nil
+    }
 
     /// What was spared runs: forgets listeners that are in it, and those that are wanted no more.
-    mutating func settle(_ log: Logger) {
+    /// Those that are left are due again; other changes meanwhile do not put that off.
+    mutating func settle(_ log: Logger, now: ContinuousClock.Instant = .now) {
         leftOut.formIntersection(wanted)
         for key in reasons.keys where !leftOut.contains(key) {
             reasons[key] = nil
             if wanted.contains(key) {
                 log.info("a listener is open now", metadata: ["listener": "\(key.name)"])
             }
+            beginAnew()
+        }
+        if isEmpty {
+            due = nil
+        } else if due == nil {
+            due = now + backOff.failed()
         }
     }
 

@@ -92,7 +92,7 @@ actor Watchers {
             configuration = new
             board.clear(.config, "reload")
             log.info("configuration is read again")
-            await pipeline.invalidate("the configuration was read again")
+            await pipeline.reconfigured()
         } catch {
             board.set(.config, "reload", "the changed configuration is not taken: \(error)")
             log.error(
