@@ -43,9 +43,11 @@ struct tokens {
     uint32_t fresh; /* waiters below were used before */
     bool missing;   /* `unknown` is what a request lacks */
     struct tokens_key unknown;
-    struct bytes token;  /* the token that it is about */
-    struct bytes hashed; /* the token whose digest `digest` is */
+    struct bytes token;     /* the token that it is about */
+    uint32_t hashed_length; /* of `hashed`; 0: none is there */
     uint8_t digest[TLS_SHA256_SIZE];
+    uint8_t hashed[LIMIT_TOKEN_SIZE]; /* the token whose digest `digest` is: its bytes, since the
+                                         place where it stood soon holds another's */
     struct abi_token_question question;
     uint8_t _body[LIMIT_TOKEN_SIZE]; /* right behind the question: they are sent together */
 };
@@ -67,7 +69,6 @@ void tokens_init(struct tokens *tokens)
 void tokens_forget(struct proxy *proxy)
 {
     proxy->tokens->missing = false;
-    proxy->tokens->hashed.len = 0;
 }
 
 bool tokens_are_known(struct proxy *proxy, struct conn *conn, struct route_input *input,
@@ -132,6 +133,33 @@ static bool tokens_is_one(struct bytes token)
     return token_payload(token).len > 0;
 }
 
+/* Whether these bytes were hashed last. Takes as long whatever they are: callers must not find out
+ * somebody else's token octet by octet. */
+static bool tokens_is_hashed(const struct tokens *tokens, struct bytes token)
+{
+    uint8_t differs = 0;
+
+    if (token.len != tokens->hashed_length) {
+        return false;
+    }
+    for (size_t i = 0; i < token.len; i++) {
+        differs |= token.ptr[i] ^ tokens->hashed[i];
+    }
+    return differs == 0;
+}
+
+/* The digest of a token; the same one is asked about several times for a request. */
+static const uint8_t *tokens_digest(struct tokens *tokens, struct bytes token)
+{
+    if (!tokens_is_hashed(tokens, token)) {
+        MUST(token.len <= LIMIT_TOKEN_SIZE); /* token_find() */
+        tls_sha256(token, tokens->digest);
+        memcpy(tokens->hashed, token.ptr, token.len);
+        tokens->hashed_length = (uint32_t)token.len;
+    }
+    return tokens->digest;
+}
+
 enum route_token tokens_judge(void *context, uint32_t check, struct bytes token)
 {
     struct proxy *proxy = context;
@@ -143,11 +171,7 @@ enum route_token tokens_judge(void *context, uint32_t check, struct bytes token)
     if (!tokens_is_one(token)) {
         return ROUTE_TOKEN_FAILS;
     }
-    if (tokens->hashed.ptr != token.ptr || tokens->hashed.len != token.len) {
-        tls_sha256(token, tokens->digest);
-        tokens->hashed = token;
-    }
-    memcpy(key.digest, tokens->digest, sizeof(key.digest));
+    memcpy(key.digest, tokens_digest(tokens, token), sizeof(key.digest));
     verdict = tokens_place(tokens, &key, proxy->now_ms, &found);
     if (found) {
         return verdict->held ? ROUTE_TOKEN_HOLDS : ROUTE_TOKEN_FAILS;

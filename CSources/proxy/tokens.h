@@ -1,6 +1,7 @@
 /* What this worker knows of tokens; private to the room. Whether a token is good the control plane
  * says, once: its verdict is kept until it ends, and a request that needs one that is not there
- * waits for it, its head unread in its connection. A token is known by its digest alone. */
+ * waits for it, its head unread in its connection. Verdicts know a token by its digest; its bytes
+ * are held of the one that was looked at last. */
 #ifndef PROXY_TOKENS_H
 #define PROXY_TOKENS_H
 
@@ -18,7 +19,7 @@ bool tokens_are_known(struct proxy *proxy, struct conn *conn, struct route_input
 /* route_input.judge; the context is the proxy. What is unknown is remembered for tokens_await(). */
 enum route_token tokens_judge(void *context, uint32_t check, struct bytes token);
 
-/* The bytes of another request: what was remembered of the one before is forgotten. */
+/* Another request: the question that the one before lacked an answer to is forgotten. */
 void tokens_forget(struct proxy *proxy);
 
 /* Asks for the verdict that tokens_judge() lacked; the connection is offered its input again when

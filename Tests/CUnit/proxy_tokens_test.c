@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "proxy/tokens.h"
 #include "proxy_kit.h"
 #include "tls/tls.h"
 
@@ -138,6 +139,31 @@ PROXY_TEST(what_is_no_token_is_none)
         close(client);
     }
     CHECK_UINT(asked, 0);
+    proxy_kit_free(kit);
+}
+
+/* A buffer is used again: another token of the same length is another one, wherever it stands. */
+PROXY_TEST(a_token_is_its_bytes_not_their_place)
+{
+    struct proxy_kit *kit = guarded();
+    int client = proxy_kit_client(kit, 0);
+    uint8_t text[] = "a.b.c";
+    struct bytes one = bytes_of(text, 5);
+
+    proxy_kit_send(client, GET("a.b.c"));
+    until_asked(kit, 1);
+    say(kit, true, 60000);
+    CHECK(is(proxy_kit_until(kit, client, "\r\n\r\n"), "204"));
+    CHECK_UINT(tokens_judge(kit->proxy, 0, one), ROUTE_TOKEN_HOLDS);
+    for (size_t i = 0; i < 5; i += 2) {
+        text[i]++;
+        CHECK_UINT(tokens_judge(kit->proxy, 0, one), ROUTE_TOKEN_UNKNOWN);
+        text[i]--;
+        CHECK_UINT(tokens_judge(kit->proxy, 0, one), ROUTE_TOKEN_HOLDS);
+    }
+    CHECK_UINT(tokens_judge(kit->proxy, 0, BYTES_LITERAL("a.b.c1")), ROUTE_TOKEN_UNKNOWN);
+    CHECK_UINT(tokens_judge(kit->proxy, 0, BYTES_LITERAL("a.b.c")), ROUTE_TOKEN_HOLDS);
+    close(client);
     proxy_kit_free(kit);
 }
 
