@@ -10,6 +10,12 @@
 /* How often a full submission queue is pushed before the ring counts as broken. */
 #define RING_PUSH_MAX 1000
 
+/* The kernel completes a bounded number of receives in one call and leaves the others for the next
+ * (20 since Linux 6.13). A call that came back full is followed by another one, so that a turn has
+ * all there is: what answers it then brings leave together. */
+#define RING_FULL     20u
+#define RING_MORE_MAX 8u
+
 static uint32_t ring_pending(const struct ring *ring)
 {
     return ring->sq_tail - io_uring_smp_load_acquire(ring->uring.sq.khead);
@@ -121,6 +127,8 @@ int ring_uring_wait(struct ring *ring, uint64_t timeout_ns, struct ring_event *e
 {
     uint32_t ready = ring_ready(ring);
     int err = ring->broken;
+    uint32_t count;
+    uint32_t came;
 
     MUST(max > 0);
     /* What the last call left is not waited for, and only submitted past when it fills the call. */
@@ -129,12 +137,16 @@ int ring_uring_wait(struct ring *ring, uint64_t timeout_ns, struct ring_event *e
     } else if ((ring->uring.flags & IORING_SETUP_DEFER_TASKRUN) == 0) {
         ring_refill(ring); /* receives complete in other system calls too */
     }
-    ring_read_clock(ring);
-    if (err != 0) {
-        ring->broken = err;
-        return err;
+    count = err == 0 ? ring_reap(ring, events, max) : 0;
+    came = count;
+    for (uint32_t i = 0; i < RING_MORE_MAX && err == 0 && came >= RING_FULL && count < max; i++) {
+        err = ring_enter(ring, 0);
+        came = err == 0 ? ring_reap(ring, events + count, max - count) : 0;
+        count += came;
     }
-    return (int)ring_reap(ring, events, max);
+    ring_read_clock(ring);
+    ring->broken = err;
+    return count == 0 && err != 0 ? err : (int)count;
 }
 
 const struct ring_engine ring_uring_engine = {

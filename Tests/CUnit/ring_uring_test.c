@@ -152,6 +152,25 @@ RING_TEST(left_events_are_handed_out_at_once)
     ring_destroy(ring);
 }
 
+/* However few the kernel completes in one call. */
+RING_TEST(a_turn_has_all_there_is)
+{
+    enum { COUNT = 150 };
+    const struct ring_config config = {.entries = 256, .small_buffers = 1, .large_buffers = 1};
+    struct ring *ring = kit_ring_of(&config);
+    static struct ring_event events[COUNT + 1];
+    static int pipes[COUNT][2];
+
+    arm_polls(ring, pipes, COUNT);
+    kit_turn(ring);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        CHECK_INT(write(pipes[i][1], "x", 1), 1);
+    }
+    CHECK_INT(ring_wait(ring, KIT_PATIENT, events, COUNT + 1), COUNT);
+    close_pipes(ring, pipes, COUNT);
+    ring_destroy(ring);
+}
+
 /* A turn costs one system call, which also submits. */
 RING_TEST(one_system_call_per_turn)
 {
