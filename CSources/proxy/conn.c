@@ -70,8 +70,10 @@ void conn_drop_tls(struct proxy *proxy, struct conn *conn)
 static void conn_end(struct proxy *proxy, struct conn *conn, bool reset)
 {
     struct listener *listener;
-    bool cut = conn_is_stuck(conn); /* what waits will be missing */
+    bool cut;
 
+    conn_settle(proxy, conn);
+    cut = conn_is_stuck(conn); /* what waits will be missing */
     conn_drop_tls(proxy, conn);
     if (conn->bulk_from != NULL) {
         bulk_drop(proxy, conn->bulk_from);

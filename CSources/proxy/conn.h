@@ -41,6 +41,7 @@ enum conn_flag {
     CONN_LONG = 262144,       /* brings long messages: receives one by one, to be spliced between */
     CONN_AWAITS_HEADER = 524288, /* its PROXY header is not complete */
     CONN_STREAM = 1048576,       /* of HTTP/2: it has no socket */
+    CONN_JOINED = 2097152,       /* some of its output waits in proxy.joined */
 };
 
 struct conn;
@@ -131,6 +132,11 @@ void conn_connect(struct proxy *proxy, struct conn *conn, const struct sockaddr_
 
 /* Sends or stores all parts. A failure is told by `failed` later in the turn. */
 void conn_write(struct proxy *proxy, struct conn *conn, const struct bytes *parts, uint32_t count);
+
+/* Between these two small writes to upstreams are put together and leave one right after the other:
+ * so they cost both sides less, the kernel being warm and the receiver awake from the first on. */
+void conn_join(struct proxy *proxy);
+void conn_part(struct proxy *proxy);
 
 /* The user should bring no more output until `drained`. */
 bool conn_is_full(struct conn *conn);

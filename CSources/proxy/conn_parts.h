@@ -21,6 +21,8 @@ void conn_deliver_held(struct proxy *proxy, struct conn *conn);
 void conn_tell_end(struct proxy *proxy, struct conn *conn);
 /* Ciphertext from the peer. */
 void conn_on_ciphertext(struct proxy *proxy, struct conn *conn, struct bytes in);
+/* What waits for conn_part() goes now. */
+void conn_settle(struct proxy *proxy, struct conn *conn);
 /* Sends what the TLS session wants to say. */
 void conn_send_tls(struct proxy *proxy, struct conn *conn);
 

@@ -8,6 +8,7 @@
 
 #define CONN_LINGER_MS 2000u
 #define CONN_PIECE_MAX 1024u /* bytes in parts that are put together before they are sent */
+#define CONN_JOIN_MAX  4096u /* bytes of one write that wait for others */
 
 static void conn_flush_shut(struct proxy *proxy, struct conn *conn);
 
@@ -76,17 +77,13 @@ static ssize_t conn_send_now(struct proxy *proxy, struct conn *conn, const struc
     return ring_send(proxy->ring, conn->fd, iov, (int)count);
 }
 
-/* Bytes for the socket, as they are. */
-static void conn_send(struct proxy *proxy, struct conn *conn, const struct bytes *parts,
-                      uint32_t count)
+/* Bytes for the socket, at once. */
+static void conn_send_out(struct proxy *proxy, struct conn *conn, const struct bytes *parts,
+                          uint32_t count)
 {
     size_t total = 0;
     ssize_t sent = 0;
 
-    MUST(count <= 64);
-    if (conn_has(conn, CONN_BROKEN)) {
-        return;
-    }
     if (conn->out.length == 0) {
         for (uint32_t i = 0; i < count; i++) {
             total += parts[i].len;
@@ -111,6 +108,111 @@ static void conn_send(struct proxy *proxy, struct conn *conn, const struct bytes
     if (!conn_has(conn, CONN_BROKEN)) {
         conn_flush(proxy, conn);
     }
+}
+
+/* --- what one read of a client brings leaves together --- */
+
+void conn_join(struct proxy *proxy)
+{
+    MUST(!proxy->joined.on);
+    proxy->joined.on = true;
+}
+
+static void conn_send_joined(struct proxy *proxy)
+{
+    struct proxy_joined *joined = &proxy->joined;
+    uint32_t from = 0;
+
+    for (uint32_t i = 0; i < joined->count; i++) {
+        struct conn *conn = joined->conns[i];
+        struct bytes part = bytes_of(joined->bytes + from, joined->ends[i] - from);
+
+        from = joined->ends[i];
+        conn->flags &= ~(uint32_t)CONN_JOINED;
+        if (conn->state != CONN_CLOSED && !conn_has(conn, CONN_BROKEN)) {
+            conn_send_out(proxy, conn, &part, 1);
+        }
+    }
+    joined->count = 0;
+    joined->length = 0;
+}
+
+void conn_part(struct proxy *proxy)
+{
+    MUST(proxy->joined.on);
+    proxy->joined.on = false;
+    conn_send_joined(proxy);
+}
+
+/* Its last bytes go before anything else happens to it. */
+void conn_settle(struct proxy *proxy, struct conn *conn)
+{
+    if (conn_has(conn, CONN_JOINED)) {
+        conn_send_joined(proxy);
+    }
+}
+
+/* A place for so many bytes behind those that wait, or NULL: there is none. */
+static uint8_t *conn_join_place(struct proxy *proxy, struct conn *conn, size_t total)
+{
+    struct proxy_joined *joined = &proxy->joined;
+    bool last = joined->count > 0 && joined->conns[joined->count - 1] == conn;
+
+    if (total > CONN_JOIN_MAX || total > PROXY_SCRATCH_SIZE - joined->length ||
+        (conn_has(conn, CONN_JOINED) ? !last : joined->count == PROXY_JOINED_MAX)) {
+        return NULL;
+    }
+    if (!last) {
+        joined->conns[joined->count++] = conn;
+        conn->flags |= CONN_JOINED;
+    }
+    return joined->bytes + joined->length;
+}
+
+/* Whether they wait for others now. */
+static bool conn_send_later(struct proxy *proxy, struct conn *conn, const struct bytes *parts,
+                            uint32_t count)
+{
+    struct proxy_joined *joined = &proxy->joined;
+    size_t total = 0;
+    uint8_t *place;
+
+    for (uint32_t i = 0; i < count; i++) {
+        total += parts[i].len;
+    }
+    place = conn_join_place(proxy, conn, total);
+    if (place == NULL) {
+        return false;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (parts[i].len > 0) {
+            memcpy(place, parts[i].ptr, parts[i].len);
+            place += parts[i].len;
+        }
+    }
+    joined->length += (uint32_t)total;
+    joined->ends[joined->count - 1] = joined->length;
+    return true;
+}
+
+/* Bytes for the socket, as they are. */
+static void conn_send(struct proxy *proxy, struct conn *conn, const struct bytes *parts,
+                      uint32_t count)
+{
+    MUST(count <= 64);
+    if (conn_has(conn, CONN_BROKEN)) {
+        return;
+    }
+    if (proxy->joined.on && conn_has(conn, CONN_UPSTREAM) && conn->out.length == 0) {
+        if (conn_send_later(proxy, conn, parts, count)) {
+            return;
+        }
+        conn_settle(proxy, conn);
+        if (conn_has(conn, CONN_BROKEN)) {
+            return;
+        }
+    }
+    conn_send_out(proxy, conn, parts, count);
 }
 
 void conn_preface(struct proxy *proxy, struct conn *conn, struct bytes bytes)
@@ -191,6 +293,7 @@ void conn_shut(struct proxy *proxy, struct conn *conn)
         tls_close_write(conn->tls);
         conn_send_tls(proxy, conn);
     }
+    conn_settle(proxy, conn);
     conn->flags |= CONN_SHUT;
     if (conn->out.length == 0 && !conn_has(conn, CONN_BROKEN)) {
         conn_flush_shut(proxy, conn);

@@ -26,11 +26,15 @@ static size_t l7h2_data(struct proxy *proxy, struct conn *conn, struct bytes in)
 {
     struct mux *mux = conn->mux;
     bool within;
+    bool goes_on;
 
     if ((mux->flags & MUX_OVER) != 0) {
         return in.len;
     }
-    if (!h2_receive(mux->session, in, proxy->now_ms)) {
+    conn_join(proxy);
+    goes_on = h2_receive(mux->session, in, proxy->now_ms);
+    conn_part(proxy);
+    if (!goes_on) {
         mux_list(proxy, mux);
         return in.len;
     }

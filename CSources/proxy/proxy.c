@@ -50,7 +50,7 @@ static int proxy_take_memory(struct proxy *proxy)
     proxy->idles = proxy_pages(LIMIT_ENDPOINTS * sizeof(uint32_t));
     proxy->latencies = proxy_pages(LIMIT_ENDPOINTS * sizeof(struct latency));
     proxy->shares = proxy_pages(LIMIT_TARGETS * sizeof(struct balance_shares));
-    proxy->scratch = proxy_pages(6 * (size_t)PROXY_SCRATCH_SIZE);
+    proxy->scratch = proxy_pages(7 * (size_t)PROXY_SCRATCH_SIZE);
     proxy->h2_arena = proxy_pages(LIMIT_H2_MEMORY + H2_SLAB_SIZE);
     proxy->tokens = proxy_pages(tokens_size());
     if (proxy->tokens == NULL || proxy->listeners == NULL || proxy->cursors == NULL ||
@@ -63,6 +63,7 @@ static int proxy_take_memory(struct proxy *proxy)
     proxy->small = proxy->linear + PROXY_SCRATCH_SIZE;
     proxy->frames = proxy->small + PROXY_SCRATCH_SIZE;
     proxy->coded = proxy->frames + PROXY_SCRATCH_SIZE;
+    proxy->joined.bytes = proxy->coded + PROXY_SCRATCH_SIZE;
     tokens_init(proxy->tokens);
     h2_memory_init(&proxy->h2_memory,
                    proxy->h2_arena + (H2_SLAB_SIZE - (uintptr_t)proxy->h2_arena % H2_SLAB_SIZE),
@@ -174,7 +175,7 @@ void proxy_destroy(struct proxy *proxy)
         munmap(proxy->shares, LIMIT_TARGETS * sizeof(struct balance_shares));
     }
     if (proxy->scratch != NULL) {
-        munmap(proxy->scratch, 6 * (size_t)PROXY_SCRATCH_SIZE);
+        munmap(proxy->scratch, 7 * (size_t)PROXY_SCRATCH_SIZE);
     }
     if (proxy->tokens != NULL) {
         munmap(proxy->tokens, tokens_size());

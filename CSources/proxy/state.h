@@ -72,6 +72,17 @@ struct l7_chain { /* the nearest last */
 
 struct bulk;
 
+/* Small writes to upstreams that leave together, when all of a client's read is worked on. */
+#define PROXY_JOINED_MAX 128u
+struct proxy_joined {
+    bool on;
+    uint32_t count;
+    uint32_t length;                      /* of `bytes` */
+    struct conn *conns[PROXY_JOINED_MAX]; /* each once ... */
+    uint32_t ends[PROXY_JOINED_MAX];      /* ... and where its bytes end */
+    uint8_t *bytes;                       /* PROXY_SCRATCH_SIZE */
+};
+
 /* What intentions said last: about the connection or request that is being handled. */
 struct proxy_decided {
     uint32_t policy;     /* POLICY section of the current generation; ABI_NONE: nothing was asked */
@@ -114,19 +125,20 @@ struct proxy {
     struct list_link dead;          /* conns to be given back at the end of the turn */
     struct list_link starved;       /* conns whose receive found no buffer */
     struct list_link mux_turn;      /* HTTP/2 connections that have something to send */
-    struct list_link reauth;        /* listeners whose connections are being examined again */
-    uint32_t *cursors;              /* round robin, by target stats slot */
-    uint32_t *loads;                /* requests in flight, by overlay slot */
-    uint32_t *idles;                /* idle upstream connections, by overlay slot */
-    struct latency *latencies;      /* by overlay slot; of targets that are balanced by them */
-    struct balance_shares *shares;  /* by target stats slot; of targets with tiers */
-    uint8_t *scratch;               /* heads are rewritten here; PROXY_SCRATCH_SIZE */
-    uint8_t *plain;                 /* decrypted input; PROXY_SCRATCH_SIZE */
-    uint8_t *linear;                /* held input in one piece; PROXY_SCRATCH_SIZE */
-    uint8_t *small;                 /* small pieces of a body, gathered; PROXY_SCRATCH_SIZE */
-    uint8_t *coded;                 /* coded pieces of a body; PROXY_SCRATCH_SIZE */
-    uint8_t *h2_arena;              /* of h2_memory */
-    uint8_t *frames;                /* of HTTP/2, on their way out; PROXY_SCRATCH_SIZE */
+    struct proxy_joined joined;
+    struct list_link reauth;       /* listeners whose connections are being examined again */
+    uint32_t *cursors;             /* round robin, by target stats slot */
+    uint32_t *loads;               /* requests in flight, by overlay slot */
+    uint32_t *idles;               /* idle upstream connections, by overlay slot */
+    struct latency *latencies;     /* by overlay slot; of targets that are balanced by them */
+    struct balance_shares *shares; /* by target stats slot; of targets with tiers */
+    uint8_t *scratch;              /* heads are rewritten here; PROXY_SCRATCH_SIZE */
+    uint8_t *plain;                /* decrypted input; PROXY_SCRATCH_SIZE */
+    uint8_t *linear;               /* held input in one piece; PROXY_SCRATCH_SIZE */
+    uint8_t *small;                /* small pieces of a body, gathered; PROXY_SCRATCH_SIZE */
+    uint8_t *coded;                /* coded pieces of a body; PROXY_SCRATCH_SIZE */
+    uint8_t *h2_arena;             /* of h2_memory */
+    uint8_t *frames;               /* of HTTP/2, on their way out; PROXY_SCRATCH_SIZE */
     uint32_t frames_length;
     struct h1_head head;            /* of the message being handled */
     struct l7_chain chain;          /* of the request being handled */

@@ -135,6 +135,46 @@ PROXY_TEST(answers_find_their_streams)
     proxy_kit_free(kit);
 }
 
+/* How many sends the proxy needs for an exchange on an upstream connection that is open. */
+static uint64_t sends_for(struct proxy_kit *kit, struct far *client, int up, const char *body)
+{
+    uint64_t before = ring_stats(kit->ring)->sends;
+    struct kit_stream *stream = body == NULL ? far_get(client, 0) : far_ask(client, POST, body);
+
+    far_turn(kit, client);
+    proxy_kit_expect(kit, up, body == NULL ? "GET /0 HTTP/1.1\r\n" : "POST /p HTTP/1.1\r\n");
+    (void)proxy_kit_until(kit, up, body == NULL ? "\r\n\r\n" : "\r\n0\r\n\r\n");
+    proxy_kit_send(up, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+    FAR_UNTIL(kit, client, stream->closed);
+    CHECK_UINT(stream->code, H2_NO_ERROR);
+    return ring_stats(kit->ring)->sends - before;
+}
+
+/* A head and the body that comes with it are one send; what is too long to wait goes behind it. */
+PROXY_TEST(what_comes_in_one_read_goes_up_together)
+{
+    struct proxy_kit *kit = started(ABI_PROTOCOL_HTTP1);
+    struct far client = far_of(proxy_kit_client(kit, 0), false);
+    static char body[6001];
+    struct kit_stream *first = far_get(&client, 1);
+    uint64_t head;
+    int up;
+
+    far_settle(kit, &client);
+    up = proxy_kit_accept(kit, 0);
+    (void)proxy_kit_until(kit, up, "\r\n\r\n");
+    proxy_kit_send(up, "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+    FAR_UNTIL(kit, &client, first->closed);
+    far_settle(kit, &client);
+    head = sends_for(kit, &client, up, NULL);
+    CHECK_UINT(sends_for(kit, &client, up, "in one piece"), head);
+    memset(body, 'b', sizeof(body) - 1);
+    (void)sends_for(kit, &client, up, body);
+    far_end(&client);
+    close(up);
+    proxy_kit_free(kit);
+}
+
 PROXY_TEST(a_body_and_trailers_go_up_in_chunks_and_come_down_in_frames)
 {
     struct proxy_kit *kit = started(ABI_PROTOCOL_HTTP1);
