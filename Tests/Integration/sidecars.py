@@ -16,7 +16,7 @@ SECONDS = 60
 class Sidecar(Node):
     """One `controlplane sidecar`, with its data plane, told by options which one it is."""
 
-    def __init__(self, ports, agent, *options, env=None, workers=1, **config):
+    def __init__(self, ports, agent, /, *options, env=None, workers=1, **config):
         super().__init__(ports, workers=workers, **config)
         self.agent = agent
         self.options = options

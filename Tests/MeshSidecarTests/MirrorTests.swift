@@ -12,6 +12,8 @@ import Testing
         pauses.presence = .milliseconds(20)
         pauses.query = .milliseconds(20)
         pauses.policy = .milliseconds(50)
+        pauses.checks = .milliseconds(20)
+        pauses.newChecks = .milliseconds(20)
         return pauses
     }
 
@@ -151,6 +153,49 @@ import Testing
             }
             #expect(await mirror.view?.ways == [nil])
         }
+    }
+
+    /// Checks that the agent makes by way of the proxy have their listeners as soon as it says where.
+    @Test func checksAreExposedWhereTheAgentMakesThem() async throws {
+        let mesh = try FakeMesh()
+        var proxy = try FakeMesh.proxy([:])
+        guard case .object(var all) = proxy, case .object(var section)? = all["Proxy"] else {
+            throw Stuck()
+        }
+        section["Expose"] = .object(["Checks": .bool(true)])
+        all["Proxy"] = .object(section)
+        proxy = .object(all)
+        func told(_ output: String) -> DataValue {
+            .object([
+                "service:web": .object([
+                    "ServiceID": .string("web"), "Type": .string("http"),
+                    "Output": .string(output),
+                ])
+            ])
+        }
+        mesh.agent.tell("/v1/agent/service/web-sidecar-proxy", proxy)
+        mesh.agent.tell("/v1/agent/checks", told(""))
+        try await mirror(mesh.agent) { mirror in
+            try await wait(mirror) { view, problems in
+                view != nil && problems.contains { $0.contains("not exposed yet") }
+            }
+            mesh.agent.tell(
+                "/v1/agent/checks", told("Get \"http://127.0.0.1:21500/up\": connection refused"))
+            try await wait(mirror) { view, problems in
+                let expose = view?.registration.definition.proxy?.expose
+                return problems.isEmpty
+                    && ExposedPath.paths(expose) == [
+                        ExposedPath(listenerPort: 21_500, path: "/up", isFromCheck: true)
+                    ]
+            }
+            all["Proxy"] = .object(section.filter { $0.key != "Expose" })
+            mesh.agent.tell("/v1/agent/service/web-sidecar-proxy", .object(all), index: 2)
+            try await wait(mirror) { view, _ in
+                ExposedPath.paths(view?.registration.definition.proxy?.expose).isEmpty
+            }
+        }
+        #expect(
+            mesh.agent.asked.contains("GET /v1/agent/checks?filter=ServiceID == \"web\""))
     }
 
     /// Nobody comes in while the rules are not known, whatever holds without one.

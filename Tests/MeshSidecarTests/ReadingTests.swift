@@ -58,7 +58,110 @@ import Testing
         #expect(
             ExposedPath.paths(read.definition.proxy?.expose)
                 == [ExposedPath(listenerPort: 21_500, path: "/health", localPathPort: 8080)])
-        #expect(read.problems.count == 1 && read.problems[0].hasPrefix("Expose.Checks"))
+        #expect(read.problems.isEmpty)
+    }
+
+    private func checks(_ output: String, type: String = "http", port: Int? = nil) throws
+        -> AgentJSON
+    {
+        var check: [String: DataValue] = [
+            "ServiceID": .string("web"), "Type": .string(type), "Output": .string(output),
+        ]
+        if let port { check["ExposedPort"] = .int(Int64(port)) }
+        let other: DataValue = .object([
+            "ServiceID": .string("db"), "Type": .string("http"),
+            "Output": .string("HTTP GET http://10.0.0.1:21555/db: 200 OK Output: "),
+        ])
+        return AgentJSON(.object(["c": .object(check), "other": other]), "checks")
+    }
+
+    /// What a check asks for is seen in what it gave: results as Consul 1.8.7 and newer ones write
+    /// them.
+    @Test(arguments: [
+        (
+            "Get \"http://127.0.0.1:21500/health?x=1\": dial tcp 127.0.0.1:21500: connect: "
+                + "connection refused", 21_500, "/health"
+        ),
+        ("HTTP GET http://10.0.0.5:21501/a/b: 200 OK Output: http://1.1.1.1:9/x", 21_501, "/a/b"),
+        ("HTTP HEAD http://[fd00::5]:21502: 503 Service Unavailable Output: no", 21_502, "/"),
+        ("Head http://[::1]:21503/odd:: context deadline exceeded", 21_503, "/odd:"),
+        ("HTTP GET http://10.0.0.5:21504/?a: 200 OK Output: ", 21_504, "/"),
+    ])
+    func whatAnHTTPCheckAsksForIsSeenInItsResult(
+        _ output: String, _ port: UInt16, _ path: String
+    ) throws {
+        let read = try ExposedChecks.read(checks(output), of: try ServiceID("web"))
+        let wanted = ExposedPath(listenerPort: port, path: path, isFromCheck: true)
+        #expect(read.paths == ["c": wanted])
+        #expect(read.problems.isEmpty && !read.isWaiting)
+        let told = try ExposedChecks.read(
+            checks(output, port: Int(port)), of: try ServiceID("web"))
+        #expect(told == read)
+    }
+
+    @Test(arguments: [
+        "gRPC check 127.0.0.1:21502/web: success",
+        "gRPC check 127.0.0.1:21502: success",
+        "rpc error: code = Unavailable desc = connection error: desc = \"transport: Error while "
+            + "dialing dial tcp 127.0.0.2:21502: connect: connection refused\"",
+    ])
+    func whatAGRPCCheckAsksForIsKnown(_ output: String) throws {
+        let read = try ExposedChecks.read(checks(output, type: "grpc"), of: try ServiceID("web"))
+        let wanted = ExposedPath(
+            listenerPort: 21_502, path: "/grpc.health.v1.Health/Check", isHTTP2: true,
+            isFromCheck: true)
+        #expect(read.paths == ["c": wanted])
+        let told = try ExposedChecks.read(
+            checks("rpc error: code = DeadlineExceeded", type: "grpc", port: 21_502),
+            of: try ServiceID("web"))
+        #expect(told == read)
+    }
+
+    /// Nothing is opened for what does not say that the agent makes it by way of the proxy, and
+    /// what was known stays while a result says nothing.
+    @Test func aCheckThatSaysNothingIsWaitedFor() throws {
+        let web = try ServiceID("web")
+        let known = try ExposedChecks.read(
+            checks("HTTP GET http://10.0.0.5:21501/health: 200 OK Output: "), of: web)
+        for output in [
+            "", "TTL expired", "http", "https", "HTTP GET http://", "Get \"http://x:/\"",
+            "HTTP GET http://10.0.0.5:99999/: 200 OK", "the application says http://a:21500/b",
+        ] {
+            let read = try ExposedChecks.read(checks(output), of: web)
+            #expect(read.paths.isEmpty && read.isWaiting, "\(output)")
+            #expect(read.problems.count == 1)
+            let later = try ExposedChecks.read(checks(output), of: web, before: known)
+            #expect(later == known, "\(output)")
+        }
+        let before = try ExposedChecks.read(
+            checks("HTTP GET http://127.0.0.1:8080/health: 200 OK Output: "), of: web)
+        #expect(before.paths.isEmpty && before.problems.first?.contains("at port 8080") == true)
+        let elsewhere = try ExposedChecks.read(
+            checks("HTTP GET http://127.0.0.1:8080/health: 200 OK Output: "), of: web,
+            within: 8000...8080)
+        #expect(elsewhere.paths["c"]?.listenerPort == 8080)
+        let moved = try ExposedChecks.read(
+            checks("HTTP GET http://127.0.0.1:8080/health: 200 OK", port: 30_001), of: web)
+        #expect(moved.paths.isEmpty && moved.isWaiting)
+        let tls = try ExposedChecks.read(
+            checks("Get \"https://127.0.0.1:21500/h\": EOF"), of: web)
+        #expect(tls.paths.isEmpty && !tls.isWaiting && tls.problems.count == 1)
+        let script = try ExposedChecks.read(
+            checks("HTTP GET http://127.0.0.1:21500/h: 200 OK", type: "script"), of: web)
+        #expect(script == ExposedChecks.Read())
+        #expect(throws: MeshError.self) {
+            try ExposedChecks.read(AgentJSON(.array([]), "checks"), of: web)
+        }
+    }
+
+    /// Where the application answers is not to be seen: a path of the same name says it.
+    @Test func aWrittenPathSaysWhereTheApplicationAnswers() throws {
+        let read = try ExposedChecks.read(
+            checks("HTTP GET http://10.0.0.5:21501/health: 200 OK Output: "),
+            of: try ServiceID("web"),
+            written: [ExposedPath(listenerPort: 22_000, path: "/health", localPathPort: 9090)])
+        #expect(read.paths["c"]?.localPathPort == 9090)
+        #expect(read.paths["c"]?.listenerPort == 21_501)
     }
 
     @Test func roots() throws {

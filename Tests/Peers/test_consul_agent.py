@@ -12,9 +12,11 @@ import shutil
 import signal
 import tempfile
 import time
+from concurrent import futures
 from pathlib import Path
 
 import certificates
+import grpc
 import pytest
 from processes import Child
 from sidecars import Agent, Sidecar
@@ -35,6 +37,7 @@ class Consul(Agent):
     def __init__(self, ports):
         self.directory = Path(tempfile.mkdtemp(prefix="ringmesh-consul-"))
         http, self.https, lan, wan, server = ports.take(5)
+        self.exposed = ports.block(4)
         super().__init__(http, MASTER)
         self.ca = certificates.authority(self.directory)
         names = "DNS:localhost,IP:127.0.0.1"
@@ -48,7 +51,8 @@ class Consul(Agent):
             bind_addr = "127.0.0.1"
             client_addr = "127.0.0.1"
             ports {{ http = {http} https = {self.https} serf_lan = {lan} serf_wan = {wan}
-                     server = {server} dns = -1 grpc = -1 }}
+                     server = {server} dns = -1 grpc = -1
+                     expose_min_port = {self.exposed} expose_max_port = {self.exposed + 3} }}
             connect {{ enabled = true }}
             acl {{ enabled = true default_policy = "deny"
                    tokens {{ master = "{MASTER}" agent = "{MASTER}" }} }}
@@ -104,7 +108,7 @@ def consul(ports):
 def sidecars(ports, request):
     made = []
 
-    def make(agent, *options, **more):
+    def make(agent, /, *options, **more):
         made.append(Sidecar(ports, agent, *options, **more))
         return made[-1]
 
@@ -287,6 +291,99 @@ def test_listeners_follow_the_registration(consul, pair, ports):
     register(consul, "api", ports.dead(), made.api_entry, [upstream])
     goes(added)
     wait_for(lambda: not answers(made.local), WAIT, "the end of the other listener", 0.2)
+
+
+class Health(grpc.GenericRpcHandler):
+    """What a gRPC server says of itself: SERVING, in octets of grpc.health.v1."""
+
+    def __init__(self):
+        self.asked = []
+
+    def service(self, details):
+        if details.method != "/grpc.health.v1.Health/Check":
+            return None
+        return grpc.unary_unary_rpc_method_handler(self.check)
+
+    def check(self, request, context):
+        self.asked.append(request)
+        return b"\x08\x01"
+
+
+def test_checks_are_made_by_way_of_the_sidecar(consul, sidecars, ports, recorders):
+    """With Expose.Checks the agent moves checks to ports of the proxy: the sidecar finds out which
+    and what is asked for there, and has a listener for it while the registration says so.
+    """
+    web, health = recorders(), Health()
+    admin = recorders(lambda request, client: TEAPOT)
+    server = grpc.server(futures.ThreadPoolExecutor(2), handlers=[health])
+    behind = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+
+    def make(checks, **proxy):
+        consul.put("/v1/agent/service/register", {
+            "Name": "web", "Port": web.port, "Address": "127.0.0.1", "Checks": checks,
+            "Connect": {"SidecarService": {"Port": entry, "Proxy": proxy}},
+        })  # fmt: skip
+
+    def results():
+        made = consul.get("/v1/agent/checks", filter='ServiceID == "web"')
+        return {one["Type"]: (one["Status"], one["Output"]) for one in made.values()}
+
+    entry, other = ports.take(2)
+    http = {"HTTP": f"http://127.0.0.1:{web.port}/health?full", "Interval": "1s"}
+    call = {"GRPC": f"127.0.0.1:{behind}/web", "Interval": "1s", "Timeout": "30s"}
+    paths = [{
+        "ListenerPort": other, "Path": "/grpc.health.v1.Health/Check", "LocalPathPort": behind,
+        "Protocol": "http2",
+    }]  # fmt: skip
+    expose = {"Checks": True, "Paths": paths}
+    try:
+        make([http, call], Expose=expose)
+        made = sidecars(
+            consul.address, "--sidecar-for", "web", "--token", consul.service_token("web"),
+            ports={"expose_min_port": consul.exposed, "expose_max_port": consul.exposed + 3},
+        ).start(seconds=WAIT)  # fmt: skip
+
+        def passing():
+            found = results()
+            assert made.control.alive(), made.control.tail()
+            return len(found) == 2 and all(
+                status == "passing" and any(f":{consul.exposed + n}" in output for n in range(4))
+                for status, output in found.values()
+            )
+
+        wait_for(passing, WAIT, "checks that pass by way of the sidecar", 0.2)
+        wait_for(lambda: not made.problems(), WAIT, "an end of all problems", 0.2)
+        assert health.asked and health.asked[-1] == b"\n\x03web"
+        assert web.requests[-1].target == "/health?full"
+        port = int(results()["http"][1].split("127.0.0.1:")[1].split("/")[0])
+        assert get(port, "/health", timeout=WAIT).status == 200
+        assert get(port, "/", timeout=WAIT).status == 404, "nothing else is open there"
+        # The application says itself that it is not well: that is what the agent hears.
+        web.reset(lambda request, client: TEAPOT)
+        wait_for(lambda: "418" in results()["http"][1], WAIT, "what the application says", 0.2)
+        # The path of a check that is answered at another port.
+        paths.append({"ListenerPort": ports.take(), "Path": "/health", "LocalPathPort": admin.port})
+        make([http, call], Expose=expose)
+        wait_for(lambda: admin.complete(), WAIT, "checks at another port", 0.2)
+        # Without exposure the agent dials the application itself, and the listener goes.
+        web.reset()
+        make([http, call])
+        wait_for(
+            lambda: f"127.0.0.1:{web.port}/" in results()["http"][1], WAIT, "checks as before", 0.2
+        )
+        wait_for(lambda: refuses(port), WAIT, "the end of the listener", 0.2)
+    finally:
+        server.stop(0)
+
+
+def refuses(port):
+    with contextlib.suppress(Closed, TimeoutError):
+        try:
+            get(port, "/health", timeout=10)
+        except ConnectionRefusedError:
+            return True
+    return False
 
 
 def test_prepared_queries(consul, pair, ports):

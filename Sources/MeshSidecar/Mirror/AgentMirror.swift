@@ -12,6 +12,9 @@ package actor AgentMirror {
         package var presence: Duration = .seconds(5)
         package var query: Duration = .seconds(10)
         package var policy: Duration = .seconds(30)
+        package var checks: Duration = .seconds(10)
+        /// While it is not known where all of them are made.
+        package var newChecks: Duration = .seconds(1)
 
         package init() {}
     }
@@ -31,12 +34,14 @@ package actor AgentMirror {
     private var lastProblems: [String] = []
 
     package init(
-        _ agent: any AgentTransport, isL4: Bool = false, pauses: Pauses = Pauses(), log: Logger
+        _ agent: any AgentTransport, isL4: Bool = false,
+        exposePorts: ClosedRange<UInt16> = ExposedChecks.usualPorts, pauses: Pauses = Pauses(),
+        log: Logger
     ) {
         self.agent = agent
         self.pauses = pauses
         self.log = log
-        state = MirrorState(isL4: isL4)
+        state = MirrorState(isL4: isL4, exposePorts: exposePorts)
         (work, wakeUp) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
 
@@ -148,6 +153,7 @@ package actor AgentMirror {
             switch subject {
             case .query: return pauses.query
             case .policy: return pauses.policy
+            case .checks: return state.awaitsChecks ? pauses.newChecks : pauses.checks
             case .registration, .roots, .leaf, .intentions, .chain, .instances: break
             }
             switch pace.answered(index: answer.index, hash: answer.hash, took: took) {

@@ -63,6 +63,9 @@ enum AgentQuestions {
                 query: [("connect", "true"), ("stale", "")])
             if let datacenter = key.datacenter { request.query.append(("dc", datacenter.text)) }
             return request
+        case .checks(let id):
+            return AgentRequest(
+                "GET", "/v1/agent/checks", query: [("filter", "ServiceID == \"\(id.text)\"")])
         }
     }
 

@@ -18,6 +18,8 @@ package struct MirrorState: Sendable {
     private var proxy: Proxy?
     /// Everything is bytes, whatever entries say.
     private let isL4: Bool
+    /// The ports at which the agent makes checks that are exposed.
+    private let exposePorts: ClosedRange<UInt16>
 
     package private(set) var registration: Registration?
     package private(set) var roots: MeshRoots?
@@ -28,10 +30,16 @@ package struct MirrorState: Sendable {
     private var chains: [Subject.ChainKey: Chains.Read] = [:]
     private var instances: [Subject.InstancesKey: AgentJSON] = [:]
     private var queries: [Subject.QueryKey: QueryResult] = [:]
+    private var checks = ExposedChecks.Read()
     /// Why there is no good answer about a subject at the moment.
     package private(set) var failures: [Subject: String] = [:]
 
-    package init(isL4: Bool = false) { self.isL4 = isL4 }
+    package init(
+        isL4: Bool = false, exposePorts: ClosedRange<UInt16> = ExposedChecks.usualPorts
+    ) {
+        self.isL4 = isL4
+        self.exposePorts = exposePorts
+    }
 
     /// Which proxy is mirrored; before, nothing is asked for.
     package mutating func start(_ proxy: Proxy) {
@@ -51,6 +59,7 @@ package struct MirrorState: Sendable {
             .leaf(service), .intentions(service), .chain(Subject.ChainKey(service)),
         ])
         if leaf != nil { wanted.insert(.policy(service)) }
+        if let instance = registration.exposesChecksOf { wanted.insert(.checks(instance)) }
         for upstream in registration.upstreams {
             switch upstream.destinationType {
             case .preparedQuery: wanted.insert(.query(query(upstream)))
@@ -134,6 +143,10 @@ package struct MirrorState: Sendable {
         case .query(let key):
             guard let home else { throw MeshError(.unavailable, "the datacenter is not known yet") }
             queries[key] = try QueryResult(json, home: home)
+        case .checks(let id):
+            checks = try ExposedChecks.read(
+                json, of: id, within: exposePorts, before: checks,
+                written: registration?.writtenPaths ?? [])
         case .policy: break
         }
     }
@@ -157,7 +170,11 @@ package struct MirrorState: Sendable {
         instances = instances.filter { wanted.contains(.instances($0.key)) }
         queries = queries.filter { wanted.contains(.query($0.key)) }
         failures = failures.filter { wanted.contains($0.key) }
+        if registration?.exposesChecksOf == nil { checks = ExposedChecks.Read() }
     }
+
+    /// Whether the agent has not said yet where all the checks are made that are exposed.
+    package var awaitsChecks: Bool { checks.isWaiting }
 
     // MARK: - what is known
 
@@ -186,6 +203,8 @@ package struct MirrorState: Sendable {
                         && !isUpstream(key))
             case .instances(let key): instances[key] != nil || failures[subject] != nil
             case .query(let key): queries[key] != nil || failures[subject] != nil
+            // They come and go while everything else is served.
+            case .checks: true
             }
         }
     }
@@ -197,7 +216,8 @@ package struct MirrorState: Sendable {
 
     /// Everything together; nil until enough is known to serve.
     package var view: MeshView? {
-        guard isComplete, let registration, let roots, let leaf else { return nil }
+        guard isComplete, var registration, let roots, let leaf else { return nil }
+        registration.expose(checks.paths.sorted { $0.key < $1.key }.map(\.value))
         let own = chains[Subject.ChainKey(registration.service)]?.chain.serviceProtocol
         return MeshView(
             registration: registration, roots: roots, leaf: leaf,
@@ -240,6 +260,7 @@ package struct MirrorState: Sendable {
         var all = failures.map { "\($0.key.text): \($0.value)" }
         all += registration?.problems ?? []
         all += intentions?.problems ?? []
+        all += checks.problems
         all += chains.values.flatMap(\.problems)
         return Array(Set(all)).sorted()
     }

@@ -13,6 +13,8 @@ package enum Subject: Hashable, Sendable {
     case chain(ChainKey)
     case instances(InstancesKey)
     case query(QueryKey)
+    /// What came of the checks of an instance.
+    case checks(ServiceID)
 
     /// A chain with what it is to be compiled for.
     package struct ChainKey: Hashable, Sendable {
@@ -53,7 +55,7 @@ package enum Subject: Hashable, Sendable {
     /// Whether its answers come at once whatever is asked, so that it is asked at intervals.
     package var isPolled: Bool {
         switch self {
-        case .query, .policy: true
+        case .query, .policy, .checks: true
         case .registration, .roots, .leaf, .intentions, .chain, .instances: false
         }
     }
@@ -71,6 +73,7 @@ package enum Subject: Hashable, Sendable {
             "the instances of \(key.service) in \(key.datacenter)"
                 + (key.filter.isEmpty ? "" : " with \(key.filter)")
         case .query(let key): "the prepared query \(key.name)"
+        case .checks(let id): "the checks of \(id)"
         }
     }
 }

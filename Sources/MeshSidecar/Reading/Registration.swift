@@ -22,6 +22,27 @@ package struct Registration: Sendable, Equatable {
 
     package var upstreams: [UpstreamDefinition] { definition.proxy?.upstreams ?? [] }
 
+    /// The paths that are opened because somebody wrote them.
+    var writtenPaths: [ExposedPath] {
+        ExposedPath.paths(definition.proxy?.expose).filter { !$0.isFromCheck }
+    }
+
+    /// The instance whose checks the agent makes by way of the proxy, unless it says itself which
+    /// paths these are.
+    var exposesChecksOf: ServiceID? {
+        let expose = definition.proxy?.expose
+        guard ExposedPath.wantsChecks(expose),
+            !ExposedPath.paths(expose).contains(where: \.isFromCheck)
+        else { return nil }
+        return definition.proxy?.destinationServiceID ?? ServiceID(service)
+    }
+
+    mutating func expose(_ paths: [ExposedPath]) {
+        guard !paths.isEmpty else { return }
+        let all = ExposedPath.adding(paths, to: definition.proxy?.expose)
+        definition.proxy?.expose = all
+    }
+
     /// Reads `/v1/agent/service/<id>`.
     package init(_ json: AgentJSON) throws {
         let id = try ServiceID(try json.need("ID"))
@@ -59,13 +80,6 @@ package struct Registration: Sendable, Equatable {
             problems.append("proxy mode \(mode) is not done: the proxy is a direct one")
         }
         definition.expose = proxy["Expose"]?.value
-        if ExposedPath.wantsChecks(definition.expose),
-            !ExposedPath.paths(definition.expose).contains(where: \.isFromCheck)
-        {
-            problems.append(
-                "Expose.Checks is not done: the agent tells nobody which checks it makes; write "
-                    + "their paths into Expose.Paths")
-        }
         for upstream in proxy.items("Upstreams") {
             do {
                 definition.upstreams.append(try Self.upstream(upstream))

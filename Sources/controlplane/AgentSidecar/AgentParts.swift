@@ -1,5 +1,6 @@
 import MeshAdmin
 import MeshClient
+import MeshConfig
 import MeshModel
 import MeshSidecar
 import MeshTelemetry
@@ -15,13 +16,17 @@ struct AgentParts: Sendable {
     private let board: ProblemBoard
     private let log: Logger
 
-    init(_ role: SidecarRole, own: DesiredSource, board: ProblemBoard, log: Logger) {
+    init(
+        _ role: SidecarRole, own: DesiredSource, _ configuration: Configuration,
+        board: ProblemBoard, log: Logger
+    ) {
         self.role = role
         self.board = board
         self.log = log
         http = OutboundHTTP(connectionsPerHost: SidecarRole.connections)
         agent = HTTPAgent(role.agent, http: http)
-        mirror = AgentMirror(agent, isL4: role.isL4, log: log)
+        mirror = AgentMirror(
+            agent, isL4: role.isL4, exposePorts: configuration.mesh.exposePorts, log: log)
         states = AgentStates(own: own, mirror: mirror, names: names)
     }
 

@@ -113,7 +113,7 @@ struct Node: Sendable {
         let link = try link(store, judges.desk)
         let archive = try GenerationArchive(store: store, board: board)
         let agent = sidecar.map {
-            AgentParts($0, own: source, board: board, log: logs.logger("agent"))
+            AgentParts($0, own: source, configuration, board: board, log: logs.logger("agent"))
         }
         let states: any DesiredStates = agent?.states ?? source
         let pipeline = try pipeline(link, states, health, archive, judges.desk, store)
