@@ -152,12 +152,17 @@ extension ServiceDefinition {
             proxy.localServicePort = port
         }
         if proxy.localServiceSocketPath == nil { proxy.localServiceSocketPath = socketPath }
-        return ServiceDefinition(
+        var sidecar = ServiceDefinition(
             name: try wanted.name ?? ServiceName(name.text + "-sidecar-proxy"),
             id: wanted.id ?? id.sidecar, kind: .connectProxy, address: wanted.address ?? address,
             port: wanted.port ?? assigned, tags: wanted.tags ?? tags, meta: wanted.meta ?? meta,
             weights: wanted.weights ?? weights, checks: sidecarChecks(wanted, assigned),
             proxy: proxy, locality: locality)
+        // Transparent proxies look for these among the proxies of a service.
+        let virtual = [TaggedAddress.virtual, TaggedAddress.consulVirtual]
+        let shared = taggedAddresses?.filter { virtual.contains($0.key) } ?? [:]
+        if !shared.isEmpty { sidecar.taggedAddresses = shared }
+        return sidecar
     }
 
     /// A proxy that somebody else runs is dialled to see whether it listens; of one that is a

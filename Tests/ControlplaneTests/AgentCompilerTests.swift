@@ -98,6 +98,54 @@ import Testing
         #expect(!target.checksIntentions)
     }
 
+    /// Addresses stand for services that the agent has told, one instance alone where its proxy
+    /// says so.
+    @Test func aTransparentProxyReachesWhatTheAgentHasTold() throws {
+        var registration = try registration([])
+        registration.definition.proxy?.mode = ProxyMode.transparent.rawValue
+        registration.definition.proxy?.transparentProxy = TransparentProxy(
+            outboundListenerPort: 15_002)
+        var view = try view(registration, [])
+        let way = try way("db", ports: [1000, 1001], http: true)
+        let places = way.endpoints.values.flatMap { $0 }.map { endpoint in
+            CalledPlace(
+                instance: "db-\(endpoint.port)", virtual: ["240.0.0.1", "fd00::1", "no address"],
+                address: HostPort(host: "10.0.0.9", port: endpoint.port),
+                isDirect: endpoint.port == 1001,
+                endpoint: endpoint)
+        }
+        view.reached = MeshView.Reached(
+            services: [
+                .init(
+                    upstream: UpstreamDefinition(destinationName: try ServiceName("db")),
+                    places: places, way: way)
+            ], isClosed: true)
+        let plan = try plan(view)
+        #expect(plan.problems == [])
+        let outer = try #require(plan.listener("web-proxy:outbound"))
+        #expect(outer.address.description == "127.0.0.1:15002")
+        guard case .redirected(let table, nil) = outer.kind else {
+            Issue.record("another kind of listener")
+            return
+        }
+        let db = "web-proxy:outbound:db"
+        #expect(
+            Set(table.map { "\($0.address):\($0.port) \($0.listener)" }) == [
+                "240.0.0.1:0 \(db)", "10.0.0.9:1000 \(db)", "10.0.0.9:1001 \(db):db-1001",
+            ])
+        #expect(plan.listener("web-proxy:outbound6") != nil)
+        func ports(_ name: String) throws -> [String] {
+            guard case .l7(let routes) = try #require(plan.listener(name)).kind,
+                case .forward(let splits)? = routes.first?.action
+            else { return [] }
+            return try #require(plan.target(splits[0].target)).endpoints.map(\.address.description)
+        }
+        #expect(try ports(db) == ["10.0.0.2:1000", "10.0.0.2:1001"])
+        #expect(try ports("\(db):db-1001") == ["10.0.0.2:1001"])
+        let target = try #require(plan.compiled.targets.first { $0.service.text == "db" })
+        #expect(target.expectedID == "spiffe://test.consul/ns/default/dc/dc1/svc/db")
+    }
+
     @Test func otherDatacentersProveOtherIdentities() throws {
         let plan = try plan(
             view(registration([upstream("db", 9191)]), [way("db", in: "dc2", ports: [1000])]))

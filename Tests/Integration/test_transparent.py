@@ -4,7 +4,8 @@ connections to the sidecar, and the address that each was made to decides where 
 Proved with real rules of nftables in a network of the test's own, IPv4 and IPv6: virtual addresses
 and those of instances lead through the mesh, by requests and by bytes, as intentions allow; an
 instance that is dialled directly is called as itself; addresses that nobody knows are called as
-they were asked for, unless the mesh forbids it; whoever calls the port itself is closed.
+they were asked for, unless the mesh forbids it; whoever calls the port itself is closed. The same
+for `controlplane sidecar`, which an agent tells what it may call.
 """
 
 import contextlib
@@ -17,6 +18,7 @@ import sys
 import hosts
 import pytest
 from ringmesh import Node, defaults, service
+from sidecars import Agent, Sidecar
 from wire import Recorder, wait_for
 
 WAIT = 120
@@ -159,20 +161,22 @@ def world(ports):
             )
             undo.callback(apps[text].close)
 
-        def make(*entries, shop=None, **more):
+        def make(*entries, shop=None, more=(), api=None, **proxy):
             virtual = {"virtual": {"address": VIRTUAL}, "consul-virtual": {"address": VIRTUAL6}}
             node = Transparent(
                 host,
                 ports,
                 services=[
                     instance("shop", "127.0.0.1", 8000, 21000, **(shop or {"mode": "transparent"})),
-                    {**instance("web", ONE, WEB, 21001, **more), "tagged_addresses": virtual},
-                    instance("web", TWO, WEB + 100, 21002, **more),
+                    {**instance("web", ONE, WEB, 21001, **proxy), "tagged_addresses": virtual},
+                    instance("web", TWO, WEB + 100, 21002, **proxy),
                     {
                         **instance("db", ONE, DB, 21003),
                         "tagged_addresses": {"virtual": {"address": VIRTUAL_DB}},
                     },
+                    *more,
                 ],
+                **({"api": api} if api else {}),
                 config_entries=[defaults("web"), *entries],
                 mesh={"intentions_default": "deny"},
             )
@@ -258,3 +262,65 @@ def test_whoever_calls_the_port_itself_is_closed(world):
     assert node.host.run(call) == b""
     listener = "shop-127.0.0.1-sidecar-proxy:outbound"
     wait_for(lambda: node.outcome(listener, "not_redirected") == 1, WAIT, "the end is counted")
+
+
+class Beside(Sidecar):
+    """A sidecar of the agent at 8500 of the same host, asked over its socket."""
+
+    wait_ready, call, get = Transparent.wait_ready, Transparent.call, Transparent.get
+
+    def __init__(self, host, ports, *options):
+        super().__init__(ports, "127.0.0.1:8500", *options)
+        self.host = host
+
+
+def test_beside_an_agent_the_services_are_those_that_intentions_allow(world):
+    """The registration says that the proxy is transparent, the rest is found out: what it may call
+    by intentions, where by the addresses of proxies, what else by the entry `mesh`.
+    """
+    proxy = {
+        "name": "shop-proxy",
+        "kind": "connect-proxy",
+        "address": "127.0.0.1",
+        "port": 21009,
+        "proxy": {
+            "destination_service_name": "shop",
+            "local_service_port": 8000,
+            "mode": "transparent",
+            "transparent_proxy": {"outbound_listener_port": OUTBOUND},
+        },
+    }
+    node = world(
+        shop={"mode": "direct"},
+        more=[proxy],
+        api={"bind_addr": "127.0.0.1:8500"},
+        transparent_proxy={"dialed_directly": True},
+    )
+    made = Beside(node.host, node.ports, "--proxy-id", "shop-proxy")
+    try:
+        made.start(under=node.host.under)
+        assert made.get(STRANGER, PLAIN)[1].endswith("stranger")
+        node.allow("shop", "web")
+        node.allow("shop", "db")
+        for address, port in ((VIRTUAL, 80), (VIRTUAL6, 4711), (ONE, WEB), (TWO, WEB + 100)):
+            wait_for(
+                lambda at=(address, port): "\ndate: " in made.get(*at)[1], WAIT, f"{address}", 0.2
+            )
+        assert seen(made, ONE, WEB, 4) == {"one"}
+        assert seen(made, TWO, WEB + 100, 4) == {"two"}
+        wait_for(lambda: seen(made, VIRTUAL, 80, 8) == {"one", "two"}, WAIT, "both instances", 0.1)
+        wait_for(lambda: made.get(VIRTUAL_DB, 5432)[1].endswith("db"), WAIT, "bytes", 0.2)
+        assert "\ndate: " not in made.get(VIRTUAL_DB, 5432)[1]
+        wait_for(lambda: not made.problems(), WAIT, "an end of all problems", 0.2)
+        node.host.run(
+            lambda: Agent(8500).entry(
+                Kind="mesh", Name="mesh", TransparentProxy={"MeshDestinationsOnly": True}
+            )
+        )
+        wait_for(lambda: made.get(STRANGER, PLAIN)[1] in CLOSED, WAIT, "a closed mesh", 0.2)
+        assert made.get(VIRTUAL, 80)[0] == "200"
+        node.deny("shop", "web")
+        wait_for(lambda: made.get(VIRTUAL, 80)[0] != "200", WAIT, "the denial", 0.2)
+        assert made.get(VIRTUAL_DB, 5432)[1].endswith("db")
+    finally:
+        made.close()

@@ -198,6 +198,144 @@ import Testing
             mesh.agent.asked.contains("GET /v1/agent/checks?filter=ServiceID == \"web\""))
     }
 
+    private func transparent(_ mesh: FakeMesh, _ upstreams: [DataValue] = []) throws {
+        guard case .object(var all) = try FakeMesh.proxy([:]),
+            case .object(var section)? = all["Proxy"]
+        else { throw Stuck() }
+        section["Mode"] = .string("transparent")
+        section["TransparentProxy"] = .object(["OutboundListenerPort": .int(15_002)])
+        section["Upstreams"] = .array(upstreams)
+        all["Proxy"] = .object(section)
+        mesh.agent.tell("/v1/agent/service/web-sidecar-proxy", .object(all))
+    }
+
+    private func tellPlaces(_ mesh: FakeMesh, _ name: String, virtual: String? = nil) throws {
+        var service: [String: DataValue] = [
+            "ID": .string("\(name)-proxy"), "Port": .int(21_000), "Address": .string("10.0.0.7"),
+            "Proxy": .object([
+                "DestinationServiceID": .string("\(name)-1"), "LocalServicePort": .int(9000),
+                "TransparentProxy": .object(["DialedDirectly": .bool(name == "db")]),
+            ]),
+        ]
+        if let virtual {
+            service["TaggedAddresses"] = .object([
+                "consul-virtual": .object(["Address": .string(virtual), "Port": .int(9000)])
+            ])
+        }
+        mesh.agent.tell(
+            "/v1/health/connect/\(name)",
+            .array([
+                .object([
+                    "Node": .object(["Node": .string("n"), "Address": .string("10.0.0.1")]),
+                    "Service": .object(service),
+                    "Checks": .array([.object(["Status": .string("passing")])]),
+                ])
+            ]))
+        try mesh.tellChain(name)
+    }
+
+    /// Intentions say what a transparent proxy calls, proxies of instances say where.
+    @Test func whatATransparentProxyCallsIsFoundOut() async throws {
+        let mesh = try FakeMesh()
+        mesh.agent.setPolicy("deny")
+        try transparent(mesh)
+        mesh.agent.tell(
+            "/v1/connect/intentions/match",
+            .object([
+                "web": .array([
+                    .object([
+                        "SourceName": .string("*"), "DestinationName": .string("*"),
+                        "Action": .string("allow"),
+                    ]),
+                    .object([
+                        "SourceName": .string("web"), "DestinationName": .string("secret"),
+                        "Action": .string("deny"),
+                    ]),
+                ])
+            ]))
+        let names = ["consul", "db", "web", "web-sidecar-proxy", "cache", "secret", "outside"]
+        mesh.agent.tell(
+            "/v1/catalog/services",
+            .object(Dictionary(names.map { ($0, .array([])) }) { first, _ in first }))
+        for name in ["cache", "secret"] { try tellPlaces(mesh, name) }
+        for name in ["outside", "web"] {
+            mesh.agent.tell("/v1/health/connect/\(name)", .array([]))
+        }
+        try tellPlaces(mesh, "db", virtual: "240.0.0.1")
+        try await mirror(mesh.agent) { mirror in
+            try await wait(mirror) { view, problems in
+                view?.reached?.services.count == 2 && problems.isEmpty
+            }
+            let reached = try #require(await mirror.view?.reached)
+            #expect(!reached.isClosed, "there is no entry that says so")
+            #expect(reached.services.map(\.upstream.destinationName.text) == ["cache", "db"])
+            let db = reached.services[1]
+            let place = try #require(db.places.first)
+            #expect(place.instance == "db-1" && place.isDirect && place.virtual == ["240.0.0.1"])
+            #expect(place.address == HostPort(host: "10.0.0.7", port: 9000))
+            #expect(place.endpoint?.port == 21_000)
+            #expect(db.way.endpoints.values.flatMap { $0 }.map(\.port) == [21_000])
+            mesh.agent.tell(
+                "/v1/config/mesh/mesh",
+                .object([
+                    "Kind": .string("mesh"),
+                    "TransparentProxy": .object(["MeshDestinationsOnly": .bool(true)]),
+                ]), index: 2)
+            mesh.agent.tell("/v1/connect/intentions/match", .object(["web": .array([])]), index: 2)
+            try await wait(mirror) { view, _ in
+                view?.reached?.services.isEmpty == true
+            }
+        }
+        let asked = mesh.agent.asked
+        #expect(asked.contains { $0.contains("by=source&name=web") })
+        for name in ["secret", "consul", "web-sidecar-proxy"] {
+            #expect(!asked.contains { $0.contains("health/connect/\(name)?") }, "\(name)")
+        }
+        #expect(!asked.contains { $0.contains("discovery-chain/outside") })
+    }
+
+    /// Consul before 1.10 knows no such entry; what may not be read closes the mesh.
+    @Test func theEntryOfTheMeshDecidesAboutStrangers() async throws {
+        for (status, text, isClosed) in [
+            (500, "invalid config entry kind: mesh", false), (404, "Config entry not found", false),
+            (403, "Permission denied", true),
+        ] {
+            let mesh = try FakeMesh()
+            try transparent(mesh)
+            mesh.agent.tell("/v1/catalog/services", .object([:]))
+            mesh.agent.tell("/v1/config/mesh/mesh", .string(text), status: status)
+            try await mirror(mesh.agent) { mirror in
+                try await wait(mirror) { view, _ in view?.reached?.isClosed == isClosed }
+                #expect(
+                    await mirror.problems.contains { $0.contains("the entry mesh") } == isClosed)
+            }
+        }
+    }
+
+    /// An agent allows one client some connections, no more.
+    @Test func anAgentIsAskedAboutSomeServicesOnly() async throws {
+        let mesh = try FakeMesh()
+        mesh.agent.setPolicy("allow")
+        try transparent(
+            mesh,
+            [.object(["DestinationName": .string("zebra"), "Config": .object([:])])])
+        let names = (100..<200).map { "s\($0)" }
+        mesh.agent.tell(
+            "/v1/catalog/services",
+            .object(Dictionary(names.map { ($0, .array([])) }) { first, _ in first }))
+        for name in names { mesh.agent.tell("/v1/health/connect/\(name)", .array([])) }
+        try tellPlaces(mesh, "zebra", virtual: "240.0.0.9")
+        try await mirror(mesh.agent) { mirror in
+            try await wait(mirror) { view, problems in
+                view?.reached?.services.count == 1
+                    && problems.contains { $0.contains("37 services are not reached") }
+            }
+        }
+        let asked = Set(mesh.agent.asked.filter { $0.contains("health/connect") })
+        #expect(
+            asked.filter { $0.contains("health/connect/s") && !$0.contains("index") }.count == 63)
+    }
+
     /// Nobody comes in while the rules are not known, whatever holds without one.
     @Test func withoutIntentionsNobodyComesIn() async throws {
         let mesh = try FakeMesh()

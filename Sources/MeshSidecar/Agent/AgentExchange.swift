@@ -53,6 +53,11 @@ package struct AgentAnswer: Sendable {
         headers["x-consul-default-acl-policy"].flatMap { IntentionAction(rawValue: $0) }
     }
 
+    /// Whether there is no such config entry, or none of this kind: Consuls before 1.10 know fewer.
+    package var saysNoEntry: Bool {
+        status == 404 || (status != 200 && text.contains("invalid config entry kind"))
+    }
+
     /// The agent's own words, bounded: for people.
     package var text: String {
         let text = String(decoding: body.prefix(300), as: UTF8.self)

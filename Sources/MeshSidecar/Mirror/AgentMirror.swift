@@ -154,7 +154,10 @@ package actor AgentMirror {
             case .query: return pauses.query
             case .policy: return pauses.policy
             case .checks: return state.awaitsChecks ? pauses.newChecks : pauses.checks
-            case .registration, .roots, .leaf, .intentions, .chain, .instances: break
+            case .registration, .roots, .leaf, .intentions, .chain, .instances, .outgoing,
+                .services,
+                .mesh:
+                break
             }
             switch pace.answered(index: answer.index, hash: answer.hash, took: took) {
             case .ask: return nil

@@ -66,6 +66,12 @@ enum AgentQuestions {
         case .checks(let id):
             return AgentRequest(
                 "GET", "/v1/agent/checks", query: [("filter", "ServiceID == \"\(id.text)\"")])
+        case .outgoing(let service):
+            return AgentRequest(
+                "GET", "/v1/connect/intentions/match",
+                query: [("by", "source"), ("name", service.text)])
+        case .services: return AgentRequest("GET", "/v1/catalog/services", query: [("stale", "")])
+        case .mesh: return AgentRequest("GET", "/v1/config/mesh/mesh")
         }
     }
 

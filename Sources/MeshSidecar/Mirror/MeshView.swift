@@ -28,11 +28,13 @@ package struct MeshView: Sendable, Equatable {
     package var intentionsDefault: IntentionAction
     /// In the order of the registration's upstreams; nil: what it leads to is not known.
     package var ways: [Way?]
+    /// What a transparent proxy reaches besides; nil: it is none.
+    package var reached: Reached?
 
     package init(
         registration: Registration, roots: MeshRoots, leaf: LeafCertificate,
         serviceProtocol: ServiceProtocol, intentions: [Intention],
-        intentionsDefault: IntentionAction, ways: [Way?]
+        intentionsDefault: IntentionAction, ways: [Way?], reached: Reached? = nil
     ) {
         self.registration = registration
         self.roots = roots
@@ -41,6 +43,7 @@ package struct MeshView: Sendable, Equatable {
         self.intentions = intentions
         self.intentionsDefault = intentionsDefault
         self.ways = ways
+        self.reached = reached
     }
 
     package var service: ServiceName { registration.service }

@@ -24,13 +24,18 @@ package struct MirrorState: Sendable {
     package private(set) var registration: Registration?
     package private(set) var roots: MeshRoots?
     package private(set) var leaf: LeafCertificate?
-    private var intentions: Intentions.Read?
-    private var probe: IntentionAction?
-    private var announced: IntentionAction?
+    private(set) var intentions: Intentions.Read?
+    private(set) var probe: IntentionAction?
+    private(set) var announced: IntentionAction?
     private var chains: [Subject.ChainKey: Chains.Read] = [:]
     private var instances: [Subject.InstancesKey: AgentJSON] = [:]
     private var queries: [Subject.QueryKey: QueryResult] = [:]
     private var checks = ExposedChecks.Read()
+    /// Where the services that are asked about are called.
+    private(set) var places: [Subject.InstancesKey: [CalledPlace]] = [:]
+    private(set) var outgoing: Surroundings?
+    private(set) var names: [ServiceName]?
+    private(set) var isClosed: Bool?
     /// Why there is no good answer about a subject at the moment.
     package private(set) var failures: [Subject: String] = [:]
 
@@ -60,18 +65,16 @@ package struct MirrorState: Sendable {
         ])
         if leaf != nil { wanted.insert(.policy(service)) }
         if let instance = registration.exposesChecksOf { wanted.insert(.checks(instance)) }
-        for upstream in registration.upstreams {
-            switch upstream.destinationType {
-            case .preparedQuery: wanted.insert(.query(query(upstream)))
-            case .service:
-                let key = chain(upstream)
-                wanted.insert(.chain(key))
-                for target in chains[key]?.chain.targets.values.map({ $0 }) ?? [] {
-                    wanted.insert(.instances(Self.instances(target)))
-                }
-            }
-        }
-        return wanted
+        for upstream in registration.upstreams { wanted.formUnion(subjects(of: upstream)) }
+        return wanted.union(wantedAround)
+    }
+
+    /// What has to be known to call an upstream.
+    func subjects(of upstream: UpstreamDefinition) -> Set<Subject> {
+        guard upstream.destinationType == .service else { return [.query(query(upstream))] }
+        let key = chain(upstream)
+        let targets = chains[key]?.chain.targets.values.map { Self.instances($0) } ?? []
+        return Set(targets.map { .instances($0) }).union([.chain(key)])
     }
 
     private func chain(_ upstream: UpstreamDefinition) -> Subject.ChainKey {
@@ -119,6 +122,10 @@ package struct MirrorState: Sendable {
                     timeout: key.connectTimeout ?? .seconds(5)), problems: [])
             return
         }
+        if subject == .mesh, answer.saysNoEntry {
+            isClosed = false
+            return
+        }
         guard answer.status == 200 else {
             let words = answer.text
             throw MeshError(
@@ -140,6 +147,7 @@ package struct MirrorState: Sendable {
         case .instances(let key):
             guard case .array = json.value else { throw json.lacking("list of instances") }
             instances[key] = json
+            places[key] = registration?.isTransparent == true ? Instances.places(json) : nil
         case .query(let key):
             guard let home else { throw MeshError(.unavailable, "the datacenter is not known yet") }
             queries[key] = try QueryResult(json, home: home)
@@ -147,6 +155,10 @@ package struct MirrorState: Sendable {
             checks = try ExposedChecks.read(
                 json, of: id, within: exposePorts, before: checks,
                 written: registration?.writtenPaths ?? [])
+        case .outgoing(let service):
+            outgoing = Surroundings(rules: try Surroundings.rules(json, of: service))
+        case .services: names = try Surroundings.names(json)
+        case .mesh: isClosed = Surroundings.isClosed(json)
         case .policy: break
         }
     }
@@ -168,6 +180,8 @@ package struct MirrorState: Sendable {
         let wanted = wanted
         chains = chains.filter { wanted.contains(.chain($0.key)) }
         instances = instances.filter { wanted.contains(.instances($0.key)) }
+        places = places.filter { wanted.contains(.instances($0.key)) }
+        if registration?.isTransparent != true { (outgoing, names, isClosed) = (nil, nil, nil) }
         queries = queries.filter { wanted.contains(.query($0.key)) }
         failures = failures.filter { wanted.contains($0.key) }
         if registration?.exposesChecksOf == nil { checks = ExposedChecks.Read() }
@@ -205,6 +219,9 @@ package struct MirrorState: Sendable {
             case .query(let key): queries[key] != nil || failures[subject] != nil
             // They come and go while everything else is served.
             case .checks: true
+            case .outgoing: outgoing != nil || failures[subject] != nil
+            case .services: names != nil || failures[subject] != nil
+            case .mesh: isClosed != nil || failures[subject] != nil
             }
         }
     }
@@ -225,10 +242,10 @@ package struct MirrorState: Sendable {
             intentions: intentions?.intentions ?? [],
             // Without the rules nobody comes in.
             intentionsDefault: intentions == nil ? .deny : intentionsDefault,
-            ways: registration.upstreams.map { way($0, leaf.id.datacenter) })
+            ways: registration.upstreams.map { way($0, leaf.id.datacenter) }, reached: reached)
     }
 
-    private func way(_ upstream: UpstreamDefinition, _ home: DatacenterName) -> MeshView.Way? {
+    func way(_ upstream: UpstreamDefinition, _ home: DatacenterName) -> MeshView.Way? {
         if upstream.destinationType == .preparedQuery { return queryWay(upstream) }
         guard let chain = chains[self.chain(upstream)]?.chain else { return nil }
         var endpoints: [String: [MeshEndpoint]] = [:]
@@ -261,6 +278,7 @@ package struct MirrorState: Sendable {
         all += registration?.problems ?? []
         all += intentions?.problems ?? []
         all += checks.problems
+        all += problemsAround
         all += chains.values.flatMap(\.problems)
         return Array(Set(all)).sorted()
     }

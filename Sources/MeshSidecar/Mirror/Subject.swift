@@ -15,6 +15,12 @@ package enum Subject: Hashable, Sendable {
     case query(QueryKey)
     /// What came of the checks of an instance.
     case checks(ServiceID)
+    /// Intentions whose source the service is.
+    case outgoing(ServiceName)
+    /// The names of all services.
+    case services
+    /// What holds for all proxies of the mesh.
+    case mesh
 
     /// A chain with what it is to be compiled for.
     package struct ChainKey: Hashable, Sendable {
@@ -56,7 +62,9 @@ package enum Subject: Hashable, Sendable {
     package var isPolled: Bool {
         switch self {
         case .query, .policy, .checks: true
-        case .registration, .roots, .leaf, .intentions, .chain, .instances: false
+        case .registration, .roots, .leaf, .intentions, .chain, .instances, .outgoing, .services,
+            .mesh:
+            false
         }
     }
 
@@ -74,6 +82,9 @@ package enum Subject: Hashable, Sendable {
                 + (key.filter.isEmpty ? "" : " with \(key.filter)")
         case .query(let key): "the prepared query \(key.name)"
         case .checks(let id): "the checks of \(id)"
+        case .outgoing(let service): "the intentions from \(service)"
+        case .services: "the services of the catalog"
+        case .mesh: "the entry mesh"
         }
     }
 }

@@ -8,6 +8,8 @@ package struct Registration: Sendable, Equatable {
     package var service: ServiceName
     /// What the service speaks, where the agent has put that into the proxy's options.
     package var protocolName: ServiceProtocol?
+    /// What is said about calls to services that have no listener of their own.
+    package var options: [UpstreamDefinition] = []
     /// What is wrong with parts of it: these are left out.
     package var problems: [String] = []
 
@@ -21,6 +23,11 @@ package struct Registration: Sendable, Equatable {
     }
 
     package var upstreams: [UpstreamDefinition] { definition.proxy?.upstreams ?? [] }
+
+    /// Whether the application calls services where they are.
+    package var isTransparent: Bool {
+        definition.proxy?.mode == ProxyMode.transparent.rawValue
+    }
 
     /// The paths that are opened because somebody wrote them.
     var writtenPaths: [ExposedPath] {
@@ -76,13 +83,34 @@ package struct Registration: Sendable, Equatable {
             localServicePort: try proxy.port("LocalServicePort"),
             localServiceSocketPath: proxy.text("LocalServiceSocketPath"))
         if case .object(let members)? = proxy["Config"]?.value { definition.config = members }
-        if let mode = proxy.text("Mode"), mode != "direct" {
-            problems.append("proxy mode \(mode) is not done: the proxy is a direct one")
+        if let mode = proxy.text("Mode") {
+            definition.mode = mode
+            if ProxyMode(rawValue: mode) == nil {
+                problems.append("proxy mode \(mode) is not known: the proxy is a direct one")
+            }
+        }
+        if let section = proxy["TransparentProxy"] {
+            let port = try section.port("OutboundListenerPort") ?? 0
+            definition.transparentProxy = TransparentProxy(
+                outboundListenerPort: port == 0 ? nil : port,
+                dialedDirectly: section.bool("DialedDirectly"))
         }
         definition.expose = proxy["Expose"]?.value
         for upstream in proxy.items("Upstreams") {
             do {
-                definition.upstreams.append(try Self.upstream(upstream))
+                let read = try Self.upstream(upstream)
+                // A newer Consul has upstreams without a listener of their own: a transparent proxy
+                // takes what they say for calls to that service.
+                if read.localBindPort == 0, read.localBindSocketPath == nil,
+                    definition.mode == ProxyMode.transparent.rawValue
+                {
+                    options.append(read)
+                    continue
+                }
+                if let problem = read.problems().first {
+                    throw MeshError(.invalid, problem.message)
+                }
+                definition.upstreams.append(read)
             } catch {
                 problems.append("\(upstream.subject): \(error)")
             }
@@ -104,7 +132,7 @@ package struct Registration: Sendable, Equatable {
         }
         var config: [String: DataValue] = [:]
         if case .object(let members)? = json["Config"]?.value { config = members }
-        let upstream = UpstreamDefinition(
+        return UpstreamDefinition(
             destinationName: try ServiceName(try json.need("DestinationName")),
             destinationType: type,
             datacenter: try json.text("Datacenter").map { try DatacenterName($0) },
@@ -113,11 +141,6 @@ package struct Registration: Sendable, Equatable {
             localBindSocketPath: json.text("LocalBindSocketPath"),
             localBindSocketMode: json.text("LocalBindSocketMode"),
             meshGatewayMode: json["MeshGateway"]?.text("Mode"), config: config)
-        // A newer Consul has upstreams without a listener of their own, as defaults of others.
-        if let problem = upstream.problems().first {
-            throw MeshError(.invalid, problem.message)
-        }
-        return upstream
     }
 }
 

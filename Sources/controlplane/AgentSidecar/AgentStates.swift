@@ -19,7 +19,7 @@ struct AgentStates: DesiredStates {
     /// The names, not addresses, that are dialled.
     static func hosts(_ view: MeshView) -> Set<String> {
         var hosts = Set(
-            view.ways.compactMap { $0 }.flatMap { $0.endpoints.values.flatMap { $0 } }.map(\.host))
+            view.knownWays.flatMap { $0.endpoints.values.flatMap { $0 } }.map(\.host))
         hosts.insert(view.registration.definition.proxy?.localServiceAddress ?? "")
         return hosts.filter { !$0.isEmpty && $0 != "localhost" && !IPText.isAddress($0[...]) }
     }
@@ -42,7 +42,7 @@ struct AgentStates: DesiredStates {
         state.mesh.trust = view.roots.trust
         state.mesh.leaves = [view.service: view.leaf]
         state.addresses = addresses
-        state.told = ToldMesh(ways: view.ways, addresses: addresses)
+        state.told = ToldMesh(ways: view.ways, reached: view.reached, addresses: addresses)
         return state
     }
 

@@ -86,7 +86,7 @@ struct SidecarBackend: AdminBackend {
     private static func targets(
         _ view: MeshView
     ) -> [(ServiceName, ServiceProtocol, [MeshEndpoint])] {
-        view.ways.compactMap { $0 }.flatMap { way in
+        view.knownWays.flatMap { way in
             way.chain.targets.sorted { $0.key < $1.key }.map {
                 ($0.value.service, way.chain.serviceProtocol, way.endpoints[$0.key] ?? [])
             }
@@ -117,7 +117,7 @@ struct SidecarBackend: AdminBackend {
         let view = try await view()
         let name = try ServiceName(service)
         let wanted = try datacenter.map { try DatacenterName($0) }
-        let chains = view.ways.compactMap { $0?.chain }
+        let chains = view.knownWays.map(\.chain)
         guard
             let chain = chains.first(where: {
                 $0.service == name && (wanted == nil || $0.datacenter == wanted)

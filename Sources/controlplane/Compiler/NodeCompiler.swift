@@ -212,6 +212,7 @@ struct NodeCompiler {
             wish = TransparentMesh.Wish(state.entries.lazy.map(\.entry), state.inventory.proxies)
         }
         guard let wish, wish.callers > 0 else { return nil }
+        if let told = state.told { return told.reached.map { TransparentMesh($0) } }
         return TransparentMesh(state, wish)
     }
 

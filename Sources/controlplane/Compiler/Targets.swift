@@ -93,7 +93,8 @@ extension PartCompiler {
         let plan = self.plan(of: target, id, reach)
         part.add(
             TargetShape(
-                plan: plan, instancesOf: service, only: instance, tls: dialling(plan, reach),
+                plan: plan, instancesOf: reach.way == nil ? service : nil,
+                only: reach.way == nil ? instance : nil, tls: dialling(plan, reach),
                 isDirect: frame.gateways[service] != nil, isSettled: true))
         return id
     }

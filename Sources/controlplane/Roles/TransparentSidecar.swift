@@ -25,12 +25,8 @@ extension PartCompiler {
     ) {
         guard let port = outboundPort(of: proxy, service) else { return }
         let sidecar = source.definition
-        guard frame.told == nil, let mesh = source.mesh else {
-            refuse(
-                "\(sidecar.id): mode transparent needs the mesh of this node: write upstreams with "
-                    + "a local_bind_port", source.origin)
-            return
-        }
+        // An agent has not told yet what is reached: nothing is.
+        guard let mesh = source.mesh else { return }
         let room = OriginalPlan.greatestListeners / max(1, mesh.callers)
         guard room >= 8 else {
             refuse(
@@ -92,7 +88,9 @@ extension PartCompiler {
                 $0.destinationName == known.name && $0.destinationType == .service
                     && $0.datacenter == nil
             } ?? UpstreamDefinition(destinationName: known.name)
-        let reach = self.reach(upstream, of: source, service, leaf, spoken: known.name)
+        let reach =
+            toldReach(known.name, service, leaf)
+            ?? self.reach(upstream, of: source, service, leaf, spoken: known.name)
         let rule = "transparent proxy of \(service), service \(known.name)"
         let origin = source.origin.map { "\($0)" } ?? ""
         addInner(
@@ -106,7 +104,9 @@ extension PartCompiler {
                 continue
             }
             let one = "\(name):\(place.id)"
-            let splits = SplitPlan.all(to: single(place.id, of: known.name, reach))
+            let splits = SplitPlan.all(
+                to: single(
+                    place.id, of: known.name, toldReach(reach, place, of: known.name)))
             addInner(
                 one, table, service,
                 reach.http
