@@ -7,6 +7,7 @@ refused.
 
 import json
 import shutil
+import socket
 import subprocess
 import time
 
@@ -48,6 +49,7 @@ def names(nodes, ports):
         return over(question, "127.0.0.1", port=port, timeout=30)
 
     ask.port = port
+    ask.node = node
     return ask
 
 
@@ -97,6 +99,12 @@ def test_nodes_addresses_and_the_domain(names):
     (soa,) = names("consul", "SOA").answer
     assert abs(soa[0].serial - time.time()) < 60
     assert values(names("ns.consul")) == ["127.0.0.1"]
+
+
+def test_a_node_with_names_ends_in_good_order(names):
+    """Also with a client that is connected."""
+    with socket.create_connection(("127.0.0.1", names.port), timeout=30):
+        assert names.node.stop() == 0
 
 
 @pytest.mark.parametrize("size", [None, 512, 1232, 4096])

@@ -73,7 +73,7 @@ private struct OneService: DNSCatalog {
                 break
             }
             group.cancelAll()
-            try? await group.waitForAll()
+            try await group.waitForAll()
         }
     }
 

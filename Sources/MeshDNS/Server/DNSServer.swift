@@ -38,9 +38,13 @@ package struct DNSServer: Sendable {
             throw error
         }
         whenListening(bound)
-        try await withThrowingDiscardingTaskGroup { group in
-            group.addTask { try await serve(datagrams) }
-            group.addTask { try await serve(stream) }
+        do {
+            try await withThrowingDiscardingTaskGroup { group in
+                group.addTask { try await serve(datagrams) }
+                group.addTask { try await serve(stream) }
+            }
+        } catch is CancellationError where Task.isCancelled {
+            // Whoever runs it was done with it: that is the end that is wanted.
         }
     }
 
