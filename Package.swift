@@ -157,7 +157,10 @@ let swiftTargets: [Target] = [
         ]),
     swiftRoom(
         "MeshStore",
-        ["MeshModel", "MeshIdentity", .product(name: "GRDB", package: "GRDB.swift")]),
+        [
+            "MeshModel", "MeshIdentity", "CMeshABI",
+            .product(name: "GRDB", package: "GRDB.swift"),
+        ]),
     swiftRoom(
         "MeshTables",
         [

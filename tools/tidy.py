@@ -63,7 +63,7 @@ SWIFT_MODULES = {
 
 # C modules that Swift may import, and the rooms that may. Test targets follow their room.
 SWIFT_C_MODULES = {
-    "CMeshABI": {"MeshTables", "MeshWorkers"},
+    "CMeshABI": {"MeshTables", "MeshWorkers", "MeshStore"},
     "CMeshTable": {"MeshTables"},
     # Explanations ask the C lookups themselves, with hosts and paths in the form the workers use.
     "CMeshBase": {"MeshTables", "MeshTelemetry"},

@@ -15,6 +15,8 @@ enum Change: Sendable {
     case lockDelay(KeyName, from: ContinuousClock.Instant?, to: ContinuousClock.Instant?)
     /// A node that was registered in the catalog, by its name in lower case.
     case catalogNode(String, from: Stored<CatalogNode>?, to: Stored<CatalogNode>?)
+    /// Where a service of the mesh is called as a whole, by its name in lower case.
+    case virtualAddress(String, from: VirtualAddress?, to: VirtualAddress?)
     case root(String, from: RootRecord?, to: RootRecord?)
     case leaf(SpiffeID, from: LeafRecord?, to: LeafRecord?)
     case secret(String, from: SecretRecord?, to: SecretRecord?)
@@ -29,7 +31,7 @@ enum Change: Sendable {
         switch self {
         case .fileLayer, .note, .lockDelay: true
         case .service, .entry, .intention, .keyValue, .session, .query, .policy, .token,
-            .catalogNode, .root, .leaf,
+            .catalogNode, .virtualAddress, .root, .leaf,
             .secret, .fact:
             false
         }
@@ -51,7 +53,8 @@ enum Change: Sendable {
         case .token(let id, _, let new): [(Touched(.tokens, id), new == nil)]
         case .catalogNode(let key, let old, let new):
             Self.catalogNode(key, old?.value, new?.value)
-        case .lockDelay: []
+        // Shown with instances, which are others then, too.
+        case .lockDelay, .virtualAddress: []
         case .root(let id, _, let new): [(Touched(.roots, id), new == nil)]
         case .leaf(let id, _, let new): [(Touched(.leaves, id.uri), new == nil)]
         case .secret(let name, _, let new): [(Touched(.secrets, name), new == nil)]

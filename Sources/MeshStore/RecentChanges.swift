@@ -35,8 +35,8 @@ struct RecentChanges: Sendable {
             lastEntry = index
         case .entry: lastEntry = index
         case .catalogNode: lastNode = index
-        case .keyValue, .session, .lockDelay, .query, .policy, .token, .root, .leaf,
-            .secret, .fact, .note:
+        case .keyValue, .session, .lockDelay, .query, .policy, .token, .virtualAddress, .root,
+            .leaf, .secret, .fact, .note:
             return
         }
         guard changes.count > Self.limit else { return }

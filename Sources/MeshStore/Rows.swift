@@ -70,6 +70,7 @@ extension Change {
             try Self.persist(db, "tokens", column: "token", id, new)
         case .catalogNode(let key, _, let new):
             try Self.persist(db, "catalog_nodes", column: "node", key, new)
+        case .virtualAddress(let name, _, let new): try Self.persist(db, name, new)
         case .root(let id, _, let new): try Self.persist(db, id, new)
         case .leaf(let id, _, let new): try Self.persist(db, id, new)
         case .secret(let name, _, let new):
@@ -116,6 +117,18 @@ extension Change {
         try put(
             db, "\(table) (id, \(column)", [id, Column.text(new.value)], new.createIndex,
             new.modifyIndex)
+    }
+
+    private static func persist(
+        _ db: Database, _ name: String, _ new: VirtualAddress?
+    ) throws {
+        guard let new else { return try delete(db, "virtual_addresses WHERE service = ?", [name]) }
+        // Never in place of another service's row: what two services have is an error.
+        try db.cachedStatement(
+            sql: "INSERT INTO virtual_addresses (service, address) VALUES (?, ?) "
+                + "ON CONFLICT (service) DO UPDATE SET address = excluded.address"
+        )
+        .execute(arguments: [name, new.description])
     }
 
     private static func persist(_ db: Database, _ id: String, _ new: RootRecord?) throws {
@@ -167,6 +180,7 @@ extension StoreState {
         try state.loadPolicy(db)
         try state.loadCertificates(db)
         try state.loadState(db)
+        try state.loadVirtualAddresses(db)
         try state.each(db, "facts") { state, row in
             state.facts[row["name"]] = row["value"] as String
         }
@@ -200,6 +214,18 @@ extension StoreState {
         try each(db, "tokens") { state, row in
             state.setToken(row["id"], from: nil, to: try Column.stored(row, "token"))
         }
+    }
+
+    private mutating func loadVirtualAddresses(_ db: Database) throws {
+        try each(db, "virtual_addresses") { state, row in
+            guard let address = VirtualAddress(row["address"] as String),
+                state.addressHolders[address] == nil
+            else { throw MeshError(.corrupt, "a virtual address cannot be, or is there twice") }
+            state.setVirtualAddress(row["service"], address)
+        }
+        for record in storedServices.values { noteService(from: nil, to: record) }
+        for record in storedEntries.values { noteEntry(from: nil, to: record) }
+        for node in catalogNodes.values { noteNode(from: nil, to: node.value) }
     }
 
     private mutating func loadPolicy(_ db: Database) throws {

@@ -21,6 +21,11 @@ enum Schema {
             try db.execute(
                 sql: table("catalog_nodes", "id TEXT PRIMARY KEY NOT NULL, node TEXT NOT NULL"))
         }
+        migrator.registerMigration("0005 virtual addresses") { db in
+            try db.execute(
+                sql: "CREATE TABLE virtual_addresses (service TEXT PRIMARY KEY NOT NULL, "
+                    + "address TEXT UNIQUE NOT NULL) STRICT")
+        }
         return migrator
     }
 

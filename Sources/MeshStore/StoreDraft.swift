@@ -8,6 +8,8 @@ package struct StoreDraft {
     /// The index that the changes of this write get.
     package private(set) var index: Index
     private(set) var changes: [Change] = []
+    /// Whether every service is looked at for its virtual address at the end of the write.
+    var settlesAll = false
 
     init(state: consuming StoreState) {
         self.index = state.index.next
@@ -21,6 +23,7 @@ package struct StoreDraft {
 
     /// Ends one write of a batch: the next one gets the next index, if this one changed anything.
     mutating func endWrite(since start: Int) {
+        settleVirtualAddresses(since: start)
         guard changes.count > start else { return }
         state.index = index
         index = index.next
@@ -244,6 +247,8 @@ extension StoreDraft {
     package mutating func setFileLayer(_ layer: FileLayer) {
         let new = layer.taking(state.files, index: index)
         if new != state.files { record(.fileLayer(from: state.files, to: new)) }
+        // What was stored before this version, and what other files owned, has been waiting for it.
+        settlesAll = true
     }
 
     /// Wakes waiters for something that the store does not hold, such as health. Nothing goes to

@@ -20,6 +20,12 @@ package struct StoreState: Sendable {
     var sessionRecords: [String: Stored<Session>] = [:]
     /// By name in lower case.
     var catalogNodes: [String: Stored<CatalogNode>] = [:]
+    /// By name in lower case.
+    package internal(set) var virtualAddresses: [String: VirtualAddress] = [:]
+    /// Who has which of them.
+    var addressHolders: [VirtualAddress: String] = [:]
+    /// The services that have, or shall have, one.
+    var members = MeshMembers()
     /// Until when nobody gets a key, because the session that held it ended by force.
     var lockDelays: [KeyName: ContinuousClock.Instant] = [:]
     var queryRecords: [String: Stored<PreparedQuery>] = [:]
@@ -54,8 +60,12 @@ package struct StoreState: Sendable {
 
     private mutating func set(_ change: Change, forward: Bool) {
         switch change {
-        case .service(let id, let old, let new): storedServices[id] = forward ? new : old
-        case .entry(let key, let old, let new): storedEntries[key] = forward ? new : old
+        case .service(let id, let old, let new):
+            storedServices[id] = forward ? new : old
+            noteService(from: forward ? old : new, to: forward ? new : old)
+        case .entry(let key, let old, let new):
+            storedEntries[key] = forward ? new : old
+            noteEntry(from: forward ? old : new, to: forward ? new : old)
         case .intention(let key, let old, let new): setIntention(key, forward ? new : old)
         case .keyValue(let key, let old, let new):
             setKeyValue(key, from: forward ? old : new, to: forward ? new : old)
@@ -64,13 +74,19 @@ package struct StoreState: Sendable {
         case .policy(let id, let old, let new): policyRecords[id] = forward ? new : old
         case .token(let id, let old, let new):
             setToken(id, from: forward ? old : new, to: forward ? new : old)
-        case .catalogNode(let key, let old, let new): catalogNodes[key] = forward ? new : old
+        case .catalogNode(let key, let old, let new):
+            catalogNodes[key] = forward ? new : old
+            noteNode(from: (forward ? old : new)?.value, to: (forward ? new : old)?.value)
+        case .virtualAddress(let name, let old, let new):
+            setVirtualAddress(name, forward ? new : old)
         case .lockDelay(let key, let old, let new): lockDelays[key] = forward ? new : old
         case .root(let id, let old, let new): rootRecords[id] = forward ? new : old
         case .leaf(let id, let old, let new): leafRecords[id] = forward ? new : old
         case .secret(let name, let old, let new): secretRecords[name] = forward ? new : old
         case .fact(let name, let old, let new): facts[name] = forward ? new : old
-        case .fileLayer(let old, let new): files = forward ? new : old
+        case .fileLayer(let old, let new):
+            files = forward ? new : old
+            noteFiles(from: forward ? old : new, to: forward ? new : old)
         case .note: break
         }
     }
@@ -254,4 +270,6 @@ enum Fact {
     static let trustDomain = "trust_domain"
     static let installationID = "installation_id"
     static let bootstrapIndex = "acl_bootstrap_index"
+    /// The virtual address that was given last.
+    static let virtualAddress = "virtual_address"
 }

@@ -45,6 +45,7 @@ ANY_ENGINE = {
     "test_reaper",
     "test_standin_cases",
     "test_store_trouble",
+    "test_virtual_addresses",
 }
 # The files that take longest, begun first, so that no process is left alone with one at the end.
 LONGEST = [

@@ -13,6 +13,7 @@ WEIGHTS = "a sidecar has its service's weights unless it has its own; Consul giv
 LISTENS = "the sidecar is a listener of this node and runs; with the recorded agent none did"
 # The cluster's id, which every identity of the recording carries.
 RECORDED_CLUSTER = "f041c853-1fa4-14ac-5387-e907857bb068"
+VIRTUAL = "services of the mesh have virtual addresses, which Consul gives from 1.11 on"
 DIFFERENT = {
     "status/leader": SERVER,
     "status/peers": SERVER,
@@ -24,6 +25,8 @@ DIFFERENT = {
     "agent/checks": LISTENS,
     "agent/maintenance-checks": LISTENS,
     "agent/metrics": "the agent's own figures are at the admin address, for Prometheus",
+    "catalog/connect": VIRTUAL,
+    "health/connect-native": VIRTUAL,
     "health/connect": LISTENS,
     "health/connect-passing-stale": WEIGHTS,
     "health/connect-filter": WEIGHTS,

@@ -33,6 +33,7 @@ def names(nodes, ports):
         services=[
             service("web", 8001, id="web-1", tags=["v1"], weights={"passing": 5, "warning": 1}),
             {**service("web", 8002, id="web-2", tags=["v2"]), "address": ""},
+            service("shop", 8003, connect={"native": True}),
             service(
                 "down", 9, protocol_checks=[{"tcp": "127.0.0.1:9", "interval": "10s"}], id="down"
             ),
@@ -89,6 +90,16 @@ def test_what_is_not_there(names):
     assert empty.rcode() == dns.rcode.NOERROR
     assert not empty.answer and [record.rdtype.name for record in empty.authority] == ["SOA"]
     assert names("example.com").rcode() == dns.rcode.REFUSED
+
+
+def test_where_a_service_is_called_as_a_whole(names):
+    """Services of the mesh have virtual addresses: A records, and none of another type."""
+    for name in ("shop.virtual.consul", "Shop.virtual.default.ns.dc1.dc.consul"):
+        assert values(names(name)) == ["240.0.0.1"], name
+    empty = names("shop.virtual.consul", "AAAA")
+    assert empty.rcode() == dns.rcode.NOERROR and not empty.answer
+    for name in ("web.virtual", "gone.virtual", "shop.virtual.other.ns"):
+        assert names(f"{name}.consul").rcode() == dns.rcode.NXDOMAIN, name
 
 
 def test_nodes_addresses_and_the_domain(names):

@@ -80,6 +80,14 @@ import Testing
             datacenter: "dc1", onlyPassing: false)
         #expect(await names.instances(of: "db", tag: "", isConnect: false).isEmpty)
         #expect(await names.node("lab") == nil)
+        try await registerNative("db", api)
+        #expect(await names.virtualAddress(of: "db") == nil)
+    }
+
+    private func registerNative(_ name: String, _ api: StateAPI) async throws {
+        var definition = ServiceDefinition(name: try ServiceName(name), port: 80)
+        definition.connect.native = true
+        try await api.store.write { [definition] in try $0.putService(definition) }
     }
 
     @Test func resolversAreToldTheSame() async throws {
@@ -100,5 +108,8 @@ import Testing
         #expect(result.instances.map(\.node) == ["lab"] && result.ttl == 9)
         #expect(try await names().query("gone") == nil)
         #expect(try await names().node("LAB")?.address == "127.0.0.1")
+        try await registerNative("db", api)
+        #expect(try await names().virtualAddress(of: "DB") == "240.0.0.1")
+        #expect(try await names().virtualAddress(of: "no name!") == nil)
     }
 }

@@ -15,6 +15,10 @@ private struct Catalog: DNSCatalog {
         }
     }
 
+    func virtualAddress(of service: String) async -> String? {
+        service.lowercased() == "web" ? "240.0.0.7" : nil
+    }
+
     func node(_ name: String) async -> DNSNode? {
         switch name.lowercased() {
         case "lab":
@@ -101,13 +105,43 @@ private struct Catalog: DNSCatalog {
     @Test(arguments: [
         "gone.service.consul", "v2.web.service.consul", "web.consul", "a.web.connect.consul",
         "service.consul", "gone.node.consul", "gone.query.consul", "web.service.dc2.consul",
-        "web.service.dc1.x.consul", "1234.addr.consul", "0000000g.addr.consul", "x.consul",
+        "web.service.dc1.x.consul", "gone.virtual.consul", "virtual.consul", "a.web.virtual.consul",
+        "web.virtual.dc2.consul", "web.virtual.other.ns.consul", "web.virtual.other.ap.consul",
+        "web.virtual.far.peer.consul", "web.virtual.dc2.dc.consul", "web.virtual.dc1.dc1.dc.consul",
+        "web.virtual.dc1.dc.dc1.dc.consul", "web.service.other.ns.consul", "1234.addr.consul",
+        "0000000g.addr.consul", "x.consul",
     ])
     func thereIsNoSuchName(name: String) async throws {
         let response = try await ask(name)
         #expect(response.status == .noSuchName && response.isAuthoritative)
         #expect(response.answers.isEmpty)
         #expect(response.authorities.map(\.type) == [DNSCode.soa])
+    }
+
+    @Test(arguments: [
+        "web.virtual.consul", "Web.Virtual.DC1.consul", "web.virtual.default.ns.consul",
+        "web.virtual.dc1.dc.consul", "web.virtual.default.ns.dc1.dc.consul",
+        "web.virtual.default.ap.Default.NS.dc1.dc.consul",
+    ])
+    func whereAServiceIsCalledAsAWhole(name: String) async throws {
+        let response = try await ask(name)
+        #expect(
+            response.answers == [
+                DNSRecord(try #require(DNSName(name)), ttl: 5, .a([240, 0, 0, 7]))
+            ])
+        let other = try await ask(name, DNSCode.aaaa)
+        #expect(other.status == .noError && other.answers.isEmpty)
+    }
+
+    @Test func placesStandBehindEveryKind() async throws {
+        for name in [
+            "web.service.default.ns.consul", "v1.web.service.default.ns.dc1.dc.consul",
+            "web.connect.dc1.dc.consul",
+        ] { #expect(!addresses(try await ask(name)).isEmpty, "\(name)") }
+        // A node's name may be any, also that of a kind.
+        #expect(
+            DNSLookup(["node", "node"].map { Array($0.utf8) })
+                == .node(name: "node", datacenter: ""))
     }
 
     @Test func aNameWithoutThatTypeIsStillThere() async throws {

@@ -4,6 +4,8 @@ import Testing
 @testable import MeshDNS
 
 private struct OneService: DNSCatalog {
+    func virtualAddress(of service: String) async -> String? { nil }
+
     func instances(of service: String, tag: String, isConnect: Bool) async -> [DNSInstance] {
         guard service == "web" else { return [] }
         return (1...200).map {

@@ -96,7 +96,7 @@ extension CatalogInstance {
     }
 
     private var taggedAddresses: JSON? {
-        place.isLocal ? instance.definition.taggedAddressesJSON : nil
+        definition.taggedAddressesJSON(isLocal: place.isLocal, virtual: virtualAddress)
     }
 }
 
@@ -109,7 +109,7 @@ extension LocalInstance {
             "Tags": .texts(definition.tags), "Meta": .texts(definition.meta),
             "Port": .number(definition.port), "Address": .string(definition.address),
             "SocketPath": definition.socketPath.map { .string($0) },
-            "TaggedAddresses": definition.taggedAddressesJSON,
+            "TaggedAddresses": definition.taggedAddressesJSON(),
             "Weights": definition.weights.json,
             "EnableTagOverride": .bool(definition.enableTagOverride),
             "ContentHash": hash.map { .string($0) },
@@ -121,10 +121,14 @@ extension LocalInstance {
 }
 
 extension ServiceDefinition {
-    /// An address of its own is the one to reach it at, from near and far.
-    fileprivate var taggedAddressesJSON: JSON? {
-        var all = taggedAddresses ?? [:]
-        if !address.isEmpty, IPText.isAddress(address[...]) {
+    /// An address of its own is the one to reach it at, from near and far; `virtual` the one of its
+    /// service, in front of what was written as such.
+    fileprivate func taggedAddressesJSON(isLocal: Bool = true, virtual: String? = nil) -> JSON? {
+        var all = isLocal ? taggedAddresses ?? [:] : [:]
+        if let virtual {
+            all[TaggedAddress.consulVirtual] = TaggedAddress(address: virtual, port: port)
+        }
+        if isLocal, !address.isEmpty, IPText.isAddress(address[...]) {
             let family = address.contains(":") ? "ipv6" : "ipv4"
             for net in ["lan", "wan"] where all["\(net)_\(family)"] == nil {
                 all["\(net)_\(family)"] = TaggedAddress(address: address, port: port)

@@ -1,4 +1,5 @@
 package import MeshModel
+import MeshStore
 
 /// Which instances are asked for. Names are compared without case.
 package enum CatalogSelection: Sendable, Hashable {
@@ -90,6 +91,18 @@ struct CatalogPlace: Sendable {
 struct CatalogInstance: Sendable {
     let place: CatalogPlace
     let instance: LocalInstance
+    /// Where its service is called as a whole, if the instance is one that shows it.
+    let virtualAddress: String?
+
+    init(place: CatalogPlace, instance: LocalInstance, state: StoreState) {
+        self.place = place
+        self.instance = instance
+        let definition = instance.definition
+        let service = definition.proxy?.destinationServiceName ?? definition.name
+        virtualAddress =
+            definition.showsVirtualAddress
+            ? state.virtualAddress(of: service)?.description : nil
+    }
 
     var definition: ServiceDefinition { instance.definition }
 

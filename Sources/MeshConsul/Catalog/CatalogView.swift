@@ -64,7 +64,7 @@ struct CatalogView: Sendable {
         let own = await ownInstances(selection)
         if !own.isEmpty {
             let place = await ownPlace()
-            all += own.map { CatalogInstance(place: place, instance: $0) }
+            all += own.map { CatalogInstance(place: place, instance: $0, state: state) }
         }
         return all.sorted {
             ($0.place.info.name.text, $0.definition.id.text)
@@ -75,8 +75,10 @@ struct CatalogView: Sendable {
     /// The instances on one node, by id.
     func instances(on place: CatalogPlace) async -> [CatalogInstance] {
         guard !place.isLocal else {
-            return await ownInstances(.all).map { CatalogInstance(place: place, instance: $0) }
-                .sorted { $0.definition.id < $1.definition.id }
+            return await ownInstances(.all).map {
+                CatalogInstance(place: place, instance: $0, state: state)
+            }
+            .sorted { $0.definition.id < $1.definition.id }
         }
         return state.catalogNode(place.info.name.text).map { instances(.all, on: $0) } ?? []
     }
@@ -107,7 +109,8 @@ struct CatalogView: Sendable {
                 place: place,
                 instance: LocalInstance(
                     service.definition, createIndex: service.createIndex,
-                    modifyIndex: service.modifyIndex, checks: checks.map(CatalogCheck.init)))
+                    modifyIndex: service.modifyIndex, checks: checks.map(CatalogCheck.init)),
+                state: state)
         }
     }
 }

@@ -42,6 +42,15 @@ package struct CatalogNames: DNSCatalog {
         return QueryExecution.choose(found, for: wanted, using: &random).map(Self.shown)
     }
 
+    package func virtualAddress(of service: String) async -> String? {
+        guard let name = try? ServiceName(service),
+            let address = store.snapshot.virtualAddress(of: name),
+            let authority = try? await access.authority(of: ""),
+            authority.allows(Access(.read, .service, name.text))
+        else { return nil }
+        return address.description
+    }
+
     package func node(_ name: String) async -> DNSNode? {
         guard let node = await source.node(name),
             let authority = try? await access.authority(of: ""),

@@ -51,6 +51,7 @@ package struct DNSAnswers: Sendable {
         case .domain, .server: true
         case .nothing: false
         case .service(_, _, let datacenter), .connect(_, let datacenter),
+            .virtual(_, let datacenter),
             .node(_, let datacenter), .query(_, let datacenter), .address(_, let datacenter):
             datacenter.isEmpty || datacenter == settings.datacenter.lowercased()
         }
@@ -69,6 +70,11 @@ package struct DNSAnswers: Sendable {
         case .connect(let name, _):
             return builder.answer(
                 instances: await catalog.instances(of: name, tag: "", isConnect: true))
+        case .virtual(let name, _):
+            guard let address = await catalog.virtualAddress(of: name) else {
+                return builder.missing
+            }
+            return builder.answer(address: address)
         case .node(let name, _):
             guard let node = await catalog.node(name) else { return builder.missing }
             return builder.answer(node: node)

@@ -48,6 +48,8 @@ package struct DNSQueryResult: Hashable, Sendable {
 package protocol DNSCatalog: Sendable {
     /// Instances that may be used, in the order in which they are to be tried. `tag` empty: all.
     func instances(of service: String, tag: String, isConnect: Bool) async -> [DNSInstance]
+    /// Where a service of the mesh is called as a whole; nil: there is no such service.
+    func virtualAddress(of service: String) async -> String?
     /// nil: there is none.
     func node(_ name: String) async -> DNSNode?
     /// nil: there is no such query. It is told the node of the client, by address.

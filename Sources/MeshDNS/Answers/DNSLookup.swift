@@ -6,6 +6,8 @@ package enum DNSLookup: Hashable, Sendable {
     case server
     case service(name: String, tag: String, datacenter: String)
     case connect(name: String, datacenter: String)
+    /// Where a service is called as a whole.
+    case virtual(name: String, datacenter: String)
     case node(name: String, datacenter: String)
     case query(name: String, datacenter: String)
     /// An address in hexadecimal digits: 4 or 16 bytes.
@@ -13,7 +15,7 @@ package enum DNSLookup: Hashable, Sendable {
     /// There is no such name.
     case nothing
 
-    /// Reads the labels before the domain's. The kind stands last, or before a datacenter.
+    /// Reads the labels before the domain's. The kind stands last, or before a place.
     package init(_ labels: [[UInt8]]) {
         let texts = labels.map { String(decoding: $0, as: UTF8.self) }
         let folded = DNSName(unchecked: labels).folded
@@ -25,17 +27,32 @@ package enum DNSLookup: Hashable, Sendable {
             self = .server
             return
         }
-        let kinds = ["service", "connect", "node", "query", "addr"]
-        guard
-            let place = folded.indices.reversed().prefix(2).first(where: {
-                kinds.contains(folded[$0])
-            })
-        else {
-            self = .nothing
+        let kinds = ["service", "connect", "virtual", "node", "query", "addr"]
+        for place in folded.indices.reversed() where kinds.contains(folded[place]) {
+            guard let datacenter = Self.datacenter(folded[(place + 1)...]) else { continue }
+            self = Self.lookup(folded[place], Array(texts[..<place]), datacenter)
             return
         }
-        let datacenter = place + 1 < folded.count ? folded[place + 1] : ""
-        self = Self.lookup(folded[place], Array(texts[..<place]), datacenter)
+        self = .nothing
+    }
+
+    /// The datacenter of a place: `dc1`, or pairs such as `default.ns.default.ap.dc1.dc`, in any
+    /// order. Empty: none is named. nil: that is no place, or one that is not here.
+    private static func datacenter(_ labels: ArraySlice<String>) -> String? {
+        if labels.count <= 1 { return labels.first ?? "" }
+        guard labels.count.isMultiple(of: 2), labels.count <= 6 else { return nil }
+        var named: [String: String] = [:]
+        for place in stride(from: labels.startIndex, to: labels.endIndex, by: 2) {
+            guard named.updateValue(labels[place], forKey: labels[place + 1]) == nil else {
+                return nil
+            }
+        }
+        let datacenter = named.removeValue(forKey: "dc")
+        // There is one namespace, one partition, and nobody is a peer.
+        guard named.allSatisfy({ ["ns", "ap"].contains($0.key) && $0.value == "default" }) else {
+            return nil
+        }
+        return datacenter ?? ""
     }
 
     private static func lookup(
@@ -45,6 +62,7 @@ package enum DNSLookup: Hashable, Sendable {
         switch kind {
         case "service": return service(names, last, datacenter)
         case "connect" where names.count == 1: return .connect(name: last, datacenter: datacenter)
+        case "virtual" where names.count == 1: return .virtual(name: last, datacenter: datacenter)
         case "node": return .node(name: names.joined(separator: "."), datacenter: datacenter)
         case "query": return .query(name: names.joined(separator: "."), datacenter: datacenter)
         case "addr" where names.count == 1:

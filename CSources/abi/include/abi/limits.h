@@ -28,6 +28,7 @@
 #define LIMIT_NETWORKS         1024u   /* of one list of trusted ones */
 #define LIMIT_INNER_LISTENERS  512u    /* services that redirected connections may be for */
 #define LIMIT_ORIGINALS        65536u  /* addresses of these services */
+#define LIMIT_VIRTUAL_IPS      32768u  /* services of the mesh that are given one */
 #define LIMIT_HOPS             32u     /* proxies in front that one request may name */
 #define LIMIT_MEDIA_TYPES      64u     /* compressed by one listener */
 #define LIMIT_LEVEL_GZIP       9u
@@ -157,6 +158,8 @@ _Static_assert(LIMIT_POOL_IDLE_CLIENT * 4 <= LIMIT_POOL_IDLE_ENDPOINT,
 _Static_assert(LIMIT_INNER_LISTENERS <= LIMIT_LISTENERS / 2,
                "services that come by themselves leave room for listeners that were written");
 _Static_assert(LIMIT_ORIGINALS >= 128u * LIMIT_INNER_LISTENERS, "every such service has addresses");
+_Static_assert(LIMIT_VIRTUAL_IPS <= LIMIT_ORIGINALS / 2u,
+               "instances have addresses besides those that their services are given");
 _Static_assert(LIMIT_HOPS <= 255u, "their number is one byte of a record");
 _Static_assert(LIMIT_WORKERS <= 64u, "a set of workers is one 64-bit word");
 _Static_assert(LIMIT_MAGLEV_SLOTS > 3u * LIMIT_ENDPOINTS, "every endpoint has some slots");
