@@ -17,6 +17,7 @@ struct World {
     var certificates: [String: ListenerCertificate] = [:]
     var locality: Locality?
     var queries: [PreparedQuery] = []
+    var virtualAddresses: [String: String] = [:]
 
     static let authority: MeshAuthority = {
         var generator = SystemRandomNumberGenerator()
@@ -63,7 +64,9 @@ struct World {
                 trustDomain: Self.authority.trustDomain,
                 trust: Self.authority.bundle.rootsDER.flatMap { $0 }, leaves: leaves,
                 ticketKeys: tickets.inUse.map(\.packed), ticketsVersion: 1, ticketLifetime: 3600),
-            certificates: certificates, addresses: addresses, queries: queries)
+            certificates: certificates, addresses: addresses,
+            virtualAddresses: virtualAddresses.compactMapValues { VirtualAddress($0) },
+            queries: queries)
     }
 
     func plan() throws -> NodePlan { NodeCompiler.compile(try state()) }

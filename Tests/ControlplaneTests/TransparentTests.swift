@@ -112,6 +112,85 @@ import Testing
             ])
     }
 
+    /// Addresses that the store gives lead to services, those without instances too.
+    @Test func givenAddressesStandForServices() throws {
+        var world = try world()
+        world.virtualAddresses = ["web": "240.0.0.9", "shop": "240.0.0.8", "canary": "240.0.0.7"]
+        let canary = ServiceResolver(
+            name: try ServiceName("canary"),
+            redirect: ServiceResolver.Redirect(service: try ServiceName("web")))
+        world.entries += [try http("canary"), .serviceResolver(canary)]
+        let plan = try world.plan()
+        #expect(plan.problems == [])
+        let table = try table(plan, outbound)
+        #expect(table["240.0.0.9:0"] == "\(outbound):web")
+        #expect(table["240.0.0.1:0"] == "\(outbound):web", "what is written down holds, too")
+        #expect(table["240.0.0.8:0"] == "\(outbound):shop")
+        let name = try #require(table["240.0.0.7:0"])
+        guard case .l7(let routes) = try #require(plan.listener(name)).kind,
+            case .forward(let splits) = try #require(routes.last).action
+        else {
+            Issue.record("the way of canary is its chain's")
+            return
+        }
+        #expect(splits.map(\.target) == ["web.default.dc1@shop"])
+    }
+
+    /// Where there is no room for all, those that intentions let the caller call come first.
+    @Test func whoMayBeCalledComesFirst() throws {
+        var world = try world()
+        for number in 0..<600 {
+            var one = try service(
+                "s\(1000 + number)", port: 9000, sidecar: true,
+                address: "10.1.\(number / 256).\(number % 256)")
+            one.connect.sidecarService?.port = 21_000
+            world.services.append(one)
+        }
+        func allow(_ destination: String, _ action: IntentionAction = .allow) throws -> Intention {
+            Intention(
+                source: try NamePattern("shop"), destination: try NamePattern(destination),
+                effect: .action(action))
+        }
+        for place in 1...2 { world.services[place].connect.sidecarService?.port = 21_000 }
+        world.intentions = [try allow("s1599"), try allow("web")]
+        let plan = try world.plan()
+        #expect(plan.problems.map(\.message).filter { $0.contains("not reached") } == [])
+        let last = "10.1.2.87:9000"
+        #expect(try table(plan, outbound)[last] == "\(outbound):s1599")
+        #expect(
+            try table(plan, outbound).values.contains("\(outbound):beyond"), "nobody calls those")
+        // Then others, as they may be called.
+        var compiler = NodeCompiler()
+        _ = compiler.compile(try world.state())
+        world.intentions = [try allow("*"), try allow("s1599", .deny)]
+        let other = compiler.compile(try world.state())
+        #expect(try table(other, outbound)[last] == "\(outbound):beyond")
+        #expect(other.problems.contains { $0.message.contains("are not reached") })
+    }
+
+    @Test func theMostExactIntentionSaysWhoMayBeCalled() throws {
+        func intention(_ source: String, _ destination: String, _ effect: Intention.Effect) throws
+            -> Intention
+        {
+            Intention(
+                source: try NamePattern(source), destination: try NamePattern(destination),
+                effect: effect)
+        }
+        let (shop, web) = (try ServiceName("shop"), try ServiceName("Web"))
+        let rules = [
+            try intention("*", "*", .action(.allow)), try intention("shop", "*", .action(.deny)),
+            try intention("*", "web", .permissions([])),
+            try intention("SHOP", "web", .action(.deny)),
+        ]
+        let expected = [true, false, true, false]
+        for count in 1...rules.count {
+            let implicit = ImplicitUpstreams(Array(rules[..<count]), byDefault: .deny)
+            #expect(implicit.covers(shop, web) == expected[count - 1], "\(count)")
+        }
+        #expect(ImplicitUpstreams([], byDefault: .allow).covers(shop, web))
+        #expect(!ImplicitUpstreams([], byDefault: .deny).covers(shop, web))
+    }
+
     /// Services for which there is no room are closed, not called in plain text.
     @Test func whatHasNoRoomIsClosed() throws {
         var world = try world()
@@ -124,6 +203,9 @@ import Testing
         world.ports = SidecarPorts()
         let range = world.services.indices.dropFirst()
         for place in range { world.services[place].connect.sidecarService?.port = 21_000 }
+        world.intentions = [
+            Intention(source: .any, destination: .any, effect: .action(.allow))
+        ]
         let plan = try world.plan()
         let behind = plan.compiled.listeners.filter { $0.behind != nil }
         #expect(behind.count <= OriginalPlan.greatestListeners)

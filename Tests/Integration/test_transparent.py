@@ -2,16 +2,18 @@
 connections to the sidecar, and the address that each was made to decides where it goes.
 
 Proved with real rules of nftables in a network of the test's own, IPv4 and IPv6: virtual addresses
-and those of instances lead through the mesh, by requests and by bytes, as intentions allow; an
-instance that is dialled directly is called as itself; addresses that nobody knows are called as
-they were asked for, unless the mesh forbids it; whoever calls the port itself is closed. The same
-for `controlplane sidecar`, which an agent tells what it may call.
+and those of instances lead through the mesh, by requests and by bytes, as intentions allow; so do
+virtual addresses that the node gives by itself, whose names resolvers know; an instance that is
+dialled directly is called as itself; addresses that nobody knows are called as they were asked for,
+unless the mesh forbids it; whoever calls the port itself is closed. The same for `controlplane
+sidecar`, which an agent tells what it may call.
 """
 
 import contextlib
 import json
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 
@@ -25,7 +27,7 @@ WAIT = 120
 # How the end of a connection is seen: before, between and behind what is sent.
 CLOSED = ("", "closed: ConnectionResetError", "closed: BrokenPipeError")
 UID = 4321  # of the application whose connections are redirected
-WEB, DB, PLAIN, OUTBOUND = 8001, 8002, 7001, 15001
+WEB, DB, PLAIN, OUTBOUND, NAMES = 8001, 8002, 7001, 15001, 8600
 VIRTUAL, VIRTUAL6, VIRTUAL_DB = "10.99.0.1", "fd99::1", "10.99.0.2"
 ONE, TWO, STRANGER = "10.99.1.1", "10.99.1.2", "10.99.2.1"
 RULES = f"""
@@ -118,6 +120,21 @@ class Transparent(Node):
         )
         return text.split(" ", 2)[1] if text.startswith("HTTP/") else text, text
 
+    def resolve(self, name):
+        """The address of a name, asked as resolvers ask; None: there is no such name."""
+        labels = b"".join(bytes([len(part)]) + part.encode() for part in name.split("."))
+        query = struct.pack("!6H", 7, 0x0100, 1, 0, 0, 0) + labels + struct.pack("!B2H", 0, 1, 1)
+
+        def ask():
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+                sock.settimeout(WAIT)
+                sock.sendto(query, ("127.0.0.1", NAMES))
+                return sock.recv(4096)
+
+        answer = self.host.run(ask)
+        assert answer[:2] == query[:2]
+        return socket.inet_ntoa(answer[-4:]) if answer[7] else None
+
     def outcome(self, listener, name):
         """How many connections of a listener ended so."""
         for line in self.metrics().splitlines():
@@ -147,6 +164,7 @@ def world(ports):
         for address in (ONE, TWO, STRANGER):
             host.ip("addr", "add", f"{address}/32", "dev", "lo")
         host.ip("route", "add", "10.99.0.0/16", "dev", "lo")
+        host.ip("route", "add", "240.0.0.0/4", "dev", "lo")
         host.ip("-6", "route", "add", "fd99::/64", "dev", "lo")
         apps = {}
         local = "127.0.0.1"
@@ -162,14 +180,19 @@ def world(ports):
             undo.callback(apps[text].close)
 
         def make(*entries, shop=None, more=(), api=None, **proxy):
-            virtual = {"virtual": {"address": VIRTUAL}, "consul-virtual": {"address": VIRTUAL6}}
             node = Transparent(
                 host,
                 ports,
                 services=[
                     instance("shop", "127.0.0.1", 8000, 21000, **(shop or {"mode": "transparent"})),
-                    {**instance("web", ONE, WEB, 21001, **proxy), "tagged_addresses": virtual},
-                    instance("web", TWO, WEB + 100, 21002, **proxy),
+                    {
+                        **instance("web", ONE, WEB, 21001, **proxy),
+                        "tagged_addresses": {"virtual": {"address": VIRTUAL}},
+                    },
+                    {
+                        **instance("web", TWO, WEB + 100, 21002, **proxy),
+                        "tagged_addresses": {"virtual": {"address": VIRTUAL6}},
+                    },
                     {
                         **instance("db", ONE, DB, 21003),
                         "tagged_addresses": {"virtual": {"address": VIRTUAL_DB}},
@@ -179,6 +202,7 @@ def world(ports):
                 **({"api": api} if api else {}),
                 config_entries=[defaults("web"), *entries],
                 mesh={"intentions_default": "deny"},
+                dns={"bind_addr": f"127.0.0.1:{NAMES}"},
             )
             undo.callback(node.close)
             node.start(under=host.under)
@@ -208,6 +232,42 @@ def test_addresses_stand_for_services_as_intentions_allow(world):
     assert "forwarded to web.default.dc1@shop" in told["outcome"], told
     first = next(phase for phase in told["phases"] if phase["phase"] == "listener")
     assert "outbound:web" in first["detail"], first
+
+
+def test_addresses_that_the_node_gives_lead_to_services_without_an_upstream(world, tmp_path):
+    """One for each service of the mesh, and for a name that only a resolver's entry knows."""
+    canary = {"kind": "service-resolver", "name": "canary", "redirect": {"service": "web"}}
+    node = world(defaults("canary"), canary)
+    known = {name: node.resolve(f"{name}.virtual.consul") for name in ("web", "db", "canary")}
+    assert len(set(known.values())) == 3, known
+    assert all(address.startswith("240.0.0.") for address in known.values()), known
+    assert node.resolve("gone.virtual.consul") is None
+    assert node.get(known["web"], 80)[0] == "403", "as intentions allow"
+    node.allow("shop", "web")
+    node.allow("shop", "db")
+    for name, port in (("web", 80), ("web", 4711), ("canary", 80)):
+        status, text = node.get(known[name], port)
+        assert status == "200", (name, port, text)
+        assert text.endswith(("one", "two")), text
+    assert node.call(known["db"], 5432, "GET / HTTP/1.1\r\nHost: db\r\n\r\n").endswith("db")
+
+    definition = tmp_path / "late.json"
+    late = instance("late", TWO, WEB + 100, 21009)
+    definition.write_text(json.dumps({"service": late}), encoding="utf-8")
+    node.meshctl("service", "register", str(definition))
+    node.allow("shop", "late")
+    address = node.resolve("late.virtual.consul")
+    assert address and address not in known.values()
+    assert node.call(address, 80, "GET / HTTP/1.1\r\nHost: late\r\n\r\n").endswith("two")
+
+    assert node.stop() == 0
+    node.start(under=node.host.under)
+    again = {name: node.resolve(f"{name}.virtual.consul") for name in known}
+    assert again == known, "an address is its service's for good"
+    assert node.resolve("late.virtual.consul") == address
+    node.meshctl("service", "deregister", late["id"])
+    assert node.resolve("late.virtual.consul") is None
+    assert node.get(known["web"], 80)[0] == "200"
 
 
 def seen(node, address, port, count):

@@ -63,6 +63,8 @@ struct DesiredState: Sendable {
     var certificates: [String: ListenerCertificate]
     /// Addresses of host names that services are registered with.
     var addresses: [String: String]
+    /// Where services of the mesh are called as a whole, by their names in lower case.
+    var virtualAddresses: [String: VirtualAddress] = [:]
     /// Named questions that upstreams may lead to.
     var queries: [PreparedQuery] = []
     /// What an agent has told about the mesh; nil: this node knows it by itself.

@@ -38,6 +38,8 @@ struct NodeCompiler {
         var addresses: [String: String]
         var queries: [PreparedQuery]
         var transparent: TransparentMesh?
+        /// See ``SidecarSource/mayCall``; by the caller.
+        var mayCall: [ServiceName: Set<ServiceName>]
     }
 
     private var number: UInt64?
@@ -65,11 +67,13 @@ struct NodeCompiler {
         let isNext = number.map { state.number == $0 + 1 } ?? false
         number = state.number
         var change = isNext ? state.change : nil
+        let transparent = transparentMesh(state, change)
         let new = Inputs(
             frame: PartCompiler.Frame(state), entries: state.entries,
             plain: Self.plainSources(state), gateways: Self.gatewaySources(state), mesh: state.mesh,
             addresses: state.addresses, queries: state.queries,
-            transparent: transparentMesh(state, change))
+            transparent: transparent,
+            mayCall: ImplicitUpstreams.byCaller(state, wish, transparent))
         let old = inputs
         inputs = new
         if old?.frame != new.frame {
@@ -122,7 +126,8 @@ struct NodeCompiler {
         (plain, sidecars) = ([:], [:])
         assembly = PlanAssembly(state)
         let (wanted, wantedSidecars) = (
-            inputs.plain, Self.sidecarSources(state, wish, inputs.transparent)
+            inputs.plain,
+            Self.sidecarSources(state, wish, inputs.transparent, inputs.mayCall)
         )
         let made = compiler.compile(
             wanted.filter { before.plain[$0.definition.name]?.source != $0 },
@@ -217,9 +222,11 @@ struct NodeCompiler {
     }
 
     private static func sidecarSources(
-        _ state: DesiredState, _ wish: TransparentMesh.Wish?, _ mesh: TransparentMesh?
+        _ state: DesiredState, _ wish: TransparentMesh.Wish?, _ mesh: TransparentMesh?,
+        _ mayCall: [ServiceName: Set<ServiceName>]
     ) -> [SidecarSource] {
         state.inventory.proxies.map { sidecar in
+            let isCovered = wish?.covers(sidecar.proxy) == true
             let leaf = sidecar.proxy?.destinationServiceName.flatMap { state.mesh.leaves[$0] }
             return SidecarSource(
                 definition: sidecar, origin: state.inventory.origin(of: sidecar.id),
@@ -227,7 +234,9 @@ struct NodeCompiler {
                 applicationAddress: sidecar.proxy.flatMap {
                     state.addresses[$0.localServiceAddress]
                 }, queries: queries(of: sidecar, state.queries),
-                mesh: wish?.covers(sidecar.proxy) == true ? mesh : nil)
+                mesh: isCovered ? mesh : nil,
+                mayCall: isCovered
+                    ? sidecar.proxy?.destinationServiceName.flatMap { mayCall[$0] } : nil)
         }
     }
 }

@@ -129,6 +129,8 @@ struct SidecarSource: Equatable, Sendable {
     var queries: [ServiceName: PreparedQuery] = [:]
     /// Of one that may be transparent: what it reaches then.
     var mesh: TransparentMesh?
+    /// The services that intentions let it call, where there is not room for all; nil: there is.
+    var mayCall: Set<ServiceName>?
 }
 
 /// What a plain listener's part is made of, besides what holds for all parts and the entries it

@@ -54,12 +54,20 @@ struct TransparentMesh: Equatable, Sendable {
         }
     }
 
+    /// The most listeners that these services can need for one proxy.
+    var greatestNeed: Int { services.reduce(0) { $0 + 1 + $1.instances.count } }
+
     init(_ state: DesiredState, _ wish: Wish) {
         callers = wish.callers
         isClosed = state.entries.lazy.compactMap(\.entry.meshDestinationsOnly).first ?? false
         let outside = Set(
             GatewayLinks.gateways(state.entries.lazy.map(\.entry), state.inventory).keys)
         var byName: [ServiceName: Service] = [:]
+        for (text, address) in state.virtualAddresses {
+            guard let name = try? ServiceName(text) else { continue }
+            byName[name] = Service(
+                name: name, virtual: [IPAddress(v4: address.bits)], instances: [])
+        }
         for instance in state.inventory.instances where instance.definition.kind == .typical {
             let definition = instance.definition
             let proxy = state.inventory.proxy(of: definition)

@@ -130,10 +130,13 @@ actor DesiredSource {
     /// Everything that the next snapshot follows from, and what of it has changed since the last
     /// time: for one caller.
     func gather() async -> DesiredState {
-        await renew(store.snapshot)
+        let stored = store.snapshot
+        reportVirtualAddresses(stored)
+        await renew(stored)
         // What is looked at from here on is of one moment.
         let (inventory, change, ahead) = (kept.inventory, changed, ahead)
         let (intentions, entries) = (kept.intentions, kept.entries)
+        let virtual = kept.virtualAddresses
         changed = InventoryChange()
         self.ahead = .zero
         number += 1
@@ -153,8 +156,18 @@ actor DesiredSource {
             entries: entries,
             intentions: intentions, listeners: listeners, mesh: materials,
             certificates: certificates, addresses: await names.addresses(of: inventory),
-            queries: kept.queries, gatewayFiles: gatewayFiles, ahead: ahead,
+            virtualAddresses: virtual, queries: kept.queries, gatewayFiles: gatewayFiles,
+            ahead: ahead,
             tokenProviders: await tokens.take(entries, intentions))
+    }
+
+    private func reportVirtualAddresses(_ stored: StoreState) {
+        let without = stored.withoutVirtualAddress
+        guard without > 0 else { return board.clear(.store, "virtual addresses") }
+        board.set(
+            .store, "virtual addresses",
+            "\(without) services of the mesh have no virtual address: \(VirtualAddress.most) are "
+                + "the limit")
     }
 
     private var settings: DesiredState.Settings {

@@ -22,6 +22,8 @@ struct KeptObjects {
     private(set) var intentions: [Intention] = []
     /// Without intentions, by kind and name.
     private(set) var entries: [ConfigEntryRecord] = []
+    /// By name in lower case.
+    private(set) var virtualAddresses: [String: VirtualAddress] = [:]
     /// By id.
     private(set) var queries: [PreparedQuery] = []
     /// Of the state that it follows from; nil: of none.
@@ -55,6 +57,7 @@ struct KeptObjects {
         for key in pairs { put(stored.intention(key), key) }
         if stored.plainEntriesIndex > index { entries = stored.plainEntries }
         queries = stored.preparedQueries.map(\.value)
+        virtualAddresses = stored.virtualAddresses
         self.index = stored.index
         return change
     }
@@ -71,6 +74,7 @@ struct KeptObjects {
         }
         entries = stored.plainEntries
         queries = stored.preparedQueries.map(\.value)
+        virtualAddresses = stored.virtualAddresses
         index = stored.index
     }
 

@@ -27,8 +27,8 @@ extension PartCompiler {
         let sidecar = source.definition
         // An agent has not told yet what is reached: nothing is.
         guard let mesh = source.mesh else { return }
-        let room = OriginalPlan.greatestListeners / max(1, mesh.callers)
-        guard room >= 8 else {
+        let room = TransparentMesh.room(for: mesh.callers)
+        guard room >= 6 else {
             refuse(
                 "\(sidecar.id): \(mesh.callers) transparent proxies on one node are too many, "
                     + "\(OriginalPlan.greatestListeners / 8) are the limit", source.origin)
@@ -36,20 +36,26 @@ extension PartCompiler {
         }
         var table = OriginalTable(
             name: "\(sidecar.id):outbound", port: port, lifetime: lifetime(of: source, service))
-        var left = room - 2
-        var omitted = 0
-        for known in mesh.services {
-            let listeners = 1 + known.instances.count { isDirect($0, of: known) }
-            if listeners > left { omitted += 1 }
-            let isIn = listeners <= left
-            if isIn { left -= listeners }
-            add(known, isIn: isIn, to: &table, source, proxy, service, leaf)
+        var left = room
+        var (omitted, isFull) = (0, false)
+        // Who may not be called gets the room that is left: a clear refusal is all that it is for.
+        for mayCall in [true, false] {
+            for known in mesh.services
+            where source.mayCall?.contains(known.name) ?? true == mayCall {
+                let listeners = 1 + known.instances.count { isDirect($0, of: known) }
+                let isIn = listeners <= left
+                if isIn { left -= listeners } else { isFull = true }
+                if !isIn, mayCall { omitted += 1 }
+                add(known, isIn: isIn, to: &table, source, proxy, service, leaf)
+            }
         }
         if omitted > 0 {
             refuse(
                 "\(sidecar.id): \(omitted) services are not reached, a transparent proxy of this "
-                    + "node reaches \(room - 2): write upstreams with a local_bind_port for them",
+                    + "node reaches \(room): write upstreams with a local_bind_port for them",
                 source.origin)
+        }
+        if isFull {
             addInner(
                 table.beyond, table, service,
                 .l4(
@@ -86,7 +92,7 @@ extension PartCompiler {
         let upstream =
             proxy.upstreams.first {
                 $0.destinationName == known.name && $0.destinationType == .service
-                    && $0.datacenter == nil
+                    && ($0.datacenter ?? settings.node.datacenter) == settings.node.datacenter
             } ?? UpstreamDefinition(destinationName: known.name)
         let reach =
             toldReach(known.name, service, leaf)
