@@ -4,7 +4,7 @@ package import MeshModel
 /// entry's name, never left out silently.
 package enum ChainSupport {
     static func problems(
-        of chain: DiscoveryChain, reachesDatacenters: Bool = false
+        of chain: DiscoveryChain, reached: DatacenterName?
     ) -> [Problem] {
         var found: [String] = []
         for (_, node) in chain.nodes.sorted(by: { $0.key < $1.key }) {
@@ -20,7 +20,7 @@ package enum ChainSupport {
         }
         let targets = chain.targets.sorted { $0.key < $1.key }.map(\.value)
         found += targets.filter { !$0.externalSNI.isEmpty }.map(outside)
-        let far = reachesDatacenters ? [] : targets.filter { $0.datacenter != chain.datacenter }
+        let far = targets.filter { reached != nil && $0.datacenter != reached }
         return found.map(problem) + far.map { unreached($0, chain) }
     }
 

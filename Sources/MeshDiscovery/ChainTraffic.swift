@@ -32,18 +32,21 @@ package struct ChainTraffic: Hashable, Sendable {
     /// What was written and cannot be done by this version's data plane.
     package var problems: [Problem]
 
-    /// What becomes of the traffic to a service; `asked` takes every service whose entries that
-    /// follows from, also when an error is thrown. Throws what ``ChainCompiler`` does.
+    /// What becomes of the traffic to a service, as it is in a datacenter, for a caller in `home`;
+    /// `asked` takes every service whose entries that follows from, also when an error is thrown.
+    /// Throws what ``ChainCompiler`` does.
     package static func compile(
-        _ service: ServiceName, in datacenter: DatacenterName, entries: ChainEntries,
-        asked: inout Set<ServiceName>
+        _ service: ServiceName, in datacenter: DatacenterName, home: DatacenterName? = nil,
+        entries: ChainEntries, asked: inout Set<ServiceName>
     ) throws -> ChainTraffic {
-        if entries.isPlain(service) {
+        let home = home ?? datacenter
+        if home == datacenter, entries.isPlain(service) {
             asked.insert(service)
             return ChainTraffic(plain: service, in: datacenter, entries: entries)
         }
         return ChainTraffic(
-            try ChainCompiler.compile(service, in: datacenter, entries: entries, asked: &asked))
+            try ChainCompiler.compile(service, in: datacenter, entries: entries, asked: &asked),
+            home: home)
     }
 
     /// That of a service about whose way nothing was written, as most are: the same as by way of
@@ -69,8 +72,11 @@ package struct ChainTraffic: Hashable, Sendable {
         problems = ChainSupport.problems(ofPlain: target)
     }
 
-    /// `reachesDatacenters`: whoever runs the chain knows instances in other ones.
-    package init(_ chain: DiscoveryChain, reachesDatacenters: Bool = false) {
+    /// `reachesDatacenters`: whoever runs the chain knows instances in other ones than `home`, the
+    /// chain's own unless it is given.
+    package init(
+        _ chain: DiscoveryChain, reachesDatacenters: Bool = false, home: DatacenterName? = nil
+    ) {
         serviceProtocol = chain.serviceProtocol
         routes = []
         problems = []
@@ -102,7 +108,8 @@ package struct ChainTraffic: Hashable, Sendable {
                     number: 0)
             ]
         }
-        problems = ChainSupport.problems(of: chain, reachesDatacenters: reachesDatacenters)
+        problems = ChainSupport.problems(
+            of: chain, reached: reachesDatacenters ? nil : home ?? chain.datacenter)
     }
 
     private static func shares(of key: String, _ chain: DiscoveryChain) -> [Share] {

@@ -122,6 +122,51 @@ import Testing
         #expect(plan.target("web.default.dc1@api")?.guarded == nil)
     }
 
+    /// The chain is the one of that datacenter; as long as it is not connected nobody is there.
+    @Test func anUpstreamMayBeInAnotherDatacenter() throws {
+        var world = try world()
+        func ask(_ datacenter: String) throws -> (NodePlan, [String]) {
+            world.services[1].connect.sidecarService?.proxy.upstreams[0].datacenter =
+                try DatacenterName(datacenter)
+            let plan = try world.plan()
+            guard
+                case .l7(let routes)? = plan.listener("api-sidecar-proxy:web:9191")?.kind,
+                case .forward(let splits)? = routes.last?.action
+            else {
+                Issue.record("the listener is there, and understands requests")
+                return (plan, [])
+            }
+            return (plan, splits.map(\.target))
+        }
+        let (own, near) = try ask("DC1")
+        #expect(own.problems == [] && near == ["web.default.dc1@api"])
+        let (other, far) = try ask("dc2")
+        #expect(far == ["web.default.dc2@api"])
+        let target = try #require(other.target("web.default.dc2@api"))
+        #expect(target.endpoints == [] && target.sni.hasPrefix("web.default.dc2.internal."))
+        #expect(target.expectedID.hasSuffix("/dc/dc2/svc/web"))
+        #expect(
+            other.problems.map(\.message) == [
+                "the chain of \"web\" leads to \"web\" in datacenter \"dc2\", which is not "
+                    + "connected: it has no instance there"
+            ])
+        // A failover of the chain may lead back home.
+        world.services.append(try service("spare", port: 8002, sidecar: true))
+        let failover = ServiceResolver.Failover(targets: [
+            ServiceResolver.Redirect(
+                service: try ServiceName("spare"), datacenter: try DatacenterName("dc1"))
+        ])
+        world.entries += [
+            try http("spare"),
+            .serviceResolver(
+                ServiceResolver(name: try ServiceName("web"), failover: ["*": failover])),
+        ]
+        let (back, _) = try ask("dc2")
+        #expect(back.target("web.default.dc2@api")?.failover == ["spare.default.dc1@api"])
+        #expect(back.target("spare.default.dc1@api")?.endpoints.count == 1)
+        #expect(back.problems.count == 1, "home is connected")
+    }
+
     @Test func anUpstreamMayPassOnBytes() throws {
         let plan = try world(upstream: ["protocol": .string("tcp")]).plan()
         let outbound = try #require(plan.listener("api-sidecar-proxy:web:9191"))

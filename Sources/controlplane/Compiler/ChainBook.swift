@@ -29,13 +29,19 @@ struct ChainBook: Sendable {
         }
     }
 
+    private struct Question: Hashable {
+        var service: ServiceName
+        /// Where the chain is evaluated; nil: here.
+        var datacenter: DatacenterName?
+    }
+
     private let datacenter: DatacenterName
     private var records: [ConfigEntryRecord] = []
     private var byKey: [ConfigEntry.Key: ConfigEntryRecord] = [:]
     private var entries = ChainEntries([])
-    private var chains: [ServiceName: Chain] = [:]
+    private var chains: [Question: Chain] = [:]
     /// In a branch: the chains of the book that it is a branch of.
-    private var known: [ServiceName: Chain] = [:]
+    private var known: [Question: Chain] = [:]
 
     init(in datacenter: DatacenterName) { self.datacenter = datacenter }
 
@@ -95,26 +101,31 @@ struct ChainBook: Sendable {
 
     // MARK: - questions
 
-    /// The chain of a service; nil, with a problem, when it cannot be had.
+    /// The chain of a service as it is in a datacenter, or here; nil, with a problem, when it
+    /// cannot be had.
     mutating func traffic(
-        to service: ServiceName, _ asked: inout Set<ServiceName>, _ problems: inout [Problem]
+        to service: ServiceName, in place: DatacenterName? = nil,
+        _ asked: inout Set<ServiceName>, _ problems: inout [Problem]
     ) -> ChainTraffic? {
-        let found = chains[service] ?? known[service]
-        let chain = found ?? compile(service)
-        if found == nil { chains[service] = chain }
+        let question = Question(
+            service: service, datacenter: place == datacenter ? nil : place)
+        let found = chains[question] ?? known[question]
+        let chain = found ?? compile(question)
+        if found == nil { chains[question] = chain }
         asked.formUnion(chain.asked)
         problems += chain.problems
         return chain.traffic
     }
 
-    private func compile(_ service: ServiceName) -> Chain {
+    private func compile(_ question: Question) -> Chain {
         var asked: Set<ServiceName> = []
         do {
             let traffic = try ChainTraffic.compile(
-                service, in: datacenter, entries: entries, asked: &asked)
+                question.service, in: question.datacenter ?? datacenter, home: datacenter,
+                entries: entries, asked: &asked)
             return Chain(traffic: traffic, problems: traffic.problems, asked: asked)
         } catch {
-            let problem = Problem(.error, "the chain of \(service): \(error)")
+            let problem = Problem(.error, "the chain of \(question.service): \(error)")
             return Chain(traffic: nil, problems: [problem], asked: asked)
         }
     }

@@ -11,7 +11,8 @@ extension PartCompiler {
     /// The chain of a service; nil, and reported, when it cannot be had: it leads nowhere.
     private mutating func chain(of service: ServiceName, _ reach: Reach) -> ChainTraffic? {
         if let way = reach.way { return traffic(of: way) }
-        return chains.traffic(to: service, &part.asked, &part.problems)
+        return chains.traffic(
+            to: service, in: reach.datacenter, &part.asked, &part.problems)
     }
 
     /// Where streams to a service go: what a chain says about requests does not concern them.

@@ -33,6 +33,8 @@ struct Reach: Hashable, Sendable {
     let suffix: String
     /// What an agent has told about the way to the service; nil: this node's own entries say it.
     var way: MeshView.Way?
+    /// Where the chain of the service is evaluated; nil: here.
+    var datacenter: DatacenterName?
 
     /// `place` distinguishes an upstream with options of its own from others to the same service.
     init(

@@ -197,18 +197,21 @@ extension PartCompiler {
         let (sidecar, origin) = (source.definition, source.origin)
         let destination = upstream.destinationName
         let name = Self.name(of: upstream, of: sidecar)
-        if let other = upstream.datacenter, other != settings.node.datacenter {
-            refuse("\(name): datacenter \(other) is not connected", origin)
-            return
-        }
-        let query = upstream.destinationType == .preparedQuery ? source.queries[destination] : nil
-        if upstream.destinationType == .preparedQuery, query == nil {
+        let far = upstream.datacenter.flatMap { $0 == settings.node.datacenter ? nil : $0 }
+        let isQuery = upstream.destinationType == .preparedQuery
+        let query = isQuery && far == nil ? source.queries[destination] : nil
+        if isQuery, let far {
+            refuse(
+                "\(name): prepared query \(destination) is asked in datacenter \(far), which is "
+                    + "not connected", origin)
+        } else if isQuery, query == nil {
             refuse("\(name): there is no prepared query \(destination) yet", origin)
         }
         let spoken = (query?.service.service).flatMap { try? ServiceName($0) } ?? destination
-        let reach = reach(upstream, of: source, service, leaf, spoken: spoken)
+        var reach = reach(upstream, of: source, service, leaf, spoken: spoken)
+        reach.datacenter = far
         let rule = Self.rule(upstream, service)
-        guard upstream.destinationType == .preparedQuery else {
+        guard isQuery else {
             addUpstream(upstream, of: source, service, reach)
             return
         }
