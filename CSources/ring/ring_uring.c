@@ -140,6 +140,9 @@ int ring_uring_wait(struct ring *ring, uint64_t timeout_ns, struct ring_event *e
     count = err == 0 ? ring_reap(ring, events, max) : 0;
     came = count;
     for (uint32_t i = 0; i < RING_MORE_MAX && err == 0 && came >= RING_FULL && count < max; i++) {
+        if (ring->buffers[RING_GROUP_LARGE].lent > 0) {
+            break; /* bulk takes memory for every receive of a turn */
+        }
         err = ring_enter(ring, 0);
         came = err == 0 ? ring_reap(ring, events + count, max - count) : 0;
         count += came;
