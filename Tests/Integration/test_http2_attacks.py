@@ -393,9 +393,13 @@ def big_answer(request, client):
 
 @pytest.mark.parametrize("window", [0, 1])
 def test_row_26_windows_that_stay_shut(front, window):
-    """Answers that cannot go out are given up, and the upstream with them."""
+    """Answers that cannot go out are given up, and the upstream with them.
+
+    Each of 160 may hold 256 KiB that came (LIMIT_SPILL_HIGH) and 64 KiB on their way out
+    (LIMIT_H2_STREAM_HIGH), 50 MiB in all; the rest is for receive buffers and the sanitizer.
+    """
     recorder = front.recorders[0]
-    with bounded(front, memory_mib=64) as cost:
+    with bounded(front, memory_mib=96) as cost:
         clients = list(attackers(front, 8))
         recorder.reset(big_answer)
         for client in clients:
