@@ -131,7 +131,7 @@ def test_row_18_rapid_reset(front):
 
 
 def test_row_18_a_client_that_cancels_now_and_then_is_no_attacker(front):
-    with Http2(front.lanes[0].port) as client:
+    with Http2(front.lanes[1].port) as client:
         client.start()
         for number in range(60):
             stream = 4 * number + 1
@@ -449,10 +449,10 @@ def test_row_23_windows_open_but_nothing_is_read(front):
 
 def test_row_17_no_more_is_announced_than_came(front):
     """Less than Content-Length says, then the end of the stream: the upstream sees it cut."""
-    recorder = front.recorders[0]
+    recorder = front.recorders[1]
     recorder.reset()
     block = frames.block(frames.request("POST", fields=[("content-length", "1000")]))
-    with Http2(front.lanes[0].port) as client:
+    with Http2(front.lanes[1].port) as client:
         client.start()
         client.send(frames.headers(1, block, end_stream=False), frames.data(1, b"x" * 10))
         answer = client.answer(1)
