@@ -161,17 +161,33 @@ enum authz_tokens authz_tokens(struct proxy *proxy, struct conn *conn,
     return tokens_await(proxy, conn) ? AUTHZ_TOKENS_AWAITED : AUTHZ_TOKENS_NOBODY;
 }
 
-bool authz_copy(struct proxy *proxy, struct conn *conn, const struct route_input *input,
-                uint32_t target)
+enum authz_copied authz_copy(struct proxy *proxy, struct conn *conn,
+                             const struct route_input *input, uint32_t target)
 {
-    const struct abi_listener *entry = listener_entry(proxy, listener_of(proxy, conn));
-    const struct proxy_decided decided = proxy->decided;
-    bool may = !authz_asks_targets(entry) ||
-               authz_permits(proxy, proxy->current->view.targets[target].policy,
-                             authz_source(proxy, conn), input);
+    const struct view *view = &proxy->current->view;
+    uint32_t policy = view->targets[target].policy;
+    struct bytes source;
+    bool may;
 
-    proxy->decided = decided; /* what the record tells is about the request itself */
-    return may;
+    if (policy == ABI_NONE ||
+        !authz_asks_targets(listener_entry(proxy, listener_of(proxy, conn)))) {
+        return AUTHZ_COPY_ALLOWED;
+    }
+    tokens_forget(proxy);
+    source = authz_source(proxy, conn);
+    switch (intent_permit(view, policy, source, input).verdict) {
+    case INTENT_ALLOW:
+        return AUTHZ_COPY_ALLOWED;
+    case INTENT_AWAIT_TOKEN:
+        break;
+    default:
+        return AUTHZ_COPY_DENIED;
+    }
+    /* Its fields are gone when the verdict is there: what it would mean is found out now. */
+    tokens_suppose(proxy, true);
+    may = intent_permit(view, policy, source, input).verdict == INTENT_ALLOW;
+    tokens_suppose(proxy, false);
+    return may ? AUTHZ_COPY_AWAITED : AUTHZ_COPY_DENIED;
 }
 
 bool authz_request(struct proxy *proxy, struct conn *conn, const struct route_input *input,

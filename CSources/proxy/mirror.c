@@ -8,6 +8,7 @@
 
 #include "base/err.h"
 #include "stream.h"
+#include "tokens.h"
 
 #define MIRROR_TIMEOUT_MS 30000u
 
@@ -39,7 +40,7 @@ static void mirror_end(struct proxy *proxy, struct request *copy, bool reusable,
     if (copy->target_stats != NULL) {
         abi_stat_add(&copy->target_stats->outcomes[outcome], 1);
     }
-    if (outcome != ABI_OUTCOME_OK) {
+    if (outcome != ABI_OUTCOME_OK && outcome != ABI_OUTCOME_DENIED) {
         proxy_count(proxy, ABI_WORKER_MIRRORS_FAILED, 1);
     }
     if (copy->held != 0) {
@@ -211,28 +212,55 @@ static struct request *mirror_create(struct proxy *proxy, struct request *reques
     return copy;
 }
 
+static void mirror_begin(struct proxy *proxy, struct request *copy)
+{
+    proxy_count(proxy, ABI_WORKER_MIRRORS, 1);
+    wheel_arm(&proxy->wheel, &copy->timer, proxy->now_ms, MIRROR_TIMEOUT_MS);
+    mirror_go_on(proxy, copy, upstream_start(proxy, copy, &mirror_ops));
+}
+
+/* Its original does not wait: what comes of the body meanwhile is held as for a connection. */
+static void mirror_await(struct proxy *proxy, struct request *copy)
+{
+    wheel_arm(&proxy->wheel, &copy->timer, proxy->now_ms, LIMIT_TOKEN_WAIT_MS);
+    if (!tokens_await_copy(proxy, copy)) {
+        mirror_end(proxy, copy, false, ABI_OUTCOME_NO_VERDICT);
+    }
+}
+
+void mirror_judged(struct proxy *proxy, struct request *copy, bool held)
+{
+    if (held) {
+        mirror_begin(proxy, copy);
+    } else {
+        mirror_end(proxy, copy, false, ABI_OUTCOME_DENIED);
+    }
+}
+
 void mirror_start(struct proxy *proxy, struct request *request, const struct l7_view *view,
                   const struct abi_traffic *traffic)
 {
+    enum authz_copied judged;
     struct request *copy;
 
     if (request_has(request, REQUEST_UPGRADE) || proxy->draining ||
-        proxy_random(proxy) % ABI_SPLIT_TOTAL >= traffic->mirror_share ||
-        !authz_copy(proxy, request->down, &view->input, traffic->mirror_target)) {
+        proxy_random(proxy) % ABI_SPLIT_TOTAL >= traffic->mirror_share) {
+        return;
+    }
+    judged = authz_copy(proxy, request->down, &view->input, traffic->mirror_target);
+    if (judged == AUTHZ_COPY_DENIED) {
         return;
     }
     copy = mirror_has_room(proxy) ? mirror_create(proxy, request, traffic) : NULL;
     if (copy == NULL) {
         proxy_count(proxy, ABI_WORKER_MIRRORS_FAILED, 1);
-        return;
-    }
-    proxy_count(proxy, ABI_WORKER_MIRRORS, 1);
-    if (!mirror_keep_head(proxy, copy, request)) {
+    } else if (!mirror_keep_head(proxy, copy, request)) {
         mirror_end(proxy, copy, false, ABI_OUTCOME_OVERLOAD);
-        return;
+    } else if (judged == AUTHZ_COPY_AWAITED) {
+        mirror_await(proxy, copy);
+    } else {
+        mirror_begin(proxy, copy);
     }
-    wheel_arm(&proxy->wheel, &copy->timer, proxy->now_ms, MIRROR_TIMEOUT_MS);
-    mirror_go_on(proxy, copy, upstream_start(proxy, copy, &mirror_ops));
 }
 
 void mirror_body(struct proxy *proxy, struct request *request, struct bytes in)

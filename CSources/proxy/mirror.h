@@ -15,6 +15,8 @@ void mirror_start(struct proxy *proxy, struct request *request, const struct l7_
 void mirror_body(struct proxy *proxy, struct request *request, struct bytes in);
 /* The original ends: a copy that has not all of the request is given up. */
 void mirror_part(struct proxy *proxy, struct request *request);
+/* The verdict that a copy waited for. */
+void mirror_judged(struct proxy *proxy, struct request *copy, bool held);
 /* The copy's time is over. */
 void mirror_timeout(struct proxy *proxy, struct request *copy);
 /* Gives it up. */

@@ -230,9 +230,14 @@ const struct abi_listener *listener_entry(const struct proxy *proxy,
 /* The service that this downstream connection proved to be, or whose sidecar it entered; empty:
  * none. */
 struct bytes authz_source(struct proxy *proxy, struct conn *conn);
+enum authz_copied {
+    AUTHZ_COPY_DENIED = 0,
+    AUTHZ_COPY_ALLOWED,
+    AUTHZ_COPY_AWAITED, /* if the token that tokens_judge() lacked is good: tokens_await_copy() */
+};
 /* Whether the caller may send a copy of this request to this target. */
-bool authz_copy(struct proxy *proxy, struct conn *conn, const struct route_input *input,
-                uint32_t target);
+enum authz_copied authz_copy(struct proxy *proxy, struct conn *conn,
+                             const struct route_input *input, uint32_t target);
 /* Whether the connection as such may go on; counts a denial. */
 bool authz_connection(struct proxy *proxy, struct conn *conn);
 enum authz_tokens {

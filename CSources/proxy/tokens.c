@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/hash.h"
-#include "l7.h"
+#include "mirror.h"
 #include "tls/tls.h"
 
 #define TOKENS_WAYS 8u
@@ -31,7 +31,7 @@ struct tokens_flight {
 };
 
 struct tokens_waiter {
-    uint64_t conn; /* token of its events: stale when the connection is gone */
+    uint64_t who;  /* token of the events of a connection or of a copy: stale when that is gone */
     uint32_t next; /* in its flight's list, or the free ones */
 };
 
@@ -42,6 +42,7 @@ struct tokens {
     uint32_t free;  /* of `waiters` */
     uint32_t fresh; /* waiters below were used before */
     bool missing;   /* `unknown` is what a request lacks */
+    bool supposed;  /* tokens_judge() takes `unknown` for held */
     struct tokens_key unknown;
     struct bytes token;     /* the token that it is about */
     uint32_t hashed_length; /* of `hashed`; 0: none is there */
@@ -176,6 +177,9 @@ enum route_token tokens_judge(void *context, uint32_t check, struct bytes token)
     if (found) {
         return verdict->held ? ROUTE_TOKEN_HOLDS : ROUTE_TOKEN_FAILS;
     }
+    if (tokens->supposed && tokens_same(&key, &tokens->unknown)) {
+        return ROUTE_TOKEN_HOLDS;
+    }
     if (!tokens->missing) {
         tokens->missing = true;
         tokens->unknown = key;
@@ -220,7 +224,7 @@ static void tokens_free_waiters(struct tokens *tokens, struct tokens_flight *fli
 }
 
 /* false: all places are taken. */
-static bool tokens_wait(struct proxy *proxy, struct tokens_flight *flight, struct conn *conn)
+static bool tokens_wait(struct proxy *proxy, struct tokens_flight *flight, uint64_t who)
 {
     struct tokens *tokens = proxy->tokens;
     uint32_t number = tokens->free;
@@ -232,8 +236,7 @@ static bool tokens_wait(struct proxy *proxy, struct tokens_flight *flight, struc
     } else {
         return false;
     }
-    tokens->waiters[number] = (struct tokens_waiter){
-        .conn = conn_token(proxy, conn, PROXY_KIND_RECEIVE), .next = flight->first};
+    tokens->waiters[number] = (struct tokens_waiter){.who = who, .next = flight->first};
     flight->first = number;
     return true;
 }
@@ -263,7 +266,9 @@ static bool tokens_ask(struct proxy *proxy, struct tokens_flight *flight, uint64
     return true;
 }
 
-bool tokens_await(struct proxy *proxy, struct conn *conn)
+/* Asks for the verdict that tokens_judge() lacked, on behalf of this connection, unless it is asked
+ * for already; `who` is told of it. false: it cannot be asked for now. */
+static bool tokens_fly(struct proxy *proxy, struct conn *conn, uint64_t who)
 {
     uint64_t source = hash_bytes(authz_source(proxy, conn)) ^ conn->listener;
     struct tokens_flight *flight;
@@ -272,9 +277,14 @@ bool tokens_await(struct proxy *proxy, struct conn *conn)
         return false;
     }
     flight = tokens_flight(proxy, &proxy->tokens->unknown, source);
-    if (flight == NULL ||
-        (flight->until_ms <= proxy->now_ms && !tokens_ask(proxy, flight, source)) ||
-        !tokens_wait(proxy, flight, conn)) {
+    return flight != NULL &&
+           (flight->until_ms > proxy->now_ms || tokens_ask(proxy, flight, source)) &&
+           tokens_wait(proxy, flight, who);
+}
+
+bool tokens_await(struct proxy *proxy, struct conn *conn)
+{
+    if (!tokens_fly(proxy, conn, conn_token(proxy, conn, PROXY_KIND_RECEIVE))) {
         return false;
     }
     if (conn->parked_ms == 0) {
@@ -284,6 +294,38 @@ bool tokens_await(struct proxy *proxy, struct conn *conn)
     conn_pause(conn);
     conn_arm_timer(proxy, conn, LIMIT_TOKEN_WAIT_MS);
     return true;
+}
+
+void tokens_suppose(struct proxy *proxy, bool held)
+{
+    proxy->tokens->supposed = held;
+}
+
+bool tokens_await_copy(struct proxy *proxy, struct request *copy)
+{
+    return tokens_fly(proxy, copy->mirror->down, copy->timer.token);
+}
+
+/* Whoever waits goes on, if it is still there. */
+static void tokens_wake(struct proxy *proxy, uint64_t who, bool held)
+{
+    uint32_t slot = ring_token_slot(who), generation = ring_token_generation(who);
+    struct request *copy;
+    struct conn *conn;
+
+    if (ring_token_kind(who) == PROXY_KIND_REQUEST_TIMER) {
+        copy = pool_get(&proxy->requests, slot, generation);
+        if (copy != NULL) {
+            mirror_judged(proxy, copy, held);
+        }
+        return;
+    }
+    conn = pool_get(&proxy->conns, slot, generation);
+    if (conn != NULL && conn_is_open(conn) && conn->stage == L7_AWAIT_VERDICT) {
+        conn->stage = L7_AWAIT_HEAD;
+        conn->seen = 0;
+        conn_offer(proxy, conn);
+    }
 }
 
 void tokens_take(struct proxy *proxy, const struct abi_token_verdict *verdict)
@@ -306,15 +348,7 @@ void tokens_take(struct proxy *proxy, const struct abi_token_verdict *verdict)
             (verdict->life_ms < LIMIT_TOKEN_LIFE_MS ? verdict->life_ms : LIMIT_TOKEN_LIFE_MS);
         flight->until_ms = 0;
         for (uint32_t at = flight->first; at != TOKENS_NONE; at = tokens->waiters[at].next) {
-            uint64_t token = tokens->waiters[at].conn;
-            struct conn *conn =
-                pool_get(&proxy->conns, ring_token_slot(token), ring_token_generation(token));
-
-            if (conn != NULL && conn_is_open(conn) && conn->stage == L7_AWAIT_VERDICT) {
-                conn->stage = L7_AWAIT_HEAD;
-                conn->seen = 0;
-                conn_offer(proxy, conn);
-            }
+            tokens_wake(proxy, tokens->waiters[at].who, place->held);
         }
         tokens_free_waiters(tokens, flight);
         return;

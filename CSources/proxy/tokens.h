@@ -8,6 +8,8 @@
 #include "conn.h"
 #include "table/token.h"
 
+struct request;
+
 size_t tokens_size(void);
 void tokens_init(struct tokens *tokens);
 
@@ -25,6 +27,12 @@ void tokens_forget(struct proxy *proxy);
 /* Asks for the verdict that tokens_judge() lacked; the connection is offered its input again when
  * it is there. false: it cannot be asked for now. */
 bool tokens_await(struct proxy *proxy, struct conn *conn);
+
+/* tokens_judge() takes the unknown token for good, until it is told otherwise. */
+void tokens_suppose(struct proxy *proxy, bool held);
+/* As above, for a copy that has its original yet: mirror_judged() is told of the verdict, if it
+ * comes in time. */
+bool tokens_await_copy(struct proxy *proxy, struct request *copy);
 
 /* The answer to a question: kept, and those that wait for it go on. */
 void tokens_take(struct proxy *proxy, const struct abi_token_verdict *verdict);

@@ -27,13 +27,10 @@ static bool on_ask(void *context, const struct abi_token_question *newest)
     return takes;
 }
 
-/* A route that answers by itself, for those with a token whose question is 7. */
-static struct proxy_kit *guarded(void)
+/* A policy that allows those with a token whose question is 7. */
+static uint32_t asking(struct proxy_kit *kit)
 {
-    struct proxy_kit *kit = proxy_kit_new();
     struct snapshot_builder *b = kit->builder;
-    struct abi_route route = {
-        .action = ABI_ACTION_RESPOND, .status = 204, .path_dfa = ABI_NONE, .traffic = ABI_NONE};
     struct abi_permission permission = {
         .action = ABI_INTENTION_ALLOW, .path_dfa = ABI_NONE, .token = 1};
     struct abi_token_place place = {.where = ABI_TOKEN_HEADER};
@@ -55,11 +52,42 @@ static struct proxy_kit *guarded(void)
     snapshot_builder_add(b, ABI_SECTION_TOKEN_PLACE, &place);
     snapshot_builder_add(b, ABI_SECTION_TOKEN_CHECK, &check);
     snapshot_builder_add(b, ABI_SECTION_TOKEN, &needed);
-    proxy_kit_l7(kit, route);
-    proxy_kit_listener(kit, 0)->policy = policy;
     kit->ask = on_ask;
     asked = 0;
     takes = true;
+    return policy;
+}
+
+/* A route that answers by itself, for those with a token. */
+static struct proxy_kit *guarded(void)
+{
+    struct proxy_kit *kit = proxy_kit_new();
+    struct abi_route route = {
+        .action = ABI_ACTION_RESPOND, .status = 204, .path_dfa = ABI_NONE, .traffic = ABI_NONE};
+
+    proxy_kit_l7(kit, route);
+    proxy_kit_listener(kit, 0)->policy = asking(kit);
+    proxy_kit_start(kit);
+    return kit;
+}
+
+/* Calls of upstream 0 by a service of the mesh, copied to upstream 1, which asks for a token. */
+static struct proxy_kit *copying(void)
+{
+    struct proxy_kit *kit = proxy_kit_new();
+    struct snapshot_builder *b = kit->builder;
+    uint32_t web = proxy_kit_target(kit, "web", 1), shadow = proxy_kit_target(kit, "shadow", 1);
+    struct abi_traffic traffic = {.mirror_target = shadow, .mirror_share = ABI_SPLIT_TOTAL};
+    struct abi_route route = snapshot_builder_forward(b, web);
+    struct abi_identity identity = {.secret = 1,
+                                    .service = snapshot_builder_text(b, "api"),
+                                    .spiffe_id = snapshot_builder_text(b, "spiffe://a/api")};
+
+    route.traffic = snapshot_builder_add(b, ABI_SECTION_TRAFFIC, &traffic);
+    proxy_kit_target_record(kit, shadow)->policy = asking(kit);
+    proxy_kit_l7(kit, route);
+    proxy_kit_listener(kit, 0)->identity = snapshot_builder_add(b, ABI_SECTION_IDENTITY, &identity);
+    proxy_kit_listener(kit, 0)->flags = ABI_LISTENER_MESH_OUTBOUND;
     proxy_kit_start(kit);
     return kit;
 }
@@ -253,5 +281,99 @@ PROXY_TEST(questions_are_bounded)
     for (uint32_t i = 0; i <= LIMIT_TOKEN_SOURCE; i++) {
         close(clients[i]);
     }
+    proxy_kit_free(kit);
+}
+
+#define POST                                                                                       \
+    "POST / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer a.b.c\r\nContent-Length: 6\r\n\r\n"
+#define OK "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+
+/* Its upstream has the whole request and answers it, whatever becomes of the copy. */
+static void serve(struct proxy_kit *kit, int client, int up)
+{
+    (void)proxy_kit_until(kit, up, "abcdef");
+    proxy_kit_send(up, OK);
+    CHECK(is(proxy_kit_until(kit, client, "\r\n\r\nok"), "200"));
+}
+
+/* Turns until so many copies have failed. */
+static void until_failed(struct proxy_kit *kit, uint64_t count)
+{
+    uint64_t end = ring_now_ns(kit->ring) + KIT_PATIENT;
+
+    while (proxy_kit_worker_stat(kit, ABI_WORKER_MIRRORS_FAILED) < count &&
+           ring_now_ns(kit->ring) < end) {
+        proxy_kit_busy_turn(kit);
+    }
+    CHECK_UINT(proxy_kit_worker_stat(kit, ABI_WORKER_MIRRORS_FAILED), count);
+}
+
+/* The original waits for nothing; its copy has all of it when the verdict is there. */
+PROXY_TEST(a_copy_waits_for_its_verdict)
+{
+    struct proxy_kit *kit = copying();
+    int client = proxy_kit_client(kit, 0);
+    int up, copy;
+
+    proxy_kit_send(client, POST "abc");
+    up = proxy_kit_accept(kit, 0);
+    until_asked(kit, 1);
+    CHECK(strcmp(token, "a.b.c") == 0);
+    proxy_kit_send(client, "def");
+    serve(kit, client, up);
+    CHECK(proxy_kit_is_alone(kit, 1));
+    CHECK_UINT(proxy_kit_worker_stat(kit, ABI_WORKER_MIRRORS), 0);
+    say(kit, true, 60000);
+    copy = proxy_kit_accept(kit, 1);
+    CHECK(bytes_has_prefix(proxy_kit_until(kit, copy, "x-mirrored: 1\r\n\r\nabcdef"),
+                           BYTES_LITERAL("POST / HTTP/1.1\r\n")));
+    proxy_kit_send(copy, OK);
+    proxy_kit_send(client, POST "abcdef"); /* its verdict is known */
+    (void)proxy_kit_until(kit, copy, "x-mirrored: 1\r\n\r\nabcdef");
+    serve(kit, client, up);
+    CHECK_UINT(asked, 1);
+    CHECK_UINT(proxy_kit_worker_stat(kit, ABI_WORKER_MIRRORS), 2);
+    CHECK_UINT(proxy_kit_worker_stat(kit, ABI_WORKER_MIRRORS_FAILED), 0);
+    close(copy);
+    close(up);
+    close(client);
+    proxy_kit_free(kit);
+}
+
+/* A bad token, nobody to ask, no answer in time, a client that breaks off: no copy. */
+PROXY_TEST(a_copy_without_a_good_token_is_none)
+{
+    struct proxy_kit *kit = copying();
+    int client = proxy_kit_client(kit, 0);
+    int up;
+
+    proxy_kit_send(client, POST "abcdef");
+    up = proxy_kit_accept(kit, 0);
+    until_asked(kit, 1);
+    say(kit, false, 1);
+    serve(kit, client, up);
+    CHECK_UINT(proxy_kit_worker_stat(kit, ABI_WORKER_MIRRORS_FAILED), 0);
+    takes = false;
+    proxy_kit_send(client, GET("a.b.d"));
+    (void)proxy_kit_until(kit, up, "\r\n\r\n");
+    CHECK_UINT(asked, 2);
+    proxy_kit_send(up, OK);
+    CHECK(is(proxy_kit_until(kit, client, "\r\n\r\nok"), "200"));
+    CHECK_UINT(proxy_kit_worker_stat(kit, ABI_WORKER_MIRRORS_FAILED), 1);
+    takes = true;
+    proxy_kit_send(client, GET("a.b.e"));
+    (void)proxy_kit_until(kit, up, "\r\n\r\n");
+    proxy_kit_send(up, OK);
+    CHECK(is(proxy_kit_until(kit, client, "\r\n\r\nok"), "200"));
+    until_asked(kit, 3);
+    until_failed(kit, 2);
+    say(kit, true, 60000); /* too late */
+    proxy_kit_send(client, POST "abc");
+    (void)proxy_kit_until(kit, up, "abc");
+    close(client);
+    until_failed(kit, 3);
+    CHECK_UINT(proxy_kit_worker_stat(kit, ABI_WORKER_MIRRORS), 0);
+    CHECK(proxy_kit_is_alone(kit, 1));
+    close(up);
     proxy_kit_free(kit);
 }
