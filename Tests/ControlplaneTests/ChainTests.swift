@@ -103,7 +103,8 @@ import Testing
         else { throw MeshError(.invalid, "the listeners have the kinds of the services") }
     }
 
-    @Test func aSidecarSpeaksNoHTTP2ToAServiceThatDoesNotOfferIt() throws {
+    @Test(arguments: [ServiceProtocol.http2, .grpc])
+    func aSidecarSpeaksNoHTTP2ToAServiceThatDoesNotOfferIt(_ asked: ServiceProtocol) throws {
         var world = World()
         world.services = [
             try service("web", port: 8000, sidecar: true),
@@ -113,11 +114,25 @@ import Testing
             .serviceDefaults(
                 ServiceDefaults(
                     name: try name("api"),
-                    upstreamDefaults: UpstreamConfig(serviceProtocol: .grpc)))
+                    upstreamDefaults: UpstreamConfig(serviceProtocol: asked)))
         ]
-        let plan = try world.plan()
-        #expect(plan.problems.count == 1 && plan.problems[0].message.contains("in grpc, which"))
+        var plan = try world.plan()
+        let said = "api-sidecar-proxy:web:9191: web speaks tcp, the upstream \(asked.rawValue), "
+        let done =
+            "which its proxies offer only when it says so itself: write its protocol into "
+            + "service-defaults web; until then bytes are passed on"
+        #expect(plan.problems.map(\.message) == [said + done])
         #expect(plan.target("web.default.dc1@api/tcp")?.wireProtocol == .tcp)
+        guard case .l4 = try #require(plan.listener("api-sidecar-proxy:web:9191")).kind else {
+            throw MeshError(.invalid, "the listener passes bytes on")
+        }
+        // What it said to do.
+        world.entries.append(
+            .serviceDefaults(ServiceDefaults(name: try name("web"), serviceProtocol: asked)))
+        plan = try world.plan()
+        #expect(plan.problems == [])
+        let targets = plan.compiled.targets.filter { $0.id.hasPrefix("web.default.dc1@api") }
+        #expect(targets.map(\.wireProtocol) == [.http2])
     }
 
     @Test func triesHaveALimit() throws {

@@ -25,11 +25,13 @@ import Testing
         return world
     }
 
-    private func ingress(_ services: [IngressGateway.Service]) throws -> ConfigEntry {
+    private func ingress(
+        _ services: [IngressGateway.Service], _ spoken: ServiceProtocol = .http
+    ) throws -> ConfigEntry {
         .ingressGateway(
             IngressGateway(
                 name: try ServiceName("edge"),
-                listeners: [.init(port: 8080, serviceProtocol: .http, services: services)]))
+                listeners: [.init(port: 8080, serviceProtocol: spoken, services: services)]))
     }
 
     private func terminating(_ name: String, _ services: String...) throws -> ConfigEntry {
@@ -66,10 +68,14 @@ import Testing
         #expect(routes.map(\.host) == ["web.ingress.consul", "web.ingress.dc1.consul"])
     }
 
-    @Test func aServiceThatSpeaksNoHTTPIsReported() throws {
-        let plan = try world(ingress([.init(name: try NamePattern("billing"))])).plan()
+    @Test(arguments: [ServiceProtocol.http, .http2, .grpc])
+    func aServiceThatSpeaksNoHTTPIsReported(_ spoken: ServiceProtocol) throws {
+        let plan = try world(ingress([.init(name: try NamePattern("billing"))], spoken)).plan()
         #expect(plan.problems.count == 1)
-        #expect(plan.problems[0].message.contains("billing speaks tcp"))
+        #expect(
+            plan.problems[0].message.hasSuffix(
+                "billing speaks tcp, the listener \(spoken.rawValue): write its protocol into "
+                    + "service-defaults billing"))
     }
 
     @Test func ceilingsOfTheEntryHold() throws {

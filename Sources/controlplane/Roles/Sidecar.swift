@@ -237,8 +237,9 @@ extension PartCompiler {
         guard let asked, asked != own else { return (own != .tcp, nil) }
         if own == .tcp, asked != .http {
             refuse(
-                "\(name): \(service) is spoken to in \(asked.rawValue), which its proxies offer "
-                    + "only when its own service-defaults say so", origin)
+                "\(name): \(service) speaks tcp, the upstream \(asked.rawValue), which its proxies "
+                    + "offer only when it says so itself: write its protocol into service-defaults "
+                    + "\(service); until then bytes are passed on", origin)
             return (false, nil)
         }
         return (asked != .tcp, asked == .tcp ? nil : asked)
