@@ -25,79 +25,83 @@ static void trickle(struct proxy_kit *kit, int from, int to)
     }
 }
 
+struct exchange {
+    struct proxy_kit *kit;
+    int client;
+    int up;
+};
+
+/* A request whose upstream has it as far as `seen`; it sends `answer`, of which the client has the
+ * head then. */
+static struct exchange begin(const char *request, const char *seen, const char *answer)
+{
+    struct exchange made = {.kit = retry_kit_of(0, 0, idle)};
+
+    made.client = proxy_kit_client(made.kit, 0);
+    proxy_kit_send(made.client, request);
+    made.up = retry_kit_next(made.kit);
+    (void)proxy_kit_until(made.kit, made.up, seen);
+    if (answer != NULL) {
+        proxy_kit_send(made.up, answer);
+        (void)proxy_kit_until(made.kit, made.client, "\r\n\r\n");
+    }
+    return made;
+}
+
+/* It has come to this. */
+static void end(const struct exchange *made, enum abi_outcome outcome)
+{
+    CHECK_UINT(proxy_kit_outcome(made->kit, 0, outcome), 1);
+    close(made->up);
+    close(made->client);
+    proxy_kit_free(made->kit);
+}
+
+static void is_cut(const struct exchange *made)
+{
+    bool reset;
+
+    (void)proxy_kit_rest(made->kit, made->client, &reset);
+    CHECK(reset);
+    end(made, ABI_OUTCOME_IDLE_TIMEOUT);
+}
+
 PROXY_TEST(an_upstream_that_says_nothing_is_504)
 {
-    struct proxy_kit *kit = retry_kit_of(0, 0, idle);
-    int client = proxy_kit_client(kit, 0);
-    int up;
+    struct exchange made = begin("GET / HTTP/1.1\r\nHost: a\r\n\r\n", "\r\n\r\n", NULL);
 
-    proxy_kit_send(client, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-    up = retry_kit_next(kit);
-    retry_kit_status(kit, client, "504");
-    CHECK_UINT(proxy_kit_outcome(kit, 0, ABI_OUTCOME_REQUEST_TIMEOUT), 1);
-    close(up);
-    close(client);
-    proxy_kit_free(kit);
+    retry_kit_status(made.kit, made.client, "504");
+    end(&made, ABI_OUTCOME_REQUEST_TIMEOUT);
 }
 
 PROXY_TEST(a_client_that_says_no_more_is_408)
 {
-    struct proxy_kit *kit = retry_kit_of(0, 0, idle);
-    int client = proxy_kit_client(kit, 0);
-    int up;
+    struct exchange made =
+        begin("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nabc", "abc", NULL);
 
-    proxy_kit_send(client, "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nabc");
-    up = retry_kit_next(kit);
-    (void)proxy_kit_until(kit, up, "abc");
-    trickle(kit, client, up);
-    retry_kit_status(kit, client, "408");
-    CHECK_UINT(proxy_kit_outcome(kit, 0, ABI_OUTCOME_IDLE_TIMEOUT), 1);
-    close(up);
-    close(client);
-    proxy_kit_free(kit);
+    trickle(made.kit, made.client, made.up);
+    retry_kit_status(made.kit, made.client, "408");
+    end(&made, ABI_OUTCOME_IDLE_TIMEOUT);
 }
 
 PROXY_TEST(an_answer_that_stops_is_cut)
 {
-    struct proxy_kit *kit = retry_kit_of(0, 0, idle);
-    int client = proxy_kit_client(kit, 0);
-    bool reset;
-    int up;
+    struct exchange made = begin("GET / HTTP/1.1\r\nHost: a\r\n\r\n", "\r\n\r\n",
+                                 "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n");
 
-    proxy_kit_send(client, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-    up = retry_kit_next(kit);
-    (void)proxy_kit_until(kit, up, "\r\n\r\n");
-    proxy_kit_send(up, "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n");
-    (void)proxy_kit_until(kit, client, "\r\n\r\n");
-    trickle(kit, up, client);
-    (void)proxy_kit_rest(kit, client, &reset);
-    CHECK(reset);
-    CHECK_UINT(proxy_kit_outcome(kit, 0, ABI_OUTCOME_IDLE_TIMEOUT), 1);
-    close(up);
-    close(client);
-    proxy_kit_free(kit);
+    trickle(made.kit, made.up, made.client);
+    is_cut(&made);
 }
 
 PROXY_TEST(a_tunnel_in_which_nothing_moves_is_cut)
 {
-    struct proxy_kit *kit = retry_kit_of(0, 0, idle);
-    int client = proxy_kit_client(kit, 0);
-    bool reset;
-    int up;
+    struct exchange made =
+        begin("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+              "\r\n\r\n",
+              "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\n"
+              "Upgrade: websocket\r\n\r\n");
 
-    proxy_kit_send(client, "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\n"
-                           "Upgrade: websocket\r\n\r\n");
-    up = retry_kit_next(kit);
-    (void)proxy_kit_until(kit, up, "\r\n\r\n");
-    proxy_kit_send(up, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\n"
-                       "Upgrade: websocket\r\n\r\n");
-    (void)proxy_kit_until(kit, client, "\r\n\r\n");
-    trickle(kit, client, up);
-    trickle(kit, up, client);
-    (void)proxy_kit_rest(kit, client, &reset);
-    CHECK(reset);
-    CHECK_UINT(proxy_kit_outcome(kit, 0, ABI_OUTCOME_IDLE_TIMEOUT), 1);
-    close(up);
-    close(client);
-    proxy_kit_free(kit);
+    trickle(made.kit, made.client, made.up);
+    trickle(made.kit, made.up, made.client);
+    is_cut(&made);
 }
