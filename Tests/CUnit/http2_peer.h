@@ -22,5 +22,10 @@ static inline void http2_peer_ignores(void *context)
 {
     (void)context;
 }
+static inline void http2_peer_ignores_stream(void *context, void *user)
+{
+    (void)context;
+    (void)user;
+}
 
 #endif

@@ -221,23 +221,12 @@ static void on_emit(void *context, struct bytes bytes)
 
 static void on_emit_data(void *context, void *user, size_t count)
 {
+    struct http2_client *client = context;
     struct http2_stream *stream = user;
-    uint8_t data[16384];
 
-    while (count > 0) {
-        size_t part = num_min_size(count, sizeof(data));
-
-        http_world_fill(data, part, stream->exchange->number, HTTP_REQUEST, stream->sent);
-        on_emit(context, bytes_of(data, part));
-        stream->sent += (uint32_t)part;
-        count -= part;
-    }
-}
-
-static void on_finished(void *context, void *user)
-{
-    (void)context;
-    (void)user;
+    http_text_fill(&client->out, stream->exchange, HTTP_REQUEST,
+                   (struct http_part){.at = stream->sent, .count = count});
+    stream->sent += (uint32_t)count;
 }
 
 static const struct h2_owner owner = {
@@ -248,7 +237,7 @@ static const struct h2_owner owner = {
     .closed = on_closed,
     .ready = on_ready,
     .emit_data = on_emit_data,
-    .finished = on_finished,
+    .finished = http2_peer_ignores_stream,
     .emit = on_emit,
     .settled = http2_peer_ignores,
     .answered = http2_peer_ignores,

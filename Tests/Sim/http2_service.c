@@ -4,6 +4,7 @@
 
 #include "base/num.h"
 #include "http2/h2.h"
+#include "http2_peer.h"
 #include "http_world.h"
 #include "proxy_world.h"
 
@@ -408,28 +409,12 @@ static void on_emit(void *context, struct bytes bytes)
 
 static void on_emit_data(void *context, void *user, size_t count)
 {
+    struct http2_service *service = context;
     struct service_stream *stream = user;
-    uint8_t data[16384];
 
-    while (count > 0) {
-        size_t part = num_min_size(count, sizeof(data));
-
-        http_world_fill(data, part, stream->exchange->number, HTTP_RESPONSE, stream->sent);
-        on_emit(context, bytes_of(data, part));
-        stream->sent += (uint32_t)part;
-        count -= part;
-    }
-}
-
-static void on_nothing(void *context)
-{
-    (void)context;
-}
-
-static void on_finished(void *context, void *user)
-{
-    (void)context;
-    (void)user;
+    http_text_fill(&service->out, stream->exchange, HTTP_RESPONSE,
+                   (struct http_part){.at = stream->sent, .count = count});
+    stream->sent += (uint32_t)count;
 }
 
 /* The round trip after the notice is over: all that was on its way has come. */
@@ -450,11 +435,11 @@ static const struct h2_owner owner = {
     .closed = on_closed,
     .ready = on_ready,
     .emit_data = on_emit_data,
-    .finished = on_finished,
+    .finished = http2_peer_ignores_stream,
     .emit = on_emit,
-    .settled = on_nothing,
+    .settled = http2_peer_ignores,
     .answered = on_answered,
-    .leaving = on_nothing,
+    .leaving = http2_peer_ignores,
 };
 
 /* --- the run --- */

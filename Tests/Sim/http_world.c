@@ -254,6 +254,14 @@ void http_text_add(struct http_text *text, struct bytes in)
     text->length += in.len;
 }
 
+void http_text_fill(struct http_text *text, const struct http_exchange *exchange,
+                    enum http_direction direction, struct http_part part)
+{
+    text_reserve(text, part.count);
+    http_world_fill(text->data + text->length, part.count, exchange->number, direction, part.at);
+    text->length += part.count;
+}
+
 void http_text_body(struct http_text *text, const struct http_exchange *exchange,
                     enum http_direction direction, uint32_t upto)
 {
@@ -271,9 +279,7 @@ void http_text_body(struct http_text *text, const struct http_exchange *exchange
             http_text_put(text, at == 0 && sim_chance(300) ? "%x;name=\"va lue\"\r\n" : "%x\r\n",
                           count);
         }
-        text_reserve(text, count);
-        http_world_fill(text->data + text->length, count, exchange->number, direction, at);
-        text->length += count;
+        http_text_fill(text, exchange, direction, (struct http_part){.at = at, .count = count});
         at += count;
         if (chunked) {
             http_text_put(text, "\r\n");

@@ -99,6 +99,12 @@ void http_world_fill(uint8_t *to, size_t count, uint32_t number, enum http_direc
 /* Whether `in` is the body from position `at` on; else the run has failed. */
 bool http_world_check(struct bytes in, uint32_t number, enum http_direction direction, uint64_t at);
 
+/* Part of a body. */
+struct http_part {
+    uint64_t at;
+    size_t count;
+};
+
 /* A message being written: grows, lives as long as the world. */
 struct http_text {
     uint8_t *data;
@@ -107,6 +113,9 @@ struct http_text {
 };
 [[gnu::format(printf, 2, 3)]] void http_text_put(struct http_text *text, const char *format, ...);
 void http_text_add(struct http_text *text, struct bytes in);
+/* Part of the body of an exchange, without a framing. */
+void http_text_fill(struct http_text *text, const struct http_exchange *exchange,
+                    enum http_direction direction, struct http_part part);
 /* The body of an exchange in its framing; `upto` bytes of data of it, without an end when they are
  * not all. */
 void http_text_body(struct http_text *text, const struct http_exchange *exchange,
