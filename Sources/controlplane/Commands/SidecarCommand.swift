@@ -41,109 +41,79 @@ struct SidecarCommand: AsyncParsableCommand {
             """)
 
     @Option(
-        name: Self.name("sidecar-for"),
-        help: ArgumentHelp(
-            "The service, by its id or its name, whose registered sidecar this is.",
-            valueName: "service"))
+        "sidecar-for", "The service, by its id or its name, whose registered sidecar this is.",
+        "service")
     var sidecarFor: String?
 
-    @Option(
-        name: Self.name("proxy-id"),
-        help: ArgumentHelp("The id of the registered proxy that this is.", valueName: "id"))
+    @Option("proxy-id", "The id of the registered proxy that this is.", "id")
     var proxyID: String?
 
     @Option(
-        name: Self.name("service"),
-        help: ArgumentHelp(
-            "Without a registered proxy: the service whose identity is used.", valueName: "name"))
+        "service", "Without a registered proxy: the service whose identity is used.", "name")
     var service: String?
 
-    @Option(
-        name: Self.name("service-addr"),
-        help: ArgumentHelp(
-            "With --service: where the application listens.", valueName: "host:port"))
+    @Option("service-addr", "With --service: where the application listens.", "host:port")
     var serviceAddress: String?
 
-    @Option(
-        name: Self.name("listen"),
-        help: ArgumentHelp(
-            "With --service: where the mesh reaches the application.", valueName: "host:port"))
+    @Option("listen", "With --service: where the mesh reaches the application.", "host:port")
     var listen: String?
 
     @Option(
-        name: Self.name("upstream"),
+        name: .oneDashToo("upstream"),
         help: ArgumentHelp(
             "With --service: a service or prepared query, and where it is reached locally; "
                 + "repeated for several.", valueName: "name:[address:]port"))
     var upstreams: [String] = []
 
     @Flag(
-        name: Self.name("register"),
+        name: .oneDashToo("register"),
         help: "With --service and --listen: tells the agent of the proxy while it runs.")
     var registers = false
 
     @Option(
-        name: Self.name("register-id"),
-        help: ArgumentHelp(
-            "With --register: what the proxy's id ends with, for several of one service.",
-            valueName: "suffix"))
+        "register-id",
+        "With --register: what the proxy's id ends with, for several of one service.", "suffix")
     var idSuffix: String?
 
     @Flag(
-        name: Self.name("l4"),
+        name: .oneDashToo("l4"),
         help: "Everything is passed on as bytes, whatever protocol services are said to speak.")
     var isL4 = false
 
     @Option(
-        name: Self.name("http-addr"),
-        help: ArgumentHelp(
-            "The agent: host:port, http://…, https://… or unix:///path. Default 127.0.0.1:8500.",
-            valueName: "address"))
+        "http-addr",
+        "The agent: host:port, http://…, https://… or unix:///path. Default 127.0.0.1:8500.",
+        "address")
     var httpAddress: String?
 
-    @Option(name: Self.name("token"), help: "The ACL token for the agent.")
+    @Option("token", "The ACL token for the agent.", "token")
     var token: String?
 
-    @Option(
-        name: Self.name("token-file"),
-        help: ArgumentHelp("A file with the token, read for every request.", valueName: "file"))
+    @Option("token-file", "A file with the token, read for every request.", "file")
     var tokenFile: String?
 
-    @Option(
-        name: Self.name("ca-file"),
-        help: ArgumentHelp("Roots of the agent's certificate, PEM.", valueName: "file"))
+    @Option("ca-file", "Roots of the agent's certificate, PEM.", "file")
     var rootsFile: String?
 
-    @Option(
-        name: Self.name("client-cert"),
-        help: ArgumentHelp("Certificate for the agent, PEM.", valueName: "file"))
+    @Option("client-cert", "Certificate for the agent, PEM.", "file")
     var clientCertificate: String?
 
-    @Option(
-        name: Self.name("client-key"),
-        help: ArgumentHelp("Its key, PEM.", valueName: "file"))
+    @Option("client-key", "Its key, PEM.", "file")
     var clientKey: String?
 
-    @Option(
-        name: Self.name("tls-server-name"),
-        help: ArgumentHelp("The name in the agent's certificate.", valueName: "name"))
+    @Option("tls-server-name", "The name in the agent's certificate.", "name")
     var tlsServerName: String?
 
     @Option(
-        name: Self.name("state-dir"),
-        help: ArgumentHelp(
-            "State, keys and sockets of this sidecar. Default /var/lib/ringmesh/sidecar-NAME, for "
-                + "others than root ~/.local/state/ringmesh/sidecar-NAME.", valueName: "folder"))
+        "state-dir",
+        "State, keys and sockets of this sidecar. Default /var/lib/ringmesh/sidecar-NAME, for "
+            + "others than root ~/.local/state/ringmesh/sidecar-NAME.", "folder")
     var stateFolder: String?
 
     @Argument(
         parsing: .allUnrecognized,
         help: ArgumentHelp("Flags of configuration keys.", valueName: "flags"))
     var flags: [String] = []
-
-    private static func name(_ long: String) -> NameSpecification {
-        [.customLong(long), .customLong(long, withSingleDash: true)]
-    }
 
     func run() async throws {
         do {
@@ -185,6 +155,20 @@ struct SidecarCommand: AsyncParsableCommand {
             throw MeshError(.invalid, "--register-id goes with --register")
         }
         return SidecarRole(wanted: wanted, agent: agent, isL4: isL4, registers: registers)
+    }
+}
+
+extension NameSpecification {
+    /// A long name, which may begin with one dash as those of Consul's programs.
+    fileprivate static func oneDashToo(_ long: String) -> NameSpecification {
+        [.customLong(long), .customLong(long, withSingleDash: true)]
+    }
+}
+
+extension Option where Value == String? {
+    /// A text that may be given; `value` is its name in the help.
+    fileprivate init(_ long: String, _ help: String, _ value: String) {
+        self.init(name: .oneDashToo(long), help: ArgumentHelp(help, valueName: value))
     }
 }
 
