@@ -8,6 +8,7 @@
  *   l7front.c    who is in front: fields that are believed, the client, the trace
  *   sticky.c     what decides about the endpoint, and the cookie that carries it
  *   l7head.c     heads rewritten for the next hop
+ *   l7tokens.c   what of its tokens a request's service sees
  *   l7ops.c      fields that a route changes
  *   l7_body.c    bodies framed again
  *   l7code.c     bodies coded for clients that take it

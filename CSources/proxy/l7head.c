@@ -5,8 +5,8 @@
 #include <time.h>
 
 #include "l7code.h"
+#include "l7tokens.h"
 #include "record.h"
-#include "tokens.h"
 
 struct l7_out { /* a bounded writer; `full` once something did not fit */
     uint8_t *at;
@@ -157,8 +157,8 @@ static bool is_client_certificate(const uint8_t *start, const struct h1_field *f
 [[gnu::noinline]] static bool is_taken(const struct l7_out *out, struct bytes name)
 {
     return l7ops_drops(&out->ops, name) ||
-           (out->judged != NULL &&
-            tokens_drops(out->judged->proxy, out->judged->request->down, out->judged->view, name));
+           (out->judged != NULL && l7tokens_drops(out->judged->proxy, out->judged->request->down,
+                                                  out->judged->view, name));
 }
 
 static void copy_fields(struct l7_out *out, const struct h1_head *head, const uint8_t *start,
@@ -435,7 +435,7 @@ static void put_payloads(struct l7_out *out, const struct l7vars *vars)
     struct bytes payload;
     uint32_t at = 0;
 
-    while ((check = tokens_forward(vars->proxy, vars, &at, &payload)) != NULL) {
+    while ((check = l7tokens_forward(vars->proxy, vars, &at, &payload)) != NULL) {
         put(out, view_text(&vars->proxy->current->view, check->forward));
         PUT(out, ": ");
         put(out, payload);
@@ -462,7 +462,8 @@ size_t l7head_request(struct proxy *proxy, struct request *request, const struct
     if (route != NULL) {
         out.ops = (struct l7ops){.table = &proxy->current->view, .list = view->ops, .vars = &vars};
     }
-    if (proxy->current->view.counts[ABI_SECTION_TOKEN] > 0 && tokens_decide(proxy, request->down)) {
+    if (proxy->current->view.counts[ABI_SECTION_TOKEN] > 0 &&
+        l7tokens_decide(proxy, request->down)) {
         out.judged = &vars;
     }
     put(&out, h1_slice(view->start, head->method_name));

@@ -37,19 +37,4 @@ bool tokens_await_copy(struct proxy *proxy, struct request *copy);
 /* The answer to a question: kept, and those that wait for it go on. */
 void tokens_take(struct proxy *proxy, const struct abi_token_verdict *verdict);
 
-/* --- what of a request's tokens its service sees; for heads of requests --- */
-
-struct l7_view;
-struct l7vars;
-
-/* Whether tokens decide about who comes in here, and the service itself is behind. */
-bool tokens_decide(struct proxy *proxy, const struct conn *down);
-/* Whether a field goes no further: it had the token that was looked at, or is one that only we
- * write. */
-bool tokens_drops(struct proxy *proxy, const struct conn *down, const struct l7_view *view,
-                  struct bytes name);
-/* The next check whose token's payload the service gets, from *at = 0 on; NULL: no more. */
-const struct abi_token_check *tokens_forward(struct proxy *proxy, const struct l7vars *vars,
-                                             uint32_t *at, struct bytes *payload);
-
 #endif
