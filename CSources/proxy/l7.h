@@ -24,14 +24,15 @@
 
 struct answer;
 
-enum l7_stage {                    /* conn.stage of a client connection */
-                L7_AWAIT_HEAD = 0, /* between requests */
-                L7_IN_HEAD,        /* part of a head is held */
-                L7_AWAIT_UPSTREAM, /* request parsed, upstream being connected */
-                L7_IN_BODY,        /* the request body goes to the upstream */
-                L7_AWAIT_ANSWER,   /* request complete */
-                L7_ENDING,         /* last answer on its way: input is discarded */
-                L7_AWAIT_VERDICT,  /* its head is held until a token of it is known */
+/* conn.stage of a client connection. */
+enum l7_stage {
+    L7_AWAIT_HEAD = 0, /* between requests */
+    L7_IN_HEAD,        /* part of a head is held */
+    L7_AWAIT_UPSTREAM, /* request parsed, upstream being connected */
+    L7_IN_BODY,        /* the request body goes to the upstream */
+    L7_AWAIT_ANSWER,   /* request complete */
+    L7_ENDING,         /* last answer on its way: input is discarded */
+    L7_AWAIT_VERDICT,  /* its head is held until a token of it is known */
 };
 
 /* A request as the phases see it; slices live as long as the head's bytes. */

@@ -59,8 +59,8 @@ _Static_assert((uint64_t)REQUEST_L4 + REQUEST_REUSED + REQUEST_SENT + REQUEST_BO
                        REQUEST_INTERIM + REQUEST_CLIENT + REQUEST_TRACED + REQUEST_TRACE_BEGUN +
                        REQUEST_RETRIES + REQUEST_QUEUED + REQUEST_WATCHED + REQUEST_BODY_BOUND +
                        REQUEST_SPARED + REQUEST_SPANS + REQUEST_BODY_KEPT + REQUEST_MIRROR +
-                       REQUEST_HASHED ==
-                   (1u << 28) - 1,
+                       REQUEST_HASHED + REQUEST_GRPC + REQUEST_IDLES ==
+                   (1u << 30) - 1,
                "every flag has a bit of its own");
 
 struct record;
