@@ -142,23 +142,14 @@ static bool authz_targets_lack(struct proxy *proxy, uint32_t route_table, struct
     return lacks;
 }
 
-enum authz_tokens authz_tokens(struct proxy *proxy, struct conn *conn,
-                               const struct route_input *input)
+bool authz_lacks_token(struct proxy *proxy, struct conn *conn, const struct route_input *input)
 {
     const struct abi_listener *entry = listener_entry(proxy, listener_of(proxy, conn));
-    struct bytes source;
+    struct bytes source = authz_source(proxy, conn);
 
-    if (entry == NULL) {
-        return AUTHZ_TOKENS_KNOWN;
-    }
-    tokens_forget(proxy);
-    source = authz_source(proxy, conn);
-    if (!authz_lacks(proxy, entry->policy, source, input) &&
-        (!authz_asks_targets(entry) ||
-         !authz_targets_lack(proxy, entry->route_table, source, input))) {
-        return AUTHZ_TOKENS_KNOWN;
-    }
-    return tokens_await(proxy, conn) ? AUTHZ_TOKENS_AWAITED : AUTHZ_TOKENS_NOBODY;
+    return authz_lacks(proxy, entry->policy, source, input) ||
+           (authz_asks_targets(entry) &&
+            authz_targets_lack(proxy, entry->route_table, source, input));
 }
 
 enum authz_copied authz_copy(struct proxy *proxy, struct conn *conn,

@@ -2,23 +2,13 @@
 
 #include "tokens.h"
 
-/* Whether the service itself is behind this listener, and tokens decide about who comes in. */
-static const struct abi_policy *l7tokens_policy(struct proxy *proxy, const struct conn *down)
+bool l7tokens_decide(struct proxy *proxy, const struct conn *down)
 {
-    const struct view *table = &proxy->current->view;
     const struct abi_listener *entry =
         down == NULL ? NULL : listener_entry(proxy, listener_of(proxy, down));
 
-    if (entry == NULL || (entry->flags & ABI_LISTENER_MESH_INBOUND) == 0 ||
-        entry->policy == ABI_NONE || table->policies[entry->policy].tokens == 0) {
-        return NULL;
-    }
-    return &table->policies[entry->policy];
-}
-
-bool l7tokens_decide(struct proxy *proxy, const struct conn *down)
-{
-    return l7tokens_policy(proxy, down) != NULL;
+    return entry != NULL && (entry->flags & ABI_LISTENER_MESH_INBOUND) != 0 &&
+           entry->policy != ABI_NONE && proxy->current->view.policies[entry->policy].tokens != 0;
 }
 
 /* The checks of the permission that has let the request in, one after the other from *at = 0 on;
@@ -29,7 +19,7 @@ static uint32_t l7tokens_next_check(struct proxy *proxy, const struct conn *down
     uint32_t left = *at;
     uint32_t number;
 
-    if (l7tokens_policy(proxy, down) == NULL || proxy->decided.policy == ABI_NONE ||
+    if (!l7tokens_decide(proxy, down) || proxy->decided.policy == ABI_NONE ||
         proxy->decided.permission == ABI_NONE) {
         return ABI_NONE;
     }
@@ -82,7 +72,7 @@ bool l7tokens_drops(struct proxy *proxy, const struct conn *down, const struct l
     uint32_t at = 0;
     uint32_t check;
 
-    if (l7tokens_policy(proxy, down) == NULL) {
+    if (!l7tokens_decide(proxy, down)) {
         return false;
     }
     for (uint32_t i = 0; i < table->counts[ABI_SECTION_TOKEN_CHECK]; i++) {

@@ -240,14 +240,9 @@ enum authz_copied authz_copy(struct proxy *proxy, struct conn *conn,
                              const struct route_input *input, uint32_t target);
 /* Whether the connection as such may go on; counts a denial. */
 bool authz_connection(struct proxy *proxy, struct conn *conn);
-enum authz_tokens {
-    AUTHZ_TOKENS_KNOWN = 0, /* all that intentions ask of its tokens */
-    AUTHZ_TOKENS_AWAITED,   /* the connection is offered its input again */
-    AUTHZ_TOKENS_NOBODY,    /* something is not known and cannot be asked for */
-};
-/* Whether enough is known of a request's tokens to decide about it. */
-enum authz_tokens authz_tokens(struct proxy *proxy, struct conn *conn,
-                               const struct route_input *input);
+/* Whether what decides about a request of a listener that is there depends on a token that
+ * tokens_judge() knows nothing of. */
+bool authz_lacks_token(struct proxy *proxy, struct conn *conn, const struct route_input *input);
 /* Whether this request may: inbound policy, then (outbound) the target's. */
 bool authz_request(struct proxy *proxy, struct conn *conn, const struct route_input *input,
                    uint32_t target);

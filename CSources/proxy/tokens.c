@@ -72,24 +72,6 @@ void tokens_forget(struct proxy *proxy)
     proxy->tokens->missing = false;
 }
 
-bool tokens_are_known(struct proxy *proxy, struct conn *conn, struct route_input *input,
-                      bool *waits)
-{
-    input->judge = tokens_judge;
-    input->judge_context = proxy;
-    switch (authz_tokens(proxy, conn, input)) {
-    case AUTHZ_TOKENS_AWAITED:
-        *waits = true;
-        return false;
-    case AUTHZ_TOKENS_NOBODY:
-        l7_refuse(proxy, conn, 503, ABI_OUTCOME_NO_VERDICT);
-        return false;
-    case AUTHZ_TOKENS_KNOWN:
-        break;
-    }
-    return true;
-}
-
 /* --- verdicts --- */
 
 static bool tokens_same(const struct tokens_key *left, const struct tokens_key *right)
@@ -282,7 +264,8 @@ static bool tokens_fly(struct proxy *proxy, struct conn *conn, uint64_t who)
            tokens_wait(proxy, flight, who);
 }
 
-bool tokens_await(struct proxy *proxy, struct conn *conn)
+/* The connection is offered its input again when the verdict is there. */
+static bool tokens_await(struct proxy *proxy, struct conn *conn)
 {
     if (!tokens_fly(proxy, conn, conn_token(proxy, conn, PROXY_KIND_RECEIVE))) {
         return false;
@@ -294,6 +277,22 @@ bool tokens_await(struct proxy *proxy, struct conn *conn)
     conn_pause(conn);
     conn_arm_timer(proxy, conn, LIMIT_TOKEN_WAIT_MS);
     return true;
+}
+
+bool tokens_are_known(struct proxy *proxy, struct conn *conn, struct route_input *input,
+                      bool *waits)
+{
+    input->judge = tokens_judge;
+    input->judge_context = proxy;
+    tokens_forget(proxy);
+    if (!authz_lacks_token(proxy, conn, input)) {
+        return true;
+    }
+    *waits = tokens_await(proxy, conn);
+    if (!*waits) {
+        l7_refuse(proxy, conn, 503, ABI_OUTCOME_NO_VERDICT);
+    }
+    return false;
 }
 
 void tokens_suppose(struct proxy *proxy, bool held)

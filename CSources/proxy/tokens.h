@@ -14,24 +14,21 @@ size_t tokens_size(void);
 void tokens_init(struct tokens *tokens);
 
 /* Whether all is known of a request's tokens that decides about it, which are judged from here on;
- * else it waits (*waits), or is over. */
+ * else what is not is asked for, and it waits with its head unread (*waits), or it is over: 503.
+ * Its listener is there. */
 bool tokens_are_known(struct proxy *proxy, struct conn *conn, struct route_input *input,
                       bool *waits);
 
-/* route_input.judge; the context is the proxy. What is unknown is remembered for tokens_await(). */
+/* route_input.judge; the context is the proxy. The first token that nothing is known of is
+ * remembered, for who asks about it. */
 enum route_token tokens_judge(void *context, uint32_t check, struct bytes token);
 
-/* Another request: the question that the one before lacked an answer to is forgotten. */
+/* Another decision: the token that the one before lacked is forgotten. */
 void tokens_forget(struct proxy *proxy);
-
-/* Asks for the verdict that tokens_judge() lacked; the connection is offered its input again when
- * it is there. false: it cannot be asked for now. */
-bool tokens_await(struct proxy *proxy, struct conn *conn);
-
 /* tokens_judge() takes the unknown token for good, until it is told otherwise. */
 void tokens_suppose(struct proxy *proxy, bool held);
-/* As above, for a copy that has its original yet: mirror_judged() is told of the verdict, if it
- * comes in time. */
+/* Asks about the token that tokens_judge() remembers, for a copy that has its original yet:
+ * mirror_judged() is told of the verdict if it comes in time. false: it cannot be asked now. */
 bool tokens_await_copy(struct proxy *proxy, struct request *copy);
 
 /* The answer to a question: kept, and those that wait for it go on. */
