@@ -16,8 +16,8 @@ def openssl(*arguments, cwd=None, check=True, data=b"", seconds=60):
     )
 
 
-def authority(directory, name="ca"):
-    """A self-signed CA: (certificate path, key path)."""
+def authority(directory, name="ca", signer=()):
+    """A CA, signed by itself or by the one of (certificate, key): (certificate path, key path)."""
     directory = Path(directory)
     key, cert = directory / f"{name}.key", directory / f"{name}.crt"
     openssl(
@@ -40,6 +40,7 @@ def authority(directory, name="ca"):
         "basicConstraints=critical,CA:TRUE",
         "-addext",
         "keyUsage=critical,keyCertSign,cRLSign",
+        *(["-CA", signer[0], "-CAkey", signer[1]] if signer else []),
     )
     return cert, key
 

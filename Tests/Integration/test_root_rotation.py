@@ -175,12 +175,12 @@ def identity(service, domain=DOMAIN):
     return f"URI:spiffe://{domain}/ns/default/dc/dc1/svc/{service}"
 
 
-def asked(pair, certificate):
+def asked(pair, certificate, *more):
     """What a peer with this certificate gets from web's sidecar."""
     request = b"GET /peer HTTP/1.1\r\nHost: web\r\nConnection: close\r\n\r\n"
     cert, key = certificate
     return s_client(
-        pair.web_sidecar, "-cert", cert, "-key", key, "-ign_eof", "-quiet", data=request
+        pair.web_sidecar, "-cert", cert, "-key", key, *more, "-ign_eof", "-quiet", data=request
     )[1]
 
 
@@ -223,6 +223,20 @@ def test_a_root_of_another_program_signs(mesh, tmp_path):
     assert believed(pair.web_sidecar, next_cert)[0]
     assert "200 OK" in asked(pair, right), "the root before is believed still"
     assert get(pair.local, "/", "web").status == 200
+
+
+def test_nothing_above_a_leaf_needs_a_name(mesh, tmp_path):
+    """Neither a root of another program nor what it has signed is asked for a SPIFFE id; a chain
+    with a part missing leads nowhere.
+    """
+    root = authority(tmp_path, "given")
+    pair = mesh(mesh={"trust_domain": DOMAIN, "ca_cert": str(root[0]), "ca_key": str(root[1])})
+    between = authority(tmp_path, "between", signer=root)
+    far = leaf(tmp_path, "far", between, identity("api"))
+    assert "200 OK" in asked(pair, far, "-cert_chain", between[0])
+    assert "200 OK" not in asked(pair, far)
+    unnamed = leaf(tmp_path, "unnamed", between, "DNS:api.example.com")
+    assert "200 OK" not in asked(pair, unnamed, "-cert_chain", between[0])
 
 
 def test_a_root_needs_both_its_files(nodes, tmp_path):
