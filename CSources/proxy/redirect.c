@@ -23,10 +23,7 @@ struct listener *redirect_find(struct proxy *proxy, const struct listener *liste
         return NULL;
     }
     memcpy(wanted.ip, ip.bytes, sizeof(wanted.ip));
-    inner = original_find(view, listener->index, &wanted);
-    if (inner == ABI_NONE) {
-        inner = view->listeners[listener->index].other;
-    }
+    inner = original_lead(view, listener->index, &wanted);
     if (inner == ABI_NONE) {
         *outcome = ABI_OUTCOME_NO_ROUTE;
         return NULL;

@@ -47,3 +47,21 @@ uint32_t original_find(const struct view *view, uint32_t listener,
     }
     return found;
 }
+
+bool original_is_virtual(const struct original_address *address)
+{
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+
+    return memcmp(address->ip, mapped, sizeof(mapped)) == 0 && address->ip[12] >= 240;
+}
+
+uint32_t original_lead(const struct view *view, uint32_t listener,
+                       const struct original_address *address)
+{
+    uint32_t found = original_find(view, listener, address);
+
+    if (found == ABI_NONE && !original_is_virtual(address)) {
+        found = view->listeners[listener].other;
+    }
+    return found;
+}

@@ -33,6 +33,30 @@ TEST(an_own_port_wins_over_every_port)
     snapshot_builder_free(b);
 }
 
+/* Nobody is dialled at an address that only services have. */
+TEST(what_was_meant_for_a_service_that_is_gone_goes_nowhere)
+{
+    struct snapshot_builder *b = table_kit_everything();
+    struct original_address address = address_of(2, 443);
+    struct view_refusal refusal;
+    struct view view;
+
+    CHECK(view_open(&view, snapshot_builder_bytes(b), snapshot_builder_size(b), &refusal));
+    CHECK(view.listeners[3].other != ABI_NONE);
+    CHECK_UINT(original_lead(&view, 3, &address), view.listeners[3].other);
+    for (uint32_t first = 0; first < 256; first++) {
+        address.ip[12] = (uint8_t)first;
+        CHECK_UINT(original_is_virtual(&address), first >= 240);
+        CHECK_UINT(original_lead(&view, 3, &address),
+                   first >= 240 ? ABI_NONE : view.listeners[3].other);
+    }
+    address.ip[10] = 0; /* not the IPv4 address */
+    CHECK(!original_is_virtual(&address));
+    address = address_of(1, 80);
+    CHECK_UINT(original_lead(&view, 3, &address), 4);
+    snapshot_builder_free(b);
+}
+
 static int by_order(const void *a, const void *b)
 {
     return original_compare(a, b);

@@ -267,6 +267,13 @@ def test_addresses_that_the_node_gives_lead_to_services_without_an_upstream(worl
     assert node.resolve("late.virtual.consul") == address
     node.meshctl("service", "deregister", late["id"])
     assert node.resolve("late.virtual.consul") is None
+    # Who knows the address still is closed: what was meant for the mesh goes nowhere in plain text.
+    assert node.call(address, 80, "GET / HTTP/1.1\r\nHost: late\r\n\r\n") in CLOSED
+    listener = "shop-127.0.0.1-sidecar-proxy:outbound"
+    wait_for(lambda: node.outcome(listener, "no_route") == 1, WAIT, "the refusal is counted")
+    asked = ["explain", "GET", f"http://{address}:80/", "--listener", listener, "--json"]
+    told = json.loads(node.meshctl(*asked).stdout)
+    assert "virtual addresses lead nowhere else" in json.dumps(told), told
     assert node.get(known["web"], 80)[0] == "200"
 
 

@@ -50,12 +50,15 @@ extension Explainer {
                     + "and a port")
         }
         let known = original_find(reader.view, UInt32(place), &address)
-        let inner = known == ABI_NONE ? outer.other : known
+        let inner = original_lead(reader.view, UInt32(place), &address)
         let what =
             known == ABI_NONE
             ? "no service is known at \(called(input))" : "\(called(input)) was called"
         guard inner != ABI_NONE else {
-            note(.listener, .none, "\(describe(outer)): \(what), and others are closed")
+            let others =
+                original_is_virtual(&address)
+                ? "virtual addresses lead nowhere else" : "others are closed"
+            note(.listener, .none, "\(describe(outer)): \(what), and \(others)")
             return .ended(Self.ended("connection closed", ABI_OUTCOME_NO_ROUTE))
         }
         let found = reader.listeners[Int(inner)]

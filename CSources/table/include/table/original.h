@@ -2,6 +2,7 @@
 #ifndef TABLE_ORIGINAL_H
 #define TABLE_ORIGINAL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "table/view.h"
@@ -15,6 +16,16 @@ struct original_address {
 /* Index of the listener, or ABI_NONE: the address is not known behind `listener`. By binary search.
  */
 uint32_t original_find(const struct view *view, uint32_t listener,
+                       const struct original_address *address);
+
+/* Whether no host has the address: those of 240.0.0.0/4 are given to services alone. */
+bool original_is_virtual(const struct original_address *address);
+
+/* Index of the listener that a connection to the address is for, or ABI_NONE. What nobody knows is
+ * for the listener of all others, if `listener` has one; but a virtual address was that of a
+ * service which is gone, and what was meant for it goes nowhere.
+ */
+uint32_t original_lead(const struct view *view, uint32_t listener,
                        const struct original_address *address);
 
 /* The order of the section. */
