@@ -238,6 +238,8 @@ import Testing
     @Test func whatATransparentProxyCallsIsFoundOut() async throws {
         let mesh = try FakeMesh()
         mesh.agent.setPolicy("deny")
+        // What holds without an intention, whichever of the two that changes is seen first.
+        mesh.agent.tell("/v1/agent/connect/authorize", .object(["Authorized": .bool(false)]))
         try transparent(mesh)
         mesh.agent.tell(
             "/v1/connect/intentions/match",
