@@ -7,6 +7,7 @@
 //   swift-service-lifecycle  controlplane     start and stop order, signals
 //   async-http-client        MeshClient       outbound HTTP, also over unix sockets
 //   swift-nio                MeshClient, MeshHTTP, MeshDNS   outbound probes and bytes; servers
+//   swift-nio-http2          MeshClient       gRPC health checks; async-http-client has it anyway
 //   swift-nio-ssl            MeshClient, MeshHTTP   TLS of outbound connections; of the server
 //   swift-certificates       MeshIdentity     mesh CA and leaves
 //   swift-crypto             MeshIdentity, MeshTokens   keys, sealing at rest; signatures of tokens
@@ -176,6 +177,8 @@ let swiftTargets: [Target] = [
             .product(name: "NIOCore", package: "swift-nio"),
             .product(name: "NIOPosix", package: "swift-nio"),
             .product(name: "NIOHTTP1", package: "swift-nio"),
+            .product(name: "NIOHTTP2", package: "swift-nio-http2"),
+            .product(name: "NIOHPACK", package: "swift-nio-http2"),
             .product(name: "NIOSSL", package: "swift-nio-ssl"),
         ]),
     swiftRoom("MeshHealth", ["MeshModel", "MeshTelemetry", "MeshClient"]),
@@ -229,6 +232,7 @@ let swiftTargets: [Target] = [
             .product(name: "NIOCore", package: "swift-nio"),
             .product(name: "NIOPosix", package: "swift-nio"),
             .product(name: "NIOHTTP1", package: "swift-nio"),
+            .product(name: "NIOHPACK", package: "swift-nio-http2"),
             .product(name: "NIOSSL", package: "swift-nio-ssl"),
         ]),
     swiftTests(
@@ -300,6 +304,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-http2", exact: "1.46.0"),
         .package(url: "https://github.com/apple/swift-nio-ssl", exact: "2.37.6"),
         .package(url: "https://github.com/apple/swift-protobuf", exact: "1.39.0"),
         .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),

@@ -52,6 +52,8 @@ SWIFT_MODULES = {
     "NIOPosix": ("swift-nio", {"MeshClient", "MeshHTTP", "MeshDNS"}),
     "NIOSSL": ("swift-nio-ssl", {"MeshClient", "MeshHTTP"}),
     "NIOHTTP1": ("swift-nio", {"MeshClient", "MeshHTTP"}),
+    "NIOHTTP2": ("swift-nio-http2", {"MeshClient"}),
+    "NIOHPACK": ("swift-nio-http2", {"MeshClient"}),
     "X509": ("swift-certificates", {"MeshIdentity"}),
     "Crypto": ("swift-crypto", {"MeshIdentity", "MeshTokens"}),
     "CryptoExtras": ("swift-crypto", {"MeshTokens"}),

@@ -79,7 +79,7 @@ package struct InstanceReport: Codable, Sendable, Equatable {
 package struct CheckStateReport: Codable, Sendable, Equatable {
     package var id: String
     package var name: String
-    /// `tcp`, `http` or `ttl`.
+    /// `tcp`, `http`, `grpc` or `ttl`.
     package var kind: String
     /// The instance that it is about.
     package var instance: String

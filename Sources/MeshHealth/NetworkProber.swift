@@ -15,6 +15,7 @@ package struct NetworkProber: CheckProber {
     package func probe(_ check: CheckDefinition) async -> CheckResult {
         if let address = check.tcp { return await tcp(address, check) }
         if let url = check.http { return await request(url, check) }
+        if let target = check.grpcTarget { return await health(target, check) }
         return CheckResult(.critical, "this check cannot be made by the node")
     }
 
@@ -26,6 +27,23 @@ package struct NetworkProber: CheckProber {
             return CheckResult(.passing, "TCP connect \(address): success")
         } catch {
             return CheckResult(.critical, "TCP connect \(address): \(error)")
+        }
+    }
+
+    private func health(
+        _ target: (address: HostPort, service: String), _ check: CheckDefinition
+    ) async -> CheckResult {
+        let name = check.grpc ?? ""
+        do {
+            try await Probe.health(
+                HealthQuestion(
+                    host: target.address.host, port: target.address.port, service: target.service,
+                    encryption: check.grpcUseTLS == true
+                        ? .init(verifies: !check.tlsSkipVerify, serverName: check.tlsServerName)
+                        : nil, timeout: check.effectiveTimeout.duration))
+            return CheckResult(.passing, "gRPC check \(name): success")
+        } catch {
+            return CheckResult(.critical, "gRPC check \(name): \(error)")
         }
     }
 

@@ -29,6 +29,7 @@ package struct CheckDefinition: Hashable, Sendable, Codable {
     package enum Kind: String, Sendable, Codable {
         case tcp
         case http
+        case grpc
         case ttl
     }
 
@@ -40,6 +41,10 @@ package struct CheckDefinition: Hashable, Sendable, Codable {
     package var tcp: String?
     /// Request this URL; any 2xx answer passes, 429 warns, everything else is critical.
     package var http: String?
+    /// Ask this server, `host:port` or `host:port/service`, by grpc.health.v1.
+    package var grpc: String?
+    /// Whether a gRPC server is asked by TLS; nil: it is not.
+    package var grpcUseTLS: Bool?
     package var method: String?
     package var header: [String: [String]]
     package var body: String?
@@ -57,7 +62,8 @@ package struct CheckDefinition: Hashable, Sendable, Codable {
 
     package init(
         id: String? = nil, name: String? = nil, notes: String? = nil, tcp: String? = nil,
-        http: String? = nil, method: String? = nil, header: [String: [String]] = [:],
+        http: String? = nil, grpc: String? = nil, grpcUseTLS: Bool? = nil,
+        method: String? = nil, header: [String: [String]] = [:],
         body: String? = nil, tlsServerName: String? = nil, tlsSkipVerify: Bool = false,
         ttl: MeshDuration? = nil, interval: MeshDuration? = nil, timeout: MeshDuration? = nil,
         status: CheckStatus? = nil, successBeforePassing: Int = 0,
@@ -68,6 +74,8 @@ package struct CheckDefinition: Hashable, Sendable, Codable {
         self.notes = notes
         self.tcp = tcp
         self.http = http
+        self.grpc = grpc
+        self.grpcUseTLS = grpcUseTLS
         self.method = method
         self.header = header
         self.body = body
@@ -84,12 +92,21 @@ package struct CheckDefinition: Hashable, Sendable, Codable {
 
     /// The kind, or nil when the definition names none or several.
     package var kind: Kind? {
-        switch (tcp != nil, http != nil, ttl != nil) {
-        case (true, false, false): .tcp
-        case (false, true, false): .http
-        case (false, false, true): .ttl
-        default: nil
-        }
+        let given: [(Kind, Bool)] = [
+            (.tcp, tcp != nil), (.http, http != nil), (.grpc, grpc != nil), (.ttl, ttl != nil),
+        ]
+        let kinds = given.filter(\.1).map(\.0)
+        return kinds.count == 1 ? kinds[0] : nil
+    }
+
+    /// The server that a gRPC check asks, and the service that it asks for; nil: there is none.
+    package var grpcTarget: (address: HostPort, service: String)? {
+        guard let grpc else { return nil }
+        let end = grpc.firstIndex(of: "/") ?? grpc.endIndex
+        guard let address = try? HostPort(String(grpc[..<end])), address.port != 0,
+            !address.host.isEmpty
+        else { return nil }
+        return (address, String(grpc[end...].dropFirst()))
     }
 
     /// The time one attempt may take; 10 s when not given.
@@ -105,7 +122,8 @@ package struct CheckDefinition: Hashable, Sendable, Codable {
     }
 
     package enum CodingKeys: String, CodingKey {
-        case id, name, notes, tcp, http, method, header, body
+        case id, name, notes, tcp, http, grpc, method, header, body
+        case grpcUseTLS = "grpc_use_tls"
         case tlsServerName = "tls_server_name"
         case tlsSkipVerify = "tls_skip_verify"
         case ttl, interval, timeout, status
@@ -131,17 +149,22 @@ extension CheckDefinition: Validated {
                 url.hasPrefix("http://") || url.hasPrefix("https://"), ["http"],
                 "\(NameRule.quoted(http)) is not an http:// or https:// URL")
         }
+        if let grpc {
+            checks.require(
+                grpcTarget != nil, ["grpc"],
+                "\(NameRule.quoted(grpc)) cannot be asked: write host:port or host:port/service")
+        }
         checks.require(
             kind != nil, [],
-            "a check needs exactly one of tcp, http and ttl: write for example "
+            "a check needs exactly one of tcp, http, grpc and ttl: write for example "
                 + "tcp: 127.0.0.1:8080 with interval: 10s")
-        if tcp != nil || http != nil {
+        if tcp != nil || http != nil || grpc != nil {
             if let interval {
                 checks.require(
                     interval >= .milliseconds(100), ["interval"],
                     "the interval must be at least 100ms, not \(interval)")
             } else {
-                checks.fail([], "a tcp or http check needs an interval: write interval: 10s")
+                checks.fail([], "a tcp, http or grpc check needs an interval: write interval: 10s")
             }
         }
         if let ttl {

@@ -32,9 +32,18 @@ package struct ExposedPath: Hashable, Sendable {
         expose?[key: "checks"] == .bool(true)
     }
 
-    /// What an HTTP check asks the application for; nil: it makes no request in plain text.
+    /// What asks a gRPC server for its health.
+    package static let healthPath = "/grpc.health.v1.Health/Check"
+
+    /// What a check asks the application for; nil: it makes no request in plain text.
     /// The port is not known here.
     package init?(of check: CheckDefinition) {
+        if let target = check.grpcTarget, check.grpcUseTLS != true {
+            self.init(
+                listenerPort: 0, path: Self.healthPath, localPathPort: target.address.port,
+                isHTTP2: true, isFromCheck: true)
+            return
+        }
         guard let url = check.http, url.lowercased().hasPrefix("http://") else { return nil }
         let rest = url.dropFirst("http://".count)
         let authority = rest.prefix { $0 != "/" && $0 != "?" }

@@ -271,3 +271,91 @@ def test_a_server_that_is_gone_is_unavailable(way):
         return told.value.code()
 
     wait_for(lambda: code() == grpc.StatusCode.UNAVAILABLE, 5, "UNAVAILABLE")
+
+
+# --- health checks ---
+
+
+class Health(grpc.GenericRpcHandler):
+    """grpc.health.v1: what it answers is set by the test, what is asked is kept."""
+
+    def __init__(self):
+        self.status = b"\x08\x01"
+        self.asked = set()
+
+    def service(self, details):
+        if details.method == "/grpc.health.v1.Health/Check":
+            return grpc.unary_unary_rpc_method_handler(self.check)
+        return None
+
+    def check(self, request, context):
+        self.asked.add(request)
+        if self.status is None:
+            context.abort(grpc.StatusCode.NOT_FOUND, "unknown service")
+        return self.status
+
+
+def test_health_is_asked_for_and_exposed(nodes, ports, tmp_path):
+    """A check asks a gRPC server how it is, plain and by TLS, and a sidecar exposes that question
+    and nothing else.
+    """
+    health = Health()
+    server = grpc.server(futures.ThreadPoolExecutor(8), handlers=[health, Service()])
+    plain_port = server.add_insecure_port("127.0.0.1:0")
+    ca = certificates.authority(tmp_path)
+    cert, key = certificates.leaf(tmp_path, "server", ca, "DNS:ex.test")
+    pair = (key.read_bytes(), cert.read_bytes())
+    tls_port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([pair]))
+    server.start()
+    first = ports.block(2)
+
+    def check(name, port, **more):
+        return {"id": name, "grpc": f"127.0.0.1:{port}/shop.Orders", "interval": "200ms",
+                "timeout": "30s", **more}  # fmt: skip
+
+    checks = [
+        check("plain", plain_port),
+        check("tls", tls_port, grpc_use_tls=True, tls_skip_verify=True),
+        check("strict", tls_port, grpc_use_tls=True, tls_server_name="ex.test"),
+        check("no tls", tls_port),
+        check("nobody", ports.dead()),
+    ]
+    proxied = {"sidecar_service": {"port": ports.take(), "proxy": {"expose": {"checks": True}}}}
+    node = nodes(
+        services=[
+            service("web", plain_port, checks[:1], connect=proxied),
+            service("other", tls_port, checks[1:]),
+        ],
+        ports={"expose_min_port": first, "expose_max_port": first + 1},
+    ).start()
+
+    def seen():
+        return {one["id"]: (one["status"], one["output"]) for one in node.json("check", "list")}
+
+    def status(name, wanted, text):
+        wait_for(
+            lambda: seen()[name][0] == wanted and text in seen()[name][1], SECONDS, f"{name}", 0.1
+        )
+
+    try:
+        status("plain", "passing", "success")
+        status("tls", "passing", "success")
+        status("strict", "critical", "certificate is not trusted")
+        status("no tls", "critical", "gRPC check")
+        status("nobody", "critical", "refused")
+        assert health.asked == {b"\n\x0bshop.Orders"}
+        health.status = b"\x08\x02"
+        status("plain", "critical", "NOT_SERVING")
+        status("tls", "critical", "NOT_SERVING")
+        health.status = None
+        status("plain", "critical", "grpc-status 5: unknown service")
+        health.status = b"\x08\x01"
+        status("plain", "passing", "success")
+        with grpc.insecure_channel(f"127.0.0.1:{first}") as channel:
+            call = channel.unary_unary("/grpc.health.v1.Health/Check")
+            assert call(b"", timeout=SECONDS, wait_for_ready=True) == b"\x08\x01"
+            with pytest.raises(grpc.RpcError) as error:
+                channel.unary_unary("/mesh.Test/Echo")(b"", timeout=SECONDS)
+            assert error.value.code() == grpc.StatusCode.UNIMPLEMENTED
+    finally:
+        server.stop(0).wait(SECONDS)

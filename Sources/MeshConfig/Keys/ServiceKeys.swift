@@ -164,6 +164,13 @@ package enum CheckKeys {
             .optional(
                 "http", .text(.any), example: "http://127.0.0.1:8080/health",
                 "Passes when the URL answers 2xx; 429 warns."),
+            .optional(
+                "grpc", .text(.any), example: "127.0.0.1:9090/shop.Orders",
+                "Passes when the gRPC server says by grpc.health.v1 that it serves: "
+                    + "`host:port`, or `host:port/service`."),
+            .key(
+                "grpc_use_tls", .bool, default: "false",
+                "Whether the server of a grpc check is asked by TLS."),
             .key("method", .text(method), default: "GET", "The method of an http check."),
             .optional(
                 "header", .listMap, example: "{ X-Check: [ringmesh] }",
@@ -171,16 +178,16 @@ package enum CheckKeys {
             .optional("body", .text(.any), example: "ping", "The body of an http check."),
             .optional(
                 "tls_server_name", .text(.any), example: "web.example.com",
-                "The name that the certificate of an https check must have."),
+                "The name that the certificate of an https or grpc check must have."),
             .key(
                 "tls_skip_verify", .bool, default: "false",
-                "Whether an https check takes any certificate."),
+                "Whether an https or grpc check takes any certificate."),
             .optional(
                 "ttl", .consulDuration, example: "30s",
                 "The service reports by itself, at least this often."),
             .optional(
                 "interval", .consulDuration, example: "10s",
-                "How often a tcp or http check is made; at least 100ms."),
+                "How often a tcp, http or grpc check is made; at least 100ms."),
             .key("timeout", .consulDuration, default: "10s", "How long one attempt may take."),
             .key(
                 "status", .choice(["passing", "warning", "critical"]), default: "critical",

@@ -85,7 +85,8 @@ enum ServiceReader {
     static func check(_ fields: Fields) -> CheckDefinition {
         CheckDefinition(
             id: fields.filled("id"), name: fields.filled("name"), notes: fields.filled("notes"),
-            tcp: fields.filled("tcp"), http: fields.filled("http"),
+            tcp: fields.filled("tcp"), http: fields.filled("http"), grpc: fields.filled("grpc"),
+            grpcUseTLS: fields.bool("grpc_use_tls") ? true : nil,
             method: fields.written("method") == nil ? nil : fields.filled("method"),
             header: fields.listMap("header"), body: fields.filled("body"),
             tlsServerName: fields.filled("tls_server_name"),

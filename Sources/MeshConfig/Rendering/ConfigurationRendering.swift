@@ -238,7 +238,9 @@ enum Rendering {
         return .section([
             ("id", .optional(check.id)), ("name", .optional(check.name)),
             ("notes", .optional(check.notes)), ("tcp", .optional(check.tcp)),
-            ("http", .optional(check.http.map(url))), ("method", .optional(check.method)),
+            ("http", .optional(check.http.map(url))), ("grpc", .optional(check.grpc)),
+            ("grpc_use_tls", check.grpcUseTLS == true ? .bool(true) : nil),
+            ("method", .optional(check.method)),
             ("header", header.isEmpty ? nil : .map(header)), ("body", .optional(check.body)),
             ("tls_server_name", .optional(check.tlsServerName)),
             ("tls_skip_verify", check.tlsSkipVerify ? .bool(true) : nil),

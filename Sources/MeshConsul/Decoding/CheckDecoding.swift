@@ -3,8 +3,8 @@ import MeshModel
 extension CheckDefinition {
     /// Ways to check that Consul has and this node does not make.
     private static let foreign = [
-        "Args", "ScriptArgs", "Script", "DockerContainerID", "Shell", "GRPC", "GRPCUseTLS",
-        "AliasNode", "AliasService", "UDP", "H2PING", "H2PingUseTLS", "OSService",
+        "Args", "ScriptArgs", "Script", "DockerContainerID", "Shell", "AliasNode", "AliasService",
+        "UDP", "H2PING", "H2PingUseTLS", "OSService",
     ]
 
     /// A check of a registration. Everything of it is read; what it amounts to is checked by
@@ -16,6 +16,8 @@ extension CheckDefinition {
             notes: try fields.optionalText("Notes").nonEmpty,
             tcp: try fields.optionalText("TCP").nonEmpty,
             http: try fields.optionalText("HTTP").nonEmpty,
+            grpc: try fields.optionalText("GRPC").nonEmpty,
+            grpcUseTLS: try fields.bool("GRPCUseTLS") ? true : nil,
             method: try fields.optionalText("Method").nonEmpty,
             header: try fields.textsMap("Header"), body: try fields.optionalText("Body").nonEmpty,
             tlsServerName: try fields.optionalText("TLSServerName").nonEmpty,
@@ -52,12 +54,16 @@ extension CheckDefinition {
 
     /// Why Consul would not take it; nil: it would.
     private var refusal: String? {
-        if tcp != nil || http != nil {
+        let made = [tcp, http, grpc].compactMap { $0 }
+        if !made.isEmpty {
             guard let interval, interval > .zero else {
                 return "Interval must be > 0 for Script, HTTP, or TCP checks"
             }
-            guard ttl == nil || ttl == .zero, tcp == nil || http == nil else {
-                return "a check has one of TTL, HTTP and TCP"
+            guard ttl == nil || ttl == .zero, made.count == 1 else {
+                return "a check has one of TTL, HTTP, TCP and GRPC"
+            }
+            guard grpc == nil || grpcTarget != nil else {
+                return "GRPC must be host:port or host:port/service"
             }
             return nil
         }

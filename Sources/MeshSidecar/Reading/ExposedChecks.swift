@@ -10,8 +10,6 @@ package import MeshModel
 package enum ExposedChecks {
     /// What an agent gives checks unless it is told otherwise (`ports.expose_min_port`).
     package static let usualPorts: ClosedRange<UInt16> = 21_500...21_755
-    /// What asks a gRPC server for its health.
-    static let healthPath = "/grpc.health.v1.Health/Check"
 
     package struct Read: Sendable, Equatable {
         /// By the id of the check.
@@ -62,7 +60,7 @@ package enum ExposedChecks {
         if isGRPC {
             guard let port = told ?? place?.port(in: ports) else { return nil }
             return ExposedPath(
-                listenerPort: port, path: healthPath, isHTTP2: true, isFromCheck: true)
+                listenerPort: port, path: ExposedPath.healthPath, isHTTP2: true, isFromCheck: true)
         }
         // What was seen before the agent moved the check names the application's own port.
         guard let place, told.map({ $0 == place.port }) ?? (place.port(in: ports) != nil) else {
@@ -127,7 +125,7 @@ package enum ExposedChecks {
             let target = output[start.upperBound...].prefix { !$0.isWhitespace && $0 != "/" }
             guard let port = Self.port(of: target, usual: nil) else { return nil }
             self.port = port
-            path = ExposedChecks.healthPath
+            path = ExposedPath.healthPath
             isTLS = false
         }
 
