@@ -103,24 +103,24 @@ struct Node: Sendable {
             store: store, configuration: configuration, board: board, log: logs.logger("identity"))
         await identity.keepTickets()
         let names = HostNames()
-        let judges = try tokenKeeper(store)
+        let issuers = try tokenKeeper(store)
         let source = try DesiredSource(
             store: store, identity: identity, configuration: configuration, folders: folders,
-            names: names, tokens: judges, board: board, log: logs.logger("pipeline"))
+            names: names, tokens: issuers, board: board, log: logs.logger("pipeline"))
         try await source.take(configuration, folders: folders)
         let http = OutboundHTTP()
         let health = HealthMonitor(prober: NetworkProber(http: http), log: logs.logger("health"))
-        let link = try link(store, judges.desk)
+        let link = try link(store, issuers.desk)
         let archive = try GenerationArchive(store: store, board: board)
         let agent = sidecar.map {
             AgentParts($0, own: source, configuration, board: board, log: logs.logger("agent"))
         }
         let states: any DesiredStates = agent?.states ?? source
-        let pipeline = try pipeline(link, states, health, archive, judges.desk, store)
+        let pipeline = try pipeline(link, states, health, archive, issuers.desk, store)
         let keeper = DataPlaneKeeper(
             process: process, isManaged: configuration.dataplane.managed, link: link,
             pipeline: pipeline, board: board, log: logs.logger("dataplane"))
-        let (proxies, tokens) = managed(store, source)
+        let (proxies, proxyTokens) = managed(store, source)
         let backend = NodeBackend(
             configuration: configuration, store: store, identity: identity, source: source,
             health: health, pipeline: pipeline, link: link, board: board, registry: registry,
@@ -134,7 +134,7 @@ struct Node: Sendable {
         let api =
             agent == nil
             ? try consulServers(
-                consul, try await ConsulAccess.open(configuration, store), tokens) : []
+                consul, try await ConsulAccess.open(configuration, store), proxyTokens) : []
         let admin: any AdminBackend = agent?.backend(backend) ?? backend
         try await run(
             tracing(link) + [
@@ -147,7 +147,7 @@ struct Node: Sendable {
                 NodeService(name: "node health") { await nodeHealth.run() },
                 NodeService(name: "prepared queries") { await Self.follow(store, pipeline) },
                 NodeService(name: "tokens") {
-                    await judges.run(http) { await pipeline.invalidate() }
+                    await issuers.run(http) { await pipeline.invalidate() }
                 },
                 NodeService(name: "names") { await names.run { await pipeline.invalidate() } },
             ] + healthServices(health, http, pipeline, store) + watcherServices(source, pipeline)

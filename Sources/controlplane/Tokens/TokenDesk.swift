@@ -64,20 +64,22 @@ final class TokenDesk: Sendable {
 
     /// Workers are about to run this plan: what it asks for is answered, besides what they run.
     func offer(_ node: CompiledNode) {
-        // Most nodes know no providers, and mostly neither they nor intentions are others.
-        let known = tables.withLock { $0.running }
-        let isKnown = known.providers == node.tokenProviders && known.intentions == node.intentions
-        var new = known
-        if !isKnown {
-            new = Table(providers: node.tokenProviders, intentions: node.intentions)
-            if !new.providers.isEmpty {
-                new.entries = Self.entries(
-                    TokenKeeper.wanted(new.intentions), new.providers,
-                    // What is no key set has never been one of these.
-                    new.providers.compactMapValues { try? KeySet($0.keySet) })
-            }
-        }
+        let new = table(node, like: tables.withLock { $0.running })
         tables.withLock { $0.offered = new }
+    }
+
+    private func table(_ node: CompiledNode, like known: Table) -> Table {
+        // Most nodes know no providers, but may have very many intentions.
+        guard !node.tokenProviders.isEmpty else { return Table() }
+        guard known.providers != node.tokenProviders || known.intentions != node.intentions else {
+            return known
+        }
+        let entries = Self.entries(
+            TokenKeeper.wanted(node.intentions), node.tokenProviders,
+            // What is no key set has never been one of these.
+            node.tokenProviders.compactMapValues { try? KeySet($0.keySet) })
+        return Table(
+            entries: entries, providers: node.tokenProviders, intentions: node.intentions)
     }
 
     /// They run what was offered last.
