@@ -278,4 +278,43 @@ import Testing
         let problems = Inventory(records, ports: SidecarPorts()).problems.map(\.message)
         #expect(problems.count == 1 && problems[0].contains("ports.expose_min_port"))
     }
+
+    /// Entries say it for sidecars that say nothing; a gRPC check asks for one path.
+    @Test func entriesSayThatPathsOfChecksAreExposed() throws {
+        var world = try world(expose: .object([:]))
+        world.services[0].connect.sidecarService?.port = 21_001
+        world.services[1].connect.sidecarService?.port = 21_000
+        world.services[0].connect.sidecarService?.proxy.expose = nil
+        world.services[0].checks = [
+            CheckDefinition(grpc: "127.0.0.1:8000/shop", interval: .seconds(1)),
+            CheckDefinition(grpc: "127.0.0.1:8000", grpcUseTLS: true, interval: .seconds(1)),
+        ]
+        let silent = world.services.map {
+            ServiceRecord(definition: $0, origin: .api, createIndex: .zero, modifyIndex: .zero)
+        }
+        let name = world.services[0].name
+        let expose = DataValue.object(["Checks": .bool(true)])
+        var ports = SidecarPorts()
+        for entry in [
+            ConfigEntry.serviceDefaults(
+                ServiceDefaults(name: name, serviceProtocol: .tcp, expose: expose)),
+            .proxyDefaults(ProxyDefaults(expose: expose)),
+        ] {
+            ports.exposing = ExposeDefaults([entry])
+            let ids = Inventory.exposedChecks(silent, ports.exposing)
+            #expect(ids.map(\.text) == ["exposed:service:web:1"])
+            #expect(ports.assign(ids, range: 21_500...21_501, taken: []).isEmpty)
+            let inventory = Inventory(silent, ports: ports)
+            let sidecar = inventory.proxies.first { $0.id.text == "web-sidecar-proxy" }
+            #expect(
+                ExposedPath.paths(sidecar?.proxy?.expose) == [
+                    ExposedPath(
+                        listenerPort: 21_500, path: "/grpc.health.v1.Health/Check",
+                        localPathPort: 8000, isHTTP2: true, isFromCheck: true)
+                ])
+            #expect(
+                inventory[world.services[0].id]?.exposedPorts == ["service:web:1": 21_500])
+        }
+        #expect(Inventory.exposedChecks(silent).isEmpty)
+    }
 }

@@ -104,7 +104,9 @@ package enum EntryKeys {
             .optional(
                 "upstream_config", .object(upstreamConfigs), example: "{ defaults: {} }",
                 "How the service's sidecar treats its upstreams."),
-            .optional("expose", .data, example: "{}", "Carried for Consul's clients."),
+            .optional(
+                "expose", .data, example: "{ checks: true }",
+                "Paths that sidecars open without TLS and identity, as in a `proxy` section."),
             .optional("envoy_extensions", .data, example: "[]", "Carried for Consul's clients."),
         ])
 
@@ -214,7 +216,9 @@ package enum EntryKeys {
             .optional(
                 "mode", .choice(["", "direct", "transparent"]), example: "transparent",
                 "The mode of proxies for which nothing else says one."),
-            .optional("expose", .data, example: "{}", "Carried for Consul's clients."),
+            .optional(
+                "expose", .data, example: "{ checks: true }",
+                "Paths that sidecars open without TLS and identity, as in a `proxy` section."),
             .optional("access_logs", .data, example: "{}", "Carried for Consul's clients."),
             .optional("envoy_extensions", .data, example: "[]", "Carried for Consul's clients."),
         ])

@@ -26,15 +26,17 @@ extension CatalogCheck {
     ]
 
     func json(node: String, service: ServiceDefinition?, definition: JSON = [:]) -> JSON {
-        [
+        .members([
             "Node": .string(node), "CheckID": .string(id), "Name": .string(name),
             "Status": .string(shownStatus), "Notes": .string(notes), "Output": .string(output),
             "ServiceID": .string(service?.id.text ?? ""),
             "ServiceName": .string(service?.name.text ?? ""),
             "ServiceTags": .texts(service?.tags ?? []), "Type": .string(type),
+            // Newer than the version that answers are like: only where there is one.
+            "ExposedPort": exposedPort == 0 ? nil : .number(exposedPort),
             "Definition": definition,
             "CreateIndex": .number(createIndex.value), "ModifyIndex": .number(modifyIndex.value),
-        ]
+        ])
     }
 
     /// Maintenance is a critical check to those who look at single ones.

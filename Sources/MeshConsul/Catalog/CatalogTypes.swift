@@ -30,17 +30,19 @@ package struct CatalogCheck: Sendable, Hashable {
     package var status: CheckStatus
     package var notes: String
     package var output: String
-    /// `ttl`, `tcp`, `http`, `alias`, `maintenance`, or empty.
+    /// `ttl`, `tcp`, `http`, `grpc`, `alias`, `maintenance`, or empty.
     package var type: String
     package var createIndex: Index
     package var modifyIndex: Index
     /// Whether the status is of a result, and not what the check began with.
     package var isProven: Bool
+    /// The port at which a sidecar exposes what the check asks for; 0: none does.
+    package var exposedPort: UInt16
 
     package init(
         id: String, name: String, status: CheckStatus, notes: String = "", output: String = "",
         type: String = "", createIndex: Index = Index(1), modifyIndex: Index = Index(1),
-        isProven: Bool = true
+        isProven: Bool = true, exposedPort: UInt16 = 0
     ) {
         self.id = id
         self.name = name
@@ -51,6 +53,7 @@ package struct CatalogCheck: Sendable, Hashable {
         self.createIndex = createIndex
         self.modifyIndex = modifyIndex
         self.isProven = isProven
+        self.exposedPort = exposedPort
     }
 }
 

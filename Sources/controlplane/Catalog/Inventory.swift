@@ -247,10 +247,12 @@ struct Inventory: Sendable, Equatable {
     }
 
     /// What checks ask for and sidecars expose, by the names under which they have ports.
-    static func exposedChecks(_ records: [ServiceRecord]) -> [ServiceID] {
+    static func exposedChecks(
+        _ records: [ServiceRecord], _ exposing: ExposeDefaults = ExposeDefaults()
+    ) -> [ServiceID] {
         var all: [ServiceID] = []
         for record in records where record.content.wantsSidecar {
-            all += LocalService.exposedChecks(record.content.definition).map(\.id)
+            all += LocalService.exposedChecks(record.content.definition, exposing).map(\.id)
         }
         return all
     }

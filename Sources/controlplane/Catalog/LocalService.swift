@@ -10,6 +10,8 @@ final class LocalService: Sendable {
     private struct Expansion: Equatable, Sendable {
         var sidecar: ServiceDefinition?
         var problem: Problem?
+        /// The ports at which checks are exposed, by their ids.
+        var exposed: [String: UInt16] = [:]
     }
 
     private final class Sidecar: Sendable {
@@ -54,14 +56,13 @@ final class LocalService: Sendable {
         _ definition: ServiceDefinition, by sidecar: ServiceDefinition?, _ ports: SidecarPorts,
         _ origin: Origin
     ) -> Expansion {
-        guard var sidecar, ExposedPath.wantsChecks(sidecar.proxy?.expose) else {
-            return Expansion(sidecar: sidecar)
-        }
+        let wanted = exposedChecks(definition, ports.exposing)
+        guard var sidecar, !wanted.isEmpty else { return Expansion(sidecar: sidecar) }
         var paths: [ExposedPath] = []
-        var problem: Problem?
-        for (id, path) in exposedChecks(definition) {
+        var expansion = Expansion()
+        for (check, id, path) in wanted {
             guard let port = ports.ports[id] else {
-                problem = Problem(
+                expansion.problem = Problem(
                     .error,
                     "no port is left for \(path.path) of \(definition.id), which a check asks for: "
                         + "make ports.expose_min_port … ports.expose_max_port wider",
@@ -71,25 +72,25 @@ final class LocalService: Sendable {
             var path = path
             path.listenerPort = port
             paths.append(path)
+            expansion.exposed[check] = port
         }
         let exposed = ExposedPath.adding(paths, to: sidecar.proxy?.expose)
         sidecar.proxy?.expose = exposed
-        return Expansion(sidecar: sidecar, problem: problem)
+        expansion.sidecar = sidecar
+        return expansion
     }
 
     /// What checks of a service ask for, by the names under which they have ports.
     static func exposedChecks(
-        _ definition: ServiceDefinition
-    ) -> [(id: ServiceID, path: ExposedPath)] {
-        guard ExposedPath.wantsChecks(definition.connect.sidecarService?.proxy.expose) else {
-            return []
-        }
+        _ definition: ServiceDefinition, _ exposing: ExposeDefaults
+    ) -> [(check: String, id: ServiceID, path: ExposedPath)] {
+        guard exposing.covers(definition) else { return [] }
         return definition.checks.enumerated().compactMap { index, check in
             let name = check.identifier(
                 service: definition.id, index: index, count: definition.checks.count)
             guard let path = ExposedPath(of: check), let id = try? ServiceID("exposed:\(name)")
             else { return nil }
-            return (id, path)
+            return (name, id, path)
         }
     }
 
@@ -103,6 +104,9 @@ final class LocalService: Sendable {
     var sidecar: ServiceDefinition? { wanted?.expansion.sidecar }
     /// Why there is no sidecar where one is asked for.
     var problem: Problem? { wanted?.expansion.problem }
+
+    /// The ports at which the sidecar exposes checks, by the ids of these.
+    var exposedPorts: [String: UInt16] { wanted?.expansion.exposed ?? [:] }
 
     /// Whether it is a proxy, or has one by its own definition.
     var concernsProxies: Bool { content.isProxy || content.wantsSidecar || isGateway }

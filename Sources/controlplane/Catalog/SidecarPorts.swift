@@ -4,6 +4,8 @@ import MeshModel
 /// as long as it is known. Pure; kept with the store, so that a restart moves nobody.
 struct SidecarPorts: Sendable, Equatable {
     private(set) var ports: [ServiceID: UInt16] = [:]
+    /// Which sidecars expose what checks ask for, besides those that say so themselves.
+    var exposing = ExposeDefaults()
 
     init() {}
 

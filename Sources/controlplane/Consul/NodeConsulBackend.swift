@@ -151,7 +151,9 @@ private struct CheckViews {
     var own: [CatalogCheck] {
         let definition = service.definition
         var shown = reports.filter { !sidecarIDs.contains($0.spec.id) }.map {
-            CatalogCheck($0, created, modified, of: definition)
+            CatalogCheck(
+                $0, created, modified, of: definition,
+                exposedPort: service.exposedPorts[$0.spec.id] ?? 0)
         }
         let known = Set(shown.map(\.id))
         for (index, check) in definition.checks.enumerated() {
@@ -163,7 +165,8 @@ private struct CheckViews {
                     id: id, name: check.name ?? "Service '\(definition.name)' check",
                     status: check.initialStatus, notes: check.notes ?? "",
                     type: check.kind?.rawValue ?? "", createIndex: created,
-                    modifyIndex: modified, isProven: false))
+                    modifyIndex: modified, isProven: false,
+                    exposedPort: service.exposedPorts[id] ?? 0))
         }
         return shown
     }
@@ -198,7 +201,7 @@ private struct CheckViews {
 extension CatalogCheck {
     fileprivate init(
         _ report: CheckReport, _ created: Index, _ modified: Index,
-        of service: ServiceDefinition? = nil
+        of service: ServiceDefinition? = nil, exposedPort: UInt16 = 0
     ) {
         let definition = report.spec.definition
         let isMaintenance = report.spec.id == service?.maintenanceCheckID
@@ -208,6 +211,7 @@ extension CatalogCheck {
                 ?? report.spec.id,
             status: report.status, notes: definition.notes ?? "", output: report.output,
             type: isMaintenance ? "maintenance" : definition.kind?.rawValue ?? "",
-            createIndex: created, modifyIndex: modified, isProven: report.isProven)
+            createIndex: created, modifyIndex: modified, isProven: report.isProven,
+            exposedPort: exposedPort)
     }
 }

@@ -210,6 +210,7 @@ actor DesiredSource {
             // There are many, and mostly nobody speaks for other nodes.
             let records = nodes.isEmpty ? local : local + RemoteServices.records(nodes)
             let owners = local.filter(\.wantsSidecar)
+            ports.exposing = ExposeDefaults(stored.plainEntries.lazy.map(\.entry))
             let wanting = [
                 SidecarPorts.Wanted(
                     ids: Inventory.withoutPort(owners), range: configuration.mesh.sidecarPorts),
@@ -217,7 +218,8 @@ actor DesiredSource {
                     ids: Inventory.withoutPort(owners, managed: true),
                     range: configuration.managedProxies.ports),
                 SidecarPorts.Wanted(
-                    ids: Inventory.exposedChecks(local), range: configuration.mesh.exposePorts),
+                    ids: Inventory.exposedChecks(local, ports.exposing),
+                    range: configuration.mesh.exposePorts),
             ]
             _ = ports.assign(
                 wanting, taken: wanting.allSatisfy(\.ids.isEmpty) ? [] : taken(local),
@@ -229,7 +231,7 @@ actor DesiredSource {
                 })
             changed = nil
         }
-        if ports != before { await keepPorts() }
+        if ports.ports != before.ports { await keepPorts() }
     }
 
     private func keepPorts() async {

@@ -42,6 +42,9 @@ struct KeptObjects {
         guard let services = stored.services(changedAfter: index),
             let pairs = stored.intentions(changedAfter: index)
         else { return nil }
+        let entries = stored.plainEntriesIndex > index ? stored.plainEntries : nil
+        // Sidecars are made by what entries say about the checks behind them.
+        if let entries, ExposeDefaults(entries.lazy.map(\.entry)) != ports.exposing { return nil }
         // Until all of it is taken, none of it counts.
         self.index = nil
         var change = InventoryChange()
@@ -55,7 +58,7 @@ struct KeptObjects {
             !ports.ports.values.contains(where: inventory.claims.contains)
         else { return nil }
         for key in pairs { put(stored.intention(key), key) }
-        if stored.plainEntriesIndex > index { entries = stored.plainEntries }
+        if let entries { self.entries = entries }
         queries = stored.preparedQueries.map(\.value)
         virtualAddresses = stored.virtualAddresses
         self.index = stored.index
