@@ -73,8 +73,9 @@ static bool authz_asks_targets(const struct abi_listener *entry)
     return (entry->flags & (ABI_LISTENER_MESH_OUTBOUND | ABI_LISTENER_GATEWAY)) != 0;
 }
 
-/* The verdict of a target's policy on a connection as such; requests are asked one by one. */
-static bool authz_may_use(struct proxy *proxy, struct conn *conn, uint32_t target)
+/* The verdict of a target's policy on a connection as such; requests, where these are understood,
+ * are asked one by one. */
+static bool authz_may_use(struct proxy *proxy, struct conn *conn, uint32_t target, bool http)
 {
     const struct view *view = &proxy->current->view;
     const struct abi_listener *entry = listener_entry(proxy, listener_of(proxy, conn));
@@ -86,13 +87,12 @@ static bool authz_may_use(struct proxy *proxy, struct conn *conn, uint32_t targe
     }
     decision = intent_decide(view, policy, authz_source(proxy, conn));
     authz_note(proxy, policy, decision);
-    return decision.verdict == INTENT_ALLOW ||
-           (decision.verdict == INTENT_ASK_PERMISSIONS && entry->kind == ABI_LISTENER_L7);
+    return decision.verdict == INTENT_ALLOW || (decision.verdict == INTENT_ASK_PERMISSIONS && http);
 }
 
 bool authz_target(struct proxy *proxy, struct conn *conn, uint32_t target)
 {
-    if (authz_may_use(proxy, conn, target)) {
+    if (authz_may_use(proxy, conn, target, false)) {
         return true;
     }
     authz_count_denial(proxy, conn);
@@ -254,23 +254,38 @@ static void authz_limit(struct proxy *proxy, struct request *request)
     wheel_arm(&proxy->wheel, &request->timer, proxy->now_ms, 1000);
 }
 
+/* Whether a caller of a gateway may ask the service that it means for anything at all. */
+static bool authz_still_means(struct proxy *proxy, struct conn *conn,
+                              const struct abi_listener *entry)
+{
+    const struct view *view = &proxy->current->view;
+    struct abi_ref splits = l4_route(view, entry, tls_server_name(conn->tls));
+
+    return splits.count > 0 && authz_may_use(proxy, conn, view->splits[splits.at].target, true);
+}
+
+/* `request` NULL: there is none at the moment. */
 static bool authz_still_may(struct proxy *proxy, struct conn *conn, const struct request *request,
                             const struct abi_listener *entry)
 {
     uint32_t target;
 
-    if (request == NULL || !authz_asks_targets(entry)) {
+    if (!authz_asks_targets(entry)) {
         return true;
     }
+    if (request == NULL) {
+        return (entry->flags & ABI_LISTENER_GATEWAY) == 0 || authz_still_means(proxy, conn, entry);
+    }
     target = view_find_target(&proxy->current->view, request->target_key);
-    return target == ABI_NONE || authz_may_use(proxy, conn, target);
+    return target == ABI_NONE ||
+           authz_may_use(proxy, conn, target, !request_has(request, REQUEST_L4));
 }
 
 /* As below, for one of HTTP/2: who may not come in at all opens no more streams. */
 static void authz_examine_streams(struct proxy *proxy, struct conn *conn,
                                   const struct abi_listener *entry)
 {
-    bool allowed = authz_inbound(proxy, conn, entry);
+    bool allowed = authz_inbound(proxy, conn, entry) && authz_still_may(proxy, conn, NULL, entry);
     struct list_link *streams = &conn->mux->streams;
 
     for (struct list_link *link = streams->next; link != streams; link = link->next) {
@@ -308,8 +323,7 @@ static void authz_examine(struct proxy *proxy, struct conn *conn, const struct a
     }
     authz_count_denial(proxy, conn);
     proxy_count(proxy, ABI_WORKER_REAUTHORIZED_CLOSED, 1);
-    if (entry->kind == ABI_LISTENER_L7 && request != NULL &&
-        !request_has(request, REQUEST_TUNNEL)) {
+    if (request != NULL && !request_has(request, REQUEST_TUNNEL | REQUEST_L4)) {
         authz_limit(proxy, request);
         return;
     }

@@ -39,12 +39,31 @@ struct abi_ref l4_route(const struct view *view, const struct abi_listener *entr
                : entry->splits;
 }
 
+/* A gateway understands the requests to services that speak HTTP: their intentions are asked for
+ * each of them. */
+static bool l4_is_http(const struct view *view, const struct abi_listener *entry,
+                       struct abi_ref splits)
+{
+    return (entry->flags & ABI_LISTENER_GATEWAY) != 0 && splits.count > 0 &&
+           view->targets[view->splits[splits.at].target].protocol != ABI_PROTOCOL_TCP;
+}
+
 static void l4_opened(struct proxy *proxy, struct conn *conn)
 {
     struct listener *listener = listener_of(proxy, conn);
     const struct abi_listener *entry = listener_entry(proxy, listener);
-    struct abi_ref splits;
+    struct abi_ref splits = {0, 0};
 
+    if (entry != NULL) {
+        splits = (entry->flags & ABI_LISTENER_GATEWAY) == 0
+                     ? entry->splits
+                     : l4_route(&proxy->current->view, entry, tls_server_name(conn->tls));
+        if (l4_is_http(&proxy->current->view, entry, splits)) {
+            conn->ops = &l7_ops;
+            conn->ops->opened(proxy, conn);
+            return;
+        }
+    }
     if (conn->tls != NULL) {
         abi_stat_add(&listener->stats->counters[ABI_LISTENER_HANDSHAKES], 1);
         abi_stat_add(&listener->stats->counters[ABI_LISTENER_HANDSHAKES_RESUMED],
@@ -54,13 +73,9 @@ static void l4_opened(struct proxy *proxy, struct conn *conn)
         conn_close(proxy, conn, true);
         return;
     }
-    splits = entry->splits;
-    if ((entry->flags & ABI_LISTENER_GATEWAY) != 0) {
-        splits = l4_route(&proxy->current->view, entry, tls_server_name(conn->tls));
-        if (splits.count == 0) {
-            l4_refuse(proxy, conn, ABI_OUTCOME_NO_ROUTE);
-            return;
-        }
+    if (splits.count == 0) {
+        l4_refuse(proxy, conn, ABI_OUTCOME_NO_ROUTE);
+        return;
     }
     l4_begin(proxy, conn, splits);
 }

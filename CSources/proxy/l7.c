@@ -559,6 +559,14 @@ static void l7_exchange(struct proxy *proxy, struct conn *down, const struct abi
     l7_decide(proxy, request, view);
 }
 
+/* What is routed by: the host that is asked for. A gateway stands for the service that TLS was made
+ * for, which may know itself by other names. */
+static struct bytes l7_meant(const struct conn *down, const struct abi_listener *entry,
+                             struct bytes host)
+{
+    return (entry->flags & ABI_LISTENER_GATEWAY) != 0 ? tls_server_name(down->tls) : host;
+}
+
 bool l7_begin(struct proxy *proxy, struct conn *down, const uint8_t *start)
 {
     struct l7_fields fields = {.head = &proxy->head, .start = start};
@@ -574,7 +582,7 @@ bool l7_begin(struct proxy *proxy, struct conn *down, const uint8_t *start)
         return true;
     }
     view.input = (struct route_input){
-        .host = view.host,
+        .host = l7_meant(down, entry, view.host),
         .path = view.path,
         .query = view.query,
         .method = 1u << proxy->head.method,

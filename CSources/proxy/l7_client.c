@@ -311,7 +311,8 @@ void l7_request_timeout(struct proxy *proxy, struct request *request)
     l7_fail(proxy, request, ABI_OUTCOME_REQUEST_TIMEOUT);
 }
 
-/* For connections whose listener is gone: what is in flight may finish. */
+/* For connections whose listener is gone: what is in flight may finish. For those of gateways, too,
+ * where times are those of streams. */
 static const struct abi_listener l7_gone = {.head_timeout_ms = 10000, .idle_timeout_ms = 60000};
 
 /* When the idle time since `since_ms` is over; 0: never. */
@@ -389,7 +390,7 @@ static void l7_timeout(struct proxy *proxy, struct conn *down)
         l7_abort(proxy, down, ABI_OUTCOME_OK);
         return;
     }
-    entry = entry == NULL ? &l7_gone : entry;
+    entry = entry == NULL || entry->kind == ABI_LISTENER_L4 ? &l7_gone : entry;
     deadline = l7_deadline(down, entry, &outcome);
     if (deadline == 0) {
         l7_arm_idle(proxy, down, entry);

@@ -11,13 +11,13 @@ bool l7h2_is_preface(struct bytes in)
     return in.len >= preface.len ? bytes_has_prefix(in, preface) : bytes_has_prefix(preface, in);
 }
 
-/* The listener's record, or what holds for one that is gone. */
+/* The listener's record, or what holds for one that is gone, and for gateways. */
 static const struct abi_listener *l7h2_entry(struct proxy *proxy, const struct conn *conn)
 {
     static const struct abi_listener gone = {.head_timeout_ms = 10000, .idle_timeout_ms = 60000};
     const struct abi_listener *entry = listener_entry(proxy, listener_of(proxy, conn));
 
-    return entry == NULL ? &gone : entry;
+    return entry == NULL || entry->kind == ABI_LISTENER_L4 ? &gone : entry;
 }
 
 /* --- the connection's events --- */

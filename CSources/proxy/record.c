@@ -392,6 +392,7 @@ void record_refused(struct proxy *proxy, struct conn *conn, uint16_t status,
     record->log.started_ns = conn->since_ms * 1000000u;
     record->log.duration_us = (proxy->now_ms - conn->since_ms) * 1000u;
     record->log.protocol = conn->stream != NULL || conn->mux != NULL ? ABI_LOG_HTTP2
+                           : conn->ops == &l7_ops                    ? ABI_LOG_HTTP
                            : entry->kind == ABI_LISTENER_L7          ? ABI_LOG_HTTP
                                                                      : ABI_LOG_TCP;
     record->log.status = status;

@@ -35,7 +35,8 @@ static bool check_listener_kind(struct view_walk *walk, const struct abi_listene
                view_rule(walk, listener->route_table < walk->view->counts[ABI_SECTION_ROUTE_TABLE],
                          ABI_REFUSAL_REFERENCE, "a gateway needs a route table") &&
                view_rule(walk, listener->splits.at == 0 && listener->splits.count == 0,
-                         ABI_REFUSAL_VALUE, "a gateway has no splits");
+                         ABI_REFUSAL_VALUE, "a gateway has no splits") &&
+               view_rule(walk, listener->head_timeout_ms > 0, ABI_REFUSAL_VALUE, "head timeout");
     }
     if (sni) {
         return view_rule(walk, listener->route_table < walk->view->counts[ABI_SECTION_ROUTE_TABLE],

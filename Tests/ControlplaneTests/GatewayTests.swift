@@ -115,6 +115,29 @@ import Testing
         #expect(outside.endpoints.allSatisfy { $0.tls == nil })
     }
 
+    @Test func requestsAreUnderstoodWhereTheServiceSpeaksHTTP() throws {
+        let id = "billing.default.dc1@gateway-exit"
+        for (spoken, wire) in [
+            (ServiceProtocol.http, TargetPlan.WireProtocol.http1), (.http2, .http2),
+            (.grpc, .http2),
+        ] {
+            let entry = ServiceDefaults(
+                name: try ServiceName("billing"), serviceProtocol: spoken)
+            let plan = try world(
+                terminating("exit", "billing"), .serviceDefaults(entry)
+            ).plan()
+            #expect(plan.problems == [])
+            let target = try #require(plan.target(id))
+            #expect(target.wireProtocol == wire && target.checksIntentions)
+            guard case .gateway(let routes) = try #require(plan.listener("exit")).kind else {
+                Issue.record("another kind of listener")
+                return
+            }
+            #expect(routes.count == 1 && routes[0].retries > 0)
+        }
+        #expect(try world(terminating("exit", "billing")).plan().target(id) == nil)
+    }
+
     @Test func theWildcardMeansServicesOutsideTheMesh() throws {
         let plan = try world(terminating("exit", "*")).plan()
         guard case .gateway(let routes) = try #require(plan.listener("exit")).kind else {

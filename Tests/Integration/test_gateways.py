@@ -3,16 +3,19 @@
 Ingress: hosts and ports of the entry lead to services through their sidecars, as the gateway's
 identity, by TLS with the mesh's certificate for the hosts or with one of another authority.
 Terminating: callers in the mesh reach services outside it through the gateway, each under its own
-intentions, with TLS to the service when the entry says so.
+intentions, with TLS to the service when the entry says so; permissions are asked for each request
+where the service speaks HTTP.
 """
 
 import json
 import socket
 import ssl
 import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from certificates import authority, leaf
+from h2server import Http2Recorder
 from ringmesh import defaults, service, sidecar
 from wire import PATIENCE, Client, Closed, Stream, get, wait_for
 
@@ -267,13 +270,9 @@ def test_a_service_outside_is_reached_under_its_intentions(outward, recorders):
     wait_for(lambda: counted in node.metrics(), what="the request is counted")
 
 
-def test_the_gateway_decides_about_callers(outward, recorders, tmp_path, api):
-    """The caller's own sidecar may be somebody else's: the gateway asks the intentions again."""
-    upstream = recorders()
-    node, _, exit_port = outward(upstream.port)
-    node.allow("api", "billing")
+def in_person(api, tmp_path):
+    """The mesh's name for `billing`, and TLS as `api`, without its sidecar."""
     domain = api.json("/connect/ca/roots")["TrustDomain"]
-    name = f"billing.default.dc1.internal.{domain}"
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -281,6 +280,16 @@ def test_the_gateway_decides_about_callers(outward, recorders, tmp_path, api):
     pair = tmp_path / "api.pem"
     pair.write_text(certificate["CertPEM"] + certificate["PrivateKeyPEM"], encoding="ascii")
     context.load_cert_chain(pair)
+    return f"billing.default.dc1.internal.{domain}", context
+
+
+def test_the_gateway_decides_about_callers(outward, recorders, tmp_path, api):
+    """The caller's own sidecar may be somebody else's: the gateway asks the intentions again."""
+    upstream = recorders()
+    node, _, exit_port = outward(upstream.port)
+    node.allow("api", "billing")
+    name, context = in_person(api, tmp_path)
+    domain = api.json("/connect/ca/roots")["TrustDomain"]
     assert over_tls(exit_port, name, context)[0].status == 200
     with (
         socket.create_connection(("127.0.0.1", exit_port), timeout=PATIENCE) as sock,
@@ -323,6 +332,159 @@ def test_the_gateway_speaks_tls_to_the_service(outward, tmp_path, api):
     wait_for(lambda: refused(local), 10, "the certificate is refused")
     assert len(outside.peers) == before
     outside.close()
+
+
+class Site(ThreadingHTTPServer):
+    """A web server outside the mesh, over HTTPS, that keeps what it was asked for."""
+
+    daemon_threads = True
+
+    def __init__(self, context):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.asked, self.names = [], []
+        context.sni_callback = lambda sock, name, _: self.names.append(name)
+        self.socket = context.wrap_socket(
+            self.socket, server_side=True, do_handshake_on_connect=False
+        )
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def handle_error(self, request, client_address):
+        """Peers that go away are no news."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        length = int(self.headers.get("Content-Length", 0))
+        body = self.rfile.read(length)
+        self.server.asked.append((self.command, self.path, self.headers["Host"], body))
+        self.send_response(200)
+        self.send_header("Content-Length", "5")
+        self.end_headers()
+        self.wfile.write(b"cheap")
+
+    do_POST = do_GET
+
+    def log_message(self, *_):
+        pass
+
+
+def permissions(*wanted):
+    """`api` may do this with `billing`, and nothing else."""
+    source = {"name": "api", "permissions": [{"action": "allow", "http": one} for one in wanted]}
+    return {"kind": "service-intentions", "name": "billing", "sources": [source]}
+
+
+@pytest.fixture
+def site(tmp_path):
+    ca = authority(tmp_path)
+    cert, key = leaf(tmp_path, "billing", ca, "DNS:billing.example.test")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    made = Site(context)
+    made.linked = {"ca_file": str(ca[0]), "sni": "billing.example.test"}
+    yield made
+    made.shutdown()
+    made.server_close()
+
+
+READ = {"path_prefix": "/read", "methods": ["GET"]}
+FORM = {"path_exact": "/form", "methods": ["POST"], "header": [{"name": "x-desk", "exact": "7"}]}
+
+
+def test_permissions_are_asked_for_each_request(outward, site, tmp_path, api):
+    """By the caller's own sidecar, and by one that asks nobody: the gateway decides by itself."""
+    node, local, exit_port = outward(
+        site.server_port, defaults("billing"), permissions(READ, FORM), **site.linked
+    )
+    name, context = in_person(api, tmp_path)
+
+    def check(asked):
+        for target, status, more in [
+            ("/read/1", 200, {}),
+            ("/write", 403, {}),
+            ("/read/2", 403, {"method": "POST", "body": b"x"}),
+            ("/form", 403, {"method": "POST", "body": b"x"}),
+            ("/form", 200, {"method": "POST", "body": b"y", "headers": ["X-Desk: 7"]}),
+            ("/read/../write", 403, {}),
+        ]:
+            answer = asked(target, **more)
+            assert answer.status == status, (target, more, answer.body)
+
+    def unasked(target, **more):
+        with (
+            socket.create_connection(("127.0.0.1", exit_port), timeout=10) as sock,
+            context.wrap_socket(sock, server_hostname=name) as secured,
+            Client(exit_port, secured) as client,
+        ):
+            return client.get(target, "other.example.test", **more)
+
+    check(lambda target, **more: get(local, target, "other.example.test", **more))
+    check(unasked)
+    once = [
+        ("GET", "/read/1", "other.example.test", b""),
+        ("POST", "/form", "other.example.test", b"y"),
+    ]
+    assert site.asked == once + once
+    assert set(site.names) == {"billing.example.test"}
+    # Of the sidecar's requests two reached the gateway; of those without it, all.
+    found = node.metrics()
+    assert 'ringmesh_listener_outcomes_total{listener="exit",outcome="denied"} 4' in found
+
+
+def test_permissions_change_under_connections(outward, site, tmp_path, api):
+    node, _, exit_port = outward(site.server_port, defaults("billing"), **site.linked)
+    name, context = in_person(api, tmp_path)
+    api.write(permissions(READ))
+    with (
+        socket.create_connection(("127.0.0.1", exit_port), timeout=10) as sock,
+        context.wrap_socket(sock, server_hostname=name) as secured,
+        Client(exit_port, secured) as client,
+    ):
+        assert client.get("/read", "billing").status == 200
+        api.write(permissions({"path_prefix": "/other"}))
+        assert client.get("/read", "billing").status == 403
+        assert client.get("/other", "billing").status == 200
+        sources = [{"name": "api", "action": "deny"}]
+        api.write({"kind": "service-intentions", "name": "billing", "sources": sources})
+        assert client.closes_within(10), "a connection lived on that may ask for nothing"
+    assert node.status()["problems"] == []
+
+
+def test_explain_names_the_permission(outward, site, tmp_path, api):
+    node, _, _ = outward(
+        site.server_port, defaults("billing"), permissions(READ, FORM), **site.linked
+    )
+    name, _ = in_person(api, tmp_path)
+
+    def explained(method, path, *more):
+        ask = ["explain", method, f"https://{name}{path}", "--listener", "exit", "--from", "api"]
+        report = node.json(*ask, *more)
+        decision = [p for p in report["phases"] if p["phase"] == "authorize"]
+        assert len(decision) == 1, report["phases"]
+        return report["outcome"], decision[0]
+
+    outcome, decision = explained("GET", "/read/1")
+    assert outcome.startswith("forwarded to billing.default.dc1")
+    assert decision["verdict"] == "allow" and "permission 1" in decision["detail"]
+    assert decision["rule"] == "api => billing (precedence 9)"
+    assert "service-intentions" in decision["origin"] or ".yaml" in decision["origin"]
+    outcome, decision = explained("POST", "/form", "--header", "x-desk: 7")
+    assert outcome.startswith("forwarded") and "permission 2" in decision["detail"]
+    outcome, decision = explained("GET", "/write")
+    assert outcome == "403, denied"
+    assert decision["verdict"] == "deny" and "no permission covers" in decision["detail"]
+    assert decision["rule"] == "api => billing (precedence 9)"
+
+
+def test_requests_by_http2(outward, ports, api):
+    """All the way: from the caller's sidecar to the service, which speaks nothing else."""
+    with Http2Recorder() as upstream:
+        _, local, _ = outward(upstream.port, defaults("billing", "grpc"), permissions(READ))
+        assert get(local, "/read/1", "billing").status == 200
+        assert get(local, "/write", "billing").status == 403
+        assert [asked.target for asked in upstream.requests] == ["/read/1"]
 
 
 def test_what_cannot_be_is_said(inside, api):

@@ -11,7 +11,8 @@ package struct ListenerPlan: Hashable, Sendable, Codable {
         case serverName([RoutePlan], [SplitPlan]?)
         /// Streams by the server name that mesh TLS was made with, each name standing for another
         /// service: routes as above. Other names lead nowhere. The intentions of each target
-        /// decide about its callers. With ``Role/inbound``.
+        /// decide about its callers, about each request where it speaks HTTP. With
+        /// ``Role/inbound``.
         case gateway([RoutePlan])
         /// Connections that the kernel has redirected here, by the address that they were made to:
         /// each belongs to another listener, which is ``ListenerPlan/behind`` this one. `other`

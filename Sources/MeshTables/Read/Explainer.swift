@@ -325,7 +325,10 @@ package struct Explainer {
         if isGateway || listener.flags & UInt8(ABI_LISTENER_SNI.rawValue) != 0 {
             note(.normalize, .matched, "server name \"\(input.host)\"")
             if let route = route(listener, input) {
-                return explainSplits(route.splits, place(of: route), source, listener, nil)
+                let understands = isGateway && speaksHTTP(route.splits)
+                if understands { note(.normalize, .matched, "path \(input.path)") }
+                return explainSplits(
+                    route.splits, place(of: route), source, listener, understands ? input : nil)
             }
             if listener.splits.count == 0 {
                 return Self.ended(
@@ -333,6 +336,12 @@ package struct Explainer {
             }
         }
         return explainSplits(listener.splits, ("the listener", nil), source, listener, nil)
+    }
+
+    /// Whether a gateway understands what is said to these targets, by the first of them.
+    private func speaksHTTP(_ splits: abi_ref) -> Bool {
+        let target = reader.targets[Int(reader.splits[Int(splits.at)].target)]
+        return target.protocol != UInt8(ABI_PROTOCOL_TCP.rawValue)
     }
 
     private func place(of route: abi_route) -> Rule {

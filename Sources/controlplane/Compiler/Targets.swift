@@ -161,7 +161,8 @@ extension PartCompiler {
     mutating func external(
         _ target: DiscoveryChain.Target, by gateway: ServiceName, tls: TLSPlan?, sni: String
     ) -> String {
-        let reach = Reach(caller: .gateway(gateway), http: false, connectTimeout: nil)
+        let http = speaksHTTP(target.service)
+        let reach = Reach(caller: .gateway(gateway), http: http, connectTimeout: nil)
         let id = self.id(of: target, reach)
         guard !part.contains(id) else { return id }
         let own = resolver(of: target.service)
@@ -169,6 +170,7 @@ extension PartCompiler {
         let plan = TargetPlan(
             id: id, service: target.service, checksIntentions: true, sni: sni,
             balance: choice.balance, balancing: choice.plan,
+            wireProtocol: wireProtocol(of: target.service, http: http),
             connectTimeout: milliseconds(own?.connectTimeout ?? target.connectTimeout),
             guarded: guarded(target.service, reach), congestion: settings.congestion,
             proxyHeader: defaults(of: target.service)?.proxyProtocol)

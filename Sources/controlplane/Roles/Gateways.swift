@@ -186,6 +186,7 @@ extension PartCompiler {
                 continue
             }
             guard let origination = origination(of: service, written, source) else { continue }
+            let http = speaksHTTP(service)
             for target in targets(of: service) {
                 let name = target.name(in: frame.trustDomain).lowercased()
                 var shown = ServerNamePlan(name: name)
@@ -196,6 +197,7 @@ extension PartCompiler {
                 routes.append(
                     RoutePlan(
                         host: name, action: .forward(SplitPlan.all(to: id)),
+                        retries: http ? Self.retries : 0, retryOn: http ? Self.retryOn : [],
                         rule: "terminating-gateway \(entry.name), service \(service)",
                         origin: source.origin.map { "\($0)" } ?? ""))
             }
@@ -207,7 +209,8 @@ extension PartCompiler {
                 timeouts: ListenerPlan.Timeouts(
                     head: 10_000, idle: 0, request: 0, handshake: 5_000,
                     lifetime: lifetime(of: gateway)),
-                congestion: settings.congestion, log: settings.log()),
+                congestion: settings.congestion, via: settings.via(gateway.id.text),
+                log: settings.log()),
             tls: tls, source.origin)
     }
 

@@ -58,8 +58,8 @@ enum abi_listener_flag {
     ABI_LISTENER_SNI = 16,     /* L4, TLS that is not terminated: the client's hello is read for
                                   the server name, which `route_table` sends on */
     ABI_LISTENER_GATEWAY = 32, /* L4, MESH_INBOUND: stands for several services; `route_table` sends
-                                  on by the server name that TLS was made with, and the policy of
-                                  the target decides about the caller, not `policy` */
+                                  on by the server name that TLS was made with, requests where its
+                                  target speaks HTTP; the target's policy decides, not `policy` */
     ABI_LISTENER_REDIRECTED = 64, /* L4: the kernel has redirected connections here; ORIGINAL says
                                      which ABI_LISTENER_INNER they belong to by the address that
                                      they were made to, `other` where it does not */
