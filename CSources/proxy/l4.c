@@ -20,14 +20,6 @@ static void l4_go_on(struct proxy *proxy, struct request *request, enum upstream
     }
 }
 
-/* Ends it before there is an exchange. */
-static void l4_refuse(struct proxy *proxy, struct conn *conn, enum abi_outcome outcome)
-{
-    abi_stat_add(&listener_of(proxy, conn)->stats->outcomes[outcome], 1);
-    record_refused(proxy, conn, 0, outcome);
-    conn_close(proxy, conn, true);
-}
-
 struct abi_ref l4_route(const struct view *view, const struct abi_listener *entry,
                         struct bytes name)
 {
@@ -74,7 +66,7 @@ static void l4_opened(struct proxy *proxy, struct conn *conn)
         return;
     }
     if (splits.count == 0) {
-        l4_refuse(proxy, conn, ABI_OUTCOME_NO_ROUTE);
+        listener_refuse(proxy, conn, ABI_OUTCOME_NO_ROUTE);
         return;
     }
     l4_begin(proxy, conn, splits);
@@ -90,12 +82,12 @@ void l4_begin(struct proxy *proxy, struct conn *conn, struct abi_ref splits)
 
     wheel_cancel(&proxy->wheel, &conn->timer);
     if (!authz_connection(proxy, conn)) {
-        l4_refuse(proxy, conn, ABI_OUTCOME_DENIED);
+        listener_refuse(proxy, conn, ABI_OUTCOME_DENIED);
         return;
     }
     request = request_create(proxy, conn);
     if (request == NULL) {
-        l4_refuse(proxy, conn, ABI_OUTCOME_OVERLOAD);
+        listener_refuse(proxy, conn, ABI_OUTCOME_OVERLOAD);
         return;
     }
     request->flags |= REQUEST_L4;

@@ -215,8 +215,7 @@ static const struct conn_ops *listener_ops(const struct abi_listener *entry)
     return (entry->flags & ABI_LISTENER_SNI) != 0 ? &sniff_ops : &l4_ops;
 }
 
-/* The connection ends before it began. */
-static void listener_give_up(struct proxy *proxy, struct conn *conn, enum abi_outcome outcome)
+void listener_refuse(struct proxy *proxy, struct conn *conn, enum abi_outcome outcome)
 {
     abi_stat_add(&listener_of(proxy, conn)->stats->outcomes[outcome], 1);
     record_refused(proxy, conn, 0, outcome);
@@ -238,7 +237,7 @@ void listener_welcome(struct proxy *proxy, struct conn *conn)
         tls = tls_session_create(listener->tls, bytes_of(NULL, 0), bytes_of(NULL, 0), NULL);
         if (tls == NULL) {
             proxy_count(proxy, ABI_WORKER_SHED, 1);
-            listener_give_up(proxy, conn, ABI_OUTCOME_OVERLOAD);
+            listener_refuse(proxy, conn, ABI_OUTCOME_OVERLOAD);
             return;
         }
         conn_arm_timer(proxy, conn, entry->handshake_timeout_ms);
@@ -264,7 +263,7 @@ static bool listener_is_direct(struct proxy *proxy, struct listener *listener, s
         return false;
     }
     if (hops->proxy_others == 0) {
-        listener_give_up(proxy, conn, ABI_OUTCOME_PROXY_HEADER);
+        listener_refuse(proxy, conn, ABI_OUTCOME_PROXY_HEADER);
         return false;
     }
     return true;

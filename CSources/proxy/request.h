@@ -219,6 +219,8 @@ static inline struct listener *listener_of(struct proxy *proxy, const struct con
 }
 /* Goes on with a connection whose peer is known: TLS, or its first bytes. */
 void listener_welcome(struct proxy *proxy, struct conn *conn);
+/* Its connection ends before there is an exchange: counted, told, reset. */
+void listener_refuse(struct proxy *proxy, struct conn *conn, enum abi_outcome outcome);
 /* What the listener believes of those in front, or NULL. */
 const struct abi_hops *listener_hops(const struct proxy *proxy, const struct listener *listener);
 /* The listener's record in the current generation, or NULL when it is gone. */
