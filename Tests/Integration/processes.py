@@ -104,12 +104,22 @@ def work_so_far(pids):
     return total / 1e9
 
 
-def exists(pid):
+def state(pid):
+    """One letter, as in proc(5): R, S, T, Z; X when it is gone."""
     try:
-        state = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
-        return state not in ("Z", "X")
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
     except OSError:
-        return False
+        return "X"
+
+
+def exists(pid):
+    return state(pid) not in ("Z", "X")
+
+
+def stop(pid):
+    """SIGSTOP, and it stands still: on a busy machine it runs on for a while."""
+    os.kill(pid, signal.SIGSTOP)
+    wire.wait_for(lambda: state(pid) == "T", what=f"process {pid} to stop")
 
 
 def parent(pid):

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from access_log import Log, counter, logger_of
 from certificates import authority, leaf
-from processes import Child
+from processes import Child, stop
 from ringmesh import binary, defaults, listener, service, sidecar
 from wire import HOLD, OK, Client, reset, wait_for
 
@@ -451,7 +451,7 @@ def test_a_changed_log_is_live_without_a_restart(logged, tmp_path):
 
 def test_a_dead_worker_keeps_its_records(logged):
     node = logged()
-    os.kill(logger_of(node), signal.SIGSTOP)  # nothing is written while the worker dies
+    stop(logger_of(node))  # nothing is written while the worker dies
     with Client(node.port) as client:
         for number in range(100):
             assert client.get(f"/{number}", "ex.test").status == 200
@@ -469,7 +469,7 @@ def test_a_dead_logger_loses_nothing(logged):
     node = logged(log={"format": "%{path}"})
     first = logger_of(node)
     node.signals_sent.add(9)
-    os.kill(first, signal.SIGSTOP)
+    stop(first)
     with Client(node.port) as client:
         for number in range(50):
             assert client.get(f"/{number}", "ex.test").status == 200
@@ -492,7 +492,7 @@ def test_a_full_ring_never_blocks(logged):
     """
     node = logged()
     logger = logger_of(node)
-    os.kill(logger, signal.SIGSTOP)
+    stop(logger)
     headers = [f"User-Agent: {'x' * 250}", f"Referer: {'y' * 250}"]
     asked = 0
     with Client(node.port, timeout=30) as client:
